@@ -1,0 +1,230 @@
+"""The tables, as types. Constraints, policies and indexes are the migrations' to create."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Double, Enum, Identity, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from pipeline.states import Status
+
+JsonObject = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Maps Python's types to ours: text without a length, instants with a zone, JSON as jsonb."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        str: Text(),
+        datetime: DateTime(timezone=True),
+        JsonObject: JSONB(),
+        float: Double(),
+        Status: Enum(
+            Status,
+            name="video_processing_status",
+            values_callable=lambda states: [state.value for state in states],
+            create_type=False,
+        ),
+    }
+
+
+class Asset(Base):
+    """One video of one post: what it is, where it stands, what is published of it."""
+
+    __tablename__ = "video_assets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    post_id: Mapped[UUID]
+    owner_id: Mapped[str]
+    source_url: Mapped[str | None]
+    upload_id: Mapped[UUID | None]
+    source_size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    source_etag: Mapped[str | None]
+    source_info: Mapped[JsonObject | None]
+    declared: Mapped[JsonObject]
+    title: Mapped[str | None]
+    poster_time_sec: Mapped[float | None]
+
+    status: Mapped[Status]
+    generation: Mapped[int]
+    attempt: Mapped[int]
+    attempt_id: Mapped[UUID | None]
+    failures: Mapped[int]
+    max_attempts: Mapped[int]
+    claims: Mapped[int]
+    provider: Mapped[str]
+    provider_job_id: Mapped[str | None]
+
+    published_output_id: Mapped[UUID | None]
+    manifest_url: Mapped[str | None]
+    fallback_url: Mapped[str | None]
+    poster_url: Mapped[str | None]
+    thumbnail_url: Mapped[str | None]
+    duration_sec: Mapped[float | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+
+    progress: Mapped[float | None]
+    progress_at: Mapped[datetime | None]
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    hold_reason: Mapped[str | None]
+
+    next_attempt_at: Mapped[datetime | None]
+    woken_at: Mapped[datetime | None]
+    next_poll_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
+    lease_token: Mapped[int] = mapped_column(BigInteger)
+    lease_expires_at: Mapped[datetime | None]
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    playable_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One job at one provider. Its id is our external id there and is never reused."""
+
+    __tablename__ = "provider_attempts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    asset_id: Mapped[UUID]
+    generation: Mapped[int]
+    number: Mapped[int]
+    provider: Mapped[str]
+    provider_job_id: Mapped[str | None]
+    provider_request_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+    intended_at: Mapped[datetime | None]
+    """Committed just before the provider was called: from here on the job may exist."""
+    submitted_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    """accepted, refused, failed, completed, cancelled, not_submitted, source_refused; null while
+    open."""
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    release_requested_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
+
+
+class Output(Base):
+    """What one attempt made and the gate passed."""
+
+    __tablename__ = "video_outputs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    asset_id: Mapped[UUID]
+    generation: Mapped[int]
+    attempt_id: Mapped[UUID]
+    manifest_url: Mapped[str]
+    fallback_url: Mapped[str]
+    poster_url: Mapped[str]
+    thumbnail_url: Mapped[str]
+    renditions: Mapped[list[Any]] = mapped_column(JSONB)
+    duration_sec: Mapped[float]
+    width: Mapped[int]
+    height: Mapped[int]
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    verified_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+
+
+class Event(Base):
+    """One line of an asset's chronicle. Never updated, never deleted."""
+
+    __tablename__ = "video_processing_events"
+
+    asset_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    from_status: Mapped[Status | None]
+    to_status: Mapped[Status | None]
+    actor: Mapped[str]
+    generation: Mapped[int]
+    attempt: Mapped[int | None]
+    provider: Mapped[str | None]
+    provider_job_id: Mapped[str | None]
+    provider_request_id: Mapped[str | None]
+    provider_event_id: Mapped[str | None]
+    detail: Mapped[JsonObject]
+
+
+class AuditEvent(Base):
+    """What has no asset: a rejected callback, an operator's action."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    created_at: Mapped[datetime]
+    type: Mapped[str]
+    reason: Mapped[str | None]
+    actor: Mapped[str]
+    provider: Mapped[str | None]
+    source: Mapped[str | None]
+    """The remote address it came from."""
+    request_id: Mapped[str | None]
+    detail: Mapped[JsonObject]
+
+
+class Delivery(Base):
+    """One verified callback, stored before it was answered: the inbox."""
+
+    __tablename__ = "webhook_deliveries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    event_id: Mapped[str]
+    headers: Mapped[JsonObject]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body_sha256: Mapped[str]
+    status: Mapped[str]
+    """new, applied, ignored or dead."""
+    reason: Mapped[str | None]
+    tries: Mapped[int]
+    next_try_at: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    asset_id: Mapped[UUID | None]
+
+
+class Upload(Base):
+    """A ticket for a direct upload. Its id becomes the asset's id, so nothing moves."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[str]
+    post_id: Mapped[UUID]
+    filename: Mapped[str]
+    mime_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    storage_key: Mapped[str]
+    received_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    source_info: Mapped[JsonObject | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+
+
+class IdempotencyRecord(Base):
+    """The first answer to a request that carried an Idempotency-Key."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)
+    route: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[str]
+    status_code: Mapped[int | None]
+    response: Mapped[JsonObject | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]

@@ -1,0 +1,150 @@
+"""Every setting of api and worker: one frozen object, read once at the roots.
+
+A missing or wrong variable stops the start; all of them are listed at once, by name.
+"""
+
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+GIB = 1024**3
+
+
+class SettingsInvalid(Exception):
+    """The environment does not describe a working system."""
+
+
+class Settings(BaseSettings):
+    """Read from ``KHRONIKA_*``, but for the four that platforms set: PORT, *_URL."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KHRONIKA_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
+    """Where the API listens."""
+    broker_url: SecretStr = Field(validation_alias="BROKER_URL")
+    """Redis, Valkey or RabbitMQ. Holds hints only: it may be flushed."""
+    storage_url: str = Field(validation_alias="STORAGE_URL")
+    """Where sources and outputs live: ``file:///absolute/path``."""
+
+    api_database_url: SecretStr
+    """Login of the role ``khronika_api``: an owner's own rows, by row-level security."""
+    worker_database_url: SecretStr
+    """Login of the role ``khronika_worker``."""
+    operator_database_url: SecretStr
+    """Login of the role ``khronika_operator``."""
+    public_database_url: SecretStr
+    """Login of the role ``khronika_public``: may call one function, nothing else."""
+    database_pool_size: int = Field(5, ge=1, le=100)
+    """Connections a process keeps per role; a gthread web process has more threads than work
+    for the database at any moment."""
+
+    jwt_secret: SecretStr
+    """HS256 key of the tokens that callers bring; at least 32 bytes (RFC 7518, 3.2)."""
+    jwt_issuer: str = "khronika"
+    jwt_audience: str = "authenticated"
+    """Supabase's tokens carry this audience."""
+    secret_key: SecretStr
+    """Signs media and upload tokens; at least 32 bytes."""
+
+    public_url: AnyHttpUrl | None = None
+    """Where the API is reached from outside; outputs' URLs begin with it."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Sites whose pages may call the API, comma-separated."""
+    source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Private networks that sources may be fetched from; empty in production."""
+    source_http: bool = False
+    """Whether plain http sources are accepted; for development."""
+    source_max_bytes: int = Field(5 * GIB, ge=1)
+    source_max_duration_sec: float = Field(4 * 3600, gt=0)
+    upload_expires_sec: int = Field(24 * 3600, ge=60)
+    """How long an upload ticket lives."""
+    token_expires_sec: int = Field(24 * 3600, ge=60)
+    """How long a provider may fetch a source through its signed address."""
+
+    max_attempts: int = Field(5, ge=1, le=20)
+    """Failures an asset may spend before it fails as ``retry_exhausted``."""
+    max_claims: int = Field(3, ge=1)
+    """Claims of one attempt before it fails as ``worker_crashed``."""
+    max_delivery_tries: int = Field(5, ge=1)
+    """Tries of one inbox row before it is ``dead``."""
+    backoff_base_sec: float = Field(2.0, gt=0)
+    backoff_cap_sec: float = Field(600.0, gt=0)
+    provider_timeout_sec: float = Field(20.0, gt=0)
+    """Each HTTP call to a provider. Nests: this < soft limit < hard limit < lease < visibility."""
+    task_soft_limit_sec: int = Field(90, ge=1)
+    task_hard_limit_sec: int = Field(105, ge=1)
+    lease_sec: int = Field(120, ge=1)
+    wait_deadline_sec: int = Field(24 * 3600, ge=1)
+    """How long an asset may wait in ``queued`` or ``retrying``."""
+    processing_deadline_sec: int = Field(6 * 3600, ge=1)
+    """How long a provider may work on an attempt before it is given up."""
+    poll_least_sec: float = Field(10.0, gt=0)
+    """The soonest a provider is asked about a job whose callback has not come."""
+    sweep_every_sec: float = Field(3.0, gt=0)
+    wake_grace_sec: float = Field(15.0, gt=0)
+    """How long a woken asset is left alone before the sweep wakes it again."""
+    callback_tolerance_sec: int = Field(300, ge=1)
+    """How far a callback's timestamp may be from now, both ways (Standard Webhooks: 5 min)."""
+    callback_max_bytes: int = Field(256 * 1024, ge=1024)
+    callback_unknown_sec: int = Field(3600, ge=1)
+    """How long a callback for an unknown job is kept trying."""
+
+    default_provider: str = "selfhosted"
+    selfhosted_url: AnyHttpUrl
+    """Where our own transcoder listens."""
+    selfhosted_token: SecretStr
+    selfhosted_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode]
+    """Active secrets of its callbacks, comma-separated; several while one is being rotated."""
+
+    posts_table: str | None = None
+    """The site's table of posts, where it shares our database."""
+    log_level: str = "INFO"
+
+    @field_validator("cors_origins", "source_allow", "selfhosted_webhook_secrets", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("jwt_secret", "secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value().encode()) < 32:  # noqa: PLR2004 - RFC 7518, 3.2
+            raise ValueError("must be at least 32 bytes")
+        return value
+
+    @field_validator("selfhosted_webhook_secrets")
+    @classmethod
+    def _at_least_one(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not value:
+            raise ValueError("names no secret")
+        return value
+
+    @cached_property
+    def base_url(self) -> str:
+        """Where the API is reached, with no slash at its end."""
+        return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsInvalid: naming every variable that is missing or wrong, and never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"  {_variable(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SettingsInvalid("the settings are wrong:\n" + "\n".join(lines)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return name if name.isupper() else f"KHRONIKA_{name.upper()}"

@@ -1,0 +1,177 @@
+"""Values that travel between the parts: plain, frozen, standard library only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pipeline.states import Status
+
+QUEUE_SUBMIT = "submit"
+QUEUE_RECONCILE = "reconcile"
+QUEUE_SWEEP = "sweep"
+
+TASK_SUBMIT = "khronika.submit_asset"
+TASK_RECONCILE = "khronika.reconcile_delivery"
+TASK_POLL = "khronika.poll_asset"
+TASK_RELEASE = "khronika.release_attempt"
+TASK_SWEEP = "khronika.sweep"
+
+
+@dataclass(frozen=True)
+class Wake:
+    """A task to publish after the commit. A hint: losing it costs latency only."""
+
+    queue: str
+    task: str
+    id: UUID
+
+
+def wake_submit(asset_id: UUID) -> Wake:
+    """Wake a worker to submit this asset."""
+    return Wake(QUEUE_SUBMIT, TASK_SUBMIT, asset_id)
+
+
+def wake_reconcile(delivery_id: UUID) -> Wake:
+    """Wake a worker to apply this delivery of a callback."""
+    return Wake(QUEUE_RECONCILE, TASK_RECONCILE, delivery_id)
+
+
+def wake_poll(asset_id: UUID) -> Wake:
+    """Wake a worker to ask the provider about this asset."""
+    return Wake(QUEUE_RECONCILE, TASK_POLL, asset_id)
+
+
+def wake_release(attempt_id: UUID) -> Wake:
+    """Wake a worker to give up this attempt's job at its provider."""
+    return Wake(QUEUE_RECONCILE, TASK_RELEASE, attempt_id)
+
+
+class Phase(StrEnum):
+    """What a provider says of a job, in our words."""
+
+    WAITING = "waiting"
+    """Accepted, in the provider's own queue."""
+    RUNNING = "running"
+    """Being worked on."""
+    COMPLETED = "completed"
+    """Done; the outputs are named."""
+    FAILED = "failed"
+    """Ended without outputs."""
+    CANCELLED = "cancelled"
+    """Given up at our request or the operator's."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a finished job made. URLs are absolute, or ``storage:{key}`` in our own storage."""
+
+    manifest_url: str
+    fallback_url: str
+    poster_url: str
+    thumbnail_url: str
+    duration_sec: float
+    width: int
+    height: int
+    renditions: Sequence[Mapping[str, Any]] = ()
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ProviderStatus:
+    """A callback or a poll, normalised. Both go through the same reducer.
+
+    Attributes:
+        phase: What the provider says.
+        attempt_id: Our attempt's id, where the provider echoes it.
+        provider_job_id: The provider's id of the job.
+        progress: Percent done, 0 to 100, where known.
+        outputs: Set when the phase is ``COMPLETED``.
+        error_code: A code of ``pipeline.failures`` when the phase is ``FAILED``.
+        retryable: Whether a new attempt may succeed.
+    """
+
+    phase: Phase
+    provider_job_id: str
+    attempt_id: UUID | None = None
+    provider_request_id: str | None = None
+    progress: float | None = None
+    outputs: Outputs | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True)
+class SignedCallback:
+    """A callback whose signature held: its event id and the instant it was signed."""
+
+    event_id: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True)
+class SubmitRequest:
+    """What a provider needs to process one attempt.
+
+    Attributes:
+        attempt_id: Our external id of the job; never reused.
+        source_url: Absolute URL the provider can fetch the source from.
+        output_prefix: Storage prefix for manifest, segments and fallback, where it writes to ours.
+        poster_prefix: Storage prefix for poster and thumbnail.
+        poster_time_sec: Where the owner wants the poster taken, if anywhere.
+    """
+
+    asset_id: UUID
+    attempt_id: UUID
+    source_url: str
+    output_prefix: str
+    poster_prefix: str
+    poster_time_sec: float | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The provider accepted the job."""
+
+    provider_job_id: str
+    provider_request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class EventDraft:
+    """An event about to be written to the chronicle; past tense, with its context.
+
+    Attributes:
+        type: What happened, such as ``submitted`` or ``callback_ignored``.
+        actor: Who did it: ``owner:{id}``, ``operator:{id}``, ``worker``, ``provider:{name}``,
+            ``sweep``.
+        detail: Anything a person needs to understand it; never a secret.
+    """
+
+    type: str
+    actor: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    from_status: Status | None = None
+    to_status: Status | None = None
+    attempt: int | None = None
+    provider: str | None = None
+    provider_job_id: str | None = None
+    provider_request_id: str | None = None
+    provider_event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class CreateAsset:
+    """What a caller says when registering a video for a post. ``declared`` is not believed."""
+
+    post_id: UUID
+    owner_id: str
+    source_url: str | None
+    upload_id: UUID | None
+    declared: Mapping[str, Any]
+    title: str | None = None
+    poster_time_sec: float | None = None
