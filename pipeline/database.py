@@ -1,0 +1,97 @@
+"""Connections: one engine per role, the user's id set for each transaction, migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_TIMEOUT_SEC = 5
+
+
+def make_engine(url: str, *, pool_size: int = 5, name: str = "khronika") -> Engine:
+    """An engine whose connections die with the statement that hangs.
+
+    ``idle_in_transaction_session_timeout`` enforces the law that no transaction is open across a
+    network call: one that were would be ended by the server.
+
+    Args:
+        url: Any PostgreSQL URL; the driver is always psycopg 3.
+        pool_size: Connections kept; as many again may be opened under load.
+        name: Shown in ``pg_stat_activity``.
+    """
+    return create_engine(
+        with_driver(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SEC,
+            "application_name": name,
+            "options": "-c timezone=UTC -c statement_timeout=30s "
+            "-c idle_in_transaction_session_timeout=30s",
+        },
+    )
+
+
+def with_driver(url: str) -> str:
+    """The URL with psycopg 3 as its driver, whatever scheme it came with."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+@contextmanager
+def user_session(engine: Engine, user_id: str) -> Iterator[Session]:
+    """A transaction in which row-level security sees ``user_id``; commits at the end.
+
+    The id is bound, never spliced, and is local to the transaction, so that a pooled connection
+    carries nothing over. A lock held by a concurrent request is waited for 200 ms, no longer.
+    """
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        session.execute(
+            text(
+                "SELECT set_config('khronika.user_id', :user_id, true),"
+                " set_config('lock_timeout', '200ms', true)"
+            ),
+            {"user_id": user_id},
+        )
+        yield session
+
+
+@contextmanager
+def session_of(engine: Engine) -> Iterator[Session]:
+    """A transaction of a role that needs no user; commits at the end."""
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def migrate(owner_url: str, revision: str = "head") -> None:
+    """Bring the schema to ``revision``: up, or down when it lies behind.
+
+    One migration runs at a time; a second caller waits for the first and finds nothing to do.
+    """
+    engine = create_engine(with_driver(owner_url))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(hashtext('khronika migrations'))"))
+            connection.commit()
+            config.attributes["connection"] = connection
+            if revision == "head" or not _is_behind(connection, revision):
+                command.upgrade(config, revision)
+            else:
+                command.downgrade(config, revision)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _is_behind(connection: Connection, revision: str) -> bool:
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current is not None and (revision == "base" or revision < current)

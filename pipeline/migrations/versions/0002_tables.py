@@ -1,0 +1,199 @@
+"""Assets, attempts, outputs, inbox, uploads, idempotency keys, audit."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+TABLES = (
+    "video_assets",
+    "provider_attempts",
+    "video_outputs",
+    "webhook_deliveries",
+    "uploads",
+    "idempotency_keys",
+    "audit_events",
+)
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE TABLE video_assets (
+            id uuid PRIMARY KEY,
+            post_id uuid NOT NULL,
+            owner_id text NOT NULL
+                CONSTRAINT video_assets_owner_id_length CHECK (length(owner_id) BETWEEN 1 AND 128),
+            source_url text,
+            upload_id uuid,
+            source_size_bytes bigint,
+            source_etag text,
+            source_info jsonb,
+            declared jsonb NOT NULL DEFAULT '{}',
+            title text,
+            poster_time_sec double precision,
+            status video_processing_status NOT NULL DEFAULT 'queued',
+            generation integer NOT NULL DEFAULT 1,
+            attempt integer NOT NULL DEFAULT 0,
+            attempt_id uuid,
+            failures integer NOT NULL DEFAULT 0,
+            max_attempts integer NOT NULL,
+            claims integer NOT NULL DEFAULT 0,
+            provider text NOT NULL,
+            provider_job_id text,
+            published_output_id uuid,
+            manifest_url text,
+            fallback_url text,
+            poster_url text,
+            thumbnail_url text,
+            duration_sec double precision,
+            width integer,
+            height integer,
+            progress double precision
+                CONSTRAINT video_assets_progress_percent CHECK (progress BETWEEN 0 AND 100),
+            progress_at timestamptz,
+            error_code text,
+            error_message text,
+            hold_reason text,
+            next_attempt_at timestamptz,
+            woken_at timestamptz,
+            next_poll_at timestamptz,
+            deadline_at timestamptz,
+            lease_token bigint NOT NULL DEFAULT 0,
+            lease_expires_at timestamptz,
+            last_seq bigint NOT NULL DEFAULT 0,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            updated_at timestamptz NOT NULL DEFAULT now(),
+            playable_at timestamptz,
+            completed_at timestamptz,
+            deleted_at timestamptz,
+            purged_at timestamptz,
+            CONSTRAINT video_assets_has_source CHECK (num_nonnulls(source_url, upload_id) = 1),
+            CONSTRAINT video_assets_failed_says_why
+                CHECK (status <> 'failed' OR error_code IS NOT NULL),
+            CONSTRAINT video_assets_live_has_deadline CHECK (
+                status IN ('completed', 'failed') OR deleted_at IS NOT NULL
+                OR deadline_at IS NOT NULL),
+            CONSTRAINT video_assets_completed_is_published
+                CHECK (status <> 'completed' OR published_output_id IS NOT NULL)
+        ) WITH (fillfactor = 80)
+    """)
+    op.execute("""
+        CREATE TABLE provider_attempts (
+            id uuid PRIMARY KEY,
+            asset_id uuid NOT NULL REFERENCES video_assets (id),
+            generation integer NOT NULL,
+            number integer NOT NULL,
+            provider text NOT NULL,
+            provider_job_id text,
+            provider_request_id text,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            intended_at timestamptz,
+            submitted_at timestamptz,
+            outcome text,
+            error_code text,
+            error_message text,
+            release_requested_at timestamptz,
+            released_at timestamptz
+        )
+    """)
+    op.execute("""
+        CREATE TABLE video_outputs (
+            id uuid PRIMARY KEY,
+            asset_id uuid NOT NULL REFERENCES video_assets (id),
+            generation integer NOT NULL,
+            attempt_id uuid NOT NULL REFERENCES provider_attempts (id),
+            manifest_url text NOT NULL,
+            fallback_url text NOT NULL,
+            poster_url text NOT NULL,
+            thumbnail_url text NOT NULL,
+            renditions jsonb NOT NULL,
+            duration_sec double precision NOT NULL,
+            width integer NOT NULL,
+            height integer NOT NULL,
+            size_bytes bigint,
+            verified_at timestamptz NOT NULL DEFAULT now(),
+            published_at timestamptz,
+            retired_at timestamptz,
+            removed_at timestamptz
+        )
+    """)
+    op.execute("""
+        CREATE TABLE webhook_deliveries (
+            id uuid PRIMARY KEY,
+            provider text NOT NULL,
+            event_id text NOT NULL,
+            headers jsonb NOT NULL,
+            body bytea NOT NULL,
+            body_sha256 text NOT NULL,
+            status text NOT NULL DEFAULT 'new'
+                CONSTRAINT webhook_deliveries_status
+                CHECK (status IN ('new', 'applied', 'ignored', 'dead')),
+            reason text,
+            tries integer NOT NULL DEFAULT 0,
+            next_try_at timestamptz,
+            received_at timestamptz NOT NULL DEFAULT now(),
+            settled_at timestamptz,
+            asset_id uuid,
+            CONSTRAINT webhook_deliveries_event UNIQUE (provider, event_id)
+        )
+    """)
+    op.execute("""
+        CREATE TABLE uploads (
+            id uuid PRIMARY KEY,
+            owner_id text NOT NULL
+                CONSTRAINT uploads_owner_id_length CHECK (length(owner_id) BETWEEN 1 AND 128),
+            post_id uuid NOT NULL,
+            filename text NOT NULL,
+            mime_type text NOT NULL,
+            size_bytes bigint NOT NULL,
+            storage_key text NOT NULL,
+            received_bytes bigint,
+            source_info jsonb,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            expires_at timestamptz NOT NULL,
+            completed_at timestamptz
+        )
+    """)
+    op.execute("""
+        CREATE TABLE idempotency_keys (
+            owner_id text NOT NULL,
+            route text NOT NULL,
+            key text NOT NULL,
+            request_sha256 text NOT NULL,
+            status_code integer,
+            response jsonb,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            expires_at timestamptz NOT NULL,
+            PRIMARY KEY (owner_id, route, key)
+        )
+    """)
+    op.execute("""
+        CREATE TABLE audit_events (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            type text NOT NULL,
+            reason text,
+            actor text NOT NULL,
+            provider text,
+            source text,
+            request_id text,
+            detail jsonb NOT NULL DEFAULT '{}'
+        )
+    """)
+    op.execute("""
+        CREATE FUNCTION khronika_touch() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.updated_at := now();
+            RETURN NEW;
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER video_assets_touch BEFORE UPDATE ON video_assets
+        FOR EACH ROW EXECUTE FUNCTION khronika_touch()
+    """)
+
+
+def downgrade() -> None:
+    for table in reversed(TABLES):
+        op.execute(f"DROP TABLE {table}")
+    op.execute("DROP FUNCTION khronika_touch()")

@@ -1,0 +1,173 @@
+"""Four logins with narrow grants, row-level security forced on every table.
+
+Roles belong to the whole server, so they are made if absent and never dropped. The user's id is
+``khronika.user_id``, set for one transaction; unset, the policies match nothing.
+"""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+LOGINS = ("khronika_api", "khronika_worker", "khronika_operator", "khronika_public")
+VIEWER = "khronika_viewer"
+
+TABLES = (
+    "video_assets",
+    "provider_attempts",
+    "video_outputs",
+    "video_processing_events",
+    "webhook_deliveries",
+    "uploads",
+    "idempotency_keys",
+    "audit_events",
+)
+
+# The sub-select is evaluated once for a statement, not once for a row.
+USER = "(SELECT nullif(current_setting('khronika.user_id', true), ''))"
+OWN_ASSET = "EXISTS (SELECT FROM video_assets a WHERE a.id = asset_id)"
+
+# (table, role, privileges, policy command, USING, WITH CHECK); None leaves the clause out.
+GRANTS = (
+    ("video_assets", "khronika_api", "SELECT, INSERT, UPDATE"),
+    ("provider_attempts", "khronika_api", "SELECT"),
+    ("video_outputs", "khronika_api", "SELECT"),
+    ("video_processing_events", "khronika_api", "SELECT, INSERT"),
+    ("uploads", "khronika_api", "SELECT, INSERT, UPDATE"),
+    ("idempotency_keys", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
+    ("webhook_deliveries", "khronika_api", "INSERT, SELECT (id, provider, event_id, body_sha256)"),
+    ("audit_events", "khronika_api", "INSERT, SELECT (source, created_at)"),
+    ("video_assets", "khronika_worker", "SELECT, UPDATE"),
+    ("provider_attempts", "khronika_worker", "SELECT, INSERT, UPDATE"),
+    ("video_outputs", "khronika_worker", "SELECT, INSERT, UPDATE"),
+    ("video_processing_events", "khronika_worker", "SELECT, INSERT"),
+    ("webhook_deliveries", "khronika_worker", "SELECT, UPDATE"),
+    ("uploads", "khronika_worker", "SELECT, UPDATE, DELETE"),
+    ("idempotency_keys", "khronika_worker", "SELECT, DELETE"),
+    ("audit_events", "khronika_worker", "SELECT, INSERT"),
+    ("video_assets", "khronika_operator", "SELECT, INSERT, UPDATE"),
+    ("provider_attempts", "khronika_operator", "SELECT"),
+    ("video_outputs", "khronika_operator", "SELECT"),
+    ("video_processing_events", "khronika_operator", "SELECT, INSERT"),
+    ("webhook_deliveries", "khronika_operator", "SELECT"),
+    ("uploads", "khronika_operator", "SELECT"),
+    ("idempotency_keys", "khronika_operator", "SELECT, INSERT, UPDATE, DELETE"),
+    ("audit_events", "khronika_operator", "SELECT, INSERT"),
+)
+
+POLICIES = (
+    ("owner", "video_assets", "khronika_api", "ALL", f"owner_id = {USER}", f"owner_id = {USER}"),
+    ("owner_reads", "provider_attempts", "khronika_api", "SELECT", OWN_ASSET, None),
+    ("owner_reads", "video_outputs", "khronika_api", "SELECT", OWN_ASSET, None),
+    ("owner_reads", "video_processing_events", "khronika_api", "SELECT", OWN_ASSET, None),
+    # An asset inserted by the same statement is not visible to a policy's sub-select, so what is
+    # checked of an owner's event is that it speaks in the owner's name.
+    (
+        "owner_writes",
+        "video_processing_events",
+        "khronika_api",
+        "INSERT",
+        None,
+        f"actor = 'owner:' || {USER}",
+    ),
+    ("owner", "uploads", "khronika_api", "ALL", f"owner_id = {USER}", f"owner_id = {USER}"),
+    (
+        "owner",
+        "idempotency_keys",
+        "khronika_api",
+        "ALL",
+        f"owner_id = {USER}",
+        f"owner_id = {USER}",
+    ),
+    # A callback has no user: the API may add to the inbox and see which event ids it holds.
+    ("receives", "webhook_deliveries", "khronika_api", "INSERT", None, "status IN ('new', 'dead')"),
+    ("recognises", "webhook_deliveries", "khronika_api", "SELECT", "true", None),
+    ("records", "audit_events", "khronika_api", "INSERT", None, "true"),
+    ("bounds", "audit_events", "khronika_api", "SELECT", "true", None),
+    *(("worker", table, "khronika_worker", "ALL", "true", "true") for table in TABLES),
+    *(("operator", table, "khronika_operator", "ALL", "true", "true") for table in TABLES),
+    ("viewer", "video_assets", VIEWER, "SELECT", "deleted_at IS NULL", None),
+)
+
+VIEWER_COLUMNS = (
+    "id, post_id, status, progress, published_output_id, manifest_url, fallback_url, poster_url, "
+    "thumbnail_url, duration_sec, width, height, declared, updated_at, deleted_at"
+)
+
+
+def _make_roles() -> None:
+    for role in (*LOGINS, VIEWER):
+        login = "NOLOGIN" if role == VIEWER else "LOGIN"
+        # Two databases of one server may be migrated at once: losing the race is fine.
+        op.execute(f"""
+            DO $$ BEGIN
+                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+                    CREATE ROLE {role} {login} NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+                END IF;
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+            END $$
+        """)
+
+
+def _make_public_view() -> None:
+    op.execute(f"GRANT SELECT ({VIEWER_COLUMNS}) ON video_assets TO {VIEWER}")
+    op.execute("""
+        CREATE FUNCTION public_assets(wanted uuid[]) RETURNS TABLE (
+            id uuid, post_id uuid, status video_processing_status, progress double precision,
+            playable boolean, manifest_url text, fallback_url text, poster_url text,
+            thumbnail_url text, duration_sec double precision, width integer, height integer,
+            updated_at timestamptz)
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+            SELECT a.id, a.post_id, a.status, a.progress, a.published_output_id IS NOT NULL,
+                   a.manifest_url, a.fallback_url, a.poster_url, a.thumbnail_url,
+                   a.duration_sec,
+                   coalesce(a.width, (a.declared ->> 'width')::integer),
+                   coalesce(a.height, (a.declared ->> 'height')::integer),
+                   a.updated_at
+            FROM video_assets a WHERE a.post_id = ANY (wanted) AND a.deleted_at IS NULL
+        $$
+    """)
+    # Owned by a role that sees these columns and nothing else, the function can show no more.
+    op.execute(f"GRANT {VIEWER} TO CURRENT_USER")
+    op.execute(f"GRANT CREATE ON SCHEMA public TO {VIEWER}")
+    op.execute(f"ALTER FUNCTION public_assets(uuid[]) OWNER TO {VIEWER}")
+    op.execute(f"REVOKE CREATE ON SCHEMA public FROM {VIEWER}")
+    op.execute("REVOKE ALL ON FUNCTION public_assets(uuid[]) FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION public_assets(uuid[]) TO khronika_public")
+    for login in LOGINS:
+        op.execute(f"GRANT EXECUTE ON FUNCTION public_assets(uuid[]) TO {login}")
+
+
+def upgrade() -> None:
+    _make_roles()
+    for role in (*LOGINS, VIEWER):
+        op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
+    for table in TABLES:
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    for table, role, privileges in GRANTS:
+        op.execute(f"GRANT {privileges} ON {table} TO {role}")
+    for name, table, role, command, using, check in POLICIES:
+        seen = f"USING ({using})" if using else ""
+        written = f"WITH CHECK ({check})" if check else ""
+        op.execute(
+            f"CREATE POLICY {role}_{name} ON {table} FOR {command} TO {role} {seen} {written}"
+        )
+    op.execute("REVOKE ALL ON FUNCTION khronika_make_event_partitions(integer) FROM PUBLIC")
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION khronika_make_event_partitions(integer) TO khronika_worker"
+    )
+    _make_public_view()
+
+
+def downgrade() -> None:
+    op.execute("DROP FUNCTION public_assets(uuid[])")
+    for name, table, role, *_ in POLICIES:
+        op.execute(f"DROP POLICY {role}_{name} ON {table}")
+    for table in TABLES:
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    for role in (*LOGINS, VIEWER):
+        op.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+        op.execute(f"REVOKE ALL ON SCHEMA public FROM {role}")
+        op.execute(f"REVOKE ALL ON FUNCTION khronika_make_event_partitions(integer) FROM {role}")
