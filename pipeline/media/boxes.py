@@ -1,0 +1,78 @@
+"""The top-level boxes of an MP4 or MOV file (ISO/IEC 14496-12 §4.2)."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.media.limits import MediaRefused, Refusal
+
+Read = Callable[[int, int], bytes]
+"""Reads `length` bytes at `offset`; fewer only at the end of the file."""
+
+_HEADER_BYTES = 8
+_LARGE_HEADER_BYTES = 16
+_TYPE = re.compile(rb"[A-Za-z0-9 \xa9]{4}")
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box: its four-letter type, where its header starts, and its size with the header."""
+
+    type: str
+    offset: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The offset just past the box."""
+        return self.offset + self.size
+
+
+def walk(read: Read, size: int, *, max_boxes: int = 256) -> list[Box]:
+    """List the top-level boxes of a file of `size` bytes, reading only their headers.
+
+    Bytes that cannot be a box header end the walk: cameras and editors append padding that
+    players ignore. After `max_boxes` the walk ends too; only fragmented files have so many.
+
+    Raises:
+        MediaRefused: `source_corrupt` when a box goes on past the end: the file was cut off.
+    """
+    boxes: list[Box] = []
+    offset = 0
+    while offset + _HEADER_BYTES <= size and len(boxes) < max_boxes:
+        box = _box_at(read, offset, size)
+        if box is None:
+            break
+        if box.end > size:
+            raise MediaRefused(
+                Refusal.SOURCE_CORRUPT,
+                f"The file is cut off: {box.end - size} bytes are missing from its end.",
+            )
+        boxes.append(box)
+        offset = box.end
+    return boxes
+
+
+def is_faststart(boxes: Sequence[Box]) -> bool:
+    """Whether the index (`moov`) stands before the media data, so that play can start at once."""
+    for box in boxes:
+        if box.type in ("moov", "mdat"):
+            return box.type == "moov"
+    return False
+
+
+def _box_at(read: Read, offset: int, size: int) -> Box | None:
+    header = read(offset, _LARGE_HEADER_BYTES)
+    kind = header[4:8]
+    if len(header) < _HEADER_BYTES or not _TYPE.fullmatch(kind):
+        return None
+    length = int.from_bytes(header[:4])
+    smallest = _HEADER_BYTES
+    if length == 0:  # "to the end of the file"
+        length = size - offset
+    elif length == 1:  # the size follows as 64 bits
+        length = int.from_bytes(header[8:16])
+        smallest = _LARGE_HEADER_BYTES
+    if length < smallest:
+        return None
+    return Box(kind.decode("latin-1"), offset, length)

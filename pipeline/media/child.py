@@ -1,0 +1,95 @@
+"""Running one short-lived program with a deadline and bounded output."""
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+_CHUNK_BYTES = 64 * 1024
+
+
+class ChildTimedOut(Exception):
+    """The program was killed because it ran past its deadline."""
+
+
+class ChildTooLoud(Exception):
+    """The program was killed because it printed more than was allowed."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended and what it printed."""
+
+    returncode: int  # negative: the signal that ended it
+    stdout: bytes
+    stderr: bytes
+
+
+def run_child(argv: Sequence[str], *, timeout_sec: float, max_output_bytes: int) -> Finished:
+    """Run a program to its end in a process group of its own, which never outlives the call.
+
+    Args:
+        argv: program and arguments; no shell is involved and stdin is empty.
+        timeout_sec: wall time it may take.
+        max_output_bytes: bound for stdout and for stderr, each.
+
+    Raises:
+        ChildTimedOut: its time was up.
+        ChildTooLoud: one of its outputs passed the bound.
+        OSError: it could not be started.
+    """
+    deadline = time.monotonic() + timeout_sec
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = _collect(process, deadline, max_output_bytes)
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise ChildTimedOut(f"{argv[0]} ran past {timeout_sec:g} s") from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return Finished(process.returncode, stdout, stderr)
+
+
+def _collect(
+    process: subprocess.Popen[bytes],
+    deadline: float,
+    max_output_bytes: int,
+) -> tuple[bytes, bytes]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    buffers: dict[IO[bytes], bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for stream, buffer in buffers.items():
+            selector.register(stream, selectors.EVENT_READ, buffer)
+        while selector.get_map():
+            ready = selector.select(deadline - time.monotonic())
+            if time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(process.args, 0)
+            for key, _ in ready:
+                _read_some(selector, key, max_output_bytes)
+    return bytes(buffers[process.stdout]), bytes(buffers[process.stderr])
+
+
+def _read_some(
+    selector: selectors.BaseSelector,
+    key: selectors.SelectorKey,
+    max_output_bytes: int,
+) -> None:
+    chunk = os.read(key.fd, _CHUNK_BYTES)
+    if not chunk:
+        selector.unregister(key.fileobj)
+        return
+    key.data.extend(chunk)
+    if len(key.data) > max_output_bytes:
+        raise ChildTooLoud(f"more than {max_output_bytes} bytes of output")

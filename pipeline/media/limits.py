@@ -1,0 +1,72 @@
+"""Which sources are refused, and in which words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.media.source_info import SourceInfo
+
+
+class Refusal(StrEnum):
+    """Why a source will never be processed; retrying the same bytes cannot help."""
+
+    UNSUPPORTED_MEDIA = "unsupported_media"  # not a container or codec we accept
+    SOURCE_TOO_LARGE = "source_too_large"  # too many bytes, or too many pixels a frame
+    SOURCE_TOO_LONG = "source_too_long"
+    SOURCE_CORRUPT = "source_corrupt"  # the right container, but broken or cut off
+    SOURCE_EMPTY = "source_empty"
+    NO_VIDEO_STREAM = "no_video_stream"  # sound only; cover art does not count
+
+
+class MediaRefused(Exception):
+    """The media is not acceptable, whoever asks and however often.
+
+    Attributes:
+        code: one of `Refusal`, for machines.
+        detail: one sentence for people, without paths or addresses.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = Refusal(code)
+        self.detail = detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The largest source that is accepted; a value equal to its limit passes."""
+
+    max_bytes: int
+    max_duration_sec: float
+    max_pixels: int  # of one stored frame: what a decoder has to allocate
+    max_streams: int
+
+
+def check_limits(info: SourceInfo, limits: Limits) -> None:
+    """Refuse a source that is over one of the limits.
+
+    Raises:
+        MediaRefused: `source_too_large`, `source_too_long` or `unsupported_media`.
+    """
+    if info.size_bytes > limits.max_bytes:
+        raise MediaRefused(
+            Refusal.SOURCE_TOO_LARGE,
+            f"The file has {info.size_bytes} bytes; at most {limits.max_bytes} are accepted.",
+        )
+    if info.duration_sec > limits.max_duration_sec:
+        raise MediaRefused(
+            Refusal.SOURCE_TOO_LONG,
+            f"The video is {info.duration_sec:.1f} s long; "
+            f"at most {limits.max_duration_sec:.0f} s are accepted.",
+        )
+    pixels = info.coded_width * info.coded_height
+    if pixels > limits.max_pixels:
+        raise MediaRefused(
+            Refusal.SOURCE_TOO_LARGE,
+            f"A frame has {info.coded_width}x{info.coded_height} pixels; "
+            f"at most {limits.max_pixels} in all are accepted.",
+        )
+    if info.stream_count > limits.max_streams:
+        raise MediaRefused(
+            Refusal.UNSUPPORTED_MEDIA,
+            f"The file has {info.stream_count} streams; at most {limits.max_streams} are accepted.",
+        )

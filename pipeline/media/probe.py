@@ -1,0 +1,138 @@
+"""Measuring a local media file with ffprobe."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.media.boxes import walk
+from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.containers import HEAD_BYTES, Container, container_of
+from pipeline.media.limits import MediaRefused, Refusal
+from pipeline.media.source_info import SourceInfo
+from pipeline.media.streams import source_info
+from pipeline.media.tools import Tools
+
+__all__ = ["SourceInfo", "probe"]
+
+# Only what `streams.source_info` reads, so that a file's tags cannot flood us.
+_STREAM_FIELDS = (
+    *("index", "codec_type", "codec_name", "profile", "width", "height", "sample_aspect_ratio"),
+    *("pix_fmt", "bits_per_raw_sample", "field_order", "channels"),
+    *("color_transfer", "color_primaries", "color_space"),
+    *("avg_frame_rate", "r_frame_rate", "start_time", "duration"),
+)
+_ENTRIES = (
+    "format=duration,start_time,bit_rate"
+    f":stream={','.join(_STREAM_FIELDS)}"
+    ":stream_disposition=attached_pic"
+    ":stream_side_data=rotation"
+    ":packet=stream_index,pts_time"
+)
+_MAX_REPORT_BYTES = 4 * 1024 * 1024
+_MAX_TIMESTAMPS_BYTES = 32 * 1024 * 1024  # 4 h at 60 fps are 15 MB
+_MAX_BOXES = 100_000  # a fragmented file of 12 h in 2 s fragments has 43 000
+
+# Packets looked at for an even frame rate. Where an index gives the timestamps, many; elsewhere
+# few, for the file may be a sample (see sample.py) with a hole after its first megabytes.
+_PACKETS_INDEXED = 900
+_PACKETS_SCANNED = 120
+
+
+def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
+    """Measure a file by its content; its name and extension do not matter.
+
+    ffprobe opens this one local file, with the one demuxer its first bytes call for, and nothing
+    else: no network, no playlist, no second file.
+
+    Args:
+        path: a regular local file.
+        tools: where ffprobe is.
+        timeout_sec: wall time one run of ffprobe may take (a second one runs only for files that
+            do not store their length).
+
+    Raises:
+        MediaRefused: `source_empty`, `unsupported_media`, `no_video_stream` or `source_corrupt`;
+            the last also when ffprobe crashed or ran out of time over it.
+        OSError: the file cannot be read, or ffprobe cannot be started.
+    """
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        container = container_of(file.read(HEAD_BYTES))
+    if container.has_boxes:
+        _refuse_cut_off(path, size_bytes)
+    report = _report(path, container, tools, timeout_sec)
+    info = source_info(report, container=container.name, size_bytes=size_bytes)
+    if info.duration_sec <= 0:
+        # Browsers' MediaRecorder writes WebM as a stream and never goes back to fill it in.
+        measured = _last_timestamp_sec(path, container, tools, timeout_sec)
+        info = replace(info, duration_sec=measured)
+    if info.duration_sec <= 0:
+        raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video has no frames that can be timed.")
+    whole_bps = round(size_bytes * 8 / info.duration_sec)
+    return replace(info, bit_rate_bps=info.bit_rate_bps or whole_bps)
+
+
+def _refuse_cut_off(path: Path, size_bytes: int) -> None:
+    """Look at the boxes, for ffprobe reports the full length of a half-downloaded file."""
+    with path.open("rb") as file:
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        boxes = walk(read, size_bytes, max_boxes=_MAX_BOXES)
+    if not any(box.type == "moov" for box in boxes):
+        raise MediaRefused(Refusal.SOURCE_CORRUPT, "The file has no index: it was cut off.")
+
+
+def _report(path: Path, container: Container, tools: Tools, timeout_sec: float) -> dict[str, Any]:
+    packets = _PACKETS_INDEXED if container.has_boxes else _PACKETS_SCANNED
+    options = ("-show_entries", _ENTRIES, "-read_intervals", f"%+#{packets}", "-of", "json")
+    run = partial(_ffprobe, path, container, tools, timeout_sec)
+    printed = run(options, max_output_bytes=_MAX_REPORT_BYTES)
+    report: dict[str, Any] = json.loads(printed)
+    return report
+
+
+def _last_timestamp_sec(
+    path: Path,
+    container: Container,
+    tools: Tools,
+    timeout_sec: float,
+) -> float:
+    options = ("-select_streams", "V:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0")
+    run = partial(_ffprobe, path, container, tools, timeout_sec)
+    printed = run(options, max_output_bytes=_MAX_TIMESTAMPS_BYTES)
+    stamps = [float(line) for line in printed.decode().split() if line.strip(",") != "N/A"]
+    return max(stamps, default=0.0) - min(stamps, default=0.0)
+
+
+def _ffprobe(
+    path: Path,
+    container: Container,
+    tools: Tools,
+    timeout_sec: float,
+    options: tuple[str, ...],
+    *,
+    max_output_bytes: int,
+) -> bytes:
+    argv = (
+        *(tools.ffprobe, "-v", "error"),
+        *("-protocol_whitelist", "file", "-format_whitelist", container.demuxer),
+        *("-f", container.demuxer),
+        *options,
+        # Spelt as a URL, or a file named `concat:…` would be taken for one.
+        *("-i", f"file:{path.absolute()}"),
+    )
+    try:
+        done = run_child(argv, timeout_sec=timeout_sec, max_output_bytes=max_output_bytes)
+    except (ChildTimedOut, ChildTooLoud) as error:
+        raise MediaRefused(
+            Refusal.SOURCE_CORRUPT,
+            "The file could not be measured within bounds.",
+        ) from error
+    if done.returncode != 0:
+        raise MediaRefused(Refusal.SOURCE_CORRUPT, "The file is damaged: it cannot be opened.")
+    return done.stdout

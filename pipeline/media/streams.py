@@ -1,0 +1,186 @@
+"""From what ffprobe prints to a `SourceInfo`: a pure translation that trusts nothing it reads."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from pipeline.media.limits import MediaRefused, Refusal
+from pipeline.media.source_info import SourceInfo
+
+_INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
+_DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
+_JITTER_SEC = 0.002  # Matroska and FLV count in milliseconds: 41, 42, 42 is a constant 24 fps
+_JITTER_SHARE = 0.1
+_AVERAGE_DRIFT = 0.05  # the whole file's average against its opening seconds
+_FASTEST_RATE = 1000  # ffmpeg reports the clock itself (90000/1) when it could not tell a rate
+_FALLBACK_RATE = Fraction(25)  # a single frame has no rate; any constant one shows it
+
+
+def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -> SourceInfo:
+    """Translate ffprobe's JSON of format, streams and first packets.
+
+    `duration_sec` is 0 when the container does not say.
+
+    Raises:
+        MediaRefused: `no_video_stream`, `unsupported_media` for a codec this build cannot
+            decode, `source_corrupt` for a stream without a picture size.
+    """
+    streams = [stream for stream in report.get("streams", []) if isinstance(stream, dict)]
+    layout = report.get("format", {})
+    video = _video_stream(streams)
+    audio = next((s for s in streams if s.get("codec_type") == "audio"), None)
+    coded_width, coded_height = _picture_size(video)
+    aspect = _aspect(video)
+    rotation = _rotation(video)
+    width, height = _display_size(coded_width, coded_height, aspect, rotation)
+    duration_sec = _duration_sec(layout, streams)
+    intervals = _intervals(report.get("packets", []), video.get("index"))
+    rate = _average_rate(video, intervals)
+    start_sec = _number(layout.get("start_time"))
+    pixel_format = str(video.get("pix_fmt") or "unknown")
+    return SourceInfo(
+        container=container,
+        size_bytes=size_bytes,
+        duration_sec=duration_sec,
+        stream_count=len(streams),
+        width=width,
+        height=height,
+        coded_width=coded_width,
+        coded_height=coded_height,
+        rotation=rotation,
+        sample_aspect_ratio=f"{aspect.numerator}:{aspect.denominator}",
+        frame_rate=f"{rate.numerator}/{rate.denominator}",
+        variable_frame_rate=_is_variable(intervals, rate),
+        interlaced=video.get("field_order") in _INTERLACED_ORDERS,
+        video_codec=str(video["codec_name"]),
+        video_profile=_word(video.get("profile")),
+        pixel_format=pixel_format,
+        bit_depth=_bit_depth(video, pixel_format),
+        color_transfer=_word(video.get("color_transfer")),
+        color_primaries=_word(video.get("color_primaries")),
+        color_space=_word(video.get("color_space")),
+        audio_codec=_word(audio.get("codec_name")) if audio else None,
+        audio_channels=int(_number(audio.get("channels"))) if audio else None,
+        audio_start_sec=_start_sec(audio, start_sec) if audio else 0.0,
+        video_start_sec=_start_sec(video, start_sec),
+        bit_rate_bps=int(_number(layout.get("bit_rate"))),
+    )
+
+
+def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    pictures = [s for s in streams if s.get("codec_type") == "video"]
+    moving = [s for s in pictures if not s.get("disposition", {}).get("attached_pic")]
+    if not moving:
+        raise MediaRefused(Refusal.NO_VIDEO_STREAM, "The file has no video stream.")
+    if moving[0].get("codec_name") in (None, "unknown", "none"):
+        raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video's codec is not one we can decode.")
+    return moving[0]
+
+
+def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
+    width, height = int(_number(video.get("width"))), int(_number(video.get("height")))
+    if width <= 0 or height <= 0:
+        raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video stream has no picture.")
+    return width, height
+
+
+def _aspect(video: Mapping[str, Any]) -> Fraction:
+    # "0:1" is ffmpeg's way to say that the file does not.
+    return _fraction(str(video.get("sample_aspect_ratio", "")).replace(":", "/")) or Fraction(1)
+
+
+def _rotation(video: Mapping[str, Any]) -> int:
+    """Clockwise degrees; ffprobe gives the display matrix's counter-clockwise angle."""
+    for side_data in video.get("side_data_list", []):
+        if "rotation" in side_data:
+            return round(-_number(side_data["rotation"]) / 90) * 90 % 360
+    return 0
+
+
+def _display_size(width: int, height: int, aspect: Fraction, rotation: int) -> tuple[int, int]:
+    """Square the pixels by stretching the width, as players do, then stand the picture upright."""
+    squared = max(1, round(width * aspect))
+    return (height, squared) if rotation in (90, 270) else (squared, height)
+
+
+def _duration_sec(layout: Mapping[str, Any], streams: Sequence[Mapping[str, Any]]) -> float:
+    if (whole := _number(layout.get("duration"))) > 0:
+        return whole
+    return max((_number(stream.get("duration")) for stream in streams), default=0.0)
+
+
+def _start_sec(stream: Mapping[str, Any], origin_sec: float) -> float:
+    if stream.get("start_time") is None:
+        return 0.0
+    return round(max(0.0, _number(stream["start_time"]) - origin_sec), 6)
+
+
+def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[float]:
+    """Seconds between neighbouring frames as shown; the stored order differs with B-frames.
+
+    The newest few are left out: frames that belong between them may not have been read yet.
+    """
+    shown = sorted(
+        _number(packet["pts_time"])
+        for packet in packets
+        if packet.get("stream_index") == index and "pts_time" in packet
+    )
+    steps = [later - earlier for earlier, later in pairwise(shown)]
+    reorder_window = 16  # H.264 and HEVC allow at most 16 frames of reordering
+    return steps[:-reorder_window] if len(steps) > 4 * reorder_window else steps
+
+
+def _average_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction:
+    for name in ("avg_frame_rate", "r_frame_rate"):
+        rate = _fraction(video.get(name))
+        if rate is not None and rate <= _FASTEST_RATE:
+            return rate
+    if intervals and (typical := median(intervals)) > 0:
+        return Fraction(1 / typical).limit_denominator(1001)
+    return _FALLBACK_RATE
+
+
+def _is_variable(intervals: Sequence[float], average: Fraction) -> bool:
+    """Whether frames stray from an even beat.
+
+    Calling a constant source variable costs nothing (it is resampled to its own rate), the
+    reverse costs sync; so one stray frame is enough.
+    """
+    if not intervals:
+        return False
+    typical = median(intervals)
+    allowed = max(_JITTER_SEC, typical * _JITTER_SHARE)
+    if any(abs(step - typical) > allowed for step in intervals):
+        return True
+    return typical > _JITTER_SEC and abs(float(average) * typical - 1) > _AVERAGE_DRIFT
+
+
+def _bit_depth(video: Mapping[str, Any], pixel_format: str) -> int:
+    if match := _DEPTH_IN_NAME.search(pixel_format):
+        return int(match[1])
+    return int(_number(video.get("bits_per_raw_sample"))) or 8
+
+
+def _word(value: object) -> str | None:
+    return None if value in (None, "", "unknown", "unspecified") else str(value)
+
+
+def _number(value: object) -> float:
+    """A finite number, or 0: ffprobe prints `N/A`, `nan` and worse for broken files."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything may stand there
+    except (TypeError, ValueError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _fraction(value: object) -> Fraction | None:
+    try:
+        fraction = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return fraction if fraction > 0 else None

