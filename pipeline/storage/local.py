@@ -1,0 +1,212 @@
+"""Storage in a folder of this machine.
+
+New content grows in `.incoming` beside the objects, on the same file system, and gets its name by
+one rename once it is whole and on the disk. Keys never begin with a dot, so it cannot be reached.
+"""
+
+import errno
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, TooLarge, check_key
+from pipeline.storage.content_types import content_type_of
+
+_INCOMING = ".incoming"
+_CHUNK_BYTES = 256 * 1024
+
+
+class LocalStorage:
+    """The driver for `file:///folder`; the folder is made if absent."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._incoming = self._root / _INCOMING
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def write(self, key: str, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stat:
+        """See `Storage.write`."""
+        target = self._path(key)
+        with self._scratch() as growing:
+            with growing.open("wb") as file:
+                for chunk in _bounded(chunks, max_bytes):
+                    file.write(chunk)
+                os.fsync(file.fileno())
+            self._rename(growing, target)
+        return self.stat(key)
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """See `Storage.read`."""
+        found = self.stat(key)
+        stop = found.size_bytes if end is None else min(end, found.size_bytes)
+        return _slices(self._path(key), start, stop)
+
+    def stat(self, key: str) -> Stat:
+        """See `Storage.stat`."""
+        try:
+            found = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ObjectMissing(key) from error
+        if not stat.S_ISREG(found.st_mode):
+            raise ObjectMissing(key)
+        return _described(key, found)
+
+    def publish_folder(self, folder: Path, prefix: str) -> int:
+        """See `Storage.publish_folder`; where the disk allows, files are linked, not copied."""
+        target = self._path(prefix)
+        with self._scratch() as growing:
+            growing.mkdir()
+            size_bytes = _take_over(folder, growing, prefix)
+            with self._set_aside(target):
+                self._rename(growing, target)
+        return size_bytes
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """See `Storage.list`."""
+        folder = self._path(prefix) if prefix else self._root
+        if folder.is_file():
+            yield self.stat(prefix)
+        for path in _files_below(folder):
+            key = path.relative_to(self._root).as_posix()
+            try:
+                yield self.stat(key)
+            except ObjectMissing:  # deleted since the folder was read
+                continue
+
+    def delete_prefix(self, prefix: str) -> int:
+        """See `Storage.delete_prefix`; it disappears in one step and is removed after that."""
+        target = self._path(prefix)
+        size_bytes = sum(found.size_bytes for found in self.list(prefix))
+        with self._set_aside(target):
+            pass
+        return size_bytes
+
+    def local_path(self, key: str) -> Path | None:
+        """See `Storage.local_path`."""
+        self.stat(key)
+        return self._path(key)
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A name in `.incoming` where nothing is left afterwards."""
+        place = self._incoming / uuid.uuid4().hex
+        try:
+            yield place
+        finally:
+            _remove(place)
+
+    @contextmanager
+    def _set_aside(self, target: Path) -> Iterator[None]:
+        """Move away what stands at the target; remove it at the end, or put it back on failure."""
+        with self._scratch() as aside:
+            try:
+                target.rename(aside)
+            except (FileNotFoundError, NotADirectoryError):
+                yield
+                return
+            try:
+                yield
+            except BaseException:
+                aside.rename(target)
+                raise
+            _flush_folder(target.parent)
+
+    def _rename(self, source: Path, target: Path) -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            # A file system cannot hold both `a` and `a/b`. Refused, as S3 alone would accept it.
+            raise KeyRefused("another object stands in the way of this key") from error
+        _flush_folder(target.parent)
+
+
+def _described(key: str, found: os.stat_result) -> Stat:
+    return Stat(
+        key=key,
+        size_bytes=found.st_size,
+        # The inode too: content is only ever replaced by a new file, maybe within one clock tick.
+        etag=f'"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"',
+        content_type=content_type_of(key),
+        modified_at=datetime.fromtimestamp(found.st_mtime, UTC),
+    )
+
+
+def _bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if max_bytes is not None and total > max_bytes:
+            raise TooLarge(f"more than {max_bytes} bytes")
+        yield chunk
+
+
+def _slices(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        left = stop - start
+        while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
+            left -= len(chunk)
+            yield chunk
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Regular files in order of their keys; hidden names are not objects."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in names if not name.startswith(".")]
+    yield from sorted(found, key=Path.as_posix)
+
+
+def _take_over(folder: Path, into: Path, prefix: str) -> int:
+    """Link or copy a tree of plain files, flushed to the disk; returns its bytes."""
+    size_bytes = 0
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        key = check_key(f"{prefix}/{entry.name}")
+        target = into / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            target.mkdir()
+            size_bytes += _take_over(Path(entry.path), target, key)
+        elif entry.is_file(follow_symlinks=False):
+            size_bytes += _link_or_copy(Path(entry.path), target)
+        else:
+            raise KeyRefused("only plain files and folders can be published")
+    _flush_folder(into)
+    return size_bytes
+
+
+def _link_or_copy(source: Path, target: Path) -> int:
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
