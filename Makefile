@@ -1,0 +1,72 @@
+# Everything a person or CI runs. `make` alone lists it.
+#
+# Nothing needs to be installed by hand but Python >= 3.11, make and git: each target that
+# needs the environment depends on its stamp, which is rebuilt only when a lock has changed.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+PYTHON_IN_VENV := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+# The interpreter that makes the environment. `make install PYTHON=/path/to/python3` overrides.
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+
+# uv brings its own certificate roots and reads none of pip's settings. Where the machine keeps
+# a bundle of its own (a company's proxy is in it), that one is right; and whoever pointed pip
+# at another index means uv too.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= true
+endif
+ifneq ($(PIP_INDEX_URL),)
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.PHONY: help install lock up demo test check lint check-system
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## Make .venv with exactly the locked packages (skipped when nothing changed)
+
+# --no-build-isolation: a build environment would fetch setuptools past the lock.
+$(STAMP): bootstrap.lock requirements.lock pyproject.toml
+	@python=$$(for candidate in $(PYTHONS); do \
+		"$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+			2>/dev/null && command -v "$$candidate" && break; \
+	done); \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer, with its venv module, is needed; looked for: $(PYTHONS)." >&2; \
+		echo "(On Debian and Ubuntu: apt install python3-venv. Or: make $(MAKECMDGOALS) PYTHON=/path/to/python3)" >&2; \
+		exit 1; \
+	fi; \
+	if ! $(PYTHON_IN_VENV) -c '' 2>/dev/null; then "$$python" -m venv --clear $(VENV); fi
+	@$(PYTHON_IN_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON_IN_VENV) --require-hashes requirements.lock
+	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON_IN_VENV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --upgrade --all-extras pyproject.toml --output-file requirements.lock
+
+# `exec`, here and below: the shell gives way to Python, so that a signal reaches it.
+up: $(STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
+	@exec $(PYTHON_IN_VENV) -m stack up
+
+demo: $(STAMP) ## Send a real video through the whole stack (VIDEO=path for your own)
+	@exec $(PYTHON_IN_VENV) -m stack demo $(if $(VIDEO),--video "$(VIDEO)")
+
+test: $(STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
+	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy --strict, import-linter
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+check: lint test ## What CI runs: lint, then test
+
+check-system: $(STAMP) ## The tests that need root (they make a system user and remove it)
+	@exec $(PYTHON_IN_VENV) -m pytest -m system

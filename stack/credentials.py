@@ -1,0 +1,46 @@
+"""The keys and passwords a stack makes for itself, once, and keeps in its home."""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Mapping
+
+from stack.home import Home, read_strings, write_private
+
+
+def _password() -> str:
+    """256 random bits in characters that need no quoting in a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def _webhook_secret() -> str:
+    """Standard Webhooks: ``whsec_`` and 24 to 64 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+MAKERS: Mapping[str, Callable[[], str]] = {
+    "jwt_secret": _password,
+    "secret_key": _password,
+    "webhook_secret": _webhook_secret,
+    "provider_token": _password,
+    "broker_password": _password,
+    "flower_password": _password,
+    "owner_password": _password,
+    "api_password": _password,
+    "worker_password": _password,
+    "operator_password": _password,
+    "public_password": _password,
+    "transcoder_password": _password,
+}
+
+
+def load_credentials(home: Home) -> Mapping[str, str]:
+    """The credentials of this home; those it lacks are made and kept (0600).
+
+    A stack must hold the home: two first starts at once would each make their own.
+    """
+    known = read_strings(home.secrets)
+    complete = {name: known.get(name) or make() for name, make in MAKERS.items()}
+    if complete != known:
+        write_private(home.secrets, json.dumps(complete, indent=2) + "\n")
+    return complete

