@@ -1,0 +1,151 @@
+"""The gate: completed means playable.
+
+Outputs are read the way a player reads them, over the network, before anything is published: the
+master playlist and every variant parse, agree with the source's duration, and lead to segments;
+the fallback seeks; the poster is a picture and not a black one.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urljoin
+
+from pipeline.addresses import key_of, signed_url
+from pipeline.media.boxes import is_faststart, walk
+from pipeline.media.frames import is_black, luma_of
+from pipeline.media.limits import MediaRefused
+from pipeline.media.playlist import MediaPlaylist, PlaylistInvalid, parse_master, parse_media
+from pipeline.net.fetch import FetchRefused, GuardedFetcher
+from pipeline.reducer import GateResult
+from pipeline.services import Services
+from pipeline.values import Outputs
+
+PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
+"""A 24 h variant at 2 s segments is about 3 MB."""
+IMAGE_MAX_BYTES = 8 * 1024 * 1024
+DURATION_TOLERANCE = 0.02
+DURATION_TOLERANCE_SEC = 0.5
+"""A rendition may differ from its source by 2 % or half a second, whichever is more: frame rate
+conversion moves the last frame, and a container's own duration is rounded."""
+
+
+class GateUnavailable(Exception):
+    """We could not look: our own trouble, so wait and look again."""
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """What the gate found; ``rule`` names the one that failed."""
+
+    result: GateResult
+    rule: str | None = None
+
+
+class _Rejected(Exception):
+    """A rule that does not hold."""
+
+
+def check_outputs(
+    services: Services, outputs: Outputs, *, expected_sec: float | None
+) -> GateReport:
+    """Look at everything a viewer would be given.
+
+    Args:
+        expected_sec: The source's measured duration; the provider's own figure when unknown.
+
+    Raises:
+        GateUnavailable: nothing was found wrong, but not everything could be read.
+    """
+    gate = _Gate(services, expected_sec or outputs.duration_sec)
+    try:
+        gate.check_manifest(outputs.manifest_url)
+        gate.check_fallback(outputs.fallback_url)
+        gate.check_poster(outputs.poster_url)
+        gate.check_exists(outputs.thumbnail_url, "thumbnail")
+    except (_Rejected, PlaylistInvalid, MediaRefused) as error:
+        return GateReport(GateResult.REJECTED, str(error))
+    except FetchRefused as error:
+        if error.transient:
+            raise GateUnavailable(error.code) from error
+        return GateReport(GateResult.REJECTED, f"unreadable output: {error.code}")
+    return GateReport(GateResult.PASSED)
+
+
+class _Gate:
+    def __init__(self, services: Services, expected_sec: float) -> None:
+        self._services = services
+        self._expected_sec = expected_sec
+        self._expires_at = datetime.now(UTC) + timedelta(minutes=15)
+
+    def check_manifest(self, address: str) -> None:
+        url, fetcher = self._reach(address)
+        master = parse_master(_text(fetcher, url))
+        _require(bool(master.variants), "the manifest names no variant")
+        for variant in master.variants:
+            _require_relative(variant.uri)
+            self._check_variant(fetcher, urljoin(url, variant.uri))
+
+    def _check_variant(self, fetcher: GuardedFetcher, url: str) -> None:
+        playlist = parse_media(_text(fetcher, url))
+        _require(playlist.ended, "a variant has no end")
+        _require(bool(playlist.segments), "a variant has no segment")
+        self._require_duration(playlist.duration_sec, "a variant")
+        for uri in _ends_of(playlist):
+            _require_relative(uri)
+            _require(bool(fetcher.read(urljoin(url, uri), 0, 1)), "a segment is empty")
+
+    def check_fallback(self, address: str) -> None:
+        url, fetcher = self._reach(address)
+        remote = fetcher.size_of(url)
+        size = remote.size_bytes or 0
+        _require(size > 0, "the fallback is empty")
+        _require(remote.accepts_ranges, "the fallback does not seek")
+        boxes = walk(lambda offset, length: fetcher.read(url, offset, length), size)
+        _require(is_faststart(boxes), "the fallback does not start fast")
+        _require(len(fetcher.read(url, size // 2, 1)) == 1, "the fallback does not seek")
+
+    def check_poster(self, address: str) -> None:
+        url, fetcher = self._reach(address)
+        image = fetcher.get(url, max_bytes=IMAGE_MAX_BYTES)
+        with TemporaryDirectory(prefix="khronika-gate-") as folder:
+            path = Path(folder) / "poster.jpg"
+            path.write_bytes(image.body)
+            _require(not is_black(luma_of(path, self._services.tools)), "the poster is black")
+
+    def check_exists(self, address: str, what: str) -> None:
+        url, fetcher = self._reach(address)
+        _require(bool(fetcher.read(url, 0, 1)), f"the {what} is empty")
+
+    def _reach(self, address: str) -> tuple[str, GuardedFetcher]:
+        key = key_of(address)
+        if key is None:
+            return address, self._services.fetcher
+        url = signed_url(self._services.settings, key, expires_at=self._expires_at)
+        return url, self._services.own_fetcher
+
+    def _require_duration(self, duration_sec: float, what: str) -> None:
+        allowed = max(DURATION_TOLERANCE_SEC, DURATION_TOLERANCE * self._expected_sec)
+        _require(
+            abs(duration_sec - self._expected_sec) <= allowed,
+            f"{what} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s",
+        )
+
+
+def _text(fetcher: GuardedFetcher, url: str) -> str:
+    return fetcher.get(url, max_bytes=PLAYLIST_MAX_BYTES).body.decode("utf-8", "replace")
+
+
+def _ends_of(playlist: MediaPlaylist) -> list[str]:
+    ends = [playlist.segments[0].uri, playlist.segments[-1].uri]
+    return [playlist.map_uri, *ends] if playlist.map_uri else ends
+
+
+def _require_relative(uri: str) -> None:
+    # A playlist that points elsewhere could be changed after the gate has looked.
+    _require("://" not in uri and ".." not in uri and not uri.startswith("/"), f"{uri} leads away")
+
+
+def _require(condition: bool, rule: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not condition:
+        raise _Rejected(rule)

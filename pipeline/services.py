@@ -1,0 +1,100 @@
+"""What the worker's use cases work with, chosen in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from os import environ
+from random import Random, SystemRandom
+
+from sqlalchemy import Engine
+
+from pipeline.database import make_engine
+from pipeline.media.limits import Limits
+from pipeline.media.tools import Tools, locate_tools
+from pipeline.net.fetch import FetchPolicy, GuardedFetcher
+from pipeline.providers import load_providers
+from pipeline.providers.base import Provider
+from pipeline.settings import Settings
+from pipeline.storage.base import Storage
+from pipeline.storage.open import open_storage
+from pipeline.values import Wake
+
+EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
+MAX_PIXELS = 8192 * 8192
+"""The largest picture we decode: 8K with room, far below what exhausts a decoder."""
+MAX_STREAMS = 32
+"""Broadcast masters carry 16 audio tracks; thousands of streams are an attack."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """The outside world, as the use cases see it.
+
+    Attributes:
+        fetcher: Reads what strangers name: every address is checked.
+        own_fetcher: Reads our own media through our own public address, wherever that is.
+    """
+
+    settings: Settings
+    engine: Engine
+    providers: Mapping[str, Provider]
+    storage: Storage
+    fetcher: GuardedFetcher
+    own_fetcher: GuardedFetcher
+    tools: Tools
+    limits: Limits
+    rng: Random
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a use case did, in a word, and whom to wake after the commit."""
+
+    what: str
+    wakes: tuple[Wake, ...] = ()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a source may measure."""
+    return Limits(
+        max_bytes=settings.source_max_bytes,
+        max_duration_sec=settings.source_max_duration_sec,
+        max_pixels=MAX_PIXELS,
+        max_streams=MAX_STREAMS,
+    )
+
+
+def fetch_policy(settings: Settings) -> FetchPolicy:
+    """What may be fetched on a stranger's word."""
+    return FetchPolicy(
+        allow=settings.source_allow,
+        https_only=not settings.source_http,
+        ports=None,
+        total_timeout_sec=settings.task_soft_limit_sec / 2,
+    )
+
+
+def build_services(settings: Settings) -> Services:
+    """Choose the real things."""
+    own = FetchPolicy(
+        allow=EVERYWHERE,
+        https_only=False,
+        ports=None,
+        total_timeout_sec=settings.provider_timeout_sec,
+    )
+    return Services(
+        settings=settings,
+        engine=make_engine(
+            settings.worker_database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            name="khronika worker",
+        ),
+        providers=load_providers(settings),
+        storage=open_storage(settings.storage_url),
+        fetcher=GuardedFetcher(fetch_policy(settings)),
+        own_fetcher=GuardedFetcher(own),
+        tools=locate_tools(environ),
+        limits=limits_of(settings),
+        rng=SystemRandom(),
+    )

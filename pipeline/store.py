@@ -1,0 +1,210 @@
+"""The writes on assets. ``advance`` is the only one that changes ``status``.
+
+Every write is one UPDATE guarded in SQL by what its writer read (status, lease token, generation)
+and carries its event in the same transaction. The row lock that the UPDATE takes is what makes
+``seq`` gap-free. The caller owns the transaction.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Update, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from pipeline.errors import IllegalTransition, StaleTransition
+from pipeline.models import Asset, Attempt, AuditEvent, Event
+from pipeline.states import Status, is_allowed
+from pipeline.values import EventDraft
+
+
+class Locked(NamedTuple):
+    """A row under this transaction's lock, and the database's clock, the only one that counts."""
+
+    asset: Asset
+    now: datetime
+
+
+def lock(session: Session, asset_id: UUID, *, skip_locked: bool = False) -> Locked | None:
+    """Read an asset for writing; None when there is none, or another holds it and we skip."""
+    query = (
+        select(Asset, func.clock_timestamp())
+        .where(Asset.id == asset_id)
+        .with_for_update(of=Asset, skip_locked=skip_locked)
+        .execution_options(populate_existing=True)
+    )
+    row = session.execute(query).one_or_none()
+    return Locked(*row) if row else None
+
+
+def advance(
+    session: Session, asset: Asset, target: Status, event: EventDraft, **changes: Any
+) -> Asset:
+    """Take an edge: the only writer of ``status``.
+
+    Args:
+        asset: The row as its writer read it; its status, token and generation are the guard.
+        target: The state to enter.
+        event: What the chronicle says of it; the two states are filled in here.
+        changes: Further columns, as values or SQL expressions.
+
+    Raises:
+        IllegalTransition: there is no such edge; nothing is written.
+        StaleTransition: the row moved on since it was read; nothing is written.
+    """
+    if not is_allowed(asset.status, target):
+        raise IllegalTransition(f"{asset.status} -> {target} is not an edge")
+    return _write(session, asset, event, target, changes)
+
+
+def amend(session: Session, asset: Asset, event: EventDraft | None, **changes: Any) -> Asset:
+    """Write columns without leaving the state, under the same guard as ``advance``.
+
+    Raises:
+        StaleTransition: the row moved on since it was read; nothing is written.
+    """
+    return _write(session, asset, event, None, changes)
+
+
+def _write(
+    session: Session,
+    asset: Asset,
+    event: EventDraft | None,
+    target: Status | None,
+    changes: Mapping[str, Any],
+) -> Asset:
+    source = asset.status
+    values: dict[str, Any] = dict(changes)
+    if target is not None:
+        values["status"] = target
+    if event is not None:
+        values["last_seq"] = Asset.last_seq + 1
+    guarded = _returning(
+        update(Asset)
+        .where(
+            Asset.id == asset.id,
+            Asset.status == source,
+            Asset.lease_token == asset.lease_token,
+            Asset.generation == asset.generation,
+            Asset.deleted_at.is_(None),
+        )
+        .values(**values)
+    )
+    written: Asset | None = session.scalars(guarded).one_or_none()
+    if written is None:
+        raise StaleTransition
+    if event is not None:
+        _append(session, written, event, source if target else None, target)
+    return written
+
+
+def _returning(statement: Update) -> Any:
+    return statement.returning(Asset).execution_options(
+        synchronize_session=False, populate_existing=True
+    )
+
+
+def record(session: Session, asset_id: UUID, event: EventDraft) -> None:
+    """Append to the chronicle of an asset in any state, a deleted one included."""
+    numbered = _returning(
+        update(Asset).where(Asset.id == asset_id).values(last_seq=Asset.last_seq + 1)
+    )
+    _append(session, session.scalars(numbered).one(), event, None, None)
+
+
+def _append(
+    session: Session,
+    asset: Asset,
+    event: EventDraft,
+    source: Status | None,
+    target: Status | None,
+) -> None:
+    session.execute(
+        insert(Event).values(
+            asset_id=asset.id,
+            seq=asset.last_seq,
+            # The row lock orders these; the transaction's own start time would not.
+            created_at=func.clock_timestamp(),
+            type=event.type,
+            from_status=source,
+            to_status=target,
+            actor=event.actor,
+            generation=asset.generation,
+            attempt=event.attempt if event.attempt is not None else asset.attempt or None,
+            provider=event.provider or asset.provider,
+            provider_job_id=event.provider_job_id or asset.provider_job_id,
+            provider_request_id=event.provider_request_id,
+            provider_event_id=event.provider_event_id,
+            detail=dict(event.detail),
+        )
+    )
+
+
+def report_progress(
+    session: Session, asset: Asset, percent: float, next_poll_at: ColumnElement[datetime]
+) -> None:
+    """Note how far the current attempt is. Never backwards, and never an event."""
+    session.execute(
+        update(Asset)
+        .where(
+            Asset.id == asset.id,
+            Asset.status == Status.PROCESSING,
+            Asset.attempt_id == asset.attempt_id,
+            Asset.deleted_at.is_(None),
+        )
+        .values(
+            progress=func.greatest(func.coalesce(Asset.progress, 0), min(max(percent, 0), 100)),
+            progress_at=func.now(),
+            next_poll_at=next_poll_at,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
+    """Write what is known of an attempt, whatever became of its asset."""
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id)
+        .values(**changes)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def owe_releases(session: Session, asset_id: UUID, *, but: UUID | None = None) -> list[UUID]:
+    """Owe the provider of every unfinished job of this asset its release.
+
+    An attempt that never came to call its provider, or whose job is known to have ended, owes
+    nothing.
+
+    Args:
+        but: The attempt to leave alone: the current or the published one.
+
+    Returns:
+        The attempts that owe one since now.
+    """
+    open_jobs = (
+        update(Attempt)
+        .where(
+            Attempt.asset_id == asset_id,
+            Attempt.intended_at.is_not(None),
+            Attempt.release_requested_at.is_(None),
+            (Attempt.outcome.is_(None)) | (Attempt.outcome == "accepted"),
+            Attempt.id != but if but else Attempt.id.is_not(None),
+        )
+        .values(release_requested_at=func.now())
+        .returning(Attempt.id)
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.scalars(open_jobs))
+
+
+def audit(session: Session, type_: str, *, actor: str, **columns: Any) -> None:
+    """Record what has no asset."""
+    session.execute(insert(AuditEvent).values(type=type_, actor=actor, **columns))
+
+
+def from_now(seconds: float) -> ColumnElement[datetime]:
+    """An instant ahead on the database's clock."""
+    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
