@@ -1,0 +1,233 @@
+"""Register a video for a post."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from pipeline.errors import Conflict, NotFound, Unprocessable
+from pipeline.models import Asset, IdempotencyRecord, Upload
+from pipeline.settings import Settings
+from pipeline.values import CreateAsset, Wake, wake_submit
+
+KEY_KEPT_SEC = 24 * 3600
+"""How long a key replays its first answer, as Stripe keeps them at the least."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE of a lock that was not granted within ``lock_timeout``."""
+
+# One statement, so that one round trip registers the key, the asset and its first event. The key
+# gates the asset: where it exists already nothing else is inserted. A source that is an upload is
+# read in the same breath and must be complete.
+INSERT = text("""
+    WITH fresh_key AS (
+        INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
+        SELECT :owner_id, CAST(:route AS text), CAST(:key AS text), CAST(:request_sha256 AS text),
+               now() + make_interval(secs => :key_kept_sec)
+        WHERE CAST(:key AS text) IS NOT NULL
+        ON CONFLICT (owner_id, route, key) DO UPDATE
+            SET request_sha256 = excluded.request_sha256, status_code = NULL, response = NULL,
+                created_at = now(), expires_at = excluded.expires_at
+            WHERE idempotency_keys.expires_at < now()
+        RETURNING key
+    ), source AS (
+        SELECT CAST(:asset_id AS uuid) AS id, CAST(:source_url AS text) AS source_url,
+               CAST(NULL AS uuid) AS upload_id, CAST(NULL AS bigint) AS size_bytes
+        WHERE CAST(:upload_id AS uuid) IS NULL
+        UNION ALL
+        SELECT id, NULL, id, received_bytes FROM uploads
+        WHERE id = CAST(:upload_id AS uuid) AND post_id = :post_id AND completed_at IS NOT NULL
+    ), asset AS (
+        INSERT INTO video_assets (
+            id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title,
+            poster_time_sec, max_attempts, provider, next_attempt_at, woken_at, deadline_at,
+            last_seq)
+        SELECT id, :post_id, :owner_id, source_url, upload_id, size_bytes,
+               CAST(:declared AS jsonb), :title, :poster_time_sec, :max_attempts, :provider,
+               now(), now(), now() + make_interval(secs => :wait_deadline_sec), 1
+        FROM source
+        WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT FROM fresh_key)
+        ON CONFLICT DO NOTHING
+        RETURNING *
+    ), event AS (
+        INSERT INTO video_processing_events (
+            asset_id, seq, type, to_status, actor, generation, provider, detail)
+        SELECT id, 1, 'created', status, :actor, generation, provider,
+               jsonb_build_object(
+                   'source', CASE WHEN upload_id IS NULL THEN 'url' ELSE 'upload' END,
+                   'declared', declared)
+        FROM asset
+    )
+    SELECT * FROM asset
+""")
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """The caller's key, and a digest of what it was sent with."""
+
+    route: str
+    key: str
+    request_sha256: str
+
+
+@dataclass(frozen=True)
+class Created:
+    """What create answers.
+
+    Attributes:
+        asset: The asset, unless the answer is a replay.
+        status_code: 202 for a new asset, 200 for one that was already there.
+        body: The answer's body; on a replay, the first one.
+    """
+
+    asset: Asset | None
+    status_code: int
+    body: dict[str, Any]
+    replayed: bool = False
+    wake: Wake | None = None
+
+
+def create_asset(
+    session: Session,
+    request: CreateAsset,
+    *,
+    settings: Settings,
+    actor: str,
+    render: Callable[[Asset], dict[str, Any]],
+    idempotency: IdempotencyKey | None = None,
+) -> Created:
+    """Register the source of a post's video and queue it: one statement, two with a key.
+
+    The same post and source again is the asset as it is, never a retry.
+
+    Args:
+        session: Inside ``user_session``: row-level security decides what is seen.
+        render: Makes the answer's body, which the key keeps for a replay.
+
+    Raises:
+        Conflict: ``post_has_asset``, ``upload_incomplete``, ``idempotency_in_flight``.
+        NotFound: ``post_not_found`` (somebody else holds the post), ``upload_not_found``.
+        Unprocessable: ``idempotency_mismatch``.
+    """
+    asset = _insert(session, request, settings, actor, idempotency)
+    if asset is not None:
+        wake = wake_submit(asset.id)
+        created = Created(asset, 202, render(asset), wake=wake)
+    else:
+        replay = _replay(session, request.owner_id, idempotency)
+        if replay is not None:
+            return replay
+        existing = _existing(session, request)
+        created = Created(existing, 200, render(existing))
+    _keep(session, request.owner_id, idempotency, created)
+    return created
+
+
+def _insert(
+    session: Session,
+    request: CreateAsset,
+    settings: Settings,
+    actor: str,
+    idempotency: IdempotencyKey | None,
+) -> Asset | None:
+    parameters = {
+        "asset_id": uuid4(),
+        "post_id": request.post_id,
+        "owner_id": request.owner_id,
+        "source_url": request.source_url,
+        "upload_id": request.upload_id,
+        "declared": json.dumps(dict(request.declared)),
+        "title": request.title,
+        "poster_time_sec": request.poster_time_sec,
+        "max_attempts": settings.max_attempts,
+        "provider": settings.default_provider,
+        "wait_deadline_sec": settings.wait_deadline_sec,
+        "actor": actor,
+        "route": idempotency.route if idempotency else None,
+        "key": idempotency.key if idempotency else None,
+        "request_sha256": idempotency.request_sha256 if idempotency else None,
+        "key_kept_sec": KEY_KEPT_SEC,
+    }
+    try:
+        return session.scalars(select(Asset).from_statement(INSERT), parameters).one_or_none()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        raise Conflict("idempotency_in_flight", "The first request is still running.") from error
+
+
+def _replay(session: Session, owner_id: str, idempotency: IdempotencyKey | None) -> Created | None:
+    if idempotency is None:
+        return None
+    record = session.get(IdempotencyRecord, (owner_id, idempotency.route, idempotency.key))
+    if record is None or record.status_code is None:
+        return None
+    if record.request_sha256 != idempotency.request_sha256:
+        raise Unprocessable(
+            "idempotency_mismatch", "This Idempotency-Key was used with another request."
+        )
+    return Created(None, record.status_code, record.response or {}, replayed=True)
+
+
+def _keep(
+    session: Session, owner_id: str, idempotency: IdempotencyKey | None, created: Created
+) -> None:
+    if idempotency is None:
+        return
+    session.execute(
+        update(IdempotencyRecord)
+        .where(
+            IdempotencyRecord.owner_id == owner_id,
+            IdempotencyRecord.route == idempotency.route,
+            IdempotencyRecord.key == idempotency.key,
+        )
+        .values(status_code=created.status_code, response=created.body)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _existing(session: Session, request: CreateAsset) -> Asset:
+    held = session.scalars(
+        select(Asset).where(Asset.post_id == request.post_id, Asset.deleted_at.is_(None))
+    ).one_or_none()
+    if held is None:
+        _explain_absence(session, request)
+        raise NotFound("post_not_found")
+    if not _same_source(held, request):
+        raise Conflict(
+            "post_has_asset",
+            "This post already has a video from another source.",
+            asset_id=str(held.id),
+            status=held.status.value,
+        )
+    return held
+
+
+def _explain_absence(session: Session, request: CreateAsset) -> None:
+    if request.upload_id is None:
+        return
+    upload = session.scalars(
+        select(Upload).where(Upload.id == request.upload_id, Upload.post_id == request.post_id)
+    ).one_or_none()
+    if upload is None:
+        raise NotFound("upload_not_found")
+    if upload.completed_at is None:
+        raise Conflict("upload_incomplete", "Complete the upload first.")
+
+
+def _same_source(held: Asset, request: CreateAsset) -> bool:
+    if request.upload_id is not None:
+        return held.upload_id == request.upload_id
+    return held.source_url is not None and _bare(held.source_url) == _bare(request.source_url)
+
+
+def _bare(url: str | None) -> str:
+    """A URL without query and fragment: signatures in them change with every request."""
+    return urlsplit(url or "")._replace(query="", fragment="").geturl()

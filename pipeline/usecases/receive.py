@@ -1,0 +1,138 @@
+"""Take a provider's callback in: verify, store, acknowledge. Applying it is reconcile's work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import uuid4
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from pipeline.errors import SignatureInvalid
+from pipeline.models import Delivery
+from pipeline.net.signatures import SignatureRejected
+from pipeline.providers.base import CallbackUnreadable, Provider
+from pipeline.values import Wake, wake_reconcile
+
+AUDITS_PER_MINUTE = 20
+"""Rejections recorded of one source in a minute: a flood is seen, and does not fill the table."""
+
+SECRET_HEADERS = frozenset(
+    {"authorization", "cookie", "webhook-signature", "mux-signature", "proxy-authorization"}
+)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a verified callback: ``stored``, ``duplicate``, ``conflict`` or ``dead``."""
+
+    kind: str
+    wake: Wake | None = None
+
+
+def receive_callback(
+    session: Session,
+    provider: Provider,
+    *,
+    headers: Mapping[str, str],
+    body: bytes,
+    source: str,
+    request_id: str,
+    now: datetime,
+) -> Received:
+    """Store a verified callback, once. The unique row is the nonce: it outlives any broker.
+
+    Args:
+        source: The remote address, for the audit.
+        request_id: Ours, for the audit.
+
+    Raises:
+        SignatureInvalid: carries the reason; ``record_rejection`` writes it down in a transaction
+            of its own, since this one ends with the error.
+    """
+    try:
+        signed = provider.verify_callback(headers, body, now)
+    except SignatureRejected as error:
+        raise SignatureInvalid("signature_invalid", reason=error.reason) from error
+    digest = sha256(body).hexdigest()
+    dead = _is_unreadable(provider, body)
+    row = {
+        "id": uuid4(),
+        "provider": provider.name,
+        "event_id": signed.event_id,
+        "headers": {k: v for k, v in headers.items() if k.lower() not in SECRET_HEADERS},
+        "body": body,
+        "body_sha256": digest,
+        "status": "dead" if dead else "new",
+        "reason": "unreadable" if dead else None,
+        "next_try_at": None if dead else func.now(),
+    }
+    stored = session.scalar(
+        insert(Delivery).values(row).on_conflict_do_nothing().returning(Delivery.id)
+    )
+    if stored is None:
+        if _first_digest(session, provider.name, signed.event_id) == digest:
+            return Received("duplicate")
+        _audit(
+            session,
+            type_="callback_conflict",
+            reason="other_body",
+            provider=provider.name,
+            source=source,
+            request_id=request_id,
+        )
+        return Received("conflict")
+    return Received("dead") if dead else Received("stored", wake_reconcile(stored))
+
+
+def _is_unreadable(provider: Provider, body: bytes) -> bool:
+    try:
+        provider.read_callback(body)
+    except CallbackUnreadable:
+        return True
+    return False
+
+
+def _first_digest(session: Session, provider: str, event_id: str) -> str | None:
+    return session.scalar(
+        select(Delivery.body_sha256).where(
+            Delivery.provider == provider, Delivery.event_id == event_id
+        )
+    )
+
+
+def record_rejection(
+    session: Session, *, reason: str, provider: str, source: str, request_id: str
+) -> None:
+    """Write down that a callback was turned away, and why; never what it said."""
+    _audit(
+        session,
+        type_="callback_rejected",
+        reason=reason,
+        provider=provider,
+        source=source,
+        request_id=request_id,
+    )
+
+
+def _audit(
+    session: Session, *, type_: str, reason: str, provider: str, source: str, request_id: str
+) -> None:
+    session.execute(
+        text("""
+            INSERT INTO audit_events (type, reason, actor, provider, source, request_id)
+            SELECT :type, :reason, 'provider:' || :provider, :provider, :source, :request_id
+            WHERE (SELECT count(*) FROM audit_events
+                   WHERE source = :source AND created_at > now() - interval '1 minute') < :bound
+        """),
+        {
+            "type": type_,
+            "reason": reason,
+            "provider": provider,
+            "source": source,
+            "request_id": request_id,
+            "bound": AUDITS_PER_MINUTE,
+        },
+    )

@@ -1,0 +1,73 @@
+"""Start a failed asset over, at the word of its owner or an operator."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pipeline import store
+from pipeline.errors import Conflict, NotFound, StaleTransition
+from pipeline.models import Asset
+from pipeline.settings import Settings
+from pipeline.states import Status
+from pipeline.values import EventDraft, Wake, wake_submit
+
+
+@dataclass(frozen=True)
+class Retried:
+    """The asset, queued again, and whom to wake."""
+
+    asset: Asset
+    wake: Wake
+
+
+def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: str) -> Retried:
+    """Queue a failed asset again: the budget starts over, the history stays.
+
+    Not idempotent: of two concurrent retries one wins, the other is told the current state.
+
+    Raises:
+        NotFound: ``post_not_found``.
+        Conflict: ``not_failed``, ``status_changed``, with the current state.
+    """
+    asset = _read(session, post_id)
+    if asset.status is not Status.FAILED:
+        raise _conflict("not_failed", "Only a failed video can be retried.", asset)
+    try:
+        queued = store.advance(
+            session,
+            asset,
+            Status.QUEUED,
+            EventDraft("retried", actor, {"error_code": asset.error_code}),
+            failures=0,
+            claims=0,
+            progress=None,
+            progress_at=None,
+            error_code=None,
+            error_message=None,
+            hold_reason=None,
+            next_attempt_at=store.from_now(0),
+            woken_at=store.from_now(0),
+            deadline_at=store.from_now(settings.wait_deadline_sec),
+            lease_token=Asset.lease_token + 1,
+        )
+    except StaleTransition as error:
+        current = _read(session, post_id)
+        raise _conflict("status_changed", "Its state has just changed.", current) from error
+    return Retried(queued, wake_submit(queued.id))
+
+
+def _read(session: Session, post_id: UUID) -> Asset:
+    asset = session.scalars(
+        select(Asset)
+        .where(Asset.post_id == post_id, Asset.deleted_at.is_(None))
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if asset is None:
+        raise NotFound("post_not_found")
+    return asset
+
+
+def _conflict(code: str, message: str, asset: Asset) -> Conflict:
+    return Conflict(code, message, status=asset.status.value, attempt=asset.attempt)
