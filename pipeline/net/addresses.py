@@ -1,0 +1,50 @@
+"""Which network addresses a source may be fetched from.
+
+The list is ours, not `ipaddress.is_global`: that one changes with the Python version, lets
+multicast and the tunnels (6to4, Teredo, NAT64) through, and a fetch from one of these ends at an
+IPv4 address that was never looked at. Sources: IANA's special-purpose address registries
+(RFC 6890) for IPv4 and IPv6.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_REFUSED: tuple[Network, ...] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this host
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carriers' shared space; Alibaba's metadata service
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's host agent, on a public address
+        "169.254.0.0/16",  # link-local; the metadata services of AWS, GCP, Azure and others
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments; Oracle's metadata service
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarking
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+        # Of IPv6 only 2000::/3 is handed out to anyone. These three are everything else: loopback,
+        # IPv4-mapped and -compatible, NAT64 (64:ff9b::/96), unique local, link- and site-local,
+        # multicast.
+        *("::/3", "4000::/2", "8000::/1"),
+        "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4
+        "3fff::/20",  # documentation
+    )
+)
+
+
+def is_fetchable(address: Address, allow: Sequence[Network] = ()) -> bool:
+    """Whether an address is out on the internet, or in a network allowed all the same."""
+    if any(address in network for network in allow if network.version == address.version):
+        return True
+    return not any(address in network for network in _REFUSED if network.version == address.version)

@@ -1,0 +1,97 @@
+"""Tokens that open one folder of the media routes for a while.
+
+A token stands in the path (`/media/{token}/{path}`), so that the relative addresses inside a
+playlist keep it. It is readable but not forgeable: it holds the prefix and the instant it ends.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from itsdangerous import BadData, BadSignature, URLSafeSerializer
+
+# Bound into the key, so that a token made for anything else with the same key is worth nothing.
+_PURPOSE = "khronika.media-prefix.v1"
+
+
+class TokenRejection(StrEnum):
+    """Why a token does not open a path."""
+
+    BAD_SIGNATURE = "bad_signature"  # forged, cut, or signed with another key
+    MALFORMED = "malformed"  # signed by us, but not a token of this kind
+    EXPIRED = "expired"
+    OUTSIDE_PREFIX = "outside_prefix"
+
+
+class TokenRejected(Exception):
+    """The token does not open the path.
+
+    Attributes:
+        reason: one of `TokenRejection`.
+    """
+
+    def __init__(self, reason: TokenRejection) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def sign_prefix(key: str, prefix: str, *, expires_at: datetime) -> str:
+    """Make a token for every path below a prefix, safe to stand in a URL as it is.
+
+    Args:
+        key: the secret key of the installation.
+        prefix: whole path segments, such as `processed/1f…/2a…`, without a slash at either end.
+        expires_at: aware; from this instant on it opens nothing.
+
+    Raises:
+        ValueError: the prefix is empty or has a segment that is empty or begins with a dot.
+    """
+    if _segments(prefix) is None:
+        raise ValueError("a prefix is whole path segments, none empty or beginning with a dot")
+    token = _serializer(key).dumps([prefix, int(expires_at.timestamp())])
+    return token if isinstance(token, str) else token.decode()
+
+
+def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> None:
+    """Check that a token opens a path, which has been percent-decoded once and no more.
+
+    Raises:
+        TokenRejected: see `TokenRejection`.
+    """
+    prefix, expires_at = _read(key, token)
+    if now >= expires_at:
+        raise TokenRejected(TokenRejection.EXPIRED)
+    allowed, asked = _segments(prefix), _segments(path)
+    if allowed is None or asked is None:
+        raise TokenRejected(TokenRejection.OUTSIDE_PREFIX)
+    if len(asked) <= len(allowed) or asked[: len(allowed)] != allowed:
+        raise TokenRejected(TokenRejection.OUTSIDE_PREFIX)
+
+
+def _read(key: str, token: str) -> tuple[str, datetime]:
+    try:
+        payload: Any = _serializer(key).loads(token)
+    except BadSignature as error:
+        raise TokenRejected(TokenRejection.BAD_SIGNATURE) from error
+    except BadData as error:
+        raise TokenRejected(TokenRejection.MALFORMED) from error
+    match payload:
+        case [str(prefix), int(expires_at)]:
+            return prefix, datetime.fromtimestamp(expires_at, UTC)
+        case _:
+            raise TokenRejected(TokenRejection.MALFORMED)
+
+
+def _segments(path: str) -> list[str] | None:
+    """The segments of a path, or None if it could mean another place than it spells."""
+    segments = path.split("/")
+    if "\\" in path or any(not segment or segment.startswith(".") for segment in segments):
+        return None
+    return segments
+
+
+def _serializer(key: str) -> URLSafeSerializer:
+    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
+    options = {"digest_method": sha256, "key_derivation": "hmac"}
+    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)
