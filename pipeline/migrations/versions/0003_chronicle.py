@@ -30,6 +30,13 @@ def upgrade() -> None:
         CREATE TABLE video_processing_events_default
         PARTITION OF video_processing_events DEFAULT
     """)
+    op.execute("""
+        CREATE FUNCTION khronika_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+                USING ERRCODE = 'insufficient_privilege';
+        END $$
+    """)
     # Partitions are made ahead of need by whoever sweeps; the worker is not the owner, hence
     # SECURITY DEFINER. A month whose rows already fell into the default partition is left there.
     op.execute("""
@@ -56,6 +63,10 @@ def upgrade() -> None:
                     (first_day + interval '1 month') AT TIME ZONE 'UTC');
                 EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', name);
                 EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', name);
+                EXECUTE format(
+                    'CREATE TRIGGER video_processing_events_no_truncate
+                     BEFORE TRUNCATE ON public.%I
+                     FOR EACH STATEMENT EXECUTE FUNCTION public.khronika_refuse_change()', name);
                 made := made + 1;
             END LOOP;
             RETURN made;
@@ -63,16 +74,14 @@ def upgrade() -> None:
     """)
     op.execute("ALTER TABLE video_processing_events_default ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE video_processing_events_default FORCE ROW LEVEL SECURITY")
-    op.execute("SELECT khronika_make_event_partitions(3)")
     op.execute("""
-        CREATE FUNCTION khronika_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
-                USING ERRCODE = 'insufficient_privilege';
-        END $$
+        CREATE TRIGGER video_processing_events_no_truncate
+        BEFORE TRUNCATE ON video_processing_events_default
+        FOR EACH STATEMENT EXECUTE FUNCTION khronika_refuse_change()
     """)
-    # The row trigger is inherited by every partition, the statement trigger also stops a
-    # statement that matches no row.
+    op.execute("SELECT khronika_make_event_partitions(3)")
+    # The row trigger is inherited by every partition; the statement trigger also stops a statement
+    # that matches no row, and is not inherited, which is why partitions have their own.
     op.execute("""
         CREATE TRIGGER video_processing_events_append_only
         BEFORE UPDATE OR DELETE ON video_processing_events
