@@ -66,7 +66,7 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
     info = source_info(report, container=container.name, size_bytes=size_bytes)
     if info.duration_sec <= 0:
         # Browsers' MediaRecorder writes WebM as a stream and never goes back to fill it in.
-        measured = _last_timestamp_sec(path, container, tools, timeout_sec)
+        measured = _counted_duration_sec(path, container, tools, timeout_sec)
         info = replace(info, duration_sec=measured)
     if info.duration_sec <= 0:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video has no frames that can be timed.")
@@ -96,7 +96,7 @@ def _report(path: Path, container: Container, tools: Tools, timeout_sec: float) 
     return report
 
 
-def _last_timestamp_sec(
+def _counted_duration_sec(
     path: Path,
     container: Container,
     tools: Tools,
@@ -106,7 +106,10 @@ def _last_timestamp_sec(
     run = partial(_ffprobe, path, container, tools, timeout_sec)
     printed = run(options, max_output_bytes=_MAX_TIMESTAMPS_BYTES)
     stamps = [float(line) for line in printed.decode().split() if line.strip(",") != "N/A"]
-    return max(stamps, default=0.0) - min(stamps, default=0.0)
+    if len(stamps) <= 1:
+        return 0.0
+    span_sec = max(stamps) - min(stamps)
+    return span_sec * len(stamps) / (len(stamps) - 1)  # the last frame is shown, too
 
 
 def _ffprobe(

@@ -23,7 +23,7 @@ class SourceInfo:
     coded_height: int
     rotation: int  # clockwise degrees that bring the stored picture upright: 0, 90, 180, 270
     sample_aspect_ratio: str  # "1:1" when pixels are square or nothing is said
-    frame_rate: str  # the average, an exact fraction such as "24000/1001"
+    frame_rate: str  # an exact fraction such as "24000/1001"; the average where it varies
     variable_frame_rate: bool
     interlaced: bool
     video_codec: str  # ffmpeg's names: h264, hevc, vp9, av1, prores, …

@@ -39,7 +39,9 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     width, height = _display_size(coded_width, coded_height, aspect, rotation)
     duration_sec = _duration_sec(layout, streams)
     intervals = _intervals(report.get("packets", []), video.get("index"))
-    rate = _average_rate(video, intervals)
+    average = _average_rate(video, intervals)
+    variable = _is_variable(intervals, average)
+    rate = average if variable else _even_rate(video, intervals) or average
     start_sec = _number(layout.get("start_time"))
     pixel_format = str(video.get("pix_fmt") or "unknown")
     return SourceInfo(
@@ -54,7 +56,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         rotation=rotation,
         sample_aspect_ratio=f"{aspect.numerator}:{aspect.denominator}",
         frame_rate=f"{rate.numerator}/{rate.denominator}",
-        variable_frame_rate=_is_variable(intervals, rate),
+        variable_frame_rate=variable,
         interlaced=video.get("field_order") in _INTERLACED_ORDERS,
         video_codec=str(video["codec_name"]),
         video_profile=_word(video.get("profile")),
@@ -122,7 +124,8 @@ def _start_sec(stream: Mapping[str, Any], origin_sec: float) -> float:
 def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[float]:
     """Seconds between neighbouring frames as shown; the stored order differs with B-frames.
 
-    The newest few are left out: frames that belong between them may not have been read yet.
+    The first is left out, for edit lists stretch it; so are the newest few, for frames that
+    belong between them may not have been read yet.
     """
     shown = sorted(
         _number(packet["pts_time"])
@@ -131,7 +134,7 @@ def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[floa
     )
     steps = [later - earlier for earlier, later in pairwise(shown)]
     reorder_window = 16  # H.264 and HEVC allow at most 16 frames of reordering
-    return steps[:-reorder_window] if len(steps) > 4 * reorder_window else steps
+    return steps[1:-reorder_window] if len(steps) > 4 * reorder_window else steps[1:]
 
 
 def _average_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction:
@@ -142,6 +145,17 @@ def _average_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fract
     if intervals and (typical := median(intervals)) > 0:
         return Fraction(1 / typical).limit_denominator(1001)
     return _FALLBACK_RATE
+
+
+def _even_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction | None:
+    """The rate of an even beat, if its frames keep the one ffmpeg guessed from their timestamps.
+
+    It is truer than the average, which counts what an edit list cuts off at either end.
+    """
+    rate = _fraction(video.get("r_frame_rate"))
+    if rate is None or not intervals or abs(1 / rate - median(intervals)) > _JITTER_SEC / 2:
+        return None
+    return rate
 
 
 def _is_variable(intervals: Sequence[float], average: Fraction) -> bool:

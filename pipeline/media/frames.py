@@ -1,0 +1,72 @@
+"""Whether a picture shows anything."""
+
+from dataclasses import dataclass
+from math import fsum, sqrt
+from pathlib import Path
+
+from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.limits import MediaRefused, Refusal
+from pipeline.media.tools import Tools
+
+_SIDE = 16  # 256 averages: noise is gone, a lit window in a night scene is not
+_TIMEOUT_SEC = 20
+# ffmpeg's blackdetect calls a pixel black under 10 % of the range (25 of 255). A little less, so
+# that a dark but drawn scene stays.
+_BLACK_MEAN = 20
+# A scene at night is dark on average but has a lamp or a face; a black frame with compression
+# noise stays within a few steps.
+_BLACK_DEVIATION = 10
+
+
+@dataclass(frozen=True)
+class Luma:
+    """The brightness of a picture, 0 (black) to 255 (white)."""
+
+    mean: float
+    deviation: float  # standard deviation over the picture
+
+
+def luma_of(path: Path, tools: Tools) -> Luma:
+    """Measure a JPEG or PNG.
+
+    Raises:
+        MediaRefused: `source_corrupt` when it is no such picture or cannot be decoded.
+    """
+    with path.open("rb") as file:
+        demuxer = _demuxer(file.read(8))
+    argv = (
+        *(tools.ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"),
+        *("-f", demuxer, "-i", f"file:{path.absolute()}", "-frames:v", "1"),
+        *("-vf", f"scale={_SIDE}:{_SIDE}:flags=area:out_range=full,format=gray"),
+        *("-f", "rawvideo", "pipe:1"),
+    )
+    try:
+        done = run_child(argv, timeout_sec=_TIMEOUT_SEC, max_output_bytes=64 * 1024)
+    except (ChildTimedOut, ChildTooLoud) as error:
+        raise _undecodable() from error
+    if done.returncode != 0 or len(done.stdout) != _SIDE * _SIDE:
+        raise _undecodable()
+    return _statistics(done.stdout)
+
+
+def is_black(luma: Luma) -> bool:
+    """Whether a picture of that brightness is a black one: dark, and dark all over."""
+    return luma.mean < _BLACK_MEAN and luma.deviation < _BLACK_DEVIATION
+
+
+def _demuxer(head: bytes) -> str:
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg_pipe"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png_pipe"
+    raise _undecodable()
+
+
+def _statistics(pixels: bytes) -> Luma:
+    mean = fsum(pixels) / len(pixels)
+    variance = fsum((pixel - mean) ** 2 for pixel in pixels) / len(pixels)
+    return Luma(mean, sqrt(variance))
+
+
+def _undecodable() -> MediaRefused:
+    return MediaRefused(Refusal.SOURCE_CORRUPT, "The picture cannot be decoded.")

@@ -1,0 +1,161 @@
+"""Reading HLS playlists (RFC 8216) that a provider wrote.
+
+They come over the network, so they are bounded in size, and nothing in them is taken on trust:
+numbers are finite and positive or absent. Addresses are only reported; whoever follows one
+decides what it may point at (see `leaves_folder`).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import m3u8
+
+MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
+# What m3u8 raises for attributes it cannot read, depending on where it stumbles.
+_PARSER_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError)
+
+
+class PlaylistInvalid(Exception):
+    """The text is not a usable playlist.
+
+    Attributes:
+        detail: what is wrong with it, one sentence for people.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One rendition that a master playlist offers."""
+
+    uri: str
+    bandwidth_bps: int  # the largest sum of segment rates
+    average_bandwidth_bps: int | None
+    width: int | None
+    height: int | None
+    codecs: str | None
+    frame_rate: float | None
+
+
+@dataclass(frozen=True)
+class Master:
+    """A master (multivariant) playlist; it has at least one variant."""
+
+    variants: tuple[Variant, ...]
+    independent_segments: bool
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One piece of a rendition."""
+
+    uri: str
+    duration_sec: float
+
+
+@dataclass(frozen=True)
+class MediaPlaylist:
+    """The segments of one rendition, in order; there is at least one."""
+
+    target_duration_sec: float
+    duration_sec: float  # of all segments together
+    segments: tuple[Segment, ...]
+    map_uri: str | None  # the initialisation section of fMP4
+    ended: bool  # whether no segment will be added
+
+
+def parse_master(text: str) -> Master:
+    """Read a master playlist.
+
+    Raises:
+        PlaylistInvalid: it is something else, too large, or a variant lacks what RFC 8216 demands.
+    """
+    playlist = _parsed(text)
+    if not playlist.is_variant or not playlist.playlists:
+        raise PlaylistInvalid("It offers no renditions.")
+    return Master(
+        variants=tuple(_variant(found) for found in playlist.playlists),
+        independent_segments=bool(playlist.is_independent_segments),
+    )
+
+
+def parse_media(text: str) -> MediaPlaylist:
+    """Read a media playlist.
+
+    Raises:
+        PlaylistInvalid: it is something else, too large, or has no playable segment.
+    """
+    playlist = _parsed(text)
+    if playlist.is_variant or not playlist.segments:
+        raise PlaylistInvalid("It has no segments.")
+    segments = tuple(_segment(found) for found in playlist.segments)
+    return MediaPlaylist(
+        target_duration_sec=_positive(playlist.target_duration, "EXT-X-TARGETDURATION"),
+        duration_sec=math.fsum(segment.duration_sec for segment in segments),
+        segments=segments,
+        map_uri=_map_uri(playlist),
+        ended=bool(playlist.is_endlist),
+    )
+
+
+def leaves_folder(uri: str) -> bool:
+    """Whether an address points anywhere but at or below the playlist's own folder."""
+    parts = urlsplit(uri)
+    path = unquote(parts.path)
+    climbs = ".." in path.replace("\\", "/").split("/")
+    return bool(parts.scheme or parts.netloc or climbs or path.startswith(("/", "\\")))
+
+
+def _parsed(text: str) -> Any:
+    if len(text) > MAX_PLAYLIST_CHARS:
+        raise PlaylistInvalid("It is too large.")
+    if not text.removeprefix("\ufeff").startswith("#EXTM3U"):
+        raise PlaylistInvalid("It does not begin with #EXTM3U.")
+    try:
+        return m3u8.loads(text)
+    except (*_PARSER_ERRORS, m3u8.ParseError) as error:
+        raise PlaylistInvalid("It cannot be parsed.") from error
+
+
+def _variant(found: Any) -> Variant:
+    info = found.stream_info
+    width, height = info.resolution or (None, None)
+    return Variant(
+        uri=_uri(found.uri),
+        bandwidth_bps=round(_positive(info.bandwidth, "BANDWIDTH")),
+        average_bandwidth_bps=_rounded(info.average_bandwidth, "AVERAGE-BANDWIDTH"),
+        width=width,
+        height=height,
+        codecs=info.codecs,
+        frame_rate=_positive(info.frame_rate, "FRAME-RATE") if info.frame_rate else None,
+    )
+
+
+def _segment(found: Any) -> Segment:
+    return Segment(_uri(found.uri), _positive(found.duration, "EXTINF"))
+
+
+def _map_uri(playlist: Any) -> str | None:
+    maps = playlist.segment_map
+    return _uri(maps[0].uri) if maps else None
+
+
+def _uri(found: Any) -> str:
+    if not isinstance(found, str) or not found:
+        raise PlaylistInvalid("An address is missing.")
+    return found
+
+
+def _rounded(found: Any, name: str) -> int | None:
+    return None if found is None else round(_positive(found, name))
+
+
+def _positive(found: Any, name: str) -> float:
+    if not isinstance(found, int | float) or not math.isfinite(found) or found <= 0:
+        raise PlaylistInvalid(f"{name} is missing or not a positive number.")
+    return float(found)
