@@ -1,6 +1,7 @@
 """Where things of ours are found: keys in storage, and the URLs that lead to them."""
 
 from datetime import datetime
+from hashlib import sha256
 from urllib.parse import quote
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from pipeline.net.tokens import sign_prefix
 from pipeline.settings import Settings
 
 SCHEME = "storage:"
+SEGMENT_MAX = 200
+"""Below the 255 bytes that file systems allow a name."""
 
 
 def key_of(address: str) -> str | None:
@@ -16,8 +19,11 @@ def key_of(address: str) -> str | None:
 
 
 def owner_prefix(owner_id: str) -> str:
-    """Where an owner's sources are kept. The id is quoted to be one path segment."""
-    return f"original/{quote(owner_id, safe='')}/"
+    """Where an owner's sources are kept: the id, made one safe path segment."""
+    segment = quote(owner_id, safe="").replace(".", "%2E")
+    if len(segment) > SEGMENT_MAX:
+        segment = f"sha256-{sha256(owner_id.encode()).hexdigest()}"
+    return f"original/{segment}/"
 
 
 def source_key(owner_id: str, post_id: UUID, upload_id: UUID, extension: str) -> str:

@@ -103,6 +103,8 @@ class Attempt(Base):
     created_at: Mapped[datetime]
     intended_at: Mapped[datetime | None]
     """Committed just before the provider was called: from here on the job may exist."""
+    absent_at: Mapped[datetime | None]
+    """When a look-up first found the provider to know of no such job."""
     submitted_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     """accepted, refused, failed, completed, cancelled, not_submitted, source_refused; null while

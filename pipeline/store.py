@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.errors import IllegalTransition, StaleTransition
-from pipeline.models import Asset, Attempt, AuditEvent, Event
+from pipeline.models import Asset, Attempt, AuditEvent, Event, Output
 from pipeline.states import Status, is_allowed
 from pipeline.values import EventDraft
 
@@ -173,10 +173,10 @@ def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
 
 
 def owe_releases(session: Session, asset_id: UUID, *, but: UUID | None = None) -> list[UUID]:
-    """Owe the provider of every unfinished job of this asset its release.
+    """Owe the provider of every job of this asset its release, but for what is published.
 
-    An attempt that never came to call its provider, or whose job is known to have ended, owes
-    nothing.
+    An attempt that never came to call its provider, or whose job failed there, owes nothing. One
+    that completed and was not published still occupies, and costs, its place at the provider.
 
     Args:
         but: The attempt to leave alone: the current or the published one.
@@ -190,7 +190,8 @@ def owe_releases(session: Session, asset_id: UUID, *, but: UUID | None = None) -
             Attempt.asset_id == asset_id,
             Attempt.intended_at.is_not(None),
             Attempt.release_requested_at.is_(None),
-            (Attempt.outcome.is_(None)) | (Attempt.outcome == "accepted"),
+            Attempt.outcome.is_(None) | Attempt.outcome.in_(("accepted", "completed")),
+            ~exists().where(Output.attempt_id == Attempt.id),
             Attempt.id != but if but else Attempt.id.is_not(None),
         )
         .values(release_requested_at=func.now())

@@ -88,6 +88,7 @@ def upgrade() -> None:
             provider_request_id text,
             created_at timestamptz NOT NULL DEFAULT now(),
             intended_at timestamptz,
+            absent_at timestamptz,
             submitted_at timestamptz,
             outcome text,
             error_code text,

@@ -1,0 +1,130 @@
+"""What is due: one query a sweep, each served by its own partial index, in bounded batches.
+
+``SKIP LOCKED`` lets any number of sweepers run: they share the work instead of repeating it.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from pipeline.models import Asset, Attempt, Delivery
+from pipeline.states import LIVE, WAITING, Status
+from pipeline.store import from_now
+
+BATCH = 200
+"""Rows a sweep takes at once: a few milliseconds of locks, whatever the backlog."""
+
+
+def waiting_assets(session: Session, *, grace_sec: float) -> list[UUID]:
+    """Assets whose next attempt is due and whose last wake, if any, came to nothing.
+
+    They are marked as woken, so that a backlog is not published anew with every sweep.
+    """
+    due = (
+        select(Asset.id)
+        .where(
+            Asset.status.in_(WAITING),
+            Asset.deleted_at.is_(None),
+            Asset.next_attempt_at <= func.now(),
+            Asset.woken_at.is_(None) | (Asset.woken_at < from_now(-grace_sec)),
+        )
+        .order_by(Asset.next_attempt_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    woken = (
+        update(Asset)
+        .where(Asset.id.in_(due.scalar_subquery()))
+        .values(woken_at=func.now())
+        .returning(Asset.id)
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.scalars(woken))
+
+
+def lapsed_leases(session: Session) -> list[UUID]:
+    """Assets whose worker did not come back."""
+    return list(
+        session.scalars(
+            select(Asset.id)
+            .where(
+                Asset.status == Status.PROCESSING,
+                Asset.deleted_at.is_(None),
+                Asset.lease_expires_at <= func.now(),
+            )
+            .order_by(Asset.lease_expires_at)
+            .limit(BATCH)
+        )
+    )
+
+
+def late_callbacks(session: Session) -> list[UUID]:
+    """Assets whose provider is to be asked."""
+    return list(
+        session.scalars(
+            select(Asset.id)
+            .where(
+                Asset.status == Status.PROCESSING,
+                Asset.deleted_at.is_(None),
+                Asset.next_poll_at <= func.now(),
+            )
+            .order_by(Asset.next_poll_at)
+            .limit(BATCH)
+        )
+    )
+
+
+def past_deadlines(session: Session) -> list[UUID]:
+    """Assets that have been in a live state for too long."""
+    return list(
+        session.scalars(
+            select(Asset.id)
+            .where(
+                Asset.status.in_(LIVE),
+                Asset.deleted_at.is_(None),
+                Asset.deadline_at <= func.now(),
+            )
+            .order_by(Asset.deadline_at)
+            .limit(BATCH)
+        )
+    )
+
+
+def unread_deliveries(session: Session, *, grace_sec: float) -> list[UUID]:
+    """Callbacks in the inbox that nobody has come for."""
+    return list(
+        session.scalars(
+            select(Delivery.id)
+            .where(Delivery.status == "new", Delivery.next_try_at <= from_now(-grace_sec))
+            .order_by(Delivery.next_try_at)
+            .limit(BATCH)
+        )
+    )
+
+
+def unpaid_releases(session: Session) -> list[UUID]:
+    """Attempts whose provider is owed a release."""
+    return list(
+        session.scalars(
+            select(Attempt.id)
+            .where(Attempt.release_requested_at.is_not(None), Attempt.released_at.is_(None))
+            .order_by(Attempt.release_requested_at)
+            .limit(BATCH)
+        )
+    )
+
+
+def prune_idempotency_keys(session: Session) -> None:
+    """Forget keys that no longer replay."""
+    session.execute(
+        text("""
+            DELETE FROM idempotency_keys WHERE ctid IN (
+                SELECT ctid FROM idempotency_keys WHERE expires_at < now() LIMIT 1000)
+        """)
+    )
+
+
+def make_event_partitions(session: Session) -> None:
+    """Make the chronicle's partitions of the coming months."""
+    session.execute(text("SELECT khronika_make_event_partitions(3)"))

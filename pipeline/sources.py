@@ -1,0 +1,144 @@
+"""Where an asset's source is, and what it measures."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pipeline.addresses import key_of, signed_url
+from pipeline.media.limits import MediaRefused, check_limits
+from pipeline.media.probe import probe
+from pipeline.media.sample import sample_source
+from pipeline.media.source_info import SourceInfo
+from pipeline.models import Asset, Attempt, Upload
+from pipeline.net.fetch import FetchRefused
+from pipeline.services import Services
+from pipeline.storage.base import ObjectMissing
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a source is: a key in our storage, or a remote URL."""
+
+    key: str | None
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a source turned out to be."""
+
+    info: SourceInfo
+    size_bytes: int
+    etag: str | None
+
+
+class SourceRefused(Exception):
+    """The source cannot be processed.
+
+    Attributes:
+        code: One of ``pipeline.failures``.
+        transient: Whether it may be there later.
+    """
+
+    def __init__(self, code: str, detail: str, *, transient: bool = False) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.transient = transient
+
+
+def locate(session: Session, asset: Asset) -> Source:
+    """Find where the source of this asset lies."""
+    if asset.upload_id is not None:
+        key = session.scalars(select(Upload.storage_key).where(Upload.id == asset.upload_id)).one()
+        return Source(key, None)
+    assert asset.source_url is not None
+    key_or_none = key_of(asset.source_url)
+    return Source(key_or_none, asset.source_url if key_or_none is None else None)
+
+
+def url_for_provider(services: Services, source: Source, attempt: Attempt) -> str:
+    """The URL a provider reads the source from: the remote one, or a signed one of ours.
+
+    It depends on the attempt alone, so that a repeated request is the same request.
+    """
+    if source.url is not None:
+        return source.url
+    assert source.key is not None
+    lifetime = timedelta(seconds=services.settings.token_expires_sec)
+    return signed_url(services.settings, source.key, expires_at=attempt.created_at + lifetime)
+
+
+def measure(services: Services, source: Source, *, pinned_etag: str | None) -> Measured:
+    """Probe a source by its content, never by its name or declared type.
+
+    A remote source is read in part: its index and a sample, whatever its size.
+
+    Args:
+        pinned_etag: What the source was when first measured; it must not have changed since.
+
+    Raises:
+        SourceRefused: with the code of the refusal.
+    """
+    try:
+        if source.key is not None:
+            return _measure_stored(services, source.key)
+        assert source.url is not None
+        return _measure_remote(services, source.url, pinned_etag)
+    except (MediaRefused, FetchRefused) as error:
+        transient = isinstance(error, FetchRefused) and error.transient
+        raise SourceRefused(error.code, str(error), transient=transient) from error
+
+
+def _measure_stored(services: Services, key: str) -> Measured:
+    try:
+        stat = services.storage.stat(key)
+    except ObjectMissing as error:
+        raise SourceRefused("source_unreachable", "the upload is gone") from error
+    path = services.storage.local_path(key)
+    if path is not None:
+        return Measured(_probe(services, path), stat.size_bytes, stat.etag)
+    with TemporaryDirectory(prefix="khronika-source-") as folder:
+        path = Path(folder) / "source"
+        sample_source(
+            lambda offset, length: b"".join(services.storage.read(key, offset, offset + length)),
+            stat.size_bytes,
+            path,
+        )
+        return Measured(_probe(services, path), stat.size_bytes, stat.etag)
+
+
+def _measure_remote(services: Services, url: str, pinned_etag: str | None) -> Measured:
+    remote = services.fetcher.size_of(url)
+    if pinned_etag is not None and remote.etag != pinned_etag:
+        raise SourceRefused("source_changed", "its ETag differs from the one first seen")
+    with TemporaryDirectory(prefix="khronika-source-") as folder:
+        path = Path(folder) / "source"
+        if remote.accepts_ranges and remote.size_bytes is not None:
+            _refuse_size(services, remote.size_bytes)
+            sample_source(
+                lambda offset, length: services.fetcher.read(url, offset, length, etag=remote.etag),
+                remote.size_bytes,
+                path,
+            )
+        else:
+            remote = services.fetcher.download(
+                url, path, max_bytes=services.settings.source_max_bytes
+            )
+        return Measured(_probe(services, path), path.stat().st_size, remote.etag)
+
+
+def _refuse_size(services: Services, size_bytes: int) -> None:
+    if size_bytes > services.settings.source_max_bytes:
+        raise SourceRefused("source_too_large", f"{size_bytes} bytes")
+    if size_bytes == 0:
+        raise SourceRefused("source_empty", "0 bytes")
+
+
+def _probe(services: Services, path: Path) -> SourceInfo:
+    info = probe(path, services.tools)
+    check_limits(info, services.limits)
+    return info

@@ -1,0 +1,94 @@
+"""Ask a provider about a job whose callback has not come."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pipeline import store
+from pipeline.backoff import poll_interval
+from pipeline.database import session_of
+from pipeline.errors import StaleTransition, TransientProviderError
+from pipeline.gate import GateUnavailable
+from pipeline.models import Asset, Attempt
+from pipeline.services import Outcome, Services
+from pipeline.states import Status
+from pipeline.usecases.apply import News, apply_news
+from pipeline.usecases.settle import Setback, settle
+from pipeline.values import EventDraft, Phase, ProviderStatus
+
+TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
+
+
+def poll(services: Services, asset_id: UUID) -> Outcome:
+    """Fetch the current job's state and put it through the reducer.
+
+    Safe to run twice: the first run moves ``next_poll_at`` ahead before it asks.
+    """
+    with session_of(services.engine) as session:
+        due = _take(services, session, asset_id)
+    if due is None:
+        return Outcome("not_due")
+    asset, attempt = due
+    provider = services.providers[asset.provider]
+    assert attempt.provider_job_id is not None
+    try:
+        status = provider.fetch(attempt.id, attempt.provider_job_id)
+        if status is None:
+            return _vanished(services, asset)
+        return _apply(services, asset, attempt, status)
+    except (TransientProviderError, GateUnavailable) as error:
+        return Outcome(f"waiting: {error}")
+    except StaleTransition:
+        return Outcome("stale")
+
+
+def _take(services: Services, session: Session, asset_id: UUID) -> tuple[Asset, Attempt] | None:
+    locked = store.lock(session, asset_id, skip_locked=True)
+    if locked is None or not _is_due(locked.asset, locked.now):
+        return None
+    attempt = session.get_one(Attempt, locked.asset.attempt_id)
+    submitted_at = attempt.submitted_at or locked.now
+    delay_sec = poll_interval(
+        (locked.now - submitted_at).total_seconds(),
+        services.rng,
+        least_sec=services.settings.poll_least_sec,
+    )
+    asset = store.amend(session, locked.asset, None, next_poll_at=store.from_now(delay_sec))
+    return asset, attempt
+
+
+def _is_due(asset: Asset, now: datetime) -> bool:
+    return (
+        asset.status is Status.PROCESSING
+        and asset.deleted_at is None
+        and asset.provider_job_id is not None
+        and asset.next_poll_at is not None
+        and asset.next_poll_at <= now
+    )
+
+
+def _apply(services: Services, asset: Asset, attempt: Attempt, status: ProviderStatus) -> Outcome:
+    def note_missed(session: Session, became: str, _reason: str | None) -> None:
+        if status.phase in TERMINAL and became == "applied":
+            store.record(
+                session,
+                asset.id,
+                EventDraft("callback_missed", "sweep", {"phase": status.phase.value}),
+            )
+
+    news = News(attempt.id, asset.id, status, "sweep", None, note_missed)
+    applied = apply_news(services, news)
+    return Outcome(applied.what, applied.wakes)
+
+
+def _vanished(services: Services, asset: Asset) -> Outcome:
+    """The provider no longer knows a job it had accepted: the attempt is over."""
+    setback = Setback("provider_failed", "the provider lost the job", retryable=True)
+    with session_of(services.engine) as session:
+        assert asset.attempt_id is not None
+        store.update_attempt(session, asset.attempt_id, outcome="failed", error_code=setback.code)
+        settled = settle(
+            session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"
+        )
+    return Outcome(settled.status.value)

@@ -1,0 +1,167 @@
+"""Apply one stored callback, exactly once in effect."""
+
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from pipeline import store
+from pipeline.backoff import equal_jitter
+from pipeline.database import session_of
+from pipeline.gate import GateUnavailable
+from pipeline.models import Attempt, Delivery
+from pipeline.providers.base import CallbackUnreadable
+from pipeline.services import Outcome, Services
+from pipeline.usecases.apply import News, apply_news
+from pipeline.values import ProviderStatus
+
+
+def reconcile(services: Services, delivery_id: UUID) -> Outcome:
+    """Apply the delivery if it is due and nobody else is at it.
+
+    Safe to run twice: a settled delivery is left alone, one in work is not due.
+    """
+    with session_of(services.engine) as session:
+        delivery = _take(services, session, delivery_id)
+        if delivery is None:
+            return Outcome("not_due")
+        if delivery.tries > services.settings.max_delivery_tries:
+            return _bury(session, delivery, "worker_crashed")
+    try:
+        return _reconcile_taken(services, delivery)
+    except GateUnavailable as error:
+        return _wait(services, delivery, str(error))
+
+
+def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery | None:
+    """Count the try and hide the row for a lease, before any work: poison is bounded."""
+    due = (
+        select(Delivery.id)
+        .where(
+            Delivery.id == delivery_id,
+            Delivery.status == "new",
+            Delivery.next_try_at <= func.clock_timestamp(),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    taken = (
+        update(Delivery)
+        .where(Delivery.id.in_(due.scalar_subquery()))
+        .values(tries=Delivery.tries + 1, next_try_at=store.from_now(services.settings.lease_sec))
+        .returning(Delivery)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalars(taken).one_or_none()
+
+
+def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
+    provider = services.providers.get(delivery.provider)
+    try:
+        status = provider.read_callback(delivery.body) if provider else None
+    except CallbackUnreadable:
+        with session_of(services.engine) as session:
+            return _bury(session, delivery, "unreadable")
+    with session_of(services.engine) as session:
+        if status is None:
+            return _ignore(session, delivery, "not_for_us")
+        attempt = _attempt_of(session, delivery.provider, status)
+        if attempt is None:
+            return _unknown(services, session, delivery)
+    news = News(
+        attempt_id=attempt.id,
+        asset_id=attempt.asset_id,
+        status=status,
+        actor=f"provider:{delivery.provider}",
+        event_id=delivery.event_id,
+        settle_delivery=partial(_settle, delivery, asset_id=attempt.asset_id),
+    )
+    applied = apply_news(services, news)
+    return Outcome(applied.what, applied.wakes)
+
+
+def _attempt_of(session: Session, provider: str, status: ProviderStatus) -> Attempt | None:
+    """Find the attempt the news is about, by our own id where the provider echoes it.
+
+    The callback may be quicker than the answer to the submission: no row knows the provider's id
+    yet, but the attempt's own id was committed before the call.
+    """
+    if status.attempt_id is not None:
+        attempt = session.get(Attempt, status.attempt_id)
+        return attempt if attempt is not None and attempt.provider == provider else None
+    return session.scalars(
+        select(Attempt).where(
+            Attempt.provider == provider, Attempt.provider_job_id == status.provider_job_id
+        )
+    ).one_or_none()
+
+
+def _unknown(services: Services, session: Session, delivery: Delivery) -> Outcome:
+    """Keep a callback for an unknown job for a while: its submission may still be on its way."""
+    now = session.scalars(select(func.clock_timestamp())).one()
+    kept = timedelta(seconds=services.settings.callback_unknown_sec)
+    if now - delivery.received_at > kept:
+        return _ignore(session, delivery, "unknown_job")
+    _postpone(services, session, delivery)
+    return Outcome("unknown_job")
+
+
+def _wait(services: Services, delivery: Delivery, reason: str) -> Outcome:
+    with session_of(services.engine) as session:
+        _postpone(services, session, delivery)
+    return Outcome(f"waiting: {reason}")
+
+
+def _postpone(services: Services, session: Session, delivery: Delivery) -> None:
+    """Try again later. The try ended in order, so it is not counted as a crash."""
+    waited = 1 + delivery.tries
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery.id, Delivery.status == "new")
+        .values(
+            tries=Delivery.tries - 1,
+            next_try_at=store.from_now(equal_jitter(waited, services.rng, cap_sec=60)),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _settle(
+    delivery: Delivery,
+    session: Session,
+    status: str,
+    reason: str | None,
+    *,
+    asset_id: UUID | None = None,
+) -> None:
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery.id, Delivery.status == "new")
+        .values(
+            status=status,
+            reason=reason,
+            next_try_at=None,
+            settled_at=func.now(),
+            asset_id=asset_id,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:
+    _settle(delivery, session, "ignored", reason)
+    store.audit(
+        session,
+        "callback_ignored",
+        actor=f"provider:{delivery.provider}",
+        reason=reason,
+        provider=delivery.provider,
+        detail={"delivery_id": str(delivery.id), "event_id": delivery.event_id},
+    )
+    return Outcome(f"ignored: {reason}")
+
+
+def _bury(session: Session, delivery: Delivery, reason: str) -> Outcome:
+    _settle(delivery, session, "dead", reason)
+    return Outcome(f"dead: {reason}")

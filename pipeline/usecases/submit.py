@@ -1,0 +1,200 @@
+"""Hand an asset to its provider: claim, verify, record the intent, call, write down the answer.
+
+No transaction is open while the source is read or the provider is called. Wherever the worker
+dies, the row says how far it came, and the next claim goes on from there.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+
+from pipeline import store
+from pipeline.addresses import output_prefix, poster_prefix
+from pipeline.database import session_of
+from pipeline.errors import (
+    ProviderError,
+    StaleTransition,
+    TerminalProviderError,
+    TransientProviderError,
+    UnknownOutcome,
+)
+from pipeline.failures import known_code
+from pipeline.models import Asset, Attempt
+from pipeline.providers.base import Provider
+from pipeline.services import Outcome, Services
+from pipeline.sources import Measured, SourceRefused, measure, url_for_provider
+from pipeline.usecases.accept import accept
+from pipeline.usecases.claim import Claim, NoClaim, claim_asset
+from pipeline.usecases.lookup import look_up
+from pipeline.usecases.settle import Setback, settle
+from pipeline.values import EventDraft, SubmitRequest
+
+DURATION_DISAGREES_SEC = 0.5
+"""What a client declares is rounded; less than this is no disagreement."""
+
+
+def submit(services: Services, asset_id: UUID) -> Outcome:
+    """Bring one due asset to its provider, or to the state that its failure calls for."""
+    with session_of(services.engine) as session:
+        claim = claim_asset(services, session, asset_id)
+    if isinstance(claim, NoClaim):
+        return Outcome(claim.reason, claim.wakes)
+    try:
+        return _submit_claimed(services, claim)
+    except StaleTransition:
+        return Outcome("stale")
+
+
+def _submit_claimed(services: Services, claim: Claim) -> Outcome:
+    provider = services.providers[claim.asset.provider]
+    if claim.attempt.intended_at is not None and not provider.capabilities.idempotent_submit:
+        return look_up(services, provider, claim)
+    try:
+        measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
+    except SourceRefused as error:
+        return _refuse_source(services, claim, error)
+    asset = _intend(services, claim, measured)
+    return _call(services, provider, claim, asset)
+
+
+def _refuse_source(services: Services, claim: Claim, error: SourceRefused) -> Outcome:
+    setback = Setback(known_code(error.code), str(error), retryable=error.transient)
+    with session_of(services.engine) as session:
+        store.update_attempt(
+            session,
+            claim.attempt.id,
+            outcome="source_refused",
+            error_code=setback.code,
+            error_message=setback.message,
+        )
+        asset = _settle(services, session, claim.asset, setback)
+    return Outcome(asset.status.value)
+
+
+def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
+    """Commit what the source measures and that the provider is about to be called."""
+    info = measured.info
+    with session_of(services.engine) as session:
+        asset = store.amend(
+            session,
+            claim.asset,
+            EventDraft("source_verified", "worker", _summary(measured)),
+            source_info=info.to_json(),
+            source_size_bytes=measured.size_bytes,
+            source_etag=measured.etag,
+            duration_sec=info.duration_sec,
+            width=info.width,
+            height=info.height,
+        )
+        mismatch = declared_mismatch(asset.declared, measured)
+        if mismatch:
+            asset = store.amend(session, asset, EventDraft("metadata_mismatch", "worker", mismatch))
+        store.update_attempt(
+            session, claim.attempt.id, intended_at=func.coalesce(Attempt.intended_at, func.now())
+        )
+    return asset
+
+
+def _summary(measured: Measured) -> dict[str, Any]:
+    info = measured.info
+    return {
+        "container": info.container,
+        "video_codec": info.video_codec,
+        "audio_codec": info.audio_codec,
+        "duration_sec": info.duration_sec,
+        "width": info.width,
+        "height": info.height,
+        "size_bytes": measured.size_bytes,
+    }
+
+
+def declared_mismatch(declared: dict[str, Any], measured: Measured) -> dict[str, Any]:
+    """Where the client's word and the measurement disagree, both figures by name."""
+    facts: dict[str, float] = {
+        "duration_sec": measured.info.duration_sec,
+        "width": measured.info.width,
+        "height": measured.info.height,
+        "size_bytes": measured.size_bytes,
+    }
+    slack = {"duration_sec": DURATION_DISAGREES_SEC}
+    return {
+        name: {"declared": declared[name], "measured": fact}
+        for name, fact in facts.items()
+        if declared.get(name) is not None and abs(declared[name] - fact) > slack.get(name, 0)
+    }
+
+
+def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) -> Outcome:
+    request = SubmitRequest(
+        asset_id=asset.id,
+        attempt_id=claim.attempt.id,
+        source_url=url_for_provider(services, claim.source, claim.attempt),
+        output_prefix=output_prefix(asset.id, claim.attempt.id),
+        poster_prefix=poster_prefix(asset.id, claim.attempt.id),
+        poster_time_sec=asset.poster_time_sec,
+        title=asset.title,
+    )
+    try:
+        submitted = provider.submit(request)
+    except UnknownOutcome as error:
+        return _note_unknown(services, provider, asset, error)
+    except ProviderError as error:
+        return _refused(services, claim, asset, error)
+    return accept(services, claim, asset, submitted)
+
+
+def _refused(services: Services, claim: Claim, asset: Asset, error: ProviderError) -> Outcome:
+    transient = isinstance(error, TransientProviderError)
+    assert transient or isinstance(error, TerminalProviderError)
+    setback = Setback(
+        known_code(error.code),
+        str(error),
+        retryable=transient,
+        held=isinstance(error, TransientProviderError) and error.held,
+        retry_after_sec=(
+            error.retry_after_sec if isinstance(error, TransientProviderError) else None
+        ),
+        context={"provider_request_id": error.request_id},
+    )
+    with session_of(services.engine) as session:
+        store.update_attempt(
+            session,
+            claim.attempt.id,
+            outcome="refused",
+            provider_request_id=error.request_id,
+            error_code=setback.code,
+            error_message=setback.message,
+        )
+    with session_of(services.engine) as session:
+        settled = _settle(services, session, asset, setback)
+    return Outcome(settled.status.value)
+
+
+def _settle(services: Services, session: Any, asset: Asset, setback: Setback) -> Asset:
+    return settle(
+        session, asset, setback, settings=services.settings, rng=services.rng, actor="worker"
+    )
+
+
+def _note_unknown(
+    services: Services, provider: Provider, asset: Asset, error: UnknownOutcome
+) -> Outcome:
+    """Leave the lease to lapse once the job, if there is one, must have appeared.
+
+    The claim ended in order, so it does not count towards a worker that crashes too often.
+    """
+    with session_of(services.engine) as session:
+        store.amend(
+            session,
+            asset,
+            EventDraft(
+                "submit_unanswered",
+                "worker",
+                {"message": str(error)},
+                provider_request_id=error.request_id,
+            ),
+            claims=0,
+            lease_expires_at=store.from_now(provider.capabilities.margin_sec),
+        )
+    return Outcome("unanswered")

@@ -1,0 +1,51 @@
+"""Find what is due and wake a worker for it. The sweep owns delivery; messages are hints."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from pipeline import due
+from pipeline.database import session_of
+from pipeline.services import Outcome, Services
+from pipeline.usecases.expire import expire
+from pipeline.values import Wake, wake_poll, wake_reconcile, wake_release, wake_submit
+
+INBOX_GRACE_SEC = 2.0
+"""A callback's own message is given this long before the sweep sends another."""
+
+
+def sweep(services: Services) -> Outcome:
+    """Wake workers for everything that is due. Any number of sweeps may run at once."""
+    grace_sec = services.settings.wake_grace_sec
+    passes: list[tuple[Callable[[Session], list[UUID]], Callable[[UUID], Wake]]] = [
+        (lambda session: due.waiting_assets(session, grace_sec=grace_sec), wake_submit),
+        (due.lapsed_leases, wake_submit),
+        (due.late_callbacks, wake_poll),
+        (
+            lambda session: due.unread_deliveries(session, grace_sec=INBOX_GRACE_SEC),
+            wake_reconcile,
+        ),
+        (due.unpaid_releases, wake_release),
+    ]
+    wakes: list[Wake] = []
+    for find, wake in passes:
+        with session_of(services.engine) as session:
+            wakes.extend(map(wake, find(session)))
+    wakes.extend(_expire_late(services))
+    return Outcome(f"woke {len(wakes)}", tuple(wakes))
+
+
+def _expire_late(services: Services) -> list[Wake]:
+    with session_of(services.engine) as session:
+        late = due.past_deadlines(session)
+    return [wake for asset_id in late for wake in expire(services, asset_id).wakes]
+
+
+def tidy(services: Services) -> Outcome:
+    """Housekeeping that can wait: partitions ahead, expired keys. Safe to run at any time."""
+    with session_of(services.engine) as session:
+        due.make_event_partitions(session)
+    with session_of(services.engine) as session:
+        due.prune_idempotency_keys(session)
+    return Outcome("tidied")

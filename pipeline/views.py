@@ -1,0 +1,104 @@
+"""What the API reads: one query each, served by an index, bounded by its arguments.
+
+Reads bypass the use cases. Row-level security decides what an owner's session sees; a caller
+passes the session of the role whose view it wants.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, text, tuple_
+from sqlalchemy.orm import Session
+
+from pipeline.errors import NotFound
+from pipeline.models import Asset, Event
+from pipeline.states import Status
+
+
+class Card(NamedTuple):
+    """A post's video as everybody may see it: a row of ``public_assets``."""
+
+    id: UUID
+    post_id: UUID
+    status: Status
+    progress: float | None
+    playable: bool
+    manifest_url: str | None
+    fallback_url: str | None
+    poster_url: str | None
+    thumbnail_url: str | None
+    duration_sec: float | None
+    width: int | None
+    height: int | None
+    updated_at: datetime
+
+
+class Place(NamedTuple):
+    """Where a page of the operators' list ended."""
+
+    updated_at: datetime
+    id: UUID
+
+
+def asset_of_post(session: Session, post_id: UUID) -> Asset:
+    """The live asset of a post. Index: ``video_assets_post_live``.
+
+    Raises:
+        NotFound: ``post_not_found``: there is none, or it is somebody else's. Which of the two
+            is not told.
+    """
+    asset = session.scalars(
+        select(Asset).where(Asset.post_id == post_id, Asset.deleted_at.is_(None))
+    ).one_or_none()
+    if asset is None:
+        raise NotFound("post_not_found")
+    return asset
+
+
+def chronicle_page(session: Session, post_id: UUID, *, after: int, limit: int) -> Sequence[Event]:
+    """The events of a post's video with ``seq`` above ``after``, oldest first.
+
+    The primary key ``(asset_id, seq, created_at)`` of every partition serves it in order.
+
+    Raises:
+        NotFound: ``post_not_found``.
+    """
+    asset = asset_of_post(session, post_id)
+    return session.scalars(
+        select(Event)
+        .where(Event.asset_id == asset.id, Event.seq > after)
+        .order_by(Event.seq)
+        .limit(limit)
+    ).all()
+
+
+def assets_in_status(
+    session: Session, status: Status, *, before: Place | None, limit: int
+) -> Sequence[Asset]:
+    """The operators' list, most recently changed first, from ``before`` on.
+
+    Keyset-paged: ``video_assets_status_updated (status, updated_at, id)`` is read backwards from
+    the place itself, so that the thousandth page costs as much as the first.
+    """
+    query = select(Asset).where(Asset.status == status, Asset.deleted_at.is_(None))
+    if before is not None:
+        query = query.where(tuple_(Asset.updated_at, Asset.id) < tuple_(*before))
+    return session.scalars(
+        query.order_by(Asset.updated_at.desc(), Asset.id.desc()).limit(limit)
+    ).all()
+
+
+def public_cards(session: Session, post_ids: Sequence[UUID]) -> list[Card]:
+    """What the public view shows of these posts, in the order asked; unknown ones are absent."""
+    rows = session.execute(
+        text(
+            "SELECT id, post_id, status, progress, playable, manifest_url, fallback_url,"
+            " poster_url, thumbnail_url, duration_sec, width, height, updated_at"
+            " FROM public_assets(:post_ids)"
+        ),
+        {"post_ids": list(post_ids)},
+    )
+    cards = {row.post_id: Card(*row)._replace(status=Status(row.status)) for row in rows}
+    return [cards[post_id] for post_id in dict.fromkeys(post_ids) if post_id in cards]
