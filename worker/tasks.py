@@ -1,0 +1,82 @@
+"""The tasks: an id in, one use case, the wakes out. Each is safe to run twice."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+from celery import Task
+from kombu.exceptions import OperationalError
+
+from pipeline.services import Outcome, Services
+from pipeline.usecases.poll import poll
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.release import release
+from pipeline.usecases.submit import submit
+from pipeline.usecases.sweep import sweep, tidy
+from pipeline.values import (
+    TASK_POLL,
+    TASK_RECONCILE,
+    TASK_RELEASE,
+    TASK_SUBMIT,
+    TASK_SWEEP,
+    Wake,
+)
+from worker.app import app, services
+
+log = structlog.get_logger()
+
+
+@app.task(name=TASK_SUBMIT, bind=True)
+def submit_asset(self: Task, asset_id: str) -> str:
+    """Bring an asset to its provider."""
+    return _run(self, submit, asset_id)
+
+
+@app.task(name=TASK_RECONCILE, bind=True)
+def reconcile_delivery(self: Task, delivery_id: str) -> str:
+    """Apply a stored callback."""
+    return _run(self, reconcile, delivery_id)
+
+
+@app.task(name=TASK_POLL, bind=True)
+def poll_asset(self: Task, asset_id: str) -> str:
+    """Ask the provider about an asset whose callback is late."""
+    return _run(self, poll, asset_id)
+
+
+@app.task(name=TASK_RELEASE, bind=True)
+def release_attempt(self: Task, attempt_id: str) -> str:
+    """Give up a job that nobody waits for."""
+    return _run(self, release, attempt_id)
+
+
+@app.task(name=TASK_SWEEP)
+def run_sweep() -> str:
+    """Wake workers for everything that is due."""
+    return _finish(sweep(services()))
+
+
+@app.task(name="khronika.tidy")
+def run_tidy() -> str:
+    """Housekeeping."""
+    return _finish(tidy(services()))
+
+
+def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) -> str:
+    outcome = use_case(services(), UUID(id_))
+    log.info("task done", task=task.name, id=id_, outcome=outcome.what)
+    return _finish(outcome)
+
+
+def _finish(outcome: Outcome) -> str:
+    for wake in outcome.wakes:
+        _publish(wake)
+    return outcome.what
+
+
+def _publish(wake: Wake) -> None:
+    try:
+        app.send_task(wake.task, args=[str(wake.id)], queue=wake.queue)
+    except OperationalError:
+        # The row is due all the same: the next sweep finds it.
+        log.warning("broker away, left to the sweep", task=wake.task, id=str(wake.id))
