@@ -82,7 +82,7 @@ def _end_leftovers(folder: Path) -> None:
     end(
         # The kernel keeps 15 characters of a name; the server works in its folder.
         find(lambda p: p.name().startswith("valkey-server") and p.cwd() == where),
-        patience_sec=5,
+        patience_sec=2,
     )
 
 

@@ -24,7 +24,6 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "webhook_secret": _webhook_secret,
     "provider_token": _password,
     "broker_password": _password,
-    "flower_password": _password,
     "owner_password": _password,
     "api_password": _password,
     "worker_password": _password,

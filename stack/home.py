@@ -3,12 +3,18 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+LOCK_PATIENCE_SEC = 0.5
+"""``is_held`` takes the lock for a moment; that moment must not look like a running stack."""
 
 
 class AlreadyRunning(Exception):
@@ -77,10 +83,11 @@ class Home:
         """
         self.make()
         with (self.root / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunning(f"a stack is already running from {self.root}") from None
+            deadline = time.monotonic() + LOCK_PATIENCE_SEC
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    raise AlreadyRunning(f"a stack is already running from {self.root}")
+                time.sleep(0.05)
             yield
 
     def is_held(self) -> bool:
@@ -90,6 +97,14 @@ class Home:
                 return False
         except AlreadyRunning:
             return True
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def locate_home(env: Mapping[str, str]) -> Home:

@@ -113,7 +113,7 @@ def _end_leftovers(place: Place) -> None:
     """
     data = str(place.data)
     # Every process of a server has its data folder as its working directory.
-    end(find(lambda p: p.name() == "postgres" and p.cwd() == data), patience_sec=5)
+    end(find(lambda p: p.name() == "postgres" and p.cwd() == data), patience_sec=2)
     (place.data / "postmaster.pid").unlink(missing_ok=True)
     for stale in place.socket.glob(".s.PGSQL.*"):
         stale.unlink()

@@ -86,6 +86,11 @@ def find(matches: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     return found
 
 
+def marked(variable: str, value: str) -> list[psutil.Process]:
+    """The processes that were started with this in their environment, or by one that was."""
+    return find(lambda process: process.environ().get(variable) == value)
+
+
 def end(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
     """Ask processes to end with SIGTERM; after ``patience_sec`` SIGKILL the rest."""
     processes = list(processes)

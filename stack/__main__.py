@@ -1,0 +1,3 @@
+from stack.run import app
+
+app(prog_name="python -m stack")

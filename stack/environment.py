@@ -1,0 +1,101 @@
+"""The environment of every process of a stack, from the few things a machine has to decide."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.home import Home, read_strings, write_private
+from stack.logins import ROLES, login_url, variable
+from stack.servers import Servers
+
+LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the processes listen, all on 127.0.0.1."""
+
+    web: int
+    transcoder: int
+    flower: int
+
+
+def build_environment(
+    home: Home,
+    env: Mapping[str, str],
+    servers: Servers,
+    credentials: Mapping[str, str],
+    ports: Ports,
+) -> dict[str, str]:
+    """The settings of a whole stack. What the caller's environment sets wins.
+
+    Args:
+        home: Where folders of the stack are.
+        env: The caller's environment; an empty value counts as unset, as in ``PORT= make up``.
+        servers: Postgres and the broker.
+        credentials: Generated keys and passwords.
+        ports: Where the processes will listen.
+    """
+    given = {name: value for name, value in env.items() if value}
+    storage = given.get("STORAGE_URL", home.storage.as_uri())
+    public_url = given.get("KHRONIKA_PUBLIC_URL", f"http://127.0.0.1:{ports.web}")
+    token = given.get("KHRONIKA_SELFHOSTED_TOKEN", credentials["provider_token"])
+    secrets = given.get("KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS", credentials["webhook_secret"])
+    defaults = {
+        "DATABASE_URL": servers.owner_url,
+        "BROKER_URL": servers.broker_url,
+        "STORAGE_URL": storage,
+        **{
+            variable(part): login_url(servers.owner_url, role, credentials[f"{part}_password"])
+            for part, role in ROLES.items()
+        },
+        "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],
+        "KHRONIKA_SECRET_KEY": credentials["secret_key"],
+        "KHRONIKA_PUBLIC_URL": public_url,
+        # Development only: sources on this machine, over plain http.
+        "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
+        "KHRONIKA_SOURCE_HTTP": "true",
+        "KHRONIKA_SELFHOSTED_URL": f"http://127.0.0.1:{ports.transcoder}",
+        "KHRONIKA_SELFHOSTED_TOKEN": token,
+        "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": secrets,
+        # The other side of the same boundary: it calls back, and fetches sources from us.
+        "KHRONIKA_TRANSCODER_TOKEN": token,
+        "KHRONIKA_TRANSCODER_CALLBACK_SECRETS": secrets,
+        "KHRONIKA_TRANSCODER_CALLBACK_URL": f"{public_url}/api/video-assets/webhook/selfhosted",
+        "KHRONIKA_TRANSCODER_STORAGES": json.dumps({"default": storage}),
+        "KHRONIKA_TRANSCODER_SCRATCH": str(home.scratch),
+        "KHRONIKA_TRANSCODER_SOURCE_ALLOW": LOOPBACK_NETWORKS,
+    }
+    settled = {
+        "PORT": str(ports.web),
+        "KHRONIKA_HOME": str(home.root),
+        "KHRONIKA_FLOWER_PORT": str(ports.flower),
+        # So that `gunicorn` and `celery` are those of this interpreter's environment.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', os.defpath)}",
+        # A pipe would make Python hold output back until 8 KB have gathered.
+        "PYTHONUNBUFFERED": "1",
+    }
+    return defaults | given | settled
+
+
+def write_environment(home: Home, environment: Mapping[str, str]) -> None:
+    """Leave the settings for other commands to find while the stack runs (0600)."""
+    write_private(home.environment, json.dumps(_settings(environment), indent=2) + "\n")
+
+
+def read_environment(home: Home) -> dict[str, str]:
+    """The settings of the stack that runs from this home."""
+    return read_strings(home.environment)
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Only what describes the stack, without the rest of the caller's environment."""
+    named = ("PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL")
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if name in named or name.startswith("KHRONIKA_")
+    }

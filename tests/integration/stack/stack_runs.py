@@ -1,0 +1,99 @@
+"""Runs ``python -m stack up`` as a user would, over stand-ins for the Procfile's processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+
+from stack.home import CHECKOUT
+
+STAND_IN = f"{sys.executable} {Path(__file__).with_name('stand_in.py')}"
+SERVING = (
+    f"web: {STAND_IN} serve KHRONIKA_WEB_BIND\n"
+    f"transcoder: {STAND_IN} serve KHRONIKA_TRANSCODER_BIND\n"
+)
+DEADLINE_SEC = 60.0
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; fail when it does not within a minute."""
+    deadline = time.monotonic() + DEADLINE_SEC
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {DEADLINE_SEC:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+@dataclass
+class Up:
+    """A running ``stack up``."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_until_ready(self) -> str:
+        """Its base URL, from the line that says so."""
+        prefix = "khronika: ready at "
+        eventually(
+            lambda: self.process.poll() is not None or any(prefix in line for line in self.lines),
+            f"ready, or an end:\n{self.output}",
+        )
+        assert self.process.poll() is None, self.output
+        return next(line for line in self.lines if prefix in line).removeprefix(prefix)
+
+    def family(self) -> list[psutil.Process]:
+        """It and everything it started, and what those started."""
+        itself = psutil.Process(self.process.pid)
+        return [itself, *itself.children(recursive=True)]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_SEC)
+
+    def read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            self.lines.extend(line.rstrip() for line in output)
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """SIGKILL: nothing gets a chance to clean up."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def gone(processes: Sequence[psutil.Process]) -> bool:
+    return not any(
+        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
+    )
+
+
+def launch(arguments: Sequence[str], home: Path, env: Mapping[str, str]) -> Up:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("KHRONIKA_")}
+    for name in ("PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL"):
+        inherited.pop(name, None)
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env={**inherited, "KHRONIKA_HOME": str(home), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    up = Up(process)
+    threading.Thread(target=up.read, daemon=True).start()
+    return up

@@ -1,0 +1,66 @@
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.media.child import ChildTimedOut, ChildTooLoud, Finished, run_child
+
+
+def test_output_and_exit_code_come_back_apart() -> None:
+    done = run_child(
+        ["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_sec=30, max_output_bytes=100
+    )
+
+    assert done == Finished(3, b"out\n", b"err\n")
+
+
+def test_stdin_is_empty() -> None:
+    assert run_child(["cat"], timeout_sec=30, max_output_bytes=100).stdout == b""
+
+
+def test_a_deadline_kills_the_whole_group(tmp_path: Path, program: Callable[[str], str]) -> None:
+    note = tmp_path / "grandchild"
+    family = program(f"sleep 300 & echo $! > {note}; wait")
+
+    with pytest.raises(ChildTimedOut):
+        run_child([family], timeout_sec=1, max_output_bytes=100)
+
+    assert _ends(int(note.read_text()))
+
+
+def test_a_program_that_closed_its_output_still_has_a_deadline() -> None:
+    with pytest.raises(ChildTimedOut):
+        run_child(
+            ["sh", "-c", "exec sleep 60 >&- 2>&-"],
+            timeout_sec=0.2,
+            max_output_bytes=100,
+        )
+
+
+@pytest.mark.parametrize("redirect", ["", ">&2"])
+def test_output_over_the_bound_ends_the_program(redirect: str) -> None:
+    with pytest.raises(ChildTooLoud):
+        run_child(["sh", "-c", f"yes {redirect}"], timeout_sec=30, max_output_bytes=1000)
+
+
+def _ends(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        if _is_zombie(pid):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _is_zombie(pid: int) -> bool:
+    """Where nothing reaps orphans (a container without init) a killed one stays as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,123 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.media import sample
+from pipeline.media.limits import MediaRefused
+from pipeline.media.probe import probe
+from pipeline.media.sample import MIB, sample_source
+from pipeline.media.tools import Tools
+from tests import clips
+from tests.clips import Kind
+
+
+class Reader:
+    """Reads a file as a remote one is read, and keeps account of it."""
+
+    def __init__(self, path: Path, size_bytes: int | None = None) -> None:
+        self.path = path
+        self.size_bytes = path.stat().st_size if size_bytes is None else size_bytes
+        self.lengths: list[int] = []
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            content = file.read(length)
+        self.lengths.append(len(content))
+        return content
+
+
+@pytest.mark.parametrize("kind", clips.ACCEPTED, ids=lambda kind: kind.__name__)
+def test_a_sample_is_measured_as_the_whole_file_is(
+    kind: Kind,
+    make: Callable[[Kind], Path],
+    tools: Tools,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sample, "_MEDIA_HEAD_BYTES", 32 * 1024)  # the clips are small
+    monkeypatch.setattr(sample, "_HEAD_BYTES", 256 * 1024)
+    monkeypatch.setattr(sample, "_TAIL_BYTES", 64 * 1024)
+    clip = make(kind)
+
+    sample_source(Reader(clip), clip.stat().st_size, tmp_path / "sample")
+
+    assert probe(tmp_path / "sample", tools) == probe(clip, tools)
+
+
+def gigabytes(clip: Path, into: Path) -> Path:
+    """The clip with 3 GB of media that its index does not name, sparse on the disk."""
+    extra = 3 * 1024 * MIB
+    content = clip.read_bytes()
+    with into.open("wb") as file:
+        file.write(content + (1).to_bytes(4) + b"mdat" + extra.to_bytes(8))
+        file.truncate(len(content) + extra)
+    return into
+
+
+def test_gigabytes_are_sampled_with_a_few_megabytes(
+    make: Callable[[Kind], Path],
+    tools: Tools,
+    tmp_path: Path,
+) -> None:
+    read = Reader(gigabytes(make(clips.faststart), tmp_path / "large.mp4"))
+
+    sample_source(read, read.size_bytes, tmp_path / "sample")
+
+    assert sum(read.lengths) < 6 * MIB
+    assert len(read.lengths) < 8
+    assert (tmp_path / "sample").stat().st_size == read.size_bytes
+    assert (tmp_path / "sample").stat().st_blocks * 512 < 6 * MIB
+    assert probe(tmp_path / "sample", tools).duration_sec == pytest.approx(2)
+
+
+def test_an_index_is_read_in_slices(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.write(b"\0\0\0\x10ftypisom\0\0\0\0" + (20 * MIB).to_bytes(4) + b"moov")
+        file.truncate(20 * MIB + 16)
+    read = Reader(source)
+
+    sample_source(read, read.size_bytes, tmp_path / "sample")
+
+    assert max(read.lengths) <= 4 * MIB
+    assert (tmp_path / "sample").read_bytes() == source.read_bytes()
+
+
+def test_an_index_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.write(b"\0\0\0\x10ftypisom\0\0\0\0" + (65 * MIB).to_bytes(4) + b"moov")
+        file.truncate(65 * MIB + 16)
+    read = Reader(source)
+
+    with pytest.raises(MediaRefused) as refusal:
+        sample_source(read, read.size_bytes, tmp_path / "sample")
+
+    assert refusal.value.code == "source_too_large"
+    assert sum(read.lengths) < 4 * MIB
+
+
+@pytest.mark.parametrize("kind", clips.REFUSED, ids=lambda kind: kind.__name__)
+def test_what_a_probe_refuses_is_refused_as_a_sample_too(
+    kind: Kind,
+    make: Callable[[Kind], Path],
+    tools: Tools,
+    tmp_path: Path,
+) -> None:
+    clip = make(kind)
+
+    with pytest.raises(MediaRefused) as refusal:  # noqa: PT012  # either step may refuse
+        sample_source(Reader(clip), clip.stat().st_size, tmp_path / "sample")
+        probe(tmp_path / "sample", tools)
+
+    assert refusal.value.code == clips.REFUSED[kind]
+
+
+def test_what_the_reader_raises_passes_through(tmp_path: Path) -> None:
+    def broken(offset: int, length: int) -> bytes:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        sample_source(broken, 1000, tmp_path / "sample")
