@@ -52,20 +52,20 @@ def upgrade() -> None:
                               + make_interval(months => ahead))::date;
                 name := 'video_processing_events_' || to_char(first_day, 'YYYY_MM');
                 CONTINUE WHEN to_regclass('public.' || name) IS NOT NULL;
-                CONTINUE WHEN EXISTS (
-                    SELECT FROM video_processing_events_default
-                    WHERE created_at >= first_day::timestamp AT TIME ZONE 'UTC'
-                      AND created_at < (first_day + interval '1 month') AT TIME ZONE 'UTC');
-                EXECUTE format(
-                    'CREATE TABLE public.%I PARTITION OF public.video_processing_events
-                     FOR VALUES FROM (%L) TO (%L)', name,
-                    first_day::timestamp AT TIME ZONE 'UTC',
-                    (first_day + interval '1 month') AT TIME ZONE 'UTC');
+                BEGIN
+                    EXECUTE format(
+                        'CREATE TABLE public.%I PARTITION OF public.video_processing_events
+                         FOR VALUES FROM (%L) TO (%L)', name,
+                        first_day::timestamp AT TIME ZONE 'UTC',
+                        (first_day + interval '1 month') AT TIME ZONE 'UTC');
+                EXCEPTION WHEN check_violation THEN
+                    CONTINUE;
+                END;
                 EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', name);
                 EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', name);
                 EXECUTE format(
                     'CREATE TRIGGER video_processing_events_no_truncate
-                     BEFORE TRUNCATE ON public.%I
+                     BEFORE UPDATE OR DELETE OR TRUNCATE ON public.%I
                      FOR EACH STATEMENT EXECUTE FUNCTION public.khronika_refuse_change()', name);
                 made := made + 1;
             END LOOP;
@@ -76,7 +76,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE video_processing_events_default FORCE ROW LEVEL SECURITY")
     op.execute("""
         CREATE TRIGGER video_processing_events_no_truncate
-        BEFORE TRUNCATE ON video_processing_events_default
+        BEFORE UPDATE OR DELETE OR TRUNCATE ON video_processing_events_default
         FOR EACH STATEMENT EXECUTE FUNCTION khronika_refuse_change()
     """)
     op.execute("SELECT khronika_make_event_partitions(3)")

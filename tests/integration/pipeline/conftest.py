@@ -1,0 +1,208 @@
+"""The use cases on a real database, with a scripted provider at the socket."""
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from os import environ
+from pathlib import Path
+from random import Random
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+
+from pipeline.database import make_engine, session_of, user_session
+from pipeline.media.tools import locate_tools
+from pipeline.models import Asset, Delivery, Event
+from pipeline.services import Services, build_services
+from pipeline.settings import Settings
+from pipeline.usecases.create import create_asset
+from pipeline.usecases.receive import Received, receive_callback
+from pipeline.values import CreateAsset
+from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider
+
+CLIP = Path(__file__).parents[2] / "media" / "big-buck-bunny-720p-5s.mp4"
+OWNER = "ana"
+
+
+@pytest.fixture(scope="session")
+def outputs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small finished encode of the sample clip, and the clip itself as a source."""
+    folder = tmp_path_factory.mktemp("outputs")
+    tools = locate_tools(environ)
+    encode = ["-c:v", "libx264", "-preset", "ultrafast", "-vf", "scale=320:180", "-ac", "2"]
+    _ffmpeg(
+        tools.ffmpeg,
+        folder,
+        [
+            *encode,
+            "-g",
+            "50",
+            "-f",
+            "hls",
+            "-hls_segment_type",
+            "fmp4",
+            "-hls_playlist_type",
+            "vod",
+            "-hls_time",
+            "6",
+            "-master_pl_name",
+            "master.m3u8",
+            "index.m3u8",
+        ],
+    )
+    _ffmpeg(tools.ffmpeg, folder, [*encode, "-movflags", "+faststart", "video.mp4"])
+    _ffmpeg(tools.ffmpeg, folder, [*encode, "slow.mp4"])
+    _ffmpeg(tools.ffmpeg, folder, ["-ss", "2", "-frames:v", "1", "-update", "1", "poster.jpg"])
+    _ffmpeg(
+        tools.ffmpeg,
+        folder,
+        [
+            "-vf",
+            "drawbox=c=black:t=fill",
+            "-frames:v",
+            "1",
+            "-update",
+            "1",
+            "black.jpg",
+        ],
+    )
+    (folder / "source.mp4").write_bytes(CLIP.read_bytes())
+    return folder
+
+
+def _ffmpeg(ffmpeg: str, folder: Path, arguments: list[str]) -> None:
+    subprocess.run(
+        [ffmpeg, "-v", "error", "-y", "-i", str(CLIP), *arguments], cwd=folder, check=True
+    )
+
+
+@pytest.fixture
+def provider(outputs_folder: Path) -> Iterator[ScriptedProvider]:
+    with scripted_provider(outputs_folder) as provider:
+        yield provider
+
+
+@pytest.fixture
+def settings(
+    monkeypatch: pytest.MonkeyPatch,
+    role_urls: Mapping[str, str],
+    broker_url: str,
+    provider: ScriptedProvider,
+    tmp_path: Path,
+) -> Settings:
+    """Real settings from a real environment, with waits short enough to watch."""
+    variables = {
+        "BROKER_URL": broker_url,
+        "STORAGE_URL": (tmp_path / "post-videos").as_uri(),
+        **{
+            f"KHRONIKA_{role.upper()}_DATABASE_URL": role_urls[role]
+            for role in ("api", "worker", "operator", "public")
+        },
+        "KHRONIKA_JWT_SECRET": "j" * 32,
+        "KHRONIKA_SECRET_KEY": "s" * 32,
+        "KHRONIKA_SOURCE_ALLOW": "127.0.0.0/8",
+        "KHRONIKA_SOURCE_HTTP": "true",
+        "KHRONIKA_SELFHOSTED_URL": provider.url,
+        "KHRONIKA_SELFHOSTED_TOKEN": TOKEN,
+        "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": SECRET,
+        "KHRONIKA_MAX_ATTEMPTS": "3",
+        "KHRONIKA_PROVIDER_TIMEOUT_SEC": "2",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    services = replace(build_services(settings), rng=Random(1))
+    yield services
+    services.engine.dispose()
+
+
+class World:
+    """What a test says and sees: create, receive, make things due, read back."""
+
+    def __init__(self, services: Services, provider: ScriptedProvider, owner_url: str) -> None:
+        self.services = services
+        self.provider = provider
+        self._api = make_engine(services.settings.api_database_url.get_secret_value())
+        self._owner = make_engine(owner_url)
+
+    def close(self) -> None:
+        self._api.dispose()
+        self._owner.dispose()
+
+    def create(self, source: str = "source.mp4", **declared: float) -> UUID:
+        """Register a source that the scripted provider serves."""
+        request = CreateAsset(uuid4(), OWNER, f"{self.provider.url}/out/{source}", None, declared)
+        with user_session(self._api, OWNER) as session:
+            created = create_asset(
+                session,
+                request,
+                settings=self.services.settings,
+                actor=f"owner:{OWNER}",
+                render=lambda asset: {"id": str(asset.id)},
+            )
+        assert created.asset is not None
+        return created.asset.id
+
+    def receive(
+        self, signed: tuple[dict[str, str], bytes], now: datetime | None = None
+    ) -> Received:
+        headers, body = signed
+        with session_of(self._api) as session:
+            return receive_callback(
+                session,
+                self.services.providers["selfhosted"],
+                headers=headers,
+                body=body,
+                source="127.0.0.1",
+                request_id="test",
+                now=now or datetime.now(UTC),
+            )
+
+    def asset(self, asset_id: UUID) -> Asset:
+        with session_of(self.services.engine) as session:
+            return session.get_one(Asset, asset_id)
+
+    def attempt_id(self, asset_id: UUID) -> UUID:
+        attempt_id = self.asset(asset_id).attempt_id
+        assert attempt_id is not None
+        return attempt_id
+
+    def delivery(self, delivery_id: UUID) -> Delivery:
+        with session_of(self.services.engine) as session:
+            return session.get_one(Delivery, delivery_id)
+
+    def chronicle(self, asset_id: UUID) -> list[Event]:
+        """The asset's events; their numbers have no gap."""
+        with session_of(self.services.engine) as session:
+            events = list(
+                session.scalars(select(Event).where(Event.asset_id == asset_id).order_by(Event.seq))
+            )
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        return events
+
+    def types(self, asset_id: UUID) -> list[str]:
+        return [event.type for event in self.chronicle(asset_id)]
+
+    def make_past(self, asset_id: UUID, column: str) -> None:
+        """Let the instant in this column have gone by."""
+        self.execute(
+            f"UPDATE video_assets SET {column} = now() - interval '1 s' WHERE id = :id", id=asset_id
+        )
+
+    def execute(self, statement: str, **parameters: object) -> None:
+        """Move the world along, as time or a crash would."""
+        with session_of(self.services.engine) as session:
+            session.execute(text(statement), parameters)
+
+
+@pytest.fixture
+def world(services: Services, provider: ScriptedProvider, postgres_url: str) -> Iterator[World]:
+    world = World(services, provider, postgres_url)
+    yield world
+    world.close()

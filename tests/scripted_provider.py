@@ -1,0 +1,148 @@
+"""A provider at the socket that does as a test tells it, and keeps its own books.
+
+It speaks the transcoder's HTTP contract, serves sources and finished outputs, and can answer late,
+wrongly or not at all. Its ledger is the oracle: what it says exists was really submitted.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask import Flask, Response, request, send_from_directory
+from standardwebhooks import Webhook
+from werkzeug.serving import make_server
+
+SECRET = "whsec_c2NyaXB0ZWQtcHJvdmlkZXItc2VjcmV0LTAwMDAwMDAx"
+TOKEN = "scripted-provider-token"
+
+
+@dataclass
+class ScriptedProvider:
+    """The books of the provider, and the script of its next answers."""
+
+    folder: Path
+    url: str = ""
+    jobs: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    puts: list[UUID] = field(default_factory=list)
+    cancelled: list[UUID] = field(default_factory=list)
+    script: list[str] = field(default_factory=list)
+    """What to do with the next PUTs: accept, drop, 503, 429, 400, 500; accept when empty."""
+    gets: list[str] = field(default_factory=list)
+    """What to do with the next GETs: answer, 503; answer when empty."""
+    before_answer: Callable[[UUID], None] | None = None
+    """Called when a job has been accepted and before the answer leaves."""
+
+    def job(self, attempt_id: UUID, **changes: Any) -> dict[str, Any]:
+        """The job as the provider would show it, with changes made for good."""
+        self.jobs[attempt_id].update(changes)
+        return self.jobs[attempt_id]
+
+    def finish(self, attempt_id: UUID, **result: Any) -> dict[str, Any]:
+        """End the job well: its result names the outputs in this provider's folder."""
+        outputs = {
+            "manifest": f"{self.url}/out/master.m3u8",
+            "fallback": f"{self.url}/out/video.mp4",
+            "poster": f"{self.url}/out/poster.jpg",
+            "thumbnail": f"{self.url}/out/poster.jpg",
+            "duration_sec": 5.28,
+            "width": 320,
+            "height": 180,
+            "bytes": 1,
+            "renditions": [{"profile": "240p"}],
+        }
+        return self.job(attempt_id, status="completed", progress=100, result=outputs | result)
+
+    def fail(self, attempt_id: UUID, code: str, *, retryable: bool) -> dict[str, Any]:
+        """End the job badly."""
+        error = {"code": code, "message": f"it was {code}", "retryable": retryable}
+        return self.job(attempt_id, status="failed", error=error)
+
+
+def callback(
+    job: Mapping[str, Any],
+    type_: str = "job.completed",
+    *,
+    event_id: str | None = None,
+    signed_at: datetime | None = None,
+    secret: str = SECRET,
+) -> tuple[dict[str, str], bytes]:
+    """A signed callback about the job: headers and body."""
+    event_id = event_id or f"msg_{uuid4().hex}"
+    signed_at = signed_at or datetime.now(UTC)
+    body = json.dumps({"type": type_, "timestamp": signed_at.isoformat(), "data": {"job": job}})
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(signed_at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(event_id, signed_at, body),
+    }
+    return headers, body.encode()
+
+
+@contextmanager
+def scripted_provider(folder: Path) -> Iterator[ScriptedProvider]:
+    """Serve on a free port of loopback."""
+    provider = ScriptedProvider(folder)
+    server = make_server("127.0.0.1", 0, _app(provider), threaded=True)
+    provider.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield provider
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _app(provider: ScriptedProvider) -> Flask:
+    app = Flask(__name__)
+
+    @app.put("/v1/jobs/<uuid:job_id>")
+    def put(job_id: UUID) -> Any:
+        provider.puts.append(job_id)
+        action = provider.script.pop(0) if provider.script else "accept"
+        if action.isdigit():
+            return _error(int(action)), int(action), {"Retry-After": "1"}
+        provider.jobs.setdefault(
+            job_id, {"id": str(job_id), "status": "queued", "progress": 0, "spec": request.json}
+        )
+        if provider.before_answer:
+            provider.before_answer(job_id)
+        if action == "drop":
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return provider.jobs[job_id], 201, {"X-Request-Id": f"req-{len(provider.puts)}"}
+
+    @app.get("/v1/jobs/<uuid:job_id>")
+    def get(job_id: UUID) -> Any:
+        action = provider.gets.pop(0) if provider.gets else "answer"
+        if action.isdigit():
+            return _error(int(action)), int(action)
+        job = provider.jobs.get(job_id)
+        return (job, 200) if job else (_error(404), 404)
+
+    @app.delete("/v1/jobs/<uuid:job_id>")
+    def delete(job_id: UUID) -> Any:
+        if job_id not in provider.jobs:
+            return _error(404), 404
+        provider.cancelled.append(job_id)
+        return provider.jobs[job_id], 202
+
+    @app.get("/out/<path:name>")
+    def out(name: str) -> Response:
+        return send_from_directory(provider.folder, name, conditional=True)
+
+    return app
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {
+        "error": {"code": "provider_failed", "message": f"scripted {status}", "retryable": False}
+    }
