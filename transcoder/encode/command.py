@@ -1,0 +1,97 @@
+"""The ffmpeg command of an encode: one process, one decode, every rendition.
+
+Arguments only; `run.py` runs them.
+"""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from pipeline.media.probe import SourceInfo
+from transcoder.encode.filters import filter_graph
+from transcoder.encode.ladder import Rung
+
+GOP_SEC = 2  # Apple's HLS authoring rule 1.13: an IDR every 2 s
+SEGMENT_SEC = 6  # rules 7.5 and 7.6: segments and target duration of 6 s
+
+PLAYLIST = "index.m3u8"
+INIT_SEGMENT = "init.mp4"
+
+_CRF = 23  # x264's default quality; the ceiling of the profile bounds it
+_HIGH_RATE = 30
+_HIGH_RATE_FACTOR = 1.5  # twice the frames need about half as much again, not twice
+
+
+def encode_command(
+    source: Path,
+    info: SourceInfo,
+    rungs: Sequence[Rung],
+    rate: Fraction,
+    *,
+    ffmpeg: str,
+    preset: str,
+    into: Path,
+) -> list[str]:
+    """Build the command that encodes `source` into `into`/{profile}/.
+
+    Args:
+        source: A local file.
+        info: What the probe found in it.
+        rungs: The renditions, largest first.
+        rate: Their constant frame rate.
+        ffmpeg: Path of the program.
+        preset: x264 preset.
+        into: Folder that holds one existing folder per profile.
+    """
+    command = [ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"]
+    command += ["-nostats", "-progress", "pipe:1", "-stats_period", "0.5"]
+    command += local_input(source, container=info.container)
+    command += ["-filter_complex", filter_graph(info, rungs, rate)]
+    for index, rung in enumerate(rungs):
+        command += ["-map", f"[v{index}]", *_video_options(rung, rate, preset)]
+        if info.audio_codec is not None:
+            command += ["-map", f"[a{index}]", "-c:a", "aac", "-b:a", str(rung.profile.audio_bps)]
+        command += _output_options(into / rung.name)
+    return command
+
+
+def local_input(path: Path, *, container: str) -> list[str]:
+    """Open a local file and nothing else, as the container it was found to be.
+
+    Without the pinned format a file could present itself to ffmpeg as a playlist that names
+    other files; without the protocol list it could name other hosts.
+    """
+    demuxer = container.split(",", maxsplit=1)[0]
+    return ["-protocol_whitelist", "file", "-f", demuxer, "-i", str(path)]
+
+
+def _video_options(rung: Rung, rate: Fraction, preset: str) -> list[str]:
+    ceiling = rung.profile.video_bps
+    if rate > _HIGH_RATE:
+        ceiling = int(ceiling * _HIGH_RATE_FACTOR)
+    return [
+        *("-c:v", "libx264", "-preset", preset, "-profile:v", "high"),
+        *("-crf", str(_CRF), "-maxrate", str(ceiling), "-bufsize", str(2 * ceiling)),
+        # Key frames at every even second and nowhere else, so that the segments of all
+        # renditions begin at the same instants; -g only keeps x264 from adding its own.
+        *("-force_key_frames", f"expr:gte(t,n_forced*{GOP_SEC})"),
+        *("-g", str(math.ceil(GOP_SEC * rate)), "-sc_threshold", "0", "-flags", "+cgop"),
+        *("-color_primaries", "bt709", "-color_trc", "bt709"),
+        *("-colorspace", "bt709", "-color_range", "tv"),
+    ]
+
+
+def _output_options(folder: Path) -> list[str]:
+    return [
+        # Nothing personal of the source (place, device, chapters) goes into what is published.
+        *("-map_metadata", "-1", "-map_chapters", "-1"),
+        # Left alone, the muxer shifts everything by the reordering delay and says so in a second
+        # edit-list entry, which browsers ignore: the picture would come 80 ms late at 25 fps.
+        *("-avoid_negative_ts", "disabled"),
+        *("-f", "hls", "-hls_time", str(SEGMENT_SEC), "-hls_playlist_type", "vod"),
+        *("-hls_flags", "independent_segments", "-hls_segment_type", "fmp4"),
+        *("-hls_fmp4_init_filename", INIT_SEGMENT),
+        *("-hls_segment_filename", str(folder / "seg_%05d.m4s")),
+        str(folder / PLAYLIST),
+    ]

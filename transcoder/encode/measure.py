@@ -1,0 +1,117 @@
+"""What a finished rendition really is: read back from its files, never from what was asked for."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+
+from pipeline.media.child import run_child
+from pipeline.media.playlist import parse_media
+from pipeline.media.tools import Tools
+from transcoder.encode.codecs import codecs_of
+from transcoder.encode.command import INIT_SEGMENT, PLAYLIST
+from transcoder.encode.errors import EncodeFailed
+
+_PROBE_TIMEOUT_SEC = 60
+_PROBE_OUTPUT_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One finished rendition.
+
+    Attributes:
+        profile: Its profile, also its folder.
+        width: Pixels across.
+        height: Pixels down.
+        frame_rate: Frames a second.
+        bandwidth_bps: Peak segment bitrate, see `peak_bps`.
+        average_bandwidth_bps: All bytes over all seconds.
+        codecs: RFC 6381, such as `avc1.64001F,mp4a.40.2`.
+        duration_sec: Sum of the segments' durations.
+    """
+
+    profile: str
+    width: int
+    height: int
+    frame_rate: Fraction
+    bandwidth_bps: int
+    average_bandwidth_bps: int
+    codecs: str
+    duration_sec: float
+
+
+@dataclass(frozen=True)
+class _Piece:
+    size_bytes: int
+    duration_sec: float
+
+
+def measure(folder: Path, tools: Tools) -> Rendition:
+    """Measure the rendition in `folder`, which is named after its profile.
+
+    Raises:
+        EncodeFailed: `encoder_failed`; what the encoder left cannot be read back.
+    """
+    playlist = parse_media((folder / PLAYLIST).read_text())
+    pieces = [
+        _Piece((folder / segment.uri).stat().st_size, segment.duration_sec)
+        for segment in playlist.segments
+    ]
+    stream = _video_stream(folder / PLAYLIST, tools)
+    total_bits = 8 * sum(piece.size_bytes for piece in pieces)
+    return Rendition(
+        profile=folder.name,
+        width=int(stream["width"]),
+        height=int(stream["height"]),
+        frame_rate=Fraction(stream["avg_frame_rate"]),
+        bandwidth_bps=peak_bps(
+            [(piece.size_bytes, piece.duration_sec) for piece in pieces],
+            playlist.target_duration_sec,
+        ),
+        average_bandwidth_bps=round(total_bits / playlist.duration_sec),
+        codecs=codecs_of((folder / INIT_SEGMENT).read_bytes()),
+        duration_sec=playlist.duration_sec,
+    )
+
+
+def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) -> int:
+    """The peak segment bitrate of RFC 8216 §4.1, in bits per second, rounded up.
+
+    It is the largest bitrate of any contiguous set of segments that lasts between half and one
+    and a half target durations. A short last segment therefore counts only together with what
+    comes before it: alone, its one key frame would look like a peak nobody has to download.
+
+    Args:
+        segments: (bytes, seconds) of each, in order.
+        target_duration_sec: The playlist's target duration.
+    """
+    shortest, longest = 0.5 * target_duration_sec, 1.5 * target_duration_sec
+    sizes = [0, *accumulate(size for size, _ in segments)]
+    ends = [0.0, *accumulate(duration for _, duration in segments)]
+    runs = [
+        (sizes[last] - sizes[first], ends[last] - ends[first])
+        for first in range(len(segments))
+        for last in range(first + 1, min(first + 8, len(segments)) + 1)
+    ]
+    rates = [size * 8 / length for size, length in runs if shortest <= length <= longest]
+    return _ceil(max(rates, default=sizes[-1] * 8 / ends[-1]))
+
+
+def _ceil(bits_per_second: float) -> int:
+    return int(-(-bits_per_second // 1))
+
+
+def _video_stream(playlist: Path, tools: Tools) -> dict[str, str]:
+    command = [tools.ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "hls"]
+    command += ["-select_streams", "v:0", "-show_entries", "stream=width,height,avg_frame_rate"]
+    command += ["-of", "json", "-i", str(playlist)]
+    done = run_child(command, timeout_sec=_PROBE_TIMEOUT_SEC, max_output_bytes=_PROBE_OUTPUT_BYTES)
+    streams = json.loads(done.stdout or b"{}").get("streams", [])
+    if done.returncode != 0 or not streams:
+        detail = f"The {playlist.parent.name} rendition cannot be read back."
+        raise EncodeFailed("encoder_failed", detail, retryable=True)
+    stream: dict[str, str] = streams[0]
+    return stream

@@ -1,0 +1,221 @@
+"""The whole encode of one source, top to bottom."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.media.probe import SourceInfo
+from pipeline.media.tools import Tools
+from transcoder.encode.command import PLAYLIST, encode_command
+from transcoder.encode.complete import refuse_incomplete
+from transcoder.encode.errors import EncodeFailed
+from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
+from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
+from transcoder.encode.master import MASTER, master_playlist
+from transcoder.encode.measure import Rendition, measure
+from transcoder.encode.pictures import first_bright, instants, picture_command
+from transcoder.encode.progress import Progress
+from transcoder.encode.rates import output_rate
+from transcoder.encode.run import Finished, run_watched
+
+OnProgress = Callable[[str, float], None]
+"""Called with the step (`encoding`, `packaging`) and the percentage of the encoding done."""
+Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """What a caller may choose.
+
+    Attributes:
+        max_profile: The largest rendition.
+        preset: x264 preset. `veryfast` gives a playable video soonest per core.
+        poster_time_sec: Where the poster comes from; None leaves the choice to us.
+        stall_sec: How long ffmpeg may produce nothing new.
+    """
+
+    max_profile: str = DEFAULT_MAX_PROFILE
+    preset: str = "veryfast"
+    poster_time_sec: float | None = None
+    stall_sec: float = 120
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A finished encode.
+
+    Attributes:
+        outputs: Folder with the master playlist, a folder per rendition, and the fallback.
+        pictures: Folder with the poster and the thumbnail.
+        renditions: Largest first.
+        duration_sec: Of the top rendition, measured.
+    """
+
+    outputs: Path
+    pictures: Path
+    renditions: tuple[Rendition, ...]
+    duration_sec: float
+
+
+def encode(
+    source: Path,
+    info: SourceInfo,
+    workdir: Path,
+    options: EncodeOptions,
+    tools: Tools,
+    *,
+    on_progress: OnProgress,
+    cancelled: Cancelled,
+) -> Encoded:
+    """Encode a local file into everything that is published of it.
+
+    Args:
+        source: A local file, already probed and found within limits.
+        info: What the probe found.
+        workdir: An empty folder of this attempt; the caller removes it.
+        options: What the caller chose.
+        tools: Where ffmpeg and ffprobe are.
+        on_progress: Told the step and the percentage, about twice a second while encoding.
+        cancelled: Asked about twice a second.
+
+    Raises:
+        EncodeCancelled: `cancelled` said so.
+        EncodeFailed: With the code that explains it.
+    """
+    rungs = ladder(info.width, info.height, options.max_profile)
+    work = _Work(source, info, rungs, workdir, options, tools, cancelled)
+    work.make_folders()
+    work.encode_renditions(on_progress)
+    on_progress("packaging", 100.0)
+    renditions = tuple(measure(work.outputs / rung.name, tools) for rung in rungs)
+    duration_sec = renditions[0].duration_sec
+    refuse_incomplete(source, info, duration_sec, tools)
+    (work.outputs / MASTER).write_text(master_playlist(renditions))
+    work.remux_fallback()
+    work.take_pictures(duration_sec)
+    return Encoded(work.outputs, work.pictures, renditions, duration_sec)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One encode under way: its inputs, and the ffmpeg runs it is made of."""
+
+    source: Path
+    info: SourceInfo
+    rungs: Sequence[Rung]
+    workdir: Path
+    options: EncodeOptions
+    tools: Tools
+    cancelled: Cancelled
+
+    @property
+    def outputs(self) -> Path:
+        return self.workdir / "outputs"
+
+    @property
+    def pictures(self) -> Path:
+        return self.workdir / "pictures"
+
+    def make_folders(self) -> None:
+        for rung in self.rungs:
+            (self.outputs / rung.name).mkdir(parents=True)
+        (self.outputs / FALLBACK).parent.mkdir()
+
+    def encode_renditions(self, on_progress: OnProgress) -> None:
+        def report(progress: Progress) -> None:
+            done = 100 * progress.out_time_sec / self.info.duration_sec
+            on_progress("encoding", min(100.0, done))
+
+        rate = output_rate(self.info.frame_rate, variable=self.info.variable_frame_rate)
+        command = encode_command(
+            self.source,
+            self.info,
+            self.rungs,
+            rate,
+            ffmpeg=self.tools.ffmpeg,
+            preset=self.options.preset,
+            into=self.outputs,
+        )
+        self._run_twice(command, report)
+        if not all((self.outputs / rung.name / PLAYLIST).is_file() for rung in self.rungs):
+            raise EncodeFailed("source_corrupt", "Not one frame of the video could be decoded.")
+        for rung in self.rungs:
+            _mend_target_duration(self.outputs / rung.name / PLAYLIST)
+
+    def remux_fallback(self) -> None:
+        rendition = self.outputs / fallback_rung(self.rungs).name
+        video = self.outputs / FALLBACK
+        self._run_twice(remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video), _ignore)
+
+    def take_pictures(self, duration_sec: float) -> None:
+        best = first_bright(self._pictures(duration_sec), self.tools)
+        if best is None:
+            raise EncodeFailed("encoder_failed", "No picture could be taken.", retryable=True)
+        best.rename(self.pictures)
+
+    def _pictures(self, duration_sec: float) -> Iterator[Path]:
+        """Take pictures at one instant after the other, for as long as they are asked for."""
+        size = fallback_rung(self.rungs)
+        for number, instant in enumerate(instants(duration_sec, self.options.poster_time_sec)):
+            folder = self.workdir / f"pictures-{number}"
+            folder.mkdir()
+            video = self.outputs / FALLBACK
+            self._run(
+                picture_command(video, size, instant, ffmpeg=self.tools.ffmpeg, into=folder),
+                _ignore,
+            )
+            if any(folder.iterdir()):
+                yield folder
+
+    def _run(self, command: Sequence[str], on_progress: Callable[[Progress], None]) -> Finished:
+        return run_watched(
+            command,
+            on_progress=on_progress,
+            cancelled=self.cancelled,
+            stall_sec=self.options.stall_sec,
+        )
+
+    def _run_twice(self, command: Sequence[str], on_progress: Callable[[Progress], None]) -> None:
+        """Run to success; a failure that repeats word for word is the source's or ours for good."""
+        failure = failure_of(self._run(command, on_progress))
+        if failure is None:
+            return
+        if not failure.signature:
+            raise failure
+        again = failure_of(self._run(command, on_progress))
+        if again is None:
+            return
+        raise _for_good(again) if again.signature == failure.signature else again
+
+
+def _mend_target_duration(playlist: Path) -> None:
+    """Give a video of under half a second a target duration: ffmpeg rounds it to a forbidden 0."""
+    text = playlist.read_text()
+    playlist.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"))
+
+
+def failure_of(done: Finished) -> EncodeFailed | None:
+    """Why a finished ffmpeg failed, or None when it did not."""
+    if done.returncode == 0:
+        return None
+    if "No space left on device" in done.stderr:
+        detail = "The transcoder's disk is full."
+        return EncodeFailed("insufficient_space", detail, retryable=True)
+    if done.returncode < 0:
+        detail = f"The encoder was ended by signal {-done.returncode}."
+        return EncodeFailed("encoder_failed", detail, retryable=True)
+    last = done.stderr.strip().rpartition("\n")[2]
+    # Addresses and counters differ between two runs of the same failure.
+    signature = f"{done.returncode} {re.sub(r'0x[0-9a-f]+|[0-9]+', '#', last)}"
+    return EncodeFailed("encoder_failed", last[:300], retryable=True, signature=signature)
+
+
+def _for_good(failure: EncodeFailed) -> EncodeFailed:
+    if "Invalid data found" in failure.detail:
+        return EncodeFailed("source_corrupt", "The video could not be decoded.")
+    return EncodeFailed("encode_failed", f"The encoder fails on this video: {failure.detail}")
+
+
+def _ignore(_: Progress) -> None:
+    """Short runs have no progress worth reporting; its arrival is what shows they live."""

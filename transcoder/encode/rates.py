@@ -1,0 +1,64 @@
+"""Which frame rate the renditions get: the source's own, constant, at most 60."""
+
+from fractions import Fraction
+
+MAX_RATE = Fraction(60)  # Apple's HLS authoring rule 1.19: not above 60
+
+STANDARD_RATES = tuple(
+    Fraction(*pair)
+    for pair in (
+        (5, 1),
+        (10, 1),
+        (12, 1),
+        (15, 1),
+        (20, 1),
+        (24000, 1001),
+        (24, 1),
+        (25, 1),
+        (30000, 1001),
+        (30, 1),
+        (48, 1),
+        (50, 1),
+        (60000, 1001),
+        (60, 1),
+    )
+)
+"""Rates a variable one may be brought to: those of cameras and films, and of slow recordings."""
+
+_SAME_RATE = Fraction(1, 2000)
+"""Rates closer than this are one: 24 and 24000/1001 are 1/1000 apart and must stay two."""
+
+_UNKNOWN_RATE = Fraction(25)
+
+
+def output_rate(average: str, *, variable: bool) -> Fraction:
+    """Choose the constant frame rate of every rendition.
+
+    Args:
+        average: The source's average rate as a fraction, such as `24000/1001`.
+        variable: Whether the source's frames are unevenly spaced.
+
+    Returns:
+        A constant source's own rate (rounding noise of the container removed); a variable one's
+        nearest standard rate; both halved until at most 60, which drops whole frames evenly.
+    """
+    rate = _halved(_parse(average))
+    nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate) / standard)
+    if variable or abs(nearest - rate) / nearest < _SAME_RATE:
+        return nearest
+    return rate.limit_denominator(1001)
+
+
+def _parse(average: str) -> Fraction:
+    try:
+        rate = Fraction(average)
+    except (ValueError, ZeroDivisionError):
+        return _UNKNOWN_RATE
+    return rate if rate > 0 else _UNKNOWN_RATE
+
+
+def _halved(rate: Fraction) -> Fraction:
+    # 60 and a hair, as 60.002 from a phone's rounded timestamps, is 60 and not 30.
+    while rate > MAX_RATE * (1 + _SAME_RATE):
+        rate /= 2
+    return rate

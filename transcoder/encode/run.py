@@ -1,0 +1,155 @@
+"""Run ffmpeg so that it cannot outlive us, hang for ever or fill our memory.
+
+The process leads a group of its own, which is killed as a whole on cancel, on a stall and on any
+error of ours; the kernel kills it when we die without the chance (`kill -9`, out of memory).
+"""
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Any, Self
+
+from transcoder.encode.errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.progress import Progress, ProgressParser
+
+TICK_SEC = 0.5
+_STDERR_KEPT_BYTES = 16_384
+_READ_BYTES = 65_536
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a process ended: its exit status, negative for a signal, and the end of its stderr."""
+
+    returncode: int
+    stderr: str
+    out_time_sec: float
+
+
+def run_watched(
+    command: Sequence[str],
+    *,
+    on_progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+    stall_sec: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Finished:
+    """Run an ffmpeg that writes `-progress pipe:1`, to its end.
+
+    Args:
+        command: The program and its arguments.
+        on_progress: Called for each report.
+        cancelled: Asked at every tick, about twice a second.
+        stall_sec: How long the output may stop growing. A bound on silence, not on work: a long
+            film may take as long as it takes.
+        clock: Monotonic seconds.
+
+    Raises:
+        EncodeCancelled: `cancelled` said so.
+        EncodeFailed: `stalled`.
+    """
+    parser = ProgressParser()
+    reached, moved_at = 0.0, clock()
+    with ProcessGroup(command) as group:
+        for chunk in group.output():
+            for report in parser.feed(chunk):
+                on_progress(report)
+                if report.out_time_sec > reached or report.ended:
+                    reached, moved_at = report.out_time_sec, clock()
+            if cancelled():
+                raise EncodeCancelled
+            if clock() - moved_at > stall_sec:
+                detail = f"The encoder produced nothing new for {stall_sec:g} s."
+                raise EncodeFailed("stalled", detail, retryable=True)
+        return Finished(group.wait(), group.stderr, reached)
+
+
+class ProcessGroup:
+    """A child process that leads its own group; leaving the block kills what is left of it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        parent = os.getpid()
+        self._process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509  one call, no locks
+        )
+        if self._process.stdout is None or self._process.stderr is None:
+            raise AssertionError("both pipes were asked for")
+        self._stdout: IO[bytes] = self._process.stdout
+        self._stderr: IO[bytes] = self._process.stderr
+        self._complaints = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def stderr(self) -> str:
+        """The last few kilobytes the process complained about."""
+        return self._complaints.decode("utf-8", "replace")
+
+    def output(self) -> Iterator[bytes]:
+        """Yield chunks of standard output, an empty one at every quiet tick, until both pipes end.
+
+        One thread reads both pipes: a child blocked on a full stderr would never finish.
+        """
+        with selectors.DefaultSelector() as selector:
+            for pipe in (self._stdout, self._stderr):
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = [key.fileobj for key, _ in selector.select(TICK_SEC)]
+                yield b"".join(self._read(pipe, selector) for pipe in ready)
+
+    def _read(self, pipe: Any, selector: selectors.BaseSelector) -> bytes:
+        chunk = os.read(pipe.fileno(), _READ_BYTES)
+        if not chunk:
+            selector.unregister(pipe)
+        if pipe is self._stdout:
+            return chunk
+        self._complaints = (self._complaints + chunk)[-_STDERR_KEPT_BYTES:]
+        return b""
+
+    def wait(self) -> int:
+        """Wait for the end, which the closed pipes have announced, and return the status."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """Kill every process of the group and reap the leader; nothing when it was reaped."""
+        if self._process.returncode is None:  # else its number may belong to somebody else by now
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._stdout.close()
+        self._stderr.close()
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies. Runs in the child.
+
+    Linux only; elsewhere a hard kill of the parent leaves the child to its end.
+    """
+    if _libc is None:
+        return
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # died between the fork and the request
+        os._exit(1)
