@@ -164,10 +164,12 @@ def test_the_name_of_a_file_means_nothing_to_ffprobe(
     make: Callable[[Kind], Path],
     tools: Tools,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / name).write_bytes(make(clips.silent).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(make(clips.silent).read_bytes())
 
-    assert probe(tmp_path / name, tools).width == 320
+    assert probe(Path(name), tools).width == 320
 
 
 def test_what_was_measured_survives_json(make: Callable[[Kind], Path], tools: Tools) -> None:

@@ -46,22 +46,24 @@ def test_a_sample_is_measured_as_the_whole_file_is(
     assert probe(tmp_path / "sample", tools) == probe(clip, tools)
 
 
-def gigabytes(clip: Path, into: Path) -> Path:
-    """The clip with 3 GB of media that its index does not name, sparse on the disk."""
+def gigabytes(clip: Path, kind: bytes, into: Path) -> Path:
+    """The clip and a box of 3 GB that its index does not name, sparse on the disk."""
     extra = 3 * 1024 * MIB
     content = clip.read_bytes()
     with into.open("wb") as file:
-        file.write(content + (1).to_bytes(4) + b"mdat" + extra.to_bytes(8))
+        file.write(content + (1).to_bytes(4) + kind + extra.to_bytes(8))
         file.truncate(len(content) + extra)
     return into
 
 
+@pytest.mark.parametrize("kind", [b"mdat", b"free"])
 def test_gigabytes_are_sampled_with_a_few_megabytes(
+    kind: bytes,
     make: Callable[[Kind], Path],
     tools: Tools,
     tmp_path: Path,
 ) -> None:
-    read = Reader(gigabytes(make(clips.faststart), tmp_path / "large.mp4"))
+    read = Reader(gigabytes(make(clips.faststart), kind, tmp_path / "large.mp4"))
 
     sample_source(read, read.size_bytes, tmp_path / "sample")
 
