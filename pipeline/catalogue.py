@@ -130,12 +130,12 @@ def _query(sql: str) -> TextClause:
 
 def compare(intended: Catalogue, live: Catalogue) -> list[Finding]:
     """The differences; what belongs to a missing table is not listed one by one."""
-    gone = tuple(f"{table}." for table in intended["table"] if table not in live["table"])
+    gone = {table for table in intended["table"] if table not in live["table"]}
     return [
         finding
         for section, things in intended.items()
         for finding in _compare_section(section, things, live.get(section, {}))
-        if not finding.name.startswith(gone)
+        if section == "table" or finding.name.partition(".")[0] not in gone
     ]
 
 

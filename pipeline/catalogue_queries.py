@@ -33,7 +33,7 @@ SECTIONS: Mapping[str, str] = {
         FROM pg_class t WHERE t.oid = ANY (:tables)
     """,
     "row security": """
-        SELECT t.relname || '.row security', concat_ws(', ',
+        SELECT t.relname, concat_ws(', ',
             CASE WHEN t.relrowsecurity THEN 'enabled' ELSE 'disabled' END,
             CASE WHEN t.relforcerowsecurity THEN 'forced' ELSE 'not forced' END)
         FROM pg_class t WHERE t.oid = ANY (:tables)
@@ -82,21 +82,22 @@ SECTIONS: Mapping[str, str] = {
     # A month's partition is made by the sweep, so its name is no intention; what holds for the
     # table must hold for each. A statement trigger is not inherited: TRUNCATE needs its own.
     "partitions": """
-        SELECT t.relname || '.partitions', format(
+        SELECT t.relname, format(
             'without forced row security: %s; without triggers that refuse changes: %s; '
             'with grants: %s',
             coalesce(string_agg(p.relname, ', ' ORDER BY p.relname)
                 FILTER (WHERE NOT (p.relrowsecurity AND p.relforcerowsecurity)), 'none'),
             coalesce(string_agg(p.relname, ', ' ORDER BY p.relname)
-                FILTER (WHERE NOT coalesce(refused.all_three, false)), 'none'),
+                FILTER (WHERE NOT coalesce(refused.by_both, false)), 'none'),
             coalesce(string_agg(p.relname, ', ' ORDER BY p.relname)
                 FILTER (WHERE EXISTS (SELECT FROM aclexplode(p.relacl) x
                                       WHERE x.grantee <> p.relowner)), 'none'))
         FROM pg_class t JOIN pg_inherits h ON h.inhparent = t.oid
         JOIN pg_class p ON p.oid = h.inhrelid
         CROSS JOIN LATERAL (
-            -- Bits of tgtype: 8 DELETE, 16 UPDATE, 32 TRUNCATE (pg_trigger.h).
-            SELECT bit_or(g.tgtype::integer) & 56 = 56 AS all_three FROM pg_trigger g
+            -- Bits of tgtype: 1 for each row, 8 DELETE, 16 UPDATE, 32 TRUNCATE (pg_trigger.h).
+            SELECT bool_or(g.tgtype & 57 = 56) AND bool_or(g.tgtype & 25 = 25) AS by_both
+            FROM pg_trigger g
             WHERE g.tgrelid = p.oid AND g.tgenabled IN ('O', 'A')
               AND g.tgfoid = to_regproc('public.khronika_refuse_change')
         ) refused

@@ -1,0 +1,210 @@
+"""Register the videos of posts that were there before us.
+
+A registered asset that nobody has enqueued is ``queued`` and held: ``next_attempt_at`` is null,
+so that neither sweep nor worker finds it due; ``hold_reason`` says what it waits for; and its
+deadline lies beyond every clock, because time in which nobody asked for work must not expire it.
+A later run that enqueues makes it due and starts its deadline. The posts are only read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from pipeline import store
+from pipeline.models import Asset, Event
+from pipeline.net.policy import FetchPolicy, FetchRefused, check_url
+from pipeline.posts import Post, Posts, read_videos
+from pipeline.settings import Settings
+from pipeline.states import Status
+from pipeline.values import EventDraft
+
+AWAITING_ENQUEUE = "awaiting_enqueue"
+"""The ``hold_reason`` of an asset that is registered only."""
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""The deadline of a held asset. PostgreSQL's ``infinity`` would say it better, but no Python
+``datetime`` can hold it, and psycopg refuses to load it."""
+
+_IS_HELD = and_(
+    Asset.status == Status.QUEUED,
+    Asset.next_attempt_at.is_(None),
+    func.coalesce(Asset.hold_reason, "") == AWAITING_ENQUEUE,
+).label("is_held")
+
+LONGEST_OWNER = 128
+"""Characters of ``owner_id``."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What became of one page of posts.
+
+    Attributes:
+        last: The id after which the next page begins; None when this was the last page.
+        seen: Posts looked at.
+        registered: Assets made.
+        enqueued: Assets made due: new ones, and ones registered earlier.
+        existing: Posts that had an asset, in whatever state.
+        invalid: Why a post was not registered (``owner_missing``, ``owner_too_long``,
+            ``url_refused``), by its id.
+    """
+
+    last: UUID | None
+    seen: int
+    registered: int
+    enqueued: int
+    existing: int
+    invalid: Mapping[UUID, str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    new: Sequence[Post]
+    held: Sequence[UUID]
+    existing: int
+    invalid: Mapping[UUID, str]
+
+
+def backfill_page(
+    session: Session,
+    posts: Posts,
+    *,
+    settings: Settings,
+    policy: FetchPolicy,
+    actor: str,
+    after: UUID | None = None,
+    size: int = 500,
+    enqueue: bool = False,
+    dry_run: bool = False,
+) -> Page:
+    """Register the next posts in the order of their ids. Idempotent, and safe beside creates.
+
+    Nobody needs to be woken: what is made due here, the sweep finds.
+
+    Args:
+        session: Of the operator, because the owner differs from post to post.
+        policy: What may be fetched on a stranger's word: other addresses are not registered.
+        actor: Who is written into the chronicle.
+        after: The last id of the page before.
+        size: How many posts to look at.
+        enqueue: Make them due, those registered earlier included.
+        dry_run: Write nothing; count what would be done.
+    """
+    page = read_videos(session, posts, after=after, size=size)
+    plan = _plan(page, _held_by_post(session, page), policy)
+    if dry_run:
+        registered, released = len(plan.new), len(plan.held)
+    else:
+        registered = _register(session, plan.new, settings, actor, enqueue=enqueue)
+        released = _release(session, plan.held, settings, actor) if enqueue else 0
+    return Page(
+        last=page[-1].id if len(page) == size else None,
+        seen=len(page),
+        registered=registered,
+        enqueued=registered + released if enqueue else 0,
+        # Whoever created one between our reading and our writing has it now.
+        existing=plan.existing + len(plan.new) - registered,
+        invalid=plan.invalid,
+    )
+
+
+def _held_by_post(session: Session, page: Sequence[Post]) -> dict[UUID, bool]:
+    """The posts that have an asset, and whether it awaits its enqueuing."""
+    query = select(Asset.post_id, _IS_HELD).where(
+        Asset.post_id.in_([post.id for post in page]), Asset.deleted_at.is_(None)
+    )
+    return {row.post_id: bool(row.is_held) for row in session.execute(query)}
+
+
+def _plan(page: Sequence[Post], held_by_post: Mapping[UUID, bool], policy: FetchPolicy) -> _Plan:
+    faults = {post.id: _fault(post, policy) for post in page if post.id not in held_by_post}
+    return _Plan(
+        new=[post for post in page if post.id in faults and faults[post.id] is None],
+        held=[post_id for post_id, held in held_by_post.items() if held],
+        existing=len(held_by_post),
+        invalid={post_id: fault for post_id, fault in faults.items() if fault},
+    )
+
+
+def _fault(post: Post, policy: FetchPolicy) -> str | None:
+    """Why this post cannot be registered, if it cannot."""
+    if not post.owner_id:
+        return "owner_missing"
+    if len(post.owner_id) > LONGEST_OWNER:
+        return "owner_too_long"
+    try:
+        check_url(post.video_url, policy)
+    except FetchRefused as refused:
+        return str(refused.code)
+    return None
+
+
+def _register(
+    session: Session, posts: Sequence[Post], settings: Settings, actor: str, *, enqueue: bool
+) -> int:
+    """Insert the assets that are not there by now, each with its first event."""
+    if not posts:
+        return 0
+    timing = _due(settings) if enqueue else _held()
+    made = session.scalars(
+        insert(Asset)
+        .values([_row(post, settings) | timing for post in posts])
+        .on_conflict_do_nothing()
+        .returning(Asset)
+    ).all()
+    if made:
+        session.execute(insert(Event).values([_created(asset, actor) for asset in made]))
+    return len(made)
+
+
+def _row(post: Post, settings: Settings) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "post_id": post.id,
+        "owner_id": post.owner_id,
+        "source_url": post.video_url,
+        "max_attempts": settings.max_attempts,
+        "provider": settings.default_provider,
+        "last_seq": 1,
+    }
+
+
+def _held() -> dict[str, Any]:
+    return {"next_attempt_at": None, "hold_reason": AWAITING_ENQUEUE, "deadline_at": NEVER}
+
+
+def _due(settings: Settings) -> dict[str, Any]:
+    return {
+        "next_attempt_at": store.from_now(0),
+        "hold_reason": None,
+        "deadline_at": store.from_now(settings.wait_deadline_sec),
+    }
+
+
+def _created(asset: Asset, actor: str) -> dict[str, Any]:
+    return {
+        "asset_id": asset.id,
+        "seq": asset.last_seq,
+        "created_at": func.clock_timestamp(),
+        "type": "created",
+        "to_status": asset.status,
+        "actor": actor,
+        "generation": asset.generation,
+        "provider": asset.provider,
+        "detail": {"source": "backfill", "hold_reason": asset.hold_reason},
+    }
+
+
+def _release(session: Session, post_ids: Sequence[UUID], settings: Settings, actor: str) -> int:
+    """Make held assets due; those that another run has just released are skipped."""
+    query = select(Asset).where(Asset.post_id.in_(post_ids), Asset.deleted_at.is_(None), _IS_HELD)
+    held = session.scalars(query.with_for_update()).all()
+    for asset in held:
+        store.amend(session, asset, EventDraft("enqueued", actor), **_due(settings))
+    return len(held)

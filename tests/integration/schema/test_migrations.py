@@ -1,0 +1,65 @@
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from pipeline.catalogue import check_catalogue, load_intended, read_catalogue
+from pipeline.database import migrate
+from tests.conftest import Databases
+from tests.integration.schema.conftest import entered
+
+OURS = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+      AND relname <> 'alembic_version_pkc'
+    UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT typname FROM pg_type
+    WHERE typnamespace = 'public'::regnamespace AND typname NOT LIKE '%alembic_version'
+"""
+
+
+@pytest.fixture
+def empty_url(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = f"khronika_empty_{id(request)}"
+    yield databases.make(name)
+    databases.drop(name)
+
+
+def test_the_schema_goes_up_and_down_and_up_again(empty_url: str) -> None:
+    migrate(empty_url)
+    migrate(empty_url, "base")
+
+    with entered(empty_url) as connection:
+        left = connection.scalars(text(OURS)).all()
+    assert left == []
+
+    migrate(empty_url)
+    with entered(empty_url) as connection:
+        assert check_catalogue(connection) == []
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+def test_each_migration_is_reversible_by_itself(empty_url: str, revision: str) -> None:
+    migrate(empty_url)
+    migrate(empty_url, revision)
+    migrate(empty_url)
+
+    with entered(empty_url) as connection:
+        assert check_catalogue(connection) == []
+
+
+def test_migrating_twice_changes_nothing(empty_url: str) -> None:
+    migrate(empty_url)
+    with entered(empty_url) as connection:
+        before = read_catalogue(connection)
+
+    migrate(empty_url)
+
+    with entered(empty_url) as connection:
+        assert read_catalogue(connection) == before
+
+
+def test_the_recorded_catalogue_is_that_of_a_freshly_migrated_database(postgres_url: str) -> None:
+    # After a migration: DATABASE_URL=… python -m pipeline.catalogue > pipeline/catalogue.json
+    with entered(postgres_url) as connection:
+        assert read_catalogue(connection) == load_intended()
