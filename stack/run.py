@@ -3,16 +3,22 @@
 import os
 import shlex
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import requests
 import typer
+from rich.console import Console
 
+from stack.client import ApiRefused
+from stack.demo import CLIP, DemoFailed, play
 from stack.environment import read_environment
-from stack.home import CHECKOUT, AlreadyRunning, locate_home
-from stack.lifecycle import NotReady, connect_to_running, running_stack
+from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home
+from stack.lifecycle import NotReady, Stack, connect_to_running, running_stack
 from stack.ports import PortTaken
-from stack.postgres import ServerFailed
+from stack.postgres import ServerFailed, tail
 from stack.postgres_place import NoPlace
 from stack.signals import StopRequested, stop_on_signals
 from stack.supervisor import Echo, ProcessDied, read_procfile
@@ -55,6 +61,57 @@ def up(procfile: Procfile = CHECKOUT / "Procfile") -> None:
         _announce("stopped")
     except FAILURES as error:
         _fail(str(error))
+
+
+Video = Annotated[
+    Path, typer.Option("--video", help="The video to send.", exists=True, dir_okay=False)
+]
+
+
+@app.command()
+def demo(video: Video = CLIP) -> None:
+    """Send a real video through the whole stack, and show what happens to it.
+
+    Starts the stack, uploads the video through the API, follows it until it is playable, fetches
+    what came out, and stops what it started. A stack that runs from this home already is used
+    and left running. What the processes say goes to the folder logs of the home.
+    """
+    console = Console()
+    home = locate_home(os.environ)
+    try:
+        with stop_on_signals(), _running_or_started(home) as stack:
+            summary = play(stack, video, console)
+            _say_where_to_look(home, stack)
+        typer.echo(summary)
+    except StopRequested as error:
+        _fail(f"stopped by {error}")
+    except DemoFailed as error:
+        for name in ("worker", "transcoder-worker"):
+            typer.echo(f"--- last lines of {name}.log:\n{tail(home.logs / f'{name}.log')}")
+        _fail(str(error))
+    except (ApiRefused, requests.RequestException, *FAILURES) as error:
+        _fail(str(error))
+
+
+@contextmanager
+def _running_or_started(home: Home) -> Iterator[Stack]:
+    stack = connect_to_running(home)
+    if stack:
+        _announce(f"using the stack that runs at {stack.base_url}")
+        yield stack
+        return
+    commands = read_procfile(CHECKOUT / "Procfile")
+    with running_stack(
+        home, os.environ, commands=commands, echo=lambda _name, _line: None, announce=_announce
+    ) as stack:
+        _announce(f"ready at {stack.base_url}")
+        yield stack
+
+
+def _say_where_to_look(home: Home, stack: Stack) -> None:
+    typer.echo(f"  files    {stack.environment['STORAGE_URL']}")
+    typer.echo(f"  logs     {home.logs}")
+    typer.echo("  `make up` keeps the stack running: its API is described at /docs")
 
 
 @app.command()
