@@ -1,0 +1,1 @@
+"""The HTTP face of the pipeline: routes parse, authorise, call a use case and answer."""

@@ -153,6 +153,8 @@ def upgrade() -> None:
         op.execute(
             f"CREATE POLICY {role}_{name} ON {table} FOR {command} TO {role} {seen} {written}"
         )
+    # /readyz asks whether the migrations are at their head.
+    op.execute("GRANT SELECT ON alembic_version TO khronika_api")
     op.execute("REVOKE ALL ON FUNCTION khronika_make_event_partitions(integer) FROM PUBLIC")
     op.execute(
         "GRANT EXECUTE ON FUNCTION khronika_make_event_partitions(integer) TO khronika_worker"

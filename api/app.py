@@ -1,0 +1,66 @@
+"""The application: made by ``create_app``, the one place where its parts meet."""
+
+import sys
+from importlib.metadata import version
+
+from apiflask import APIFlask
+
+from api import cors, failures, lifecycle, openapi
+from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
+from api.routes import assets, callbacks, lists, media, operations, uploads
+from api.scrape import Figures
+from api.services import EXTENSION, Services, build_services
+from pipeline.logs import configure_logs
+from pipeline.media.tools import ToolsMissing
+from pipeline.settings import Settings, SettingsInvalid, load_settings
+from pipeline.storage.open import StorageUrlInvalid
+
+BLUEPRINTS = (
+    assets.blueprint,
+    lists.blueprint,
+    uploads.blueprint,
+    callbacks.blueprint,
+    media.blueprint,
+    operations.blueprint,
+)
+
+
+def create_app(settings: Settings | None = None) -> APIFlask:
+    """Make the application.
+
+    Args:
+        settings: Those of the environment when absent, which are then read here, once.
+
+    Raises:
+        SystemExit: The environment is wrong; what is wrong has been printed.
+    """
+    try:
+        here = build_services(settings or load_settings())
+    except (SettingsInvalid, ToolsMissing, StorageUrlInvalid) as error:
+        print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        raise SystemExit(1) from None
+    configure_logs(here.settings.log_level)
+    return _assemble(here)
+
+
+def _assemble(here: Services) -> APIFlask:
+    app = APIFlask(
+        "api",
+        title="Khronika Video",
+        version=version("khronika-video"),
+        docs_path=None,
+        static_folder=None,  # type: ignore[arg-type]  # Flask takes None: no static files
+    )
+    app.request_class = ApiRequest
+    app.json = StrictJson(app)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES
+    app.extensions[EXTENSION] = here
+    app.extensions[operations.FIGURES] = Figures(here.engines.operator, here.publisher)
+    openapi.configure(app)
+    # after_request functions run in reverse: the lifecycle's log line comes last.
+    lifecycle.register(app)
+    cors.register(app)
+    failures.register(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,44 @@
+"""Which sites' pages may call the API from a browser."""
+
+from apiflask import APIFlask
+from flask import Response, request
+
+from api.services import services
+
+ALLOWED = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, Idempotency-Key, If-None-Match, Range, X-Request-Id, "
+        "X-Upload-Token"
+    ),
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED = (
+    "ETag, Location, Retry-After, Idempotency-Replayed, X-Request-Id, Content-Range, Accept-Ranges"
+)
+
+
+def register(app: APIFlask) -> None:
+    """Add the headers to every answer; Flask itself answers OPTIONS."""
+    app.after_request(_allow)
+
+
+def _allow(response: Response) -> Response:
+    allowed = _allowed_origin()
+    # Once an answer depends on who asks, caches must know, also when this asker is not allowed.
+    if allowed != "*":
+        response.vary.add("Origin")
+    if allowed is None:
+        return response
+    response.headers["Access-Control-Allow-Origin"] = allowed
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    if request.method == "OPTIONS":
+        response.headers.update(ALLOWED)
+    return response
+
+
+def _allowed_origin() -> str | None:
+    if request.path.startswith("/media/public/"):
+        return "*"  # players on any site may read what is published
+    origin = request.headers.get("Origin")
+    return origin if origin in services().settings.cors_origins else None

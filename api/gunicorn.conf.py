@@ -1,0 +1,56 @@
+# ruff: noqa: N999 - the name gunicorn itself looks for
+"""How gunicorn serves the API: ``gunicorn -c api/gunicorn.conf.py 'api.app:create_app()'``.
+
+Every line says why. What is set on the command line wins.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+from pipeline.settings import SettingsInvalid, load_settings
+
+try:
+    _settings = load_settings()
+except SettingsInvalid as error:
+    # Before any worker starts: one that exits is started again, for ever.
+    print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+    raise SystemExit(1) from None
+
+bind = f"0.0.0.0:{_settings.port}"
+"""A container has no other interface; on one machine `--bind 127.0.0.1:…` is given."""
+worker_class = "gthread"
+"""Requests wait for the database or for bytes to arrive; threads wait cheaply."""
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+threads = 32
+"""Enough for uploads and downloads to trickle while requests go on."""
+graceful_timeout = 20
+"""After SIGTERM, what runs may end: longer than any request but a large upload."""
+timeout = 60
+"""gthread's heartbeat is independent of requests: this only finds a process that hangs."""
+keepalive = 5
+max_requests = 0
+accesslog = None
+"""Its lines would hold media tokens, which are in paths. The API logs each request itself."""
+control_socket_disable = True
+"""A socket that can reconfigure the server is one thing more to guard."""
+
+if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    # Read by prometheus_client when the application imports it: here is the last moment.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget the gauges of a worker that is gone; its counters stay counted."""
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        from prometheus_client import multiprocess  # noqa: PLC0415 - not before the folder is set
+
+        multiprocess.mark_process_dead(worker.pid, folder)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    """Remove the folder of this run."""
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,152 @@
+"""Errors as RFC 9457 problem documents: one table from domain errors to HTTP."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, current_app, g, request
+from pydantic import ValidationError
+
+from pipeline.errors import (
+    Conflict,
+    DomainError,
+    NotFound,
+    SignatureInvalid,
+    TooLarge,
+    Unprocessable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_OF: Mapping[type[DomainError], HTTPStatus] = {
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+}
+"""What each domain error means over HTTP."""
+
+PRIVATE = frozenset({SignatureInvalid})
+"""Errors whose members stay with us: why a signature was refused would help to forge one."""
+
+RETRYABLE = frozenset(
+    {
+        "idempotency_in_flight",
+        "status_changed",
+        "upload_incomplete",
+        "upload_interrupted",
+        "database_unavailable",
+        "busy",
+        "internal_error",
+        "token_expired",
+    }
+)
+"""Codes after which the same request, made again a little later, may succeed."""
+
+RETRY_AFTER_SEC = 5
+"""What a caller is told to wait when the database is away: a restart or failover takes as long."""
+
+
+class Problem(Exception):
+    """An answer that is an error.
+
+    Attributes:
+        status: The HTTP status.
+        code: Machine-readable reason, stable.
+        detail: One sentence for people.
+        errors: What is wrong with which part of the request.
+        headers: Further headers of the answer.
+        current: What a conflict is with: the state as it is. A member of its own, because
+            ``status`` of a problem document is the HTTP status (RFC 9457, 3.1.2).
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        current: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+        self.current = current or {}
+
+
+def from_domain(error: DomainError) -> Problem:
+    """The problem a domain error is; by the table above."""
+    kind = next(kind for kind in STATUS_OF if isinstance(error, kind))
+    current = {} if kind in PRIVATE else error.extra
+    return Problem(STATUS_OF[kind], error.code, str(error), current=current)
+
+
+def from_validation(error: ValidationError, location: str) -> Problem:
+    """The problem of a request that is not of the documented shape.
+
+    Args:
+        location: ``json`` (errors carry a JSON Pointer) or ``query`` (they name the parameter).
+    """
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "validation_failed",
+        "The request is not of the documented shape.",
+        errors=[
+            {
+                _place(location): _path(location, item["loc"]),
+                "message": item["msg"].removeprefix("Value error, "),
+            }
+            for item in error.errors(include_url=False, include_input=False)
+        ],
+    )
+
+
+def _place(location: str) -> str:
+    return "pointer" if location == "json" else "parameter"
+
+
+def _path(location: str, parts: Sequence[int | str]) -> str:
+    names = [str(part) for part in parts]
+    if location != "json":
+        return ".".join(names)
+    # RFC 6901: ~ and / are escaped; the leading # makes it the fragment form RFC 9457 shows.
+    return "#" + "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+def invalid(pointer: str, message: str, *, code: str = "validation_failed") -> Problem:
+    """The problem of one member of the body, named by its JSON Pointer."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        code,
+        message,
+        errors=[{"pointer": f"#/{pointer}", "message": message}],
+    )
+
+
+def answer(problem: Problem) -> Response:
+    """Render a problem."""
+    document = {
+        "type": f"urn:khronika:problem:{problem.code}",
+        "title": problem.code.replace("_", " ").capitalize(),
+        "status": int(problem.status),
+        "detail": problem.detail,
+        "instance": request.path,
+        "code": problem.code,
+        "retryable": problem.code in RETRYABLE,
+        "request_id": g.get("request_id"),
+        "errors": list(problem.errors),
+    }
+    if problem.current:
+        document["current"] = dict(problem.current)
+    response = Response(
+        current_app.json.dumps(document), int(problem.status), content_type=MEDIA_TYPE
+    )
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(problem.headers)
+    return response

@@ -1,0 +1,146 @@
+"""Waking workers after a commit: best effort, bounded in time, never an error of the request.
+
+The sweep owns delivery. A message saves the seconds until the sweep would have found the row; a
+broker that is down or silent may cost a request ``4 * TIMEOUT_SEC`` at worst, and with the
+breaker open nothing at all.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+from prometheus_client import Counter
+
+from pipeline.values import Wake
+
+TIMEOUT_SEC = 0.2
+"""Each of connecting, writing and reading; a broker on the same network answers in 1 ms."""
+
+FAILURES_TO_OPEN = 3
+OPEN_SEC = 5.0
+"""How long a broker that failed is left alone; about as long as the sweep takes to notice work."""
+
+KEY_PREFIX = "khronika:"
+"""Of every key at the broker; the worker's, in celeryconfig.py, is the same."""
+
+log = structlog.get_logger()
+
+PUBLISHES = Counter("khronika_publishes", "Wakes sent to the broker, by outcome.", ["outcome"])
+
+
+class Breaker:
+    """Stops calls to something that fails, and lets one through now and then to see.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._failures = 0
+        self._closed_until = 0.0
+
+    def allows(self) -> bool:
+        """Whether to call now. While open, one caller in ``OPEN_SEC`` is let through."""
+        with self._lock:
+            if self._failures < FAILURES_TO_OPEN:
+                return True
+            if self._clock() < self._closed_until:
+                return False
+            self._closed_until = self._clock() + OPEN_SEC
+            return True
+
+    def succeeded(self) -> None:
+        """Record that a call went through."""
+        with self._lock:
+            self._failures = 0
+
+    def failed(self) -> None:
+        """Record that a call did not."""
+        with self._lock:
+            self._failures += 1
+            self._closed_until = self._clock() + OPEN_SEC
+
+
+class Publisher:
+    """Sends tasks by name. Connects on first use; safe to share between threads."""
+
+    def __init__(self, broker_url: str, breaker: Breaker | None = None) -> None:
+        self._breaker = breaker or Breaker()
+        self._app = producer(broker_url)
+        connection = self._app.connection_for_write()
+        self._errors = (
+            KombuError,
+            OSError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+        )
+
+    def publish(self, wakes: Iterable[Wake]) -> None:
+        """Send what a use case wants woken. A failure is logged and counted, never raised."""
+        for wake in wakes:
+            PUBLISHES.labels(self._send(wake)).inc()
+
+    def _send(self, wake: Wake) -> str:
+        if not self._breaker.allows():
+            return "skipped"
+        try:
+            self._app.send_task(
+                wake.task, args=[str(wake.id)], queue=wake.queue, retry=False, ignore_result=True
+            )
+        except self._errors as error:
+            self._breaker.failed()
+            log.warning("publish_failed", task=wake.task, error=type(error).__name__)
+            return "failed"
+        self._breaker.succeeded()
+        return "sent"
+
+    def depths(self, queues: Iterable[str]) -> Mapping[str, int] | None:
+        """Messages waiting in each queue; None when the broker does not answer in time."""
+        try:
+            with self._app.connection_for_read() as connection:
+                channel = connection.default_channel
+                return {queue: self._depth(channel, queue) for queue in queues}
+        except self._errors:
+            return None
+
+    @staticmethod
+    def _depth(channel: Any, queue: str) -> int:
+        try:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except channel.connection.client.channel_errors:
+            return 0  # a queue nobody has used yet does not exist; neither does an empty Redis list
+
+    def is_reachable(self) -> bool:
+        """Whether the broker answers now."""
+        return self.depths(()) is not None
+
+
+def producer(broker_url: str) -> Celery:
+    """A Celery app that only sends, with transport options of its own.
+
+    The worker's patience with its broker would hold a request: ``max_retries`` 0, because without
+    it kombu reconnects to a silent broker for seconds before it gives up.
+    """
+    app = Celery("khronika-api", set_as_current=False)
+    app.conf.update(
+        broker_url=broker_url,
+        broker_connection_timeout=TIMEOUT_SEC,
+        broker_transport_options={
+            "global_keyprefix": KEY_PREFIX,
+            "max_retries": 0,
+            "socket_timeout": TIMEOUT_SEC,
+            "socket_connect_timeout": TIMEOUT_SEC,
+            # RabbitMQ's names for the same.
+            "read_timeout": TIMEOUT_SEC,
+            "write_timeout": TIMEOUT_SEC,
+        },
+        task_ignore_result=True,
+        task_serializer="json",
+    )
+    return app

@@ -1,0 +1,84 @@
+"""Providers call here: verify, store, and only then acknowledge."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from apiflask import APIBlueprint
+from flask import g, request
+
+from api.schemas import CallbackOut
+from api.services import services
+from pipeline.database import session_of
+from pipeline.errors import NotFound, SignatureInvalid
+from pipeline.providers.base import Provider
+from pipeline.usecases.receive import Received, receive_callback, record_rejection
+
+blueprint = APIBlueprint("callbacks", __name__, tag="Callbacks", url_prefix="/api/video-assets")
+
+ANSWERS = {
+    "stored": ("stored", HTTPStatus.ACCEPTED),
+    "duplicate": ("duplicate", HTTPStatus.OK),
+    "conflict": ("callback_conflict", HTTPStatus.OK),
+    "dead": ("dead", HTTPStatus.ACCEPTED),
+}
+"""What a provider is told. A conflict is 200 as well: sending it again would not help."""
+
+
+@blueprint.post("/webhook")
+@blueprint.output(CallbackOut, status_code=202)
+@blueprint.doc(responses={200: "Known already", 401: "", 413: "", 503: ""}, security="callback")
+def take_default() -> tuple[CallbackOut, int]:
+    """Take a callback of the default provider."""
+    return take(services().settings.default_provider)
+
+
+@blueprint.post("/webhook/<provider>")
+@blueprint.output(CallbackOut, status_code=202)
+@blueprint.doc(
+    responses={200: "Known already", 401: "", 404: "", 413: "", 503: ""}, security="callback"
+)
+def take_named(provider: str) -> tuple[CallbackOut, int]:
+    """Take a signed callback. It is stored, with its raw bytes, before it is answered."""
+    return take(provider)
+
+
+def take(name: str) -> tuple[CallbackOut, int]:
+    """Store a callback for the account ``name``."""
+    here = services()
+    provider = here.providers.get(name)
+    if provider is None:
+        raise NotFound("unknown_provider", "There is no provider of this name.")
+    request.max_content_length = here.settings.callback_max_bytes
+    received = _receive(provider, request.get_data(cache=False))
+    here.publisher.publish([received.wake] if received.wake else [])
+    result, status = ANSWERS[received.kind]
+    return CallbackOut.model_validate({"result": result}), status
+
+
+def _receive(provider: Provider, body: bytes) -> Received:
+    engine = services().engines.api
+    try:
+        with session_of(engine) as session:
+            return receive_callback(
+                session,
+                provider,
+                headers=dict(request.headers),
+                body=body,
+                source=_source(),
+                request_id=g.request_id,
+                now=datetime.now(UTC),
+            )
+    except SignatureInvalid as error:
+        with session_of(engine) as session:
+            record_rejection(
+                session,
+                reason=str(error.extra.get("reason", error.code)),
+                provider=provider.name,
+                source=_source(),
+                request_id=g.request_id,
+            )
+        raise
+
+
+def _source() -> str:
+    return request.remote_addr or "unknown"

@@ -1,0 +1,109 @@
+"""Many videos at once: a feed's cards, the operators' list, and the public view of one."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from http import HTTPStatus
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from api.answers import conditional
+from api.auth import Role, authorised, caller_session
+from api.present import asset_out, card_out
+from api.problems import Problem
+from api.schemas import MAX_CARDS, AssetPage, CardList, CardOut, ListQuery
+from api.services import services
+from pipeline import views
+from pipeline.database import session_of
+from pipeline.errors import NotFound
+from pipeline.states import Status
+
+blueprint = APIBlueprint("lists", __name__, tag="Assets", url_prefix="/api/video-assets")
+
+PUBLIC = "public, no-cache"
+
+
+@blueprint.get("/<uuid:post_id>/playback")
+@blueprint.output(CardOut)
+@blueprint.doc(responses={304: "Not modified", 404: ""})
+def playback(post_id: UUID) -> Response:
+    """Read what everybody may see of a post's video. Needs no token."""
+    with session_of(services().engines.public) as session:
+        cards = views.public_cards(session, [post_id])
+    if not cards:
+        raise NotFound("post_not_found")
+    return conditional(card_out(cards[0], services().settings), PUBLIC)
+
+
+@blueprint.get("")
+@blueprint.input(ListQuery, location="query")
+@blueprint.output(CardList)
+@blueprint.doc(responses={304: "Not modified", 401: "", 403: "", 422: ""})
+def many(query_data: ListQuery) -> Response | AssetPage:
+    """Read the cards of a feed (`post_ids`, public), or the operators' list (`status`)."""
+    if query_data.status is not None:
+        return _operators_page(query_data.status, query_data.cursor, query_data.limit)
+    return _cards(query_data.post_ids or "")
+
+
+def _cards(post_ids: str) -> Response:
+    asked = _ids(post_ids)
+    with session_of(services().engines.public) as session:
+        cards = views.public_cards(session, asked)
+    settings = services().settings
+    return conditional(CardList(assets=[card_out(card, settings) for card in cards]), PUBLIC)
+
+
+@authorised(Role.OPERATOR, Role.READER)
+def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
+    before = _place(cursor) if cursor is not None else None
+    with caller_session() as session:
+        # One more than asked tells whether another page follows.
+        found = views.assets_in_status(session, status, before=before, limit=limit + 1)
+    shown = found[:limit]
+    last = shown[-1] if len(found) > limit else None
+    settings = services().settings
+    return conditional(
+        AssetPage(
+            assets=[asset_out(asset, settings) for asset in shown],
+            next_cursor=_cursor(views.Place(last.updated_at, last.id)) if last else None,
+        ),
+        "private, no-cache",
+    )
+
+
+def _ids(post_ids: str) -> list[UUID]:
+    named = [part.strip() for part in post_ids.split(",") if part.strip()]
+    if len(named) > MAX_CARDS:
+        raise _wrong("post_ids", f"names more than {MAX_CARDS} posts")
+    try:
+        return [UUID(part) for part in named]
+    except ValueError:
+        raise _wrong("post_ids", "holds something that is not a UUID") from None
+
+
+def _cursor(place: views.Place) -> str:
+    return urlsafe_b64encode(f"{place.updated_at.isoformat()} {place.id}".encode()).decode()
+
+
+def _place(cursor: str) -> views.Place:
+    try:
+        instant, _, asset_id = urlsafe_b64decode(cursor).decode().rpartition(" ")
+        updated_at = datetime.fromisoformat(instant)
+        place = views.Place(updated_at, UUID(asset_id))
+    except (binascii.Error, ValueError):
+        raise _wrong("cursor", "is not one that this list handed out") from None
+    if updated_at.tzinfo is None:
+        raise _wrong("cursor", "is not one that this list handed out")
+    return place
+
+
+def _wrong(parameter: str, message: str) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "validation_failed",
+        f"{parameter} {message}.",
+        errors=[{"parameter": parameter, "message": message}],
+    )

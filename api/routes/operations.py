@@ -1,0 +1,50 @@
+"""For whoever runs the system: is it up, is it ready, what are its figures, what does it offer."""
+
+from http import HTTPStatus
+from typing import cast
+
+from apiflask import APIBlueprint, APIFlask
+from flask import Response, current_app, jsonify, render_template
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.readiness import check, is_ready
+from api.scrape import Figures, exposition
+from api.services import services
+
+blueprint = APIBlueprint("operations", __name__, tag="Operations")
+
+FIGURES = "khronika.figures"
+
+
+@blueprint.get("/healthz")
+@blueprint.doc(responses={200: "The process answers"})
+def healthz() -> Response:
+    """Tell that this process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+@blueprint.doc(responses={200: "Ready", 503: "Not ready"})
+def readyz() -> Response:
+    """Tell whether this process can do its work, part by part."""
+    checks = check(services())
+    ready = is_ready(checks)
+    response = jsonify(status="ready" if ready else "not_ready", checks=dict(checks))
+    response.status_code = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/metrics")
+@blueprint.doc(responses={200: "The figures, as text"})
+def metrics() -> Response:
+    """Read the figures, in Prometheus's text format."""
+    figures: Figures = current_app.extensions[FIGURES]
+    return Response(exposition(figures), content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.get("/docs")
+@blueprint.doc(hide=True)
+def docs() -> str:
+    """Show the API to a person; made from openapi.json, with nothing loaded from elsewhere."""
+    return render_template("docs.html", spec=cast("APIFlask", current_app).spec)

@@ -1,0 +1,138 @@
+"""What Prometheus reads: figures from the database, and each process's own."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+from threading import Lock
+
+import structlog
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from api.publish import Publisher
+from pipeline import figures
+from pipeline.database import session_of
+from pipeline.states import Status
+from pipeline.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
+
+QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
+FRESH_SEC = 1.0
+"""Scrapes within this time share one reading: nobody can make the database count all day."""
+
+log = structlog.get_logger()
+
+
+class Figures(Collector):
+    """Reads the figures when it is scraped. What cannot be read is left out, not guessed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        publisher: Publisher,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._clock = clock
+        self._lock = Lock()
+        self._read_at = float("-inf")
+        self._held: list[Metric] = []
+
+    def collect(self) -> list[Metric]:
+        """The figures as they are now, or were up to ``FRESH_SEC`` ago."""
+        with self._lock:
+            if self._clock() - self._read_at >= FRESH_SEC:
+                self._held = [*self._from_database(), *self._from_broker()]
+                self._read_at = self._clock()
+            return self._held
+
+    def _from_database(self) -> Iterator[Metric]:
+        missing = 0
+        for read in READINGS:
+            # One transaction each: a figure that runs out of time must not take others along.
+            try:
+                with session_of(self._engine) as session:
+                    figures.bound(session)
+                    found = list(read(session))
+            except SQLAlchemyError as error:
+                missing += 1
+                log.warning("figure_missing", figure=read.__name__, error=type(error).__name__)
+            else:
+                yield from found
+        yield _gauge("khronika_figures_missing", "Figures that could not be read.", missing)
+
+    def _from_broker(self) -> Iterator[Metric]:
+        depths = self._publisher.depths(QUEUES)
+        yield _gauge("khronika_broker_up", "Whether the broker answers.", depths is not None)
+        if depths is not None:
+            yield _by("khronika_broker_messages", "Messages held by the broker.", "queue", depths)
+
+
+def _assets(session: Session) -> Iterator[Metric]:
+    counts = figures.assets_by_status(session)
+    # A state without assets is 0, not absent: an alert on a vanished series never fires.
+    every = {status.value: counts.get(status.value, 0) for status in Status}
+    yield _by("khronika_assets", "Assets in each state.", "status", every)
+
+
+def _failures(session: Session) -> Iterator[Metric]:
+    counts = figures.failures_by_code(session)
+    yield _by("khronika_failures", "Assets that are failed now, by why.", "code", counts)
+
+
+def _time_to_ready(session: Session) -> Iterator[Metric]:
+    taken = figures.time_to_ready(session)
+    bounds = [*map(str, figures.READY_BUCKETS_SEC), "+Inf"]
+    family = HistogramMetricFamily(
+        "khronika_time_to_ready_seconds", "From create to completed, over all completed assets."
+    )
+    buckets = list(zip(bounds, accumulate(taken.counts), strict=True))
+    family.add_metric([], buckets=buckets, sum_value=taken.sum_sec)
+    yield family
+
+
+def _backlogs(session: Session) -> Iterator[Metric]:
+    due = figures.backlogs(session)
+    depths = {queue: backlog.depth for queue, backlog in due.items()}
+    ages = {queue: backlog.oldest_age_sec for queue, backlog in due.items()}
+    yield _by("khronika_queue_depth", "Work that is due, in Postgres.", "queue", depths)
+    yield _by(
+        "khronika_queue_oldest_age_seconds", "How long the oldest of it is due.", "queue", ages
+    )
+
+
+READINGS = (_assets, _failures, _time_to_ready, _backlogs)
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+def _by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def exposition(collector: Figures) -> bytes:
+    """Everything there is to scrape."""
+    of_figures = CollectorRegistry()
+    of_figures.register(collector)
+    return generate_latest(_processes()) + generate_latest(of_figures)
+
+
+def _processes() -> CollectorRegistry:
+    """Counters of this process; of all its siblings where gunicorn has named them a folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    siblings = CollectorRegistry()
+    MultiProcessCollector(siblings)  # type: ignore[no-untyped-call]
+    return siblings
