@@ -1,0 +1,109 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.storage.base import KeyRefused
+from pipeline.storage.local import LocalStorage
+
+
+def everything(root: Path) -> list[str]:
+    """Every file under a folder, hidden ones too."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"0123456789")
+    return folder
+
+
+def test_keys_are_paths_under_the_root(root: Path) -> None:
+    LocalStorage(root).write("a/b.mp4", [b"x"])
+
+    assert everything(root) == ["a/b.mp4"]
+
+
+def test_nothing_is_left_behind_by_any_of_it(root: Path, folder: Path) -> None:
+    storage = LocalStorage(root)
+    storage.write("a", [b"x"])
+    storage.publish_folder(folder, "p")
+    storage.publish_folder(folder, "p")
+    storage.delete_prefix("a")
+
+    assert everything(root) == ["p/a.mp4"]
+    assert list((root / ".incoming").iterdir()) == []
+
+
+def test_files_are_copied_where_they_cannot_be_linked(
+    root: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def other_device(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(Path, "hardlink_to", other_device)
+
+    assert LocalStorage(root).publish_folder(folder, "p") == 10
+    assert (root / "p" / "a.mp4").read_bytes() == b"0123456789"
+    assert not (root / "p" / "a.mp4").samefile(folder / "a.mp4")
+
+
+def test_where_the_new_folder_cannot_be_put_the_old_one_comes_back(
+    root: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = LocalStorage(root)
+    storage.publish_folder(folder, "p")
+    (folder / "b.mp4").write_bytes(b"new")
+    rename = Path.rename
+    calls: list[Path] = []
+
+    def full_the_second_time(source: Path, target: Path) -> Path:
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", full_the_second_time)
+
+    with pytest.raises(OSError, match="No space"):
+        storage.publish_folder(folder, "p")
+
+    assert everything(root) == ["p/a.mp4"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a")])
+def test_an_object_and_a_folder_of_one_name_are_refused(
+    first: str,
+    second: str,
+    root: Path,
+) -> None:
+    storage = LocalStorage(root)
+    storage.write(first, [b"x"])
+
+    with pytest.raises(KeyRefused):
+        storage.write(second, [b"x"])
+
+    assert everything(root) == [first]
+
+
+def test_a_range_survives_the_replacement_of_its_object(root: Path) -> None:
+    storage = LocalStorage(root)
+    storage.write("a", [b"0" * 1_000_000])
+    reading = storage.read("a")
+    first = next(reading)
+
+    storage.write("a", [b"1" * 1_000_000])
+
+    assert set(first + b"".join(reading)) == set(b"0")
