@@ -5,6 +5,7 @@ wrongly or not at all. Its ledger is the oracle: what it says exists was really 
 """
 
 import json
+import mimetypes
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from flask import Flask, Response, request, send_from_directory
+from flask import Flask, Response, request
 from standardwebhooks import Webhook
 from werkzeug.serving import make_server
 
@@ -137,9 +138,19 @@ def _app(provider: ScriptedProvider) -> Flask:
 
     @app.get("/out/<path:name>")
     def out(name: str) -> Response:
-        return send_from_directory(provider.folder, name, conditional=True)
+        return _file(provider.folder / name)
 
     return app
+
+
+def _file(path: Path) -> Response:
+    """Read whole: werkzeug leaves the file of a ranged answer open."""
+    if not path.is_file():
+        return Response(status=404)
+    body = path.read_bytes()
+    answer = Response(body, mimetype=mimetypes.guess_type(path.name)[0])
+    answer.make_conditional(request, accept_ranges=True, complete_length=len(body))
+    return answer
 
 
 def _error(status: int) -> dict[str, Any]:

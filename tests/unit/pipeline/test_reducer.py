@@ -1,0 +1,89 @@
+from itertools import product
+
+import pytest
+
+from pipeline.reducer import (
+    FailAttempt,
+    GateResult,
+    Ignore,
+    Note,
+    Publish,
+    Standing,
+    Verify,
+    decide,
+)
+from pipeline.states import Status, is_allowed
+from pipeline.values import Outputs, Phase, ProviderStatus
+
+OUTPUTS = Outputs("m", "f", "p", "t", 1.0, 2, 2)
+
+
+def standing(status: Status = Status.PROCESSING, **changes: object) -> Standing:
+    facts = {
+        "error_code": None,
+        "deleted": False,
+        "current_attempt": True,
+        "current_generation": True,
+    } | changes
+    return Standing(status=status, **facts)  # type: ignore[arg-type]
+
+
+def news(phase: Phase, **changes: object) -> ProviderStatus:
+    outputs = OUTPUTS if phase is Phase.COMPLETED else None
+    facts = {"provider_job_id": "j", "outputs": outputs, "retryable": True} | changes
+    return ProviderStatus(phase=phase, **facts)  # type: ignore[arg-type]
+
+
+def test_a_success_is_verified_before_it_is_published() -> None:
+    assert decide(standing(), news(Phase.COMPLETED)) == Verify()
+    assert decide(standing(), news(Phase.COMPLETED), GateResult.PASSED) == Publish(late=False)
+
+
+def test_a_rejected_success_fails_the_attempt_and_may_be_tried_again() -> None:
+    decision = decide(standing(), news(Phase.COMPLETED), GateResult.REJECTED, "too short")
+
+    assert decision == FailAttempt("output_rejected", "too short", retryable=True)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.RETRYING, Status.FAILED])
+def test_a_success_after_the_attempt_was_given_up_is_late(status: Status) -> None:
+    assert decide(standing(status), news(Phase.COMPLETED), GateResult.PASSED) == Publish(late=True)
+
+
+def test_progress_is_noted_for_the_current_attempt_only() -> None:
+    running = news(Phase.RUNNING, progress=40.0)
+
+    assert decide(standing(), running) == Note(40.0)
+    assert decide(standing(current_attempt=False), running) == Ignore("old_attempt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"deleted": True}, "asset_deleted"),
+        ({"status": Status.FAILED, "error_code": "cancelled"}, "asset_cancelled"),
+        ({"current_generation": False}, "old_generation"),
+        ({"status": Status.COMPLETED}, "already_completed"),
+    ],
+)
+def test_nothing_counts_for_what_has_ended(changes: dict[str, object], reason: str) -> None:
+    for phase, gate in product(Phase, [None, *GateResult]):
+        assert decide(standing(**changes), news(phase), gate) == Ignore(reason)  # type: ignore[arg-type]
+
+
+def test_every_decision_that_moves_an_asset_is_an_edge() -> None:
+    """Exhaustively: no combination of facts asks for an edge that does not exist."""
+    for status, phase, gate, current in product(Status, Phase, [None, *GateResult], [True, False]):
+        decision = decide(standing(status, current_attempt=current), news(phase), gate)
+        if isinstance(decision, Publish):
+            assert is_allowed(status, Status.COMPLETED)
+        if isinstance(decision, FailAttempt):
+            assert status is Status.PROCESSING
+            assert current
+
+
+def test_an_unknown_code_of_the_provider_is_explained_as_its_failure() -> None:
+    decision = decide(standing(), news(Phase.FAILED, error_code="E1999"))
+
+    assert isinstance(decision, FailAttempt)
+    assert decision.code == "provider_failed"
