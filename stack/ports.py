@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
+HIGHEST_PORT = 65535
 HIGHEST_TRIED = DEFAULT_PORT + 100
 
 
@@ -24,8 +25,8 @@ def listen_for_web(env: Mapping[str, str]) -> socket.socket:
     wanted = env.get("PORT")
     if wanted:
         try:
-            return listen(int(wanted))
-        except (OSError, OverflowError, ValueError) as error:
+            return listen(_number(wanted))
+        except (OSError, ValueError) as error:
             raise PortTaken(f"cannot listen on PORT={wanted}: {error}") from error
     for port in range(DEFAULT_PORT, HIGHEST_TRIED):
         try:
@@ -33,6 +34,13 @@ def listen_for_web(env: Mapping[str, str]) -> socket.socket:
         except OSError:
             continue
     raise PortTaken(f"every port from {DEFAULT_PORT} to {HIGHEST_TRIED - 1} is in use; set PORT=")
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= HIGHEST_PORT:
+        raise ValueError(f"not between 0 and {HIGHEST_PORT}")
+    return number
 
 
 def listen(port: int = 0) -> socket.socket:

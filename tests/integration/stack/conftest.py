@@ -1,5 +1,6 @@
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,21 @@ Start = Callable[..., Up]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(place: Path) -> Iterator[Start]:
     """Starts stacks over stand-ins; those that a test leaves running are stopped after it."""
     started: list[Up] = []
 
-    def start_one(home: Path, procfile: str = SERVING, env: Mapping[str, str] | None = None) -> Up:
-        path = tmp_path / f"Procfile.{len(started)}"
+    def start_one(
+        home: Path,
+        procfile: str = SERVING,
+        env: Mapping[str, str] | None = None,
+        *,
+        prefix: Sequence[str] = (),
+    ) -> Up:
+        path = place / f"Procfile.{len(started)}"
         path.write_text(procfile)
-        up = launch(["-m", "stack", "up", "--procfile", str(path)], home, env or {"PORT": "0"})
+        command = [*prefix, sys.executable, "-m", "stack", "up", "--procfile", str(path)]
+        up = launch(command, home, env or {"PORT": "0"})
         started.append(up)
         return up
 

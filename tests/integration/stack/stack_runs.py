@@ -82,14 +82,11 @@ def gone(processes: Sequence[psutil.Process]) -> bool:
     )
 
 
-def launch(arguments: Sequence[str], home: Path, env: Mapping[str, str]) -> Up:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("KHRONIKA_")}
-    for name in ("PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL"):
-        inherited.pop(name, None)
+def launch(command: Sequence[str], home: Path, env: Mapping[str, str]) -> Up:
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        command,
         cwd=CHECKOUT,
-        env={**inherited, "KHRONIKA_HOME": str(home), **env},
+        env={**clean_environment(home), **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -97,3 +94,14 @@ def launch(arguments: Sequence[str], home: Path, env: Mapping[str, str]) -> Up:
     up = Up(process)
     threading.Thread(target=up.read, daemon=True).start()
     return up
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Ours, without the settings of a stack that we may have been told of."""
+    named = ("PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL")
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in named and not name.startswith("KHRONIKA_")
+    }
+    return ours | {"KHRONIKA_HOME": str(home)}

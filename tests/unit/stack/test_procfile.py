@@ -1,0 +1,28 @@
+import subprocess
+
+import pytest
+
+from stack.home import CHECKOUT
+from stack.supervisor import read_procfile
+
+COMMANDS = read_procfile(CHECKOUT / "Procfile")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_line_of_the_procfile_is_one_command_for_a_shell(name: str) -> None:
+    line = f"exec {COMMANDS[name]}"
+    subprocess.run(["/bin/sh", "-n", "-c", line], check=True)
+
+
+def test_every_queue_has_a_worker() -> None:
+    queues = {
+        queue
+        for line in COMMANDS.values()
+        if " worker " in line
+        for queue in line.split("--queues ")[1].split()[0].split(",")
+    }
+    assert queues == {"submit", "reconcile", "sweep", "transcode", "transcoder-sweep"}
+
+
+def test_flower_is_reachable_from_this_machine_only() -> None:
+    assert "--address=127.0.0.1" in COMMANDS["flower"]
