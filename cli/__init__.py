@@ -1,0 +1,1 @@
+"""The command line, ``khronika``: a client of the API, and an operator's two tools."""

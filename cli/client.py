@@ -1,0 +1,250 @@
+"""The HTTP API, called as any client of the product would call it.
+
+Independent of the command line, so that whatever else drives a running stack can use it too.
+"""
+
+import mimetypes
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any, Self
+from urllib.parse import urljoin, urlsplit
+from uuid import UUID
+
+import requests
+
+Document = dict[str, Any]
+
+TIMEOUT_SEC = (5.0, 30.0)
+"""To connect; between two bytes."""
+COMPLETE_TIMEOUT_SEC = (5.0, 120.0)
+"""Completing an upload probes the whole file before it answers."""
+CHUNK_BYTES = 256 * 1024
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class ApiProblem(Exception):
+    """The API refused the request.
+
+    Attributes:
+        status: The HTTP status.
+        code: Machine-readable reason; ``http_<status>`` where the answer is no problem document.
+        sentence: What happened, for a person.
+        retryable: Whether the same request may succeed later.
+        request_id: What to quote to an operator.
+        errors: What is wrong with which part of the request.
+    """
+
+    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+        self.status = status
+        self.code = str(document.get("code") or f"http_{status}")
+        self.sentence = str(document.get("detail") or document.get("title") or "No reason given.")
+        self.retryable = bool(document.get("retryable", status >= HTTPStatus.INTERNAL_SERVER_ERROR))
+        self.request_id = document.get("request_id")
+        self.errors = list(document.get("errors") or [])
+        super().__init__(f"{self.code}: {self.sentence}")
+
+
+class ApiUnreachable(Exception):
+    """No answer came.
+
+    Attributes:
+        address: Where it was asked for.
+        refused: Nothing listens there, as opposed to an answer that broke off or came too late.
+    """
+
+    def __init__(self, address: str, *, refused: bool) -> None:
+        self.address = address
+        self.refused = refused
+        super().__init__(
+            f"Nothing listens at {address}." if refused else f"No answer from {address}."
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a video is made from: exactly one of the two is set."""
+
+    source_url: str | None = None
+    upload_id: str | None = None
+
+    def members(self) -> Document:
+        """As members of the body of create."""
+        given = {"source_url": self.source_url, "upload_id": self.upload_id}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class ApiClient:
+    """One caller's view of one API. Every method raises `ApiProblem` and `ApiUnreachable`."""
+
+    def __init__(self, address: str, token: str) -> None:
+        """Connect lazily.
+
+        Args:
+            address: Where the API is, such as ``http://127.0.0.1:8080``.
+            token: A JWT; its ``sub`` is the owner.
+        """
+        self.address = address.rstrip("/")
+        self._session = _session(self.address, lambda request: _with_token(request, token))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def upload(
+        self, post_id: UUID, path: Path, *, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> str:
+        """Send a file for a post: ticket, content, checks.
+
+        Args:
+            post_id: The post it is for.
+            path: The file; streamed, never held whole.
+            on_bytes: Called with how many bytes have just been read for sending.
+
+        Returns:
+            The upload's id, for `Source`.
+        """
+        ticket = self._call(
+            "POST",
+            "/api/uploads",
+            json={
+                "post_id": str(post_id),
+                "filename": path.name,
+                "size_bytes": path.stat().st_size,
+                "mime_type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+            },
+        )
+        with path.open("rb") as file:
+            self._send(ticket, _Watched(file, on_bytes))
+        upload_id = str(ticket["upload_id"])
+        self._call("POST", f"/api/uploads/{upload_id}/complete", timeout_sec=COMPLETE_TIMEOUT_SEC)
+        return upload_id
+
+    def create(
+        self,
+        post_id: UUID,
+        source: Source,
+        *,
+        title: str | None = None,
+        poster_time_sec: float | None = None,
+    ) -> Document:
+        """Register a video. The same post and source again is the asset as it is."""
+        body = {"post_id": str(post_id), **source.members()}
+        if title is not None:
+            body["title"] = title
+        if poster_time_sec is not None:
+            body["poster_time_sec"] = poster_time_sec
+        return self._call("POST", "/api/video-assets/create", json=body)
+
+    def asset(self, post_id: UUID) -> Document:
+        """The video of a post as it is now."""
+        return self._call("GET", f"/api/video-assets/{post_id}")
+
+    def events(self, post_id: UUID, *, after: int = 0) -> Iterator[Document]:
+        """The chronicle from the event after number ``after`` on, oldest first, page by page."""
+        place: int | None = after
+        while place is not None:
+            page = self._call("GET", f"/api/video-assets/{post_id}/events?after={place}")
+            yield from page["events"]
+            place = page["next_after"]
+
+    def retry(self, post_id: UUID) -> Document:
+        """Try a failed video again. Not idempotent."""
+        return self._call("POST", "/api/video-assets/retry", json={"post_id": str(post_id)})
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Document | None = None,
+        timeout_sec: tuple[float, float] = TIMEOUT_SEC,
+    ) -> Document:
+        url = f"{self.address}{path}"
+        return _ask(self._session, method, url, json=json, timeout=timeout_sec)
+
+    def _send(self, ticket: Mapping[str, Any], content: "_Watched") -> None:
+        """Send content as the ticket says, without our token: the ticket is the authority."""
+        url = urljoin(f"{self.address}/", ticket["url"])
+        with _session(url, lambda request: request) as bare:
+            _ask(
+                bare,
+                ticket["method"],
+                url,
+                data=content,
+                headers=ticket["headers"],
+                timeout=TIMEOUT_SEC,
+            )
+
+
+class _Watched:
+    """A file that tells how it is being read.
+
+    It has a length, or requests would send it in chunks and the API could not refuse by size.
+    """
+
+    def __init__(self, file: IO[bytes], on_bytes: Callable[[int], None]) -> None:
+        self._file = file
+        self._on_bytes = on_bytes
+
+    def __len__(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read():
+            yield chunk
+
+    def read(self, size: int = CHUNK_BYTES) -> bytes:
+        chunk = self._file.read(size)
+        self._on_bytes(len(chunk))
+        return chunk
+
+
+def _session(
+    url: str, sign: Callable[[requests.PreparedRequest], requests.PreparedRequest]
+) -> requests.Session:
+    session = requests.Session()
+    # Set even where it changes nothing: without it a .netrc would replace the header.
+    session.auth = sign
+    # A proxy has no business between us and this machine.
+    session.trust_env = urlsplit(url).hostname not in LOOPBACK
+    return session
+
+
+def _with_token(request: requests.PreparedRequest, token: str) -> requests.PreparedRequest:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
+def _ask(session: requests.Session, method: str, url: str, **arguments: Any) -> Document:
+    try:
+        answer = session.request(method, url, allow_redirects=False, **arguments)
+    except requests.RequestException as error:
+        refused = isinstance(error, requests.ConnectionError) and "refused" in str(error)
+        raise ApiUnreachable(_origin(url), refused=refused) from error
+    return _document(answer)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _document(answer: requests.Response) -> Document:
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and answer.ok:
+        return document
+    if isinstance(document, dict):
+        raise ApiProblem(answer.status_code, document)
+    # A proxy's page, or something else entirely that listens at this address.
+    raise ApiProblem(
+        answer.status_code,
+        {"code": "not_our_api", "detail": f"{_origin(answer.url)} does not answer as our API."},
+    )

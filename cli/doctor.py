@@ -1,0 +1,230 @@
+"""Is everything there that the product stands on? One check a line, each saying what to do."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import requests
+from alembic.script import ScriptDirectory
+from kombu.connection import Connection as BrokerConnection
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.catalogue import check_catalogue
+from pipeline.database import MIGRATIONS, make_engine
+from pipeline.media.tools import ToolsMissing, locate_tools
+from pipeline.settings import Settings, SettingsInvalid, load_settings
+from pipeline.storage.base import StorageError
+from pipeline.storage.open import open_storage
+
+TIMEOUT_SEC = 5.0
+MAX_CLOCK_DIFFERENCE_SEC = 5.0
+"""Leases and deadlines go by the database's clock, tokens and callbacks by ours; the strictest
+comparison of the two allows 30 s."""
+ROLES = ("api", "worker", "operator", "public")
+
+
+class Problem(Exception):
+    """What was looked at is not as it should be.
+
+    Attributes:
+        next_step: What to do about it.
+    """
+
+    def __init__(self, detail: str, next_step: str) -> None:
+        super().__init__(detail)
+        self.next_step = next_step
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        name: What was looked at.
+        ok: Whether it is as it should be; None when it could not be looked at.
+        detail: What was found.
+        next_step: What to do about it, where it is not ok.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    next_step: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, in the order in which one thing stands on another."""
+    try:
+        settings = load_settings()
+    except SettingsInvalid as error:
+        yield Finding("settings", False, str(error), "Set the variables that are named.")
+        yield from (Finding(name, None, "not looked at: needs the settings") for name in CHECKS)
+        return
+    yield Finding("settings", True, f"complete, for {settings.base_url}")
+    for name, check in CHECKS.items():
+        yield _look(name, check, settings)
+
+
+def _look(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
+    try:
+        return Finding(name, True, check(settings))
+    except Problem as problem:
+        return Finding(name, False, str(problem), problem.next_step)
+
+
+@contextmanager
+def _connected(settings: Settings, role: str) -> Iterator[Connection]:
+    variable = f"{role}_database_url"
+    url = getattr(settings, variable).get_secret_value()
+    engine = make_engine(url, pool_size=1, name="khronika doctor")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        step = f"Check KHRONIKA_{variable.upper()}, that the server runs and is migrated."
+        raise Problem(said, step) from None
+    finally:
+        engine.dispose()
+
+
+def _database(settings: Settings, role: str) -> str:
+    with _connected(settings, role) as connection:
+        user = connection.scalar(text("SELECT current_user"))
+        version = connection.scalar(text("SHOW server_version"))
+    if user != f"khronika_{role}":
+        variable = f"KHRONIKA_{role.upper()}_DATABASE_URL"
+        raise Problem(
+            f"enters as {user}", f"Let {variable} enter as khronika_{role}: it bounds what is seen."
+        )
+    return f"{user}, PostgreSQL {version}"
+
+
+def _migrations(settings: Settings) -> str:
+    with _connected(settings, "api") as connection:
+        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    if found != head:
+        raise Problem(f"at {found}, this code needs {head}", "Migrate, with DATABASE_URL set.")
+    return f"at {found}, the newest"
+
+
+def _catalogue(settings: Settings) -> str:
+    with _connected(settings, "operator") as connection:
+        findings = check_catalogue(connection)
+    if findings:
+        raise Problem(
+            "\n".join(map(str, findings)),
+            "Undo what was changed by hand. Security depends on it: policies and grants first.",
+        )
+    return "as the migrations made it"
+
+
+def _clock(settings: Settings) -> str:
+    with _connected(settings, "worker") as connection:
+        connection.execute(text("SELECT 1"))  # connecting must not count
+        before = datetime.now(UTC)
+        theirs = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        after = datetime.now(UTC)
+    # The middle of the question and the answer, as in Cristian's algorithm (1989).
+    apart_sec = (theirs - (before + (after - before) / 2)).total_seconds()
+    if abs(apart_sec) > MAX_CLOCK_DIFFERENCE_SEC:
+        raise Problem(f"the database is {apart_sec:+.1f} s from this machine", "Let both use NTP.")
+    return f"the database is {apart_sec:+.3f} s from this machine"
+
+
+def _broker(settings: Settings) -> str:
+    url = settings.broker_url.get_secret_value()
+    try:
+        with BrokerConnection(url, connect_timeout=TIMEOUT_SEC) as broker:  # type: ignore[no-untyped-call] # kombu has no types
+            broker.ensure_connection(
+                max_retries=1, timeout=TIMEOUT_SEC, reraise_as_library_errors=True
+            )
+            return f"answers at {broker.as_uri()}"
+    except Exception as error:  # noqa: BLE001 - each transport raises its own
+        raise Problem(
+            f"does not answer: {type(error).__name__}",
+            "Check BROKER_URL. Nothing is lost meanwhile; the sweep finds what is due.",
+        ) from None
+
+
+def _storage(settings: Settings) -> str:
+    key = f"health/doctor-{uuid4()}/probe"
+    try:
+        storage = open_storage(settings.storage_url)
+        storage.write(key, [b"ok"])
+        readable = b"".join(storage.read(key)) == b"ok"
+        storage.delete_prefix(key.rpartition("/")[0])
+    except (OSError, StorageError, ValueError) as error:
+        raise Problem(str(error), "Check STORAGE_URL, its owner, and the space left.") from None
+    if not readable:
+        raise Problem("what was written is not what is read", "Check STORAGE_URL.")
+    return f"writable: {settings.storage_url}"
+
+
+def _tools(_: Settings) -> str:
+    try:
+        tools = locate_tools(os.environ)
+    except ToolsMissing as error:
+        raise Problem(str(error), "Install ffmpeg, or set FFMPEG and FFPROBE.") from None
+    return ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
+
+
+def _version(program: str) -> str:
+    """The first words of ``-version``, such as ``ffmpeg version 8.1``."""
+    try:
+        said = subprocess.run(
+            [program, "-version"], capture_output=True, text=True, timeout=TIMEOUT_SEC, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Problem(f"{program} does not run: {error}", "Install it anew.") from None
+    return " ".join(said.split()[:3])
+
+
+def _transcoder(settings: Settings) -> str:
+    url = str(settings.selfhosted_url).rstrip("/")
+    token = settings.selfhosted_token.get_secret_value()
+    try:
+        # A job that cannot exist: asks for the service and for the token's validity, and nothing
+        # comes of it.
+        answer = requests.get(
+            f"{url}/v1/jobs/{uuid4()}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_SEC,
+        )
+    except requests.RequestException as error:
+        raise Problem(
+            f"{url} does not answer: {type(error).__name__}",
+            "Check KHRONIKA_SELFHOSTED_URL, and that it runs.",
+        ) from None
+    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        step = "Make KHRONIKA_SELFHOSTED_TOKEN equal to KHRONIKA_TRANSCODER_TOKEN over there."
+        raise Problem(f"{url} does not accept our token", step)
+    if answer.status_code != HTTPStatus.NOT_FOUND:
+        raise Problem(f"{url} answered {answer.status_code}", "See the transcoder's log.")
+    return f"answers at {url}, accepts our token"
+
+
+CHECKS: Mapping[str, Callable[[Settings], str]] = {
+    **{f"database as {role}": partial(_database, role=role) for role in ROLES},
+    "migrations": _migrations,
+    "catalogue": _catalogue,
+    "clock": _clock,
+    "broker": _broker,
+    "storage": _storage,
+    "ffmpeg, ffprobe": _tools,
+    "transcoder": _transcoder,
+}
+"""What is looked at; each says what it found or raises `Problem`."""
