@@ -9,6 +9,7 @@ for, and verifies, the host's name.
 import socket
 import threading
 import weakref
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -27,7 +28,7 @@ class Dialer:
 
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
-        self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        self._open_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self.cut_off = threading.Event()
 
     def dial(self, connection: HTTPConnection) -> socket.socket:
@@ -40,20 +41,23 @@ class Dialer:
         port = connection.port or connection.default_port
         check_port(port, self._policy)
         targets = self._resolve(connection._dns_host, port)  # noqa: SLF001  # `host` lost its final dot
-        self._connections.add(connection)
         return self._first_open(targets, connection.socket_options or ())
+
+    def watch(self, connection: HTTPConnection) -> None:
+        """Remember the socket that a connection ended up with: over TLS it is another object.
+
+        The socket and not the connection, which lets go of it when the answer has no length.
+        """
+        if connection.sock is not None:
+            self._open_sockets.add(connection.sock)
 
     def cut(self) -> None:
         """Break every open connection; a read that waits on one ends at once."""
         self.cut_off.set()
-        for connection in list(self._connections):
-            if (sock := connection.sock) is None:
-                continue
-            try:
-                # Not SSLSocket.shutdown, which would pull the TLS state away under the reader.
+        for sock in list(self._open_sockets):
+            # Not SSLSocket.shutdown, which would pull the TLS state away under the reader.
+            with suppress(OSError):  # it was closed meanwhile
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:  # it was closed meanwhile
-                continue
 
     def _resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
         try:
@@ -119,9 +123,17 @@ def _pools(dialer: Dialer) -> dict[str, type[HTTPConnectionPool]]:
         def _new_conn(self) -> socket.socket:
             return dialer.dial(self)
 
+        def connect(self) -> None:
+            super().connect()
+            dialer.watch(self)
+
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
             return dialer.dial(self)
+
+        def connect(self) -> None:
+            super().connect()
+            dialer.watch(self)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
