@@ -11,7 +11,7 @@ from transcoder.encode.errors import EncodeFailed
 
 _TOLERANCE_SEC = 0.5
 _TOLERANCE_SHARE = 0.02
-_TIMEOUT_SEC = 120
+_TIMEOUT_SEC = 60
 _OUTPUT_BYTES = 64 * 1024 * 1024
 
 

@@ -8,9 +8,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from pipeline.media.child import run_child
-from pipeline.media.playlist import parse_media
+from pipeline.media.playlist import PlaylistInvalid, parse_media
 from pipeline.media.tools import Tools
-from transcoder.encode.codecs import codecs_of
+from transcoder.encode.codecs import InitSegmentUnreadable, codecs_of
 from transcoder.encode.command import INIT_SEGMENT, PLAYLIST
 from transcoder.encode.errors import EncodeFailed
 
@@ -55,12 +55,16 @@ def measure(folder: Path, tools: Tools) -> Rendition:
     Raises:
         EncodeFailed: `encoder_failed`; what the encoder left cannot be read back.
     """
-    playlist = parse_media((folder / PLAYLIST).read_text())
+    try:
+        playlist = parse_media((folder / PLAYLIST).read_text())
+        codecs = codecs_of((folder / INIT_SEGMENT).read_bytes())
+    except (PlaylistInvalid, InitSegmentUnreadable) as error:
+        raise _unreadable(folder) from error
     pieces = [
         _Piece((folder / segment.uri).stat().st_size, segment.duration_sec)
         for segment in playlist.segments
     ]
-    stream = _video_stream(folder / PLAYLIST, tools)
+    stream = _video_stream(folder, tools)
     total_bits = 8 * sum(piece.size_bytes for piece in pieces)
     return Rendition(
         profile=folder.name,
@@ -72,7 +76,7 @@ def measure(folder: Path, tools: Tools) -> Rendition:
             playlist.target_duration_sec,
         ),
         average_bandwidth_bps=round(total_bits / playlist.duration_sec),
-        codecs=codecs_of((folder / INIT_SEGMENT).read_bytes()),
+        codecs=codecs,
         duration_sec=playlist.duration_sec,
     )
 
@@ -104,14 +108,18 @@ def _ceil(bits_per_second: float) -> int:
     return int(-(-bits_per_second // 1))
 
 
-def _video_stream(playlist: Path, tools: Tools) -> dict[str, str]:
+def _video_stream(folder: Path, tools: Tools) -> dict[str, str]:
     command = [tools.ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "hls"]
     command += ["-select_streams", "v:0", "-show_entries", "stream=width,height,avg_frame_rate"]
-    command += ["-of", "json", "-i", str(playlist)]
+    command += ["-of", "json", "-i", str(folder / PLAYLIST)]
     done = run_child(command, timeout_sec=_PROBE_TIMEOUT_SEC, max_output_bytes=_PROBE_OUTPUT_BYTES)
     streams = json.loads(done.stdout or b"{}").get("streams", [])
     if done.returncode != 0 or not streams:
-        detail = f"The {playlist.parent.name} rendition cannot be read back."
-        raise EncodeFailed("encoder_failed", detail, retryable=True)
+        raise _unreadable(folder)
     stream: dict[str, str] = streams[0]
     return stream
+
+
+def _unreadable(folder: Path) -> EncodeFailed:
+    detail = f"The {folder.name} rendition cannot be read back."
+    return EncodeFailed("encoder_failed", detail, retryable=True)

@@ -1,0 +1,271 @@
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, update
+
+from pipeline.media.tools import Tools
+from pipeline.net.signatures import verify
+from tests import clips
+from tests.integration.transcoder.conftest import (
+    SECRET,
+    Client,
+    Receiver,
+    callbacks_of,
+    eventually,
+    ffmpegs_under,
+    parent_of,
+    row,
+)
+from transcoder.database import transaction
+from transcoder.dispatch import ENCODE, Wake
+from transcoder.models import TERMINAL, Job
+from transcoder.scratch import slot, workdir
+from transcoder.services import Services
+from transcoder.store import MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
+from transcoder.sweep import clean_scratch, sweep
+from transcoder.transcode import transcode
+
+
+@pytest.fixture
+def long_clip(clip_folder: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clip that takes a worker long enough to be caught at it."""
+    monkeypatch.setenv("KHRONIKA_TRANSCODER_PRESET", "veryslow")
+    sample = Path("tests/media/big-buck-bunny-720p-5s.mp4")
+    clip = clip_folder / "long.mp4"
+    if not clip.exists():
+        clips._ffmpeg(
+            clip_folder, tools, clip.name, "-stream_loop", "1", "-i", str(sample), "-c", "copy"
+        )
+    return clip
+
+
+def ended(services: Services, job_id: UUID, timeout_sec: float = 120) -> str:
+    def status() -> str | None:
+        found = row(services, job_id).status
+        return found if found in TERMINAL else None
+
+    return str(eventually("the job ends", status, timeout_sec))
+
+
+def encoding(scratch: Path, job_id: UUID, token: int = 1) -> int:
+    """Wait until an encoder works for a claim of a job, and give its process id."""
+    found = eventually("an encode runs", lambda: ffmpegs_under(scratch / f"{job_id}.{token}"))
+    return int(found[0])
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_job_goes_through_a_worker_to_a_signed_callback(
+    client: Client,
+    services: Services,
+    receiver: Receiver,
+    clip_folder: Path,
+    tools: Tools,
+) -> None:
+    job_id = client.submit(clips.widescreen(clip_folder, tools))
+    assert ended(services, job_id) == "completed"
+    eventually("the callback arrives", receiver.terminal)
+
+    job = client.get(job_id)
+    assert (job["step"], job["progress"], job["error"]) == ("done", 100, None)
+    assert job["started_at"] is not None
+    assert job["finished_at"] is not None
+    result, storage = job["result"], services.storages["default"]
+    assert (result["duration_sec"], result["width"], result["height"]) == (2.0, 640, 360)
+    places = [result[name] for name in ("manifest", "fallback", "poster", "thumbnail")]
+    for place in (*places, *(rendition["playlist"] for rendition in result["renditions"])):
+        assert storage.stat(place.removeprefix("storage:")).size_bytes > 0
+    stored = sum(stat.size_bytes for stat in storage.list())
+    assert result["bytes"] == stored
+
+    [callback] = receiver.terminal()
+    signed = verify(callback.headers, callback.body, [SECRET], now=datetime.now(UTC))
+    assert callback.event["type"] == "job.completed"
+    assert callback.event["data"]["job"] == job
+    assert signed.id == str(callbacks_of(services, job_id)[0].id)
+    assert callback.headers["X-Request-Id"] == row(services, job_id).request_id
+    assert list(services.settings.scratch.glob(f"{job_id}*")) == []
+
+
+def test_a_refused_source_fails_with_its_code_and_a_callback(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.html(clip_folder, tools))
+    transcode(services, job_id)
+    job = client.get(job_id)
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == "unsupported_media"
+    assert job["error"]["retryable"] is False
+    assert len(callbacks_of(services, job_id)) == 1
+
+
+def test_a_source_that_is_gone_fails_as_unreachable(
+    client: Client, services: Services, clip_folder: Path
+) -> None:
+    job_id = client.submit(clip_folder / "never-made.mp4")
+    transcode(services, job_id)
+    assert client.get(job_id)["error"]["code"] == "source_unreachable"
+    assert client.get(job_id)["error"]["retryable"] is False
+
+
+def test_a_task_run_twice_works_once(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    transcode(services, job_id)
+    finished = row(services, job_id).finished_at
+    assert transcode(services, job_id) == []
+    assert row(services, job_id).finished_at == finished
+    assert len(callbacks_of(services, job_id)) == 1
+
+
+def test_of_two_workers_one_takes_the_job(
+    client: Client,
+    services: Services,
+    clip_folder: Path,
+    tools: Tools,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job_id = client.submit(clips.widescreen(clip_folder, tools))
+    # Two places, so that the lease alone decides.
+    roomy = replace(services, settings=services.settings.model_copy(update={"concurrency": 2}))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: transcode(roomy, job_id), range(2)))
+    assert row(services, job_id).claims == 1
+    assert client.get(job_id)["status"] == "completed"
+    assert len(callbacks_of(services, job_id)) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_killed_worker_is_taken_over_and_the_job_completed_once(
+    long_clip: Path,
+    client: Client,
+    services: Services,
+    receiver: Receiver,
+) -> None:
+    job_id = client.submit(long_clip)
+    scratch = services.settings.scratch
+    encoder = encoding(scratch, job_id)
+    os.kill(parent_of(encoder), signal.SIGKILL)
+    eventually("the encoder dies with it", lambda: encoder not in ffmpegs_under(scratch))
+
+    assert ended(services, job_id) == "completed"
+    assert row(services, job_id).claims == 2
+    eventually("the callback arrives", receiver.terminal)
+    assert len(callbacks_of(services, job_id)) == 1
+    eventually("scratch is clean", lambda: not list(scratch.glob(f"{job_id}*")))
+
+
+def test_a_job_that_outlives_its_workers_fails_as_worker_lost(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    with transaction(services.engine) as session:
+        lost = {"status": "running", "claims": MAX_CLAIMS, "lease_expires_at": func.now()}
+        session.execute(update(Job).where(Job.id == job_id).values(lost))
+    sweep(services)
+    assert client.get(job_id)["error"]["code"] == "worker_lost"
+    assert client.get(job_id)["error"]["retryable"] is True
+    sweep(services)
+    assert len(callbacks_of(services, job_id)) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_deleting_a_running_job_kills_its_encoder_and_leaves_nothing(
+    long_clip: Path, client: Client, services: Services, receiver: Receiver
+) -> None:
+    job_id = client.submit(long_clip)
+    scratch = services.settings.scratch
+    encoder = encoding(scratch, job_id)
+    group = os.getpgid(encoder)
+    assert client.delete(job_id).status_code == 202
+
+    eventually("no process of the group is left", lambda: not group_exists(group))
+    eventually("scratch is clean", lambda: not list(scratch.glob(f"{job_id}*")))
+    assert client.get(job_id)["status"] == "cancelled"
+    eventually("its output is cleaned up", lambda: not row(services, job_id).cleanup_owed)
+    assert list(services.storages["default"].list()) == []
+    assert receiver.terminal() == []
+
+
+def group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_output_published_as_the_job_was_cancelled_is_removed(
+    client: Client, services: Services, clip_folder: Path, tools: Tools, tmp_path: Path
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    with transaction(services.engine) as session:
+        assert claim(session, job_id, lease_sec=0)
+        assert cancel(session, job_id)
+    storage = services.storages["default"]
+    storage.write(f"processed/a/{job_id}/master.m3u8", [b"#EXTM3U"])
+    storage.write(f"posters/a/{job_id}/poster.jpg", [b"jpeg"])
+    storage.write("processed/a/another/master.m3u8", [b"#EXTM3U"])
+    sweep(services)
+    assert [stat.key for stat in storage.list()] == ["processed/a/another/master.m3u8"]
+
+
+def test_a_write_with_an_old_lease_changes_nothing(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    with transaction(services.engine) as session:
+        old = claim(session, job_id, lease_sec=0)
+    with transaction(services.engine) as session:
+        new = claim(session, job_id, lease_sec=60)
+    assert old is not None
+    assert new is not None
+    with pytest.raises(LeaseLost), transaction(services.engine) as session:
+        complete(session, old, {"from": "the old worker"})
+    with pytest.raises(LeaseLost), transaction(services.engine) as session:
+        renew(session, old, step="encoding", progress=99, lease_sec=60)
+    assert client.get(job_id)["status"] == "running"
+    assert client.get(job_id)["progress"] == 0
+
+
+def test_a_job_whose_message_was_lost_is_found_by_the_sweep(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    assert Wake(ENCODE, job_id) in sweep(services)
+
+
+def test_a_full_machine_leaves_the_job_queued(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    with slot(services.settings.scratch, 1) as held:
+        assert held
+        assert transcode(services, job_id) == []
+        assert client.get(job_id)["status"] == "queued"
+    transcode(services, job_id)
+    assert client.get(job_id)["status"] == "completed"
+
+
+def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    with transaction(services.engine) as session:
+        lease = claim(session, job_id, lease_sec=60)
+    assert lease is not None
+    dead = services.settings.scratch / f"{uuid4()}.1"
+    older = services.settings.scratch / f"{job_id}.0"
+    for folder in (dead, older):
+        folder.mkdir()
+    with workdir(services.settings.scratch, lease) as live:
+        clean_scratch(services)
+        assert live.is_dir()
+    assert not dead.exists()
+    assert not older.exists()

@@ -1,0 +1,161 @@
+"""The HTTP service.
+
+    gunicorn 'transcoder.app:create_app()'
+
+| route | answers |
+|---|---|
+| `PUT /v1/jobs/{id}` | 201 new, 200 the same request again, 409 `job_conflict`, 422 refused |
+| `GET /v1/jobs/{id}` | 200, 404 |
+| `DELETE /v1/jobs/{id}` | 202 cancelled, 200 it had ended already, 404 |
+| `GET /healthz`, `GET /readyz` | without a token: 200, or 503 when the database is away |
+
+Everything else needs `Authorization: Bearer`. Every answer carries `X-Request-Id`.
+"""
+
+import hmac
+import re
+from http import HTTPStatus
+from uuid import UUID, uuid4
+
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
+from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from transcoder.database import transaction
+from transcoder.jobs import JobMissing, JobRefused, JobRequest, cancel_job, get_job, put_job
+from transcoder.services import Services, make_services
+from transcoder.settings import load_settings
+from transcoder.views import error_view, job_view
+
+_MAX_BODY_BYTES = 64 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it goes into logs and headers as it came
+
+Answer = tuple[Response, HTTPStatus]
+
+jobs = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+health = Blueprint("health", __name__)
+
+
+def create_app(services: Services | None = None) -> Flask:
+    """Make the WSGI application; without services, from the environment."""
+    app = Flask("transcoder")
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
+    app.extensions["transcoder"] = services or make_services(load_settings())
+    app.register_blueprint(jobs)
+    app.register_blueprint(health)
+    app.before_request(_name_request)
+    app.after_request(_return_request_id)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(JobMissing, _on_missing)
+    app.register_error_handler(JobRefused, _on_refused)
+    app.register_error_handler(ValidationError, _on_invalid)
+    app.register_error_handler(OperationalError, _on_database_away)
+    return app
+
+
+@jobs.before_request
+def authorise() -> Answer | None:
+    """Turn away whoever lacks the token; the comparison takes as long for any wrong one."""
+    token = _services().settings.token.get_secret_value()
+    given = request.headers.get("Authorization", "").encode("utf-8", "replace")
+    if hmac.compare_digest(given, f"Bearer {token}".encode()):
+        return None
+    return _error(HTTPStatus.UNAUTHORIZED, "unauthorized", "The bearer token is missing or wrong.")
+
+
+@jobs.put("/<uuid:job_id>")
+def put(job_id: UUID) -> Answer:
+    """Create a job under the client's id, or find it."""
+    services = _services()
+    wanted = JobRequest.model_validate_json(request.get_data())
+    with transaction(services.engine) as session:
+        job, created, wakes = put_job(
+            session,
+            job_id,
+            wanted,
+            g.request_id,
+            storages=frozenset(services.storages),
+            policy=services.settings.fetch_policy,
+        )
+    services.dispatcher.send(wakes)
+    return jsonify(job_view(job)), HTTPStatus.CREATED if created else HTTPStatus.OK
+
+
+@jobs.get("/<uuid:job_id>")
+def get(job_id: UUID) -> Answer:
+    """Describe a job."""
+    with transaction(_services().engine) as session:
+        return jsonify(job_view(get_job(session, job_id))), HTTPStatus.OK
+
+
+@jobs.delete("/<uuid:job_id>")
+def delete(job_id: UUID) -> Answer:
+    """Cancel a job; a running encode notices within seconds."""
+    with transaction(_services().engine) as session:
+        job, cancelled = cancel_job(session, job_id)
+    return jsonify(job_view(job)), HTTPStatus.ACCEPTED if cancelled else HTTPStatus.OK
+
+
+@health.get("/healthz")
+def healthz() -> Answer:
+    """Say that the process answers."""
+    return jsonify(status="ok"), HTTPStatus.OK
+
+
+@health.get("/readyz")
+def readyz() -> Answer:
+    """Say that jobs can be taken: the database answers."""
+    with transaction(_services().engine) as session:
+        session.execute(text("SELECT 1"))
+    return jsonify(status="ready"), HTTPStatus.OK
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["transcoder"]
+    return services
+
+
+def _name_request() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def _return_request_id(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    return response
+
+
+def _on_http_error(error: HTTPException) -> Answer:
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    retryable = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    code = status.phrase.lower().replace(" ", "_")
+    return _error(status, code, str(error.description), retryable=retryable)
+
+
+def _on_missing(_: JobMissing) -> Answer:
+    return _error(HTTPStatus.NOT_FOUND, "job_not_found", "There is no job of this id.")
+
+
+def _on_refused(error: JobRefused) -> Answer:
+    conflict = error.code == "job_conflict"
+    status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
+    return _error(status, error.code, error.message)
+
+
+def _on_invalid(error: ValidationError) -> Answer:
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
+        for problem in error.errors()
+    ]
+    return _error(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "; ".join(problems))
+
+
+def _on_database_away(_: OperationalError) -> Answer:
+    message = "The service is not ready."
+    return _error(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message, retryable=True)
+
+
+def _error(status: HTTPStatus, code: str, message: str, *, retryable: bool = False) -> Answer:
+    return jsonify(error=error_view(code, message, retryable=retryable)), status

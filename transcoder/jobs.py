@@ -1,0 +1,118 @@
+"""What clients may do with jobs: put one, look at it, cancel it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from sqlalchemy.orm import Session
+
+from pipeline.net.fetch import FetchPolicy, FetchRefused
+from pipeline.net.policy import check_url
+from pipeline.storage.base import KeyRefused, check_key
+from transcoder import store
+from transcoder.dispatch import ENCODE, Wake
+from transcoder.encode.ladder import short_side_of
+from transcoder.models import Job
+
+
+class JobRefused(Exception):
+    """A request that cannot be met. Attributes: `code` for machines, `message` for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class JobMissing(Exception):
+    """There is no such job."""
+
+
+class Output(BaseModel):
+    """Where the outputs go: a configured storage, and two prefixes in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    storage: str
+    prefix: str
+    poster_prefix: str
+
+    @field_validator("prefix", "poster_prefix")
+    @classmethod
+    def _valid_key(cls, value: str) -> str:
+        try:
+            return check_key(value)
+        except KeyRefused as error:
+            raise ValueError(str(error)) from error  # pydantic reports it at its field
+
+
+class JobRequest(BaseModel):
+    """The body of a PUT."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source_url: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    output: Output
+    poster_time_sec: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    max_profile: str | None = None
+
+    @field_validator("max_profile")
+    @classmethod
+    def _known_profile(cls, value: str | None) -> str | None:
+        if value is not None:
+            short_side_of(value)
+        return value
+
+
+def put_job(
+    session: Session,
+    job_id: UUID,
+    request: JobRequest,
+    request_id: str,
+    *,
+    storages: frozenset[str],
+    policy: FetchPolicy,
+) -> tuple[Job, bool, list[Wake]]:
+    """Create a job, or find the one that the same request created before.
+
+    Returns:
+        The job, whether it is new, and what to wake.
+
+    Raises:
+        JobRefused: `url_refused`, `unknown_storage`, or `job_conflict` when the id stands for
+            another request.
+    """
+    if request.output.storage not in storages:
+        raise JobRefused("unknown_storage", "No storage of that name is configured.")
+    try:
+        check_url(request.source_url, policy)
+    except FetchRefused as error:
+        raise JobRefused(error.code, error.detail) from error
+    body = request.model_dump(mode="json")
+    created = store.insert_job(session, job_id, body, request_id)
+    job = get_job(session, job_id)
+    if job.request != body:
+        raise JobRefused("job_conflict", "This id stands for another request.")
+    return job, created, [Wake(ENCODE, job_id)] if created else []
+
+
+def get_job(session: Session, job_id: UUID) -> Job:
+    """Read a job.
+
+    Raises:
+        JobMissing: There is none.
+    """
+    job = store.get_job(session, job_id)
+    if job is None:
+        raise JobMissing
+    return job
+
+
+def cancel_job(session: Session, job_id: UUID) -> tuple[Job, bool]:
+    """Cancel a job unless it has ended; tell whether it had not.
+
+    Raises:
+        JobMissing: There is none.
+    """
+    cancelled = store.cancel(session, job_id)
+    return get_job(session, job_id), cancelled

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs on the connection that `transcoder.migrate` hands over."""
+
+from alembic import context
+
+from transcoder.models import SCHEMA
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    version_table_schema=SCHEMA,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

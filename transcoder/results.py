@@ -1,0 +1,44 @@
+"""The result of a job as clients see it: where everything is, and what it measured."""
+
+from typing import Any
+
+from pipeline.media.probe import SourceInfo
+from transcoder.encode.command import PLAYLIST
+from transcoder.encode.fallback import FALLBACK
+from transcoder.encode.master import MASTER
+from transcoder.encode.measure import Rendition
+from transcoder.encode.pictures import POSTER, THUMBNAIL
+from transcoder.encode.produce import Encoded
+from transcoder.jobs import Output
+
+
+def result_view(
+    output: Output, encoded: Encoded, info: SourceInfo, published_bytes: int
+) -> dict[str, Any]:
+    """Describe a published encode as JSON values; places are `storage:{key}`."""
+    top = encoded.renditions[0]
+    return {
+        "duration_sec": round(encoded.duration_sec, 3),
+        "width": top.width,
+        "height": top.height,
+        "source": info.to_json(),
+        "manifest": f"storage:{output.prefix}/{MASTER}",
+        "fallback": f"storage:{output.prefix}/{FALLBACK}",
+        "poster": f"storage:{output.poster_prefix}/{POSTER}",
+        "thumbnail": f"storage:{output.poster_prefix}/{THUMBNAIL}",
+        "bytes": published_bytes,
+        "renditions": [_rendition(output, rendition) for rendition in encoded.renditions],
+    }
+
+
+def _rendition(output: Output, rendition: Rendition) -> dict[str, Any]:
+    return {
+        "profile": rendition.profile,
+        "width": rendition.width,
+        "height": rendition.height,
+        "frame_rate": round(float(rendition.frame_rate), 3),
+        "bandwidth_bps": rendition.bandwidth_bps,
+        "average_bandwidth_bps": rendition.average_bandwidth_bps,
+        "codecs": rendition.codecs,
+        "playlist": f"storage:{output.prefix}/{rendition.profile}/{PLAYLIST}",
+    }

@@ -1,0 +1,54 @@
+"""What the use cases work with, made once per process."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import Engine
+
+from pipeline.media.tools import Tools, locate_tools
+from pipeline.storage.base import Storage
+from pipeline.storage.open import open_storage
+from transcoder.callbacks import Receiver
+from transcoder.database import make_engine
+from transcoder.dispatch import Dispatcher
+from transcoder.settings import Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Settings and the connections they lead to."""
+
+    settings: Settings
+    engine: Engine
+    tools: Tools
+    storages: Mapping[str, Storage]
+    receiver: Receiver
+    dispatcher: Dispatcher
+
+
+def make_services(settings: Settings) -> Services:
+    """Open everything a process needs; connections are made when first used.
+
+    Raises:
+        ToolsMissing: There is no ffmpeg.
+        StorageUrlInvalid: A storage cannot be opened.
+    """
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    return Services(
+        settings=settings,
+        engine=make_engine(settings.database_url.get_secret_value()),
+        tools=locate_tools(os.environ),
+        storages={name: open_storage(url) for name, url in settings.storages.items()},
+        receiver=Receiver(
+            str(settings.callback_url), settings.callback_secrets[0].get_secret_value()
+        ),
+        dispatcher=Dispatcher(settings.broker_url.get_secret_value()),
+    )
+
+
+@cache
+def process_services() -> Services:
+    """The services of this process. Never call it before a fork: sockets must not be shared."""
+    return make_services(load_settings())

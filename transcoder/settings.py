@@ -1,0 +1,111 @@
+"""The transcoder's settings: read once at the roots, wrong ones reported all at once."""
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.media.limits import Limits
+from pipeline.net.fetch import FetchPolicy
+from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
+
+PREFIX = "KHRONIKA_TRANSCODER_"
+_DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s; a trickle slower than that is no source
+_MAX_PIXELS = 8192 * 4320  # 8K; a decoder allocates a dozen frames of this size
+_MAX_STREAMS = 64
+
+
+class SettingsInvalid(Exception):
+    """One or more variables are missing or wrong; the message names each."""
+
+
+class Settings(BaseSettings):
+    """Every setting is the environment variable of its name with the prefix, in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    database_url: SecretStr
+    """Login of the role `khronika_transcoder`."""
+    broker_url: SecretStr = Field(validation_alias="BROKER_URL")
+    """Any broker Celery knows; shared with others, since our keys carry a prefix."""
+    token: SecretStr = Field(min_length=16)
+    """What clients send as a bearer token."""
+    callback_url: AnyHttpUrl
+    """Where every callback goes. A setting, so that no job can aim us at a host of its choice."""
+    callback_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(min_length=1)
+    """`whsec_…`, separated by commas; the first signs, the others are for receivers to rotate."""
+    storages: dict[str, str] = Field(min_length=1)
+    """JSON: the name a job may use, and the storage's URL, as {"default": "file:///srv/videos"}."""
+    scratch: Path
+    """Folder of work in progress; everything in it may be removed when nothing runs."""
+    source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks that sources may come from although they are private, separated by commas. Where
+    any is listed, sources may also be plain http, as such networks usually are."""
+    stall_sec: float = Field(default=120, gt=0)
+    """How long an encoder may produce nothing new: the slowest frames take seconds, not minutes."""
+    lease_sec: float = Field(default=90, gt=0)
+    """How long a silent worker keeps its job: above the longest step that renews nothing."""
+    max_bytes: int = Field(default=5 * 1024**3, gt=0)
+    """The largest source, in bytes."""
+    max_duration_sec: float = Field(default=4 * 3600, gt=0)
+    """The longest source."""
+    preset: str = "veryfast"
+    """x264 preset; slower ones make smaller files for more processor time."""
+    max_profile: str = DEFAULT_MAX_PROFILE
+    """The largest rendition, unless the job asks for less."""
+    concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
+    """Encodes at once on this machine; one ffmpeg keeps about four cores busy."""
+
+    @field_validator("callback_secrets", "source_allow", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("max_profile")
+    @classmethod
+    def _known_profile(cls, value: str) -> str:
+        short_side_of(value)
+        return value
+
+    @property
+    def limits(self) -> Limits:
+        """The largest source accepted."""
+        return Limits(
+            max_bytes=self.max_bytes,
+            max_duration_sec=self.max_duration_sec,
+            max_pixels=_MAX_PIXELS,
+            max_streams=_MAX_STREAMS,
+        )
+
+    @property
+    def fetch_policy(self) -> FetchPolicy:
+        """Which sources may be fetched, and how long that may take."""
+        return FetchPolicy(
+            allow=self.source_allow,
+            https_only=not self.source_allow,
+            total_timeout_sec=_DOWNLOAD_TIMEOUT_SEC,
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsInvalid: Names every variable that is missing or wrong, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"  {_variable(problem)}: {problem['msg']}" for problem in error.errors()]
+        raise SettingsInvalid("\n".join(["The settings are wrong:", *lines])) from None
+
+
+def _variable(problem: Mapping[str, Any]) -> str:
+    name = str(problem["loc"][0])
+    return name if name.isupper() else PREFIX + name.upper()

@@ -1,0 +1,233 @@
+"""Every query, one named function each. Writes of a worker are guarded by its lease in SQL.
+
+The database's clock decides about leases and due times: workers' clocks may differ.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from transcoder.models import TERMINAL, Callback, Job, JobStatus, Step
+
+MAX_CLAIMS = 3
+"""Workers that may take a job up: one that kills each of them would kill the next as well."""
+
+_BATCH = 50
+
+
+class LeaseLost(Exception):
+    """The job is no longer this worker's: taken over, or cancelled."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A worker's right to a job."""
+
+    job_id: UUID
+    token: int
+
+
+def insert_job(session: Session, job_id: UUID, request: dict[str, Any], request_id: str) -> bool:
+    """Create a job unless its id is taken; tell whether it is new."""
+    values = {
+        "id": job_id,
+        "request": request,
+        "request_id": request_id,
+        "status": JobStatus.QUEUED,
+        "step": Step.QUEUED,
+    }
+    statement = insert(Job).values(values).on_conflict_do_nothing().returning(Job.id)
+    return session.scalar(statement) is not None
+
+
+def get_job(session: Session, job_id: UUID) -> Job | None:
+    """Read a job as it is in the database now."""
+    return session.get(Job, job_id, populate_existing=True)
+
+
+def claim(session: Session, job_id: UUID, lease_sec: float) -> Lease | None:
+    """Take up a job that is queued, or whose worker has fallen silent; None for any other."""
+    lapsed = (Job.status == JobStatus.RUNNING) & (Job.lease_expires_at < func.now())
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.claims < MAX_CLAIMS)
+        .where(or_(Job.status == JobStatus.QUEUED, lapsed))
+        .values(
+            status=JobStatus.RUNNING,
+            step=Step.DOWNLOADING,
+            progress=0,
+            claims=Job.claims + 1,
+            lease_token=Job.lease_token + 1,
+            lease_expires_at=_lease_end(lease_sec),
+            started_at=func.coalesce(Job.started_at, func.now()),
+        )
+        .returning(Job.lease_token)
+    )
+    token = session.scalar(statement)
+    return None if token is None else Lease(job_id, token)
+
+
+def renew(session: Session, lease: Lease, *, step: str, progress: float, lease_sec: float) -> None:
+    """Record progress and keep the lease.
+
+    Raises:
+        LeaseLost: Somebody else has the job, or it was cancelled.
+    """
+    _guarded(
+        session,
+        lease,
+        {"step": step, "progress": progress, "lease_expires_at": _lease_end(lease_sec)},
+    )
+
+
+def complete(session: Session, lease: Lease, result: dict[str, Any]) -> None:
+    """Finish a job with its result.
+
+    Raises:
+        LeaseLost: Somebody else has the job, or it was cancelled.
+    """
+    values = {"result": result, "progress": 100, "step": Step.DONE}
+    _guarded(session, lease, values | _ended(JobStatus.COMPLETED))
+
+
+def fail(session: Session, lease: Lease, error: dict[str, Any]) -> None:
+    """Finish a job with the reason it failed.
+
+    Raises:
+        LeaseLost: Somebody else has the job, or it was cancelled.
+    """
+    _guarded(session, lease, {"error": error} | _ended(JobStatus.FAILED))
+
+
+def fail_lost(session: Session, job_id: UUID, error: dict[str, Any]) -> bool:
+    """Fail a job whose every permitted worker fell silent; tell whether it was one."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.RUNNING)
+        .where(Job.lease_expires_at < func.now(), Job.claims >= MAX_CLAIMS)
+        .values(error=error, lease_token=Job.lease_token + 1, **_ended(JobStatus.FAILED))
+        .returning(Job.id)
+    )
+    return session.scalar(statement) is not None
+
+
+def cancel(session: Session, job_id: UUID) -> bool:
+    """Cancel a job that has not ended; tell whether it had not.
+
+    Raising the token is what stops a running encode: its next renewal matches nothing. Its lease
+    is left to run out, and only then is its output removed: until then it may still be writing.
+    """
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status.not_in(TERMINAL))
+        .values(
+            status=JobStatus.CANCELLED,
+            lease_token=Job.lease_token + 1,
+            cleanup_owed=Job.claims > 0,
+            finished_at=func.now(),
+        )
+        .returning(Job.id)
+    )
+    return session.scalar(statement) is not None
+
+
+def cleaned(session: Session, job_id: UUID) -> None:
+    """Record that nothing of a cancelled job lies about any more."""
+    session.execute(update(Job).where(Job.id == job_id).values(cleanup_owed=False))
+
+
+def queued(session: Session, limit: int) -> Sequence[UUID]:
+    """Jobs that wait, oldest first."""
+    statement = select(Job.id).where(Job.status == JobStatus.QUEUED)
+    return session.scalars(statement.order_by(Job.created_at).limit(limit)).all()
+
+
+def lapsed(session: Session) -> Sequence[Job]:
+    """Running jobs whose worker has fallen silent."""
+    statement = select(Job).where(Job.status == JobStatus.RUNNING)
+    return session.scalars(statement.where(Job.lease_expires_at < func.now()).limit(_BATCH)).all()
+
+
+def to_clean(session: Session) -> Sequence[Job]:
+    """Cancelled jobs whose worker has had time to notice."""
+    statement = select(Job).where(Job.cleanup_owed, Job.lease_expires_at < func.now())
+    return session.scalars(statement.limit(_BATCH)).all()
+
+
+def in_hand(session: Session, job_id: UUID) -> int | None:
+    """The token under which a job is being worked on now; None when nobody is."""
+    statement = select(Job.lease_token).where(Job.id == job_id, Job.status == JobStatus.RUNNING)
+    return session.scalar(statement)
+
+
+def owe_callback(session: Session, callback_id: UUID, job: Job, body: bytes) -> None:
+    """Put a callback on the list of those that must arrive."""
+    session.execute(
+        insert(Callback).values(id=callback_id, job_id=job.id, body=body, request_id=job.request_id)
+    )
+
+
+def due_callbacks(session: Session) -> Sequence[UUID]:
+    """Callbacks to try now, the longest waiting first."""
+    statement = select(Callback.id).where(_undelivered(), Callback.next_try_at <= func.now())
+    return session.scalars(statement.order_by(Callback.next_try_at).limit(_BATCH)).all()
+
+
+def take_callback(session: Session, callback_id: UUID, hold_sec: float) -> Callback | None:
+    """Take a due callback for one try and keep others off it meanwhile; None when it is not due."""
+    statement = (
+        update(Callback)
+        .where(Callback.id == callback_id, _undelivered(), Callback.next_try_at <= func.now())
+        .values(tries=Callback.tries + 1, next_try_at=func.now() + timedelta(seconds=hold_sec))
+        .returning(Callback)
+    )
+    return session.scalar(statement)
+
+
+def callback_delivered(session: Session, callback_id: UUID) -> None:
+    """Record that the receiver has it."""
+    _set_callback(session, callback_id, delivered_at=func.now())
+
+
+def callback_abandoned(session: Session, callback_id: UUID) -> None:
+    """Record that it will not be tried again."""
+    _set_callback(session, callback_id, abandoned_at=func.now())
+
+
+def callback_deferred(session: Session, callback_id: UUID, delay_sec: float) -> None:
+    """Try it again later."""
+    _set_callback(session, callback_id, next_try_at=func.now() + timedelta(seconds=delay_sec))
+
+
+def _set_callback(session: Session, callback_id: UUID, **values: Any) -> None:
+    session.execute(update(Callback).where(Callback.id == callback_id).values(values))
+
+
+def _undelivered() -> Any:
+    return Callback.delivered_at.is_(None) & Callback.abandoned_at.is_(None)
+
+
+def _guarded(session: Session, lease: Lease, values: dict[str, Any]) -> None:
+    statement = (
+        update(Job)
+        .where(Job.id == lease.job_id, Job.lease_token == lease.token)
+        .where(Job.status == JobStatus.RUNNING)
+        .values(values)
+        .returning(Job.id)
+    )
+    if session.scalar(statement) is None:
+        raise LeaseLost
+
+
+def _ended(status: JobStatus) -> dict[str, Any]:
+    return {"status": status, "finished_at": func.now(), "lease_expires_at": None}
+
+
+def _lease_end(lease_sec: float) -> Any:
+    return func.now() + timedelta(seconds=lease_sec)

@@ -1,0 +1,239 @@
+"""One job from claim to callback: the work of the `encode` task."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from errno import ENOSPC
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import OperationalError
+
+from pipeline.media.limits import MediaRefused, check_limits
+from pipeline.media.probe import SourceInfo, probe
+from pipeline.net.fetch import FetchRefused, GuardedFetcher
+from pipeline.storage.base import StorageError
+from transcoder import store
+from transcoder.callbacks import Answer
+from transcoder.database import transaction
+from transcoder.dispatch import DELIVER, ENCODE, Wake
+from transcoder.encode.errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.ladder import short_side_of
+from transcoder.encode.produce import Encoded, EncodeOptions, encode
+from transcoder.jobs import JobRequest
+from transcoder.models import Job, Step
+from transcoder.results import result_view
+from transcoder.scratch import slot, workdir
+from transcoder.services import Services
+from transcoder.store import Lease, LeaseLost
+from transcoder.views import callback_body, error_view
+
+_RENEW_EVERY_SEC = 1.0  # also how soon a cancel is noticed
+_REPORT_EVERY_SEC = 2.0
+_REPORT_TIMEOUT_SEC = 1.0  # a progress callback must not hold the encode up
+_SILENT_AFTER_FAILURE_SEC = 30.0
+_ENCODING_SHARE = 0.95  # of the percentage; the rest is packaging and publishing
+
+_log = logging.getLogger(__name__)
+
+
+def transcode(services: Services, job_id: UUID) -> list[Wake]:
+    """Take up a job and bring it to its end; return what to wake.
+
+    Nothing happens when somebody else has the job, or when every place on this machine is taken:
+    the job stays queued, and is woken again when a place is free. Safe to run twice.
+    """
+    settings = services.settings
+    with slot(settings.scratch, settings.concurrency) as free:
+        if not free:
+            return []
+        with transaction(services.engine) as session:
+            lease = store.claim(session, job_id, settings.lease_sec)
+            job = store.get_job(session, job_id)
+        if lease is None or job is None:
+            return []
+        wakes = _work(services, lease, job)
+    with transaction(services.engine) as session:
+        return wakes + [Wake(ENCODE, waiting) for waiting in store.queued(session, limit=1)]
+
+
+def _work(services: Services, lease: Lease, job: Job) -> list[Wake]:
+    request = JobRequest.model_validate(job.request)
+    heartbeat = Heartbeat(services, lease, job)
+    try:
+        with workdir(services.settings.scratch, lease) as folder:
+            result = _produce(services, request, heartbeat, folder)
+        return _finish(services, "job.completed", lease, result)
+    except (LeaseLost, EncodeCancelled):
+        _log.info("stopped, no longer ours: %s", lease)
+        return []
+    except (EncodeFailed, FetchRefused, MediaRefused, StorageError, OSError) as error:
+        try:
+            return _finish(services, "job.failed", lease, explain(error))
+        except LeaseLost:
+            return []
+
+
+def _produce(
+    services: Services, request: JobRequest, heartbeat: "Heartbeat", folder: Path
+) -> dict[str, Any]:
+    settings, source = services.settings, folder / "source"
+    with GuardedFetcher(settings.fetch_policy) as fetcher:
+        fetcher.download(
+            request.source_url,
+            source,
+            max_bytes=settings.max_bytes,
+            on_bytes=lambda _: heartbeat.beat(),
+        )
+    heartbeat.step(Step.PROBING)
+    info = probe(source, services.tools)
+    check_limits(info, settings.limits)
+    heartbeat.step(Step.ENCODING)
+    encoded = encode(
+        source,
+        info,
+        folder,
+        _options(services, request),
+        services.tools,
+        on_progress=heartbeat.encoding,
+        cancelled=heartbeat.lost,
+    )
+    heartbeat.step(Step.PUBLISHING)
+    return _publish(services, request, encoded, info)
+
+
+def _options(services: Services, request: JobRequest) -> EncodeOptions:
+    ours, theirs = services.settings.max_profile, request.max_profile
+    return EncodeOptions(
+        max_profile=ours if theirs is None else min(ours, theirs, key=short_side_of),
+        preset=services.settings.preset,
+        poster_time_sec=request.poster_time_sec,
+        stall_sec=services.settings.stall_sec,
+    )
+
+
+def _publish(
+    services: Services, request: JobRequest, encoded: Encoded, info: SourceInfo
+) -> dict[str, Any]:
+    storage = services.storages[request.output.storage]
+    published = storage.publish_folder(encoded.outputs, request.output.prefix)
+    published += storage.publish_folder(encoded.pictures, request.output.poster_prefix)
+    return result_view(request.output, encoded, info, published)
+
+
+def _finish(services: Services, kind: str, lease: Lease, outcome: dict[str, Any]) -> list[Wake]:
+    """Write the end and owe its callback, both or neither."""
+    callback_id = uuid4()
+    write = store.complete if kind == "job.completed" else store.fail
+    with transaction(services.engine) as session:
+        write(session, lease, outcome)
+        job = store.get_job(session, lease.job_id)
+        assert job is not None  # a guarded write has just found it
+        store.owe_callback(session, callback_id, job, callback_body(kind, job, datetime.now(UTC)))
+    return [Wake(DELIVER, callback_id)]
+
+
+def explain(error: Exception) -> dict[str, Any]:
+    """Turn what went wrong into the code, sentence and verdict that the client gets."""
+    if isinstance(error, EncodeFailed):
+        return error_view(error.code, error.detail, retryable=error.retryable)
+    if isinstance(error, FetchRefused):
+        return error_view(error.code, error.detail, retryable=error.transient)
+    if isinstance(error, MediaRefused):
+        return error_view(error.code, error.detail, retryable=False)
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        return error_view("insufficient_space", "The transcoder's disk is full.", retryable=True)
+    _log.error("unexpected: %r", error)
+    return error_view("encoder_failed", "The transcoder had trouble of its own.", retryable=True)
+
+
+@dataclass
+class Heartbeat:
+    """Keeps the lease while the work goes on, and tells the client how far it is.
+
+    Every renewal is one guarded UPDATE that records step and percentage; when it matches nothing,
+    the job was cancelled or taken over, and the work stops.
+    """
+
+    services: Services
+    lease: Lease
+    job: Job
+    clock: Callable[[], float] = time.monotonic
+    _step: str = Step.DOWNLOADING
+    _progress: float = 0.0
+    _renewed_at: float = float("-inf")
+    _report_at: float = float("-inf")
+    _reported: tuple[str, float] | None = field(default=None)
+
+    def step(self, step: Step) -> None:
+        """Enter a step.
+
+        Raises:
+            LeaseLost: The job is no longer ours.
+        """
+        self._step = step
+        self._renew()
+
+    def encoding(self, step: str, percent: float) -> None:
+        """Note how far the encode is; written at the next beat."""
+        self._step = step
+        self._progress = max(self._progress, round(percent * _ENCODING_SHARE, 1))
+
+    def beat(self) -> None:
+        """Renew when it is time to, and report.
+
+        Raises:
+            LeaseLost: The job is no longer ours.
+        """
+        if self.clock() - self._renewed_at < _RENEW_EVERY_SEC:
+            return
+        try:
+            self._renew()
+            self._report()
+        except OperationalError as error:
+            # Hours of work need not die with a restarting database: the lease may have lapsed by
+            # the time it is back, and then the next beat says so.
+            self._renewed_at = self.clock()
+            _log.warning("database away, the encode goes on: %s", error)
+
+    def lost(self) -> bool:
+        """Beat; tell whether the job is no longer ours."""
+        try:
+            self.beat()
+        except LeaseLost:
+            return True
+        return False
+
+    def _renew(self) -> None:
+        with transaction(self.services.engine) as session:
+            store.renew(
+                session,
+                self.lease,
+                step=self._step,
+                progress=self._progress,
+                lease_sec=self.services.settings.lease_sec,
+            )
+        self._renewed_at = self.clock()
+
+    def _report(self) -> None:
+        """Send a progress callback: when something changed, not too often, and never twice."""
+        now = (self._step, self._progress)
+        if now == self._reported or self.clock() < self._report_at:
+            return
+        with transaction(self.services.engine) as session:
+            job = store.get_job(session, self.lease.job_id)
+        assert job is not None
+        at = datetime.now(UTC)
+        answer = self.services.receiver.post(
+            uuid4(),
+            callback_body("job.progress", job, at),
+            job.request_id,
+            now=at,
+            timeout_sec=_REPORT_TIMEOUT_SEC,
+        )
+        taken = answer is Answer.TAKEN
+        self._reported = now
+        self._report_at = self.clock() + (_REPORT_EVERY_SEC if taken else _SILENT_AFTER_FAILURE_SEC)
