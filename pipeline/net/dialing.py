@@ -17,7 +17,8 @@ import requests.adapters
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from pipeline.net.policy import FetchCode, FetchPolicy, FetchRefused, check_address, check_port
+from pipeline.net.policy import FetchPolicy, check_address, check_port
+from pipeline.net.refusals import timed_out, unreachable
 
 _MAX_ADDRESSES = 4  # tried in turn, each with its own timeout
 _NAME_UNKNOWN = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
@@ -63,12 +64,12 @@ class Dialer:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
-            raise _unreachable(
+            raise unreachable(
                 "The host's name could not be resolved.",
                 transient=error.errno not in _NAME_UNKNOWN,
             ) from error
         except UnicodeError as error:  # not a name that DNS can hold
-            raise _unreachable("The host's name is malformed.", transient=False) from error
+            raise unreachable("The host's name is malformed.", transient=False) from error
         for _, _, _, _, where in found:
             check_address(ip_address(where[0]), self._policy)
         return [(family, where) for family, _, _, _, where in found[:_MAX_ADDRESSES]]
@@ -83,12 +84,8 @@ class Dialer:
             except OSError as error:
                 failure = error
         if failure is None or isinstance(failure, TimeoutError):
-            raise FetchRefused(
-                FetchCode.SOURCE_TIMEOUT,
-                "The server did not take the connection in time.",
-                transient=True,
-            ) from failure
-        raise _unreachable("The server refused the connection.", transient=True) from failure
+            raise timed_out("The server did not take the connection in time.") from failure
+        raise unreachable("The server refused the connection.", transient=True) from failure
 
     def _open(self, family: int, where: Any, options: Any) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -142,7 +139,3 @@ def _pools(dialer: Dialer) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
-
-
-def _unreachable(detail: str, *, transient: bool) -> FetchRefused:
-    return FetchRefused(FetchCode.SOURCE_UNREACHABLE, detail, transient=transient)

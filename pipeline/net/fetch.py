@@ -5,7 +5,6 @@ rules, every answer is bounded in time and size, and nothing of the environment 
 cookies) takes part.
 """
 
-import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +18,24 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from pipeline.net.answers import (
+    RANGE_NOT_SATISFIABLE,
+    Remote,
+    check_part,
+    check_status,
+    described,
+    number,
+)
 from pipeline.net.dialing import Dialer, GuardedAdapter
-from pipeline.net.policy import FetchCode, FetchPolicy, FetchRefused, check_url
+from pipeline.net.policy import FetchPolicy, check_url
+from pipeline.net.refusals import (
+    FetchCode,
+    FetchRefused,
+    timed_out,
+    too_large,
+    unreachable,
+    url_refused,
+)
 
 __all__ = [
     "FetchCode",
@@ -34,27 +49,11 @@ __all__ = [
 
 _CHUNK_BYTES = 256 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
-_PASSING_REFUSALS = (408, 425, 429)  # timeout, too early, too many requests
-_OK, _PARTIAL, _RANGE_NOT_SATISFIABLE = 200, 206, 416
-_SERVER_ERROR = 500
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)")
-_DIGITS = re.compile(r"[0-9]{1,18}")
 _HEADERS = {
     "User-Agent": "khronika-video",
     "Accept": "*/*",
     "Accept-Encoding": "identity",  # sizes and ranges are of the file itself
 }
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A file at a URL, as its server describes it."""
-
-    size_bytes: int | None  # None: the server does not say
-    etag: str | None
-    content_type: str | None  # what the server claims; never believed
-    accepts_ranges: bool
-    final_url: str  # after redirects
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ class GuardedFetcher:
     def size_of(self, url: str) -> Remote:
         """Describe a file, asking for its first byte: a URL signed for GET refuses HEAD."""
         with self._bounded(), self._answer(url, {"Range": "bytes=0-0"}) as (answer, final_url):
-            if answer.status_code != _RANGE_NOT_SATISFIABLE:
-                _check_status(answer)
-            return _described(answer, final_url)
+            if answer.status_code != RANGE_NOT_SATISFIABLE:
+                check_status(answer)
+            return described(answer, final_url)
 
     def read(self, url: str, offset: int, length: int, *, etag: str | None = None) -> bytes:
         """Read part of a file; shorter than `length` only where the file ends.
@@ -119,7 +118,7 @@ class GuardedFetcher:
         if etag is not None and not etag.startswith("W/"):  # RFC 9110 §13.1.5: strong ones only
             headers["If-Range"] = etag
         with self._bounded(), self._answer(url, headers) as (answer, _):
-            _check_part(answer, offset, etag)
+            check_part(answer, offset, etag)
             return b"".join(self._body(answer, max_bytes=length))
 
     def download(
@@ -145,8 +144,8 @@ class GuardedFetcher:
         """
         try:
             with self._bounded(), self._answer(url, {}) as (answer, final_url):
-                _check_status(answer)
-                remote = _described(answer, final_url)
+                check_status(answer)
+                remote = described(answer, final_url)
                 self._write(answer, path, max_bytes, on_bytes or _ignore)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -160,7 +159,7 @@ class GuardedFetcher:
             FetchRefused: `source_too_large`.
         """
         with self._bounded(), self._answer(url, {}) as (answer, _):
-            _check_status(answer)
+            check_status(answer)
             body = b"".join(self._body(answer, max_bytes=max_bytes))
             return Fetched(answer.status_code, answer.headers, body)
 
@@ -195,7 +194,7 @@ class GuardedFetcher:
             finally:
                 answer.close()
             url = urljoin(url, location)
-        raise _unreachable("The server redirects too often.")
+        raise unreachable("The server redirects too often.")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         check_url(url, self._policy)
@@ -206,17 +205,17 @@ class GuardedFetcher:
 
     def _body(self, answer: requests.Response, *, max_bytes: int) -> Iterator[bytes]:
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise _unreachable("The server sends the file compressed although asked not to.")
-        if (_number(answer.headers.get("Content-Length")) or 0) > max_bytes:
-            raise _too_large(max_bytes)
+            raise unreachable("The server sends the file compressed although asked not to.")
+        if (number(answer.headers.get("Content-Length")) or 0) > max_bytes:
+            raise too_large(max_bytes)
         total = 0
         for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
             total += len(chunk)
             if total > max_bytes:
-                raise _too_large(max_bytes)
+                raise too_large(max_bytes)
             yield chunk
         if self._dialer.cut_off.is_set():  # a body without a length seems to end when it is cut
-            raise _timed_out()
+            raise timed_out()
 
     def _write(
         self,
@@ -234,56 +233,14 @@ class GuardedFetcher:
 
     def _translated(self, error: Exception) -> FetchRefused:
         if self._dialer.cut_off.is_set():
-            return _timed_out()
+            return timed_out()
         if isinstance(error, requests.Timeout | ReadTimeoutError):
-            return _timed_out()
+            return timed_out()
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            return FetchRefused(FetchCode.URL_REFUSED, "The URL is malformed.")
+            return url_refused("The URL is malformed.")
         if _is_about_certificate(error):
-            return _unreachable("The server's certificate is not valid.")
-        return _unreachable("The connection to the server broke.", transient=True)
-
-
-def _check_status(answer: requests.Response) -> None:
-    status = answer.status_code
-    if status in (_OK, _PARTIAL):
-        return
-    passing = status >= _SERVER_ERROR or status in _PASSING_REFUSALS
-    raise _unreachable(f"The server answered {status}.", transient=passing, status=status)
-
-
-def _check_part(answer: requests.Response, offset: int, etag: str | None) -> None:
-    """Make sure that an answer is the part of the version that was asked for."""
-    if answer.status_code == _RANGE_NOT_SATISFIABLE:
-        raise _changed("The file has become shorter.")
-    _check_status(answer)
-    if etag is not None and answer.headers.get("ETag") != etag:
-        raise _changed("The file is another one now.")
-    if answer.status_code != _PARTIAL:
-        raise _unreachable("The server does not answer ranges.")
-    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if found is None or found[1] is None or int(found[1]) != offset:
-        raise _unreachable("The server answered another range than was asked for.")
-
-
-def _described(answer: requests.Response, final_url: str) -> Remote:
-    headers = answer.headers
-    size: str | None = headers.get("Content-Length")
-    in_parts = answer.status_code in (_PARTIAL, _RANGE_NOT_SATISFIABLE)
-    if in_parts:
-        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-        size = found[3] if found else None
-    return Remote(
-        size_bytes=_number(size),
-        etag=headers.get("ETag"),
-        content_type=headers.get("Content-Type"),
-        accepts_ranges=in_parts,
-        final_url=final_url,
-    )
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and _DIGITS.fullmatch(text) else None
+            return unreachable("The server's certificate is not valid.")
+        return unreachable("The connection to the server broke.", transient=True)
 
 
 def _is_about_certificate(error: BaseException | None) -> bool:
@@ -296,28 +253,3 @@ def _is_about_certificate(error: BaseException | None) -> bool:
 
 def _ignore(_written: int) -> None:
     pass
-
-
-def _unreachable(
-    detail: str,
-    *,
-    transient: bool = False,
-    status: int | None = None,
-) -> FetchRefused:
-    return FetchRefused(FetchCode.SOURCE_UNREACHABLE, detail, transient=transient, status=status)
-
-
-def _too_large(max_bytes: int) -> FetchRefused:
-    return FetchRefused(FetchCode.SOURCE_TOO_LARGE, f"The file has more than {max_bytes} bytes.")
-
-
-def _changed(detail: str) -> FetchRefused:
-    return FetchRefused(FetchCode.SOURCE_CHANGED, detail)
-
-
-def _timed_out() -> FetchRefused:
-    return FetchRefused(
-        FetchCode.SOURCE_TIMEOUT,
-        "The server did not answer in time.",
-        transient=True,
-    )

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
+from pipeline.net.dialing import Dialer
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
 from tests.unit.net.answers import plain, redirect
 from tests.unit.net.conftest import Answer, Site
@@ -104,6 +106,14 @@ def test_the_next_address_is_tried_when_one_does_not_answer(
 
     with GuardedFetcher(FetchPolicy(https_only=False, allow=both)) as fetcher:
         assert fetcher.get(site.url("/", "video.example"), max_bytes=10).body == b"x"
+
+
+def test_the_port_is_checked_once_more_as_it_is_dialled() -> None:
+    """Should urllib3 ever read another port out of a URL than we do."""
+    dialer = Dialer(FetchPolicy(ports=frozenset({443}), allow=ALLOW))
+
+    with pytest.raises(FetchRefused, match="22"):
+        dialer.dial(HTTPConnection("127.0.0.1", 22))
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,20 @@ def test_a_file_that_changed_since_is_not_read(
     assert (refusal.value.code, refusal.value.transient) == ("source_changed", False)
 
 
+@pytest.mark.parametrize(("etag", "sent"), [('"v1"', '"v1"'), ('W/"v1"', None)])
+def test_a_changed_file_is_not_even_sent_where_the_etag_is_strong(
+    etag: str,
+    sent: str | None,
+    site: Site,
+    fetcher: GuardedFetcher,
+) -> None:
+    site.answers["/a"] = in_parts(BODY, etag)
+
+    fetcher.read(site.url("/a"), 0, 10, etag=etag)
+
+    assert site.requests[0][1].get("If-Range") == sent
+
+
 def test_a_file_that_became_shorter_has_changed(site: Site, fetcher: GuardedFetcher) -> None:
     site.answers["/a"] = in_parts(BODY)
 

@@ -107,3 +107,14 @@ def test_a_range_survives_the_replacement_of_its_object(root: Path) -> None:
     storage.write("a", [b"1" * 1_000_000])
 
     assert set(first + b"".join(reading)) == set(b"0")
+
+
+def test_the_etag_tells_two_files_of_one_instant_apart(root: Path) -> None:
+    storage = LocalStorage(root)
+    tags = set()
+    for content in (b"one", b"two"):
+        storage.write("a", [content])
+        os.utime(root / "a", ns=(0, 0))
+        tags.add(storage.stat("a").etag)
+
+    assert len(tags) == 2

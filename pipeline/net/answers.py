@@ -1,0 +1,71 @@
+"""Judging what a server answered, before any of its body is read."""
+
+import re
+from dataclasses import dataclass
+
+import requests
+
+from pipeline.net.refusals import changed, unreachable
+
+RANGE_NOT_SATISFIABLE = 416
+_PASSING_REFUSALS = (408, 425, 429)  # timeout, too early, too many requests
+_OK, _PARTIAL = 200, 206
+_SERVER_ERROR = 500
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file at a URL, as its server describes it."""
+
+    size_bytes: int | None  # None: the server does not say
+    etag: str | None
+    content_type: str | None  # what the server claims; never believed
+    accepts_ranges: bool
+    final_url: str  # after redirects
+
+
+def check_status(answer: requests.Response) -> None:
+    """Raises `FetchRefused` (`source_unreachable`) unless the file, or a part of it, follows."""
+    status = answer.status_code
+    if status in (_OK, _PARTIAL):
+        return
+    passing = status >= _SERVER_ERROR or status in _PASSING_REFUSALS
+    raise unreachable(f"The server answered {status}.", transient=passing, status=status)
+
+
+def check_part(answer: requests.Response, offset: int, etag: str | None) -> None:
+    """Raises `FetchRefused` unless the part that was asked for, of that version, follows."""
+    if answer.status_code == RANGE_NOT_SATISFIABLE:
+        raise changed("The file has become shorter.")
+    check_status(answer)
+    if etag is not None and answer.headers.get("ETag") != etag:
+        raise changed("The file is another one now.")
+    if answer.status_code != _PARTIAL:
+        raise unreachable("The server does not answer ranges.")
+    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    if found is None or found[1] is None or int(found[1]) != offset:
+        raise unreachable("The server answered another range than was asked for.")
+
+
+def described(answer: requests.Response, final_url: str) -> Remote:
+    """What the headers say of the whole file."""
+    headers = answer.headers
+    size: str | None = headers.get("Content-Length")
+    in_parts = answer.status_code in (_PARTIAL, RANGE_NOT_SATISFIABLE)
+    if in_parts:
+        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        size = found[3] if found else None
+    return Remote(
+        size_bytes=number(size),
+        etag=headers.get("ETag"),
+        content_type=headers.get("Content-Type"),
+        accepts_ranges=in_parts,
+        final_url=final_url,
+    )
+
+
+def number(text: str | None) -> int | None:
+    """A size in a header; None when there is none, or no number of at most 18 digits."""
+    return int(text) if text is not None and _DIGITS.fullmatch(text) else None
