@@ -5,7 +5,7 @@ knows of the command line.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -24,10 +24,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
-from rich.text import Text
 
 from cli.client import ApiClient, ApiProblem, ApiUnreachable, Document
+from cli.words import event_line, headline, percent
 
 SETTLED = frozenset({"completed", "failed"})
 """States that no worker moves on."""
@@ -35,14 +34,6 @@ SETTLED = frozenset({"completed", "failed"})
 LOOK_EVERY_SEC = 0.5
 PATIENCE_SEC = 60.0
 """How long an API that has gone away is waited for: a restart takes a few seconds."""
-
-STYLES = {
-    "queued": "cyan",
-    "processing": "blue",
-    "retrying": "yellow",
-    "completed": "green",
-    "failed": "red",
-}
 
 
 @dataclass(frozen=True)
@@ -131,7 +122,7 @@ class LifecycleView:
             bars: Whether to draw bars at all.
         """
         self._console = console
-        self._has_bars = bars and console.is_terminal
+        self._has_bars = bars and console.is_terminal and not console.quiet
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
         self._began_at: datetime | None = None
@@ -169,7 +160,7 @@ class LifecycleView:
         self._progress.update(
             self._bar,
             description=headline(update.asset),
-            completed=100 if update.asset["status"] == "completed" else _percent(update.asset),
+            completed=percent(update.asset),
         )
 
     def _show(self, *columns: Any) -> Progress:
@@ -177,80 +168,10 @@ class LifecycleView:
             self._progress.stop()
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(finished_style="green"),
             *columns,
             console=self._console,
             disable=not self._has_bars,
         )
         self._progress.start()
         return self._progress
-
-
-def headline(asset: Mapping[str, Any]) -> str:
-    """Where an asset is, in a few words (rich markup)."""
-    status = asset["status"]
-    words = f"[{STYLES.get(status, 'white')}]{status}[/]"
-    if status == "processing" and asset["progress"] is not None:
-        words += f" {asset['progress']:.0f} %"
-    if asset["attempt"] > 1:
-        words += f" (attempt {asset['attempt']})"
-    if asset["hold_reason"]:
-        words += f", held: {asset['hold_reason']}"
-    elif status == "retrying":
-        words += f", again at {_local_time(asset['next_attempt_at'])}"
-    return words
-
-
-def event_line(event: Mapping[str, Any], began_at: datetime) -> Text:
-    """One event as a line: how long after ``began_at``, what, from where to where, by whom."""
-    took_sec = (datetime.fromisoformat(event["created_at"]) - began_at).total_seconds()
-    line = Text(f"+{took_sec:8.2f} s  {event['seq']:>3}  {event['type']:<20}", style="default")
-    if event["to_status"]:
-        came_from = f"{event['from_status']} → " if event["from_status"] else ""
-        line.append(f"  {came_from}{event['to_status']}", style=STYLES.get(event["to_status"], ""))
-    line.append(f"  {event['actor']}", style="dim")
-    if event["attempt"]:
-        line.append(f"  attempt {event['attempt']}", style="dim")
-    if said := _said(event["detail"]):
-        line.append(f"  {said}", style="dim")
-    return line
-
-
-def summary(asset: Mapping[str, Any]) -> Table:
-    """An asset as a table of what a person wants to know of it."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    size = f"{asset['width']}x{asset['height']}" if asset["width"] else None
-    duration = f"{asset['duration_sec']:.2f} s" if asset["duration_sec"] is not None else None
-    failure = f"{asset['error_message']} ({asset['error_code']})" if asset["error_code"] else None
-    for name, value in (
-        ("post", asset["post_id"]),
-        ("asset", asset["id"]),
-        ("status", Text.from_markup(headline(asset))),
-        ("failure", failure),
-        ("playable", "yes" if asset["playable"] else "no"),
-        ("duration", duration),
-        ("size", size),
-        ("manifest", asset["manifest_url"]),
-        ("fallback", asset["fallback_url"]),
-        ("poster", asset["poster_url"]),
-        ("provider", f"{asset['provider']} {asset['provider_job_id'] or ''}".strip()),
-    ):
-        if value is not None:
-            table.add_row(name, value if isinstance(value, Text) else Text(str(value)))
-    return table
-
-
-def _said(detail: Mapping[str, Any]) -> str:
-    """What fits on a line of an event's detail."""
-    plain = (str, int, float)
-    return " ".join(f"{name}={value}" for name, value in detail.items() if isinstance(value, plain))
-
-
-def _percent(asset: Mapping[str, Any]) -> float:
-    return float(asset["progress"] or 0)
-
-
-def _local_time(instant: str | None) -> str:
-    return datetime.fromisoformat(instant).astimezone().strftime("%H:%M:%S") if instant else "once"

@@ -10,9 +10,10 @@ import typer
 from cli import options
 from cli.client import ApiClient, Document, Source
 from cli.environment import address_of, complete, make_token
-from cli.lifecycle import LifecycleView, Update, follow, summary
+from cli.lifecycle import LifecycleView, Update, follow
 from cli.outcomes import Exit, reporting
 from cli.output import Output
+from cli.words import summary
 
 
 def connect(url: str | None, token: str | None, owner: str) -> ApiClient:

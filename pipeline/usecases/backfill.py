@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from pipeline import store
 from pipeline.models import Asset, Event
-from pipeline.net.policy import FetchPolicy, FetchRefused, check_url
+from pipeline.net.fetch import FetchPolicy, FetchRefused, check_url
 from pipeline.posts import Post, Posts, read_videos
 from pipeline.settings import Settings
 from pipeline.states import Status

@@ -1,0 +1,196 @@
+"""Every query that runs again and again is served by the index made for it.
+
+Asked of the planner over a table with the statistics of real use: nearly everything is done, and
+what is due is a handful.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection, Engine, event, select, text
+from sqlalchemy.orm import Session
+
+from pipeline import due, figures, views
+from pipeline.database import make_engine
+from pipeline.models import Asset
+from pipeline.posts import Post
+from pipeline.states import Status
+from pipeline.usecases.backfill import _held_by_post
+from stack.logins import ROLES, login_url
+from tests.conftest import Databases
+
+DONE = 20_000
+Query = Callable[[Session], Any]
+
+POST = uuid4()
+
+QUERIES: Mapping[str, tuple[str, Query, str]] = {
+    "due assets": (
+        "worker",
+        lambda session: due.waiting_assets(session, grace_sec=15),
+        "video_assets_due",
+    ),
+    "lapsed leases": ("worker", due.lapsed_leases, "video_assets_lease"),
+    "late callbacks": ("worker", due.late_callbacks, "video_assets_poll"),
+    "deadlines": ("worker", due.past_deadlines, "video_assets_deadline"),
+    "unread deliveries": (
+        "worker",
+        lambda session: due.unread_deliveries(session, grace_sec=15),
+        "webhook_deliveries_unread",
+    ),
+    "unpaid releases": ("worker", due.unpaid_releases, "provider_attempts_debt"),
+    "expired keys": ("worker", due.prune_idempotency_keys, "idempotency_keys_expiry"),
+    "an owner's asset": (
+        "operator",
+        lambda session: session.scalars(
+            select(Asset).where(Asset.post_id == POST, Asset.deleted_at.is_(None))
+        ).all(),
+        "video_assets_post_live",
+    ),
+    "the operators' list": (
+        "operator",
+        lambda session: views.assets_in_status(session, Status.COMPLETED, before=None, limit=50),
+        "video_assets_status_updated",
+    ),
+    "a further page of the operators' list": (
+        "operator",
+        lambda session: views.assets_in_status(
+            session, Status.COMPLETED, before=views.Place(datetime.now(UTC), uuid4()), limit=50
+        ),
+        "video_assets_status_updated",
+    ),
+    "failures by code": ("operator", figures.failures_by_code, "video_assets_error_code"),
+    "backlogs": ("operator", figures.backlogs, "video_assets_due"),
+    "posts of a backfill": (
+        "operator",
+        lambda session: _held_by_post(session, [Post(uuid4(), None, "") for _ in range(20)]),
+        "video_assets_post_live",
+    ),
+}
+
+FILL = (
+    f"""INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
+            published_output_id, completed_at, updated_at, deadline_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'owner-' || n % 500, 'https://v.example/' || n,
+            5, 'selfhosted', 'completed', gen_random_uuid(), now() - n * interval '1 minute',
+            now() - n * interval '1 minute', NULL
+        FROM generate_series(1, {DONE}) n""",
+    """INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
+            error_code, next_attempt_at, next_poll_at, lease_expires_at, deadline_at)
+       SELECT gen_random_uuid(), gen_random_uuid(), 'owner', 'https://v.example/', 5, 'selfhosted',
+            status, CASE WHEN status = 'failed' THEN 'expired' END, now(), now(), now(), now()
+       FROM unnest(enum_range(NULL::video_processing_status)) status, generate_series(1, 20)
+       WHERE status <> 'completed'""",
+)
+FILL_AS_WORKER = (
+    """INSERT INTO provider_attempts (id, asset_id, generation, number, provider, released_at,
+            release_requested_at)
+       SELECT gen_random_uuid(), id, 1, 1, 'selfhosted', now(), now() FROM video_assets""",
+)
+FILL_AS_API = (
+    f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status)
+        SELECT gen_random_uuid(), 'selfhosted', 'evt-' || n, '{{}}', '', '', 'dead'
+        FROM generate_series(1, {DONE}) n""",
+)
+FILL_AS_OPERATOR_TOO = (
+    f"""INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
+        SELECT 'owner', 'create', n::text, '', now() + interval '1 day'
+        FROM generate_series(1, {DONE}) n""",
+)
+
+
+@pytest.fixture(scope="module")
+def filled(
+    databases: Databases, template: str, credentials: Mapping[str, str]
+) -> Iterator[Mapping[str, Engine]]:
+    """One database for the module, filled once; nothing that is tested here is committed."""
+    name = "khronika_plans"
+    url = databases.make(name, template=template)
+    engines = {
+        part: make_engine(login_url(url, role, credentials[f"{part}_password"]))
+        for part, role in ROLES.items()
+        if part != "transcoder"
+    } | {"owner": make_engine(url)}
+    for part, statements in (
+        ("operator", (*FILL, *FILL_AS_OPERATOR_TOO)),
+        ("worker", FILL_AS_WORKER),
+        ("api", FILL_AS_API),
+        ("owner", ("ANALYZE",)),
+    ):
+        with engines[part].begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+    yield engines
+    for engine in engines.values():
+        engine.dispose()
+    databases.drop(name)
+
+
+def plan_of(connection: Connection, query: Query) -> str:
+    """Run the query for what it sends, then ask the planner about exactly that."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    with Session(connection) as session:
+        query(session)
+    event.remove(connection, "before_cursor_execute", note)
+    [(statement, parameters)] = sent
+    lines = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+    return "\n".join(line for (line,) in lines)
+
+
+@pytest.mark.parametrize(("part", "query", "index"), QUERIES.values(), ids=QUERIES.keys())
+def test_the_index_is_used_for(
+    filled: Mapping[str, Engine], part: str, query: Query, index: str
+) -> None:
+    with filled[part].connect() as connection:
+        plan = plan_of(connection, query)
+
+    assert index in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("name", ["the operators' list", "a further page of the operators' list"])
+def test_a_page_is_read_in_order_and_not_sorted(filled: Mapping[str, Engine], name: str) -> None:
+    part, query, _ = QUERIES[name]
+    with filled[part].connect() as connection:
+        plan = plan_of(connection, query)
+
+    assert "Sort" not in plan
+
+
+def test_an_owners_feed_is_read_from_its_index_under_row_security(
+    filled: Mapping[str, Engine],
+) -> None:
+    with filled["api"].connect() as connection:
+        connection.execute(text("SELECT set_config('khronika.user_id', 'owner-7', true)"))
+        plan = plan_of(
+            connection,
+            lambda session: session.execute(
+                text("SELECT * FROM video_assets ORDER BY created_at DESC LIMIT 20")
+            ),
+        )
+
+    assert "video_assets_owner" in plan
+    assert "Seq Scan" not in plan
+
+
+def test_a_page_of_the_chronicle_is_read_from_the_primary_keys_of_the_partitions(
+    filled: Mapping[str, Engine],
+) -> None:
+    page = text(
+        "SELECT * FROM video_processing_events WHERE asset_id = gen_random_uuid() AND seq > 0"
+        " ORDER BY seq LIMIT 100"
+    )
+    with filled["operator"].connect() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))  # the partitions are empty
+        plan = plan_of(connection, lambda session: session.execute(page))
+
+    assert "_pkey" in plan
+    assert "Seq Scan" not in plan
