@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from pipeline.models import Asset, Attempt, Delivery
+from pipeline.models import Asset, Attempt, Delivery, Upload
 from pipeline.states import LIVE, WAITING, Status
 from pipeline.store import from_now
 
@@ -111,6 +111,42 @@ def unpaid_releases(session: Session) -> list[UUID]:
             .where(Attempt.release_requested_at.is_not(None), Attempt.released_at.is_(None))
             .order_by(Attempt.release_requested_at)
             .limit(BATCH)
+        )
+    )
+
+
+def discarded_attempts(session: Session, *, limit: int = BATCH) -> list[Attempt]:
+    """Attempts whose files may go."""
+    return list(
+        session.scalars(
+            select(Attempt)
+            .where(Attempt.purge_at <= func.now())
+            .order_by(Attempt.purge_at)
+            .limit(limit)
+        )
+    )
+
+
+def deleted_assets(session: Session, *, keep_sec: float, limit: int = BATCH) -> list[Asset]:
+    """Tombstones whose source may go."""
+    return list(
+        session.scalars(
+            select(Asset)
+            .where(Asset.purged_at.is_(None), Asset.deleted_at < from_now(-keep_sec))
+            .order_by(Asset.deleted_at)
+            .limit(limit)
+        )
+    )
+
+
+def abandoned_uploads(session: Session, *, limit: int = BATCH) -> list[Upload]:
+    """Tickets that expired before they were completed."""
+    return list(
+        session.scalars(
+            select(Upload)
+            .where(Upload.completed_at.is_(None), Upload.expires_at < func.now())
+            .order_by(Upload.expires_at)
+            .limit(limit)
         )
     )
 

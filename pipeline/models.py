@@ -113,6 +113,10 @@ class Attempt(Base):
     error_message: Mapped[str | None]
     release_requested_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
+    purge_at: Mapped[datetime | None]
+    """When its files may go; null while something of it is, or may yet be, published."""
+    purged_at: Mapped[datetime | None]
+    """Since when its files count as gone; nothing of it is published after that."""
 
 
 class Output(Base):

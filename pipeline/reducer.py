@@ -21,6 +21,7 @@ class Standing:
     deleted: bool
     current_attempt: bool
     current_generation: bool
+    purged: bool
 
 
 class GateResult(StrEnum):
@@ -101,6 +102,8 @@ def _why_nothing_counts(standing: Standing) -> str | None:
         return "old_generation"
     if standing.status is Status.COMPLETED:
         return "already_completed"
+    if standing.purged:
+        return "purged"
     return None
 
 

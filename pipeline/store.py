@@ -18,6 +18,9 @@ from pipeline.models import Asset, Attempt, AuditEvent, Event, Output
 from pipeline.states import Status, is_allowed
 from pipeline.values import EventDraft
 
+KEEP_DISCARDED_SEC = 24 * 3600
+"""How long files that nobody publishes any more are kept."""
+
 
 class Locked(NamedTuple):
     """A row under this transaction's lock, and the database's clock, the only one that counts."""
@@ -172,7 +175,9 @@ def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
     )
 
 
-def owe_releases(session: Session, asset_id: UUID, *, but: UUID | None = None) -> list[UUID]:
+def owe_releases(
+    session: Session, asset_id: UUID, *, but: UUID | None = None, published_too: bool = False
+) -> list[UUID]:
     """Owe the provider of every job of this asset its release, but for what is published.
 
     An attempt that never came to call its provider, or whose job failed there, owes nothing. One
@@ -180,25 +185,43 @@ def owe_releases(session: Session, asset_id: UUID, *, but: UUID | None = None) -
 
     Args:
         but: The attempt to leave alone: the current or the published one.
+        published_too: The asset is being deleted: nothing of it is to stay.
 
     Returns:
         The attempts that owe one since now.
     """
-    open_jobs = (
+    owing = [
+        Attempt.asset_id == asset_id,
+        Attempt.intended_at.is_not(None),
+        Attempt.release_requested_at.is_(None),
+        Attempt.outcome.is_(None) | Attempt.outcome.in_(("accepted", "completed")),
+    ]
+    if but is not None:
+        owing.append(Attempt.id != but)
+    if not published_too:
+        owing.append(~exists().where(Output.attempt_id == Attempt.id))
+    debts = (
         update(Attempt)
-        .where(
-            Attempt.asset_id == asset_id,
-            Attempt.intended_at.is_not(None),
-            Attempt.release_requested_at.is_(None),
-            Attempt.outcome.is_(None) | Attempt.outcome.in_(("accepted", "completed")),
-            ~exists().where(Output.attempt_id == Attempt.id),
-            Attempt.id != but if but else Attempt.id.is_not(None),
-        )
+        .where(*owing)
         .values(release_requested_at=func.now())
         .returning(Attempt.id)
         .execution_options(synchronize_session=False)
     )
-    return list(session.scalars(open_jobs))
+    return list(session.scalars(debts))
+
+
+def discard(session: Session, *attempts: ColumnElement[bool]) -> None:
+    """Let the files of these attempts go after a day.
+
+    The day is for viewers in the middle of a retired output, for a late success, and for a
+    rollback.
+    """
+    session.execute(
+        update(Attempt)
+        .where(*attempts, Attempt.purged_at.is_(None), Attempt.purge_at.is_(None))
+        .values(purge_at=from_now(KEEP_DISCARDED_SEC))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def audit(session: Session, type_: str, *, actor: str, **columns: Any) -> None:

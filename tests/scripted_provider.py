@@ -37,6 +37,8 @@ class ScriptedProvider:
     """What to do with the next PUTs: accept, drop, 503, 429, 400, 500; accept when empty."""
     gets: list[str] = field(default_factory=list)
     """What to do with the next GETs: answer, 503; answer when empty."""
+    deletes: list[str] = field(default_factory=list)
+    """What to do with the next DELETEs: answer, 503; answer when empty."""
     before_answer: Callable[[UUID], None] | None = None
     """Called when a job has been accepted and before the answer leaves."""
 
@@ -123,14 +125,15 @@ def _app(provider: ScriptedProvider) -> Flask:
 
     @app.get("/v1/jobs/<uuid:job_id>")
     def get(job_id: UUID) -> Any:
-        action = provider.gets.pop(0) if provider.gets else "answer"
-        if action.isdigit():
-            return _error(int(action)), int(action)
+        if trouble := _next(provider.gets):
+            return trouble
         job = provider.jobs.get(job_id)
         return (job, 200) if job else (_error(404), 404)
 
     @app.delete("/v1/jobs/<uuid:job_id>")
     def delete(job_id: UUID) -> Any:
+        if trouble := _next(provider.deletes):
+            return trouble
         if job_id not in provider.jobs:
             return _error(404), 404
         provider.cancelled.append(job_id)
@@ -141,6 +144,12 @@ def _app(provider: ScriptedProvider) -> Flask:
         return _file(provider.folder / name)
 
     return app
+
+
+def _next(script: list[str]) -> tuple[dict[str, Any], int] | None:
+    """The trouble that the script has next, if any."""
+    action = script.pop(0) if script else "answer"
+    return (_error(int(action)), int(action)) if action.isdigit() else None
 
 
 def _file(path: Path) -> Response:

@@ -113,6 +113,7 @@ def _standing(asset: Asset, attempt: Attempt) -> Standing:
         deleted=asset.deleted_at is not None,
         current_attempt=asset.attempt_id == attempt.id,
         current_generation=asset.generation == attempt.generation,
+        purged=attempt.purged_at is not None,
     )
 
 
@@ -207,6 +208,8 @@ def _publish(session: Session, asset: Asset, news: News, *, late: bool) -> Appli
         playable_at=func.coalesce(Asset.playable_at, func.now()),
         completed_at=func.now(),
     )
+    store.update_attempt(session, news.attempt_id, purge_at=None)
+    store.discard(session, Attempt.asset_id == asset.id, Attempt.id != news.attempt_id)
     # A newer attempt may be under way where the success came late.
     owed = store.owe_releases(session, asset.id, but=news.attempt_id)
     return Applied(type_, tuple(map(wake_release, owed)))

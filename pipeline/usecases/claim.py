@@ -116,6 +116,7 @@ def _take_over(settings: Settings, session: Session, asset: Asset) -> Claim | No
 
 def _give_up(session: Session, asset: Asset) -> NoClaim:
     owed = store.owe_releases(session, asset.id)
+    store.discard(session, Attempt.id == asset.attempt_id)
     store.advance(
         session,
         asset,

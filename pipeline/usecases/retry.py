@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline import store
-from pipeline.errors import Conflict, NotFound, StaleTransition
+from pipeline import store, views
+from pipeline.errors import Conflict, StaleTransition
 from pipeline.models import Asset
 from pipeline.settings import Settings
 from pipeline.states import Status
@@ -31,7 +30,7 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
         NotFound: ``post_not_found``.
         Conflict: ``not_failed``, ``status_changed``, with the current state.
     """
-    asset = _read(session, post_id)
+    asset = views.asset_of_post(session, post_id)
     if asset.status is not Status.FAILED:
         raise _conflict("not_failed", "Only a failed video can be retried.", asset)
     try:
@@ -53,20 +52,9 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
             lease_token=Asset.lease_token + 1,
         )
     except StaleTransition as error:
-        current = _read(session, post_id)
+        current = views.asset_of_post(session, post_id)
         raise _conflict("status_changed", "Its state has just changed.", current) from error
     return Retried(queued, wake_submit(queued.id))
-
-
-def _read(session: Session, post_id: UUID) -> Asset:
-    asset = session.scalars(
-        select(Asset)
-        .where(Asset.post_id == post_id, Asset.deleted_at.is_(None))
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if asset is None:
-        raise NotFound("post_not_found")
-    return asset
 
 
 def _conflict(code: str, message: str, asset: Asset) -> Conflict:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from pipeline import store
 from pipeline.backoff import equal_jitter, full_jitter
 from pipeline.failures import failure_of
-from pipeline.models import Asset
+from pipeline.models import Asset, Attempt
 from pipeline.settings import Settings
 from pipeline.states import Status
 from pipeline.values import EventDraft
@@ -99,6 +99,7 @@ def settle(
         rng=rng,
     )
     target, type_, changes = _edge(step, setback, asset, settings)
+    store.discard(session, Attempt.id == asset.attempt_id)
     detail = {"code": setback.code, "message": setback.message, **setback.context}
     if isinstance(step, Hold | TryAgain):
         detail["delay_sec"] = round(step.delay_sec, 3)

@@ -94,7 +94,9 @@ def upgrade() -> None:
             error_code text,
             error_message text,
             release_requested_at timestamptz,
-            released_at timestamptz
+            released_at timestamptz,
+            purge_at timestamptz,
+            purged_at timestamptz
         )
     """)
     op.execute("""

@@ -29,6 +29,9 @@ INDEXES = {
         "ON video_assets (deadline_at) "
         "WHERE status IN ('queued', 'retrying', 'processing') AND deleted_at IS NULL"
     ),
+    "video_assets_purge": (
+        "ON video_assets (deleted_at) WHERE deleted_at IS NOT NULL AND purged_at IS NULL"
+    ),
     "video_assets_completed": (
         "ON video_assets (completed_at) WHERE completed_at IS NOT NULL AND deleted_at IS NULL"
     ),
@@ -40,6 +43,7 @@ INDEXES = {
         "ON provider_attempts (release_requested_at) "
         "WHERE release_requested_at IS NOT NULL AND released_at IS NULL"
     ),
+    "provider_attempts_purge": ("ON provider_attempts (purge_at) WHERE purge_at IS NOT NULL"),
     "video_outputs_asset": "ON video_outputs (asset_id, generation)",
     "video_outputs_attempt": "UNIQUE ON video_outputs (attempt_id)",
     "webhook_deliveries_unread": "ON webhook_deliveries (next_try_at) WHERE status = 'new'",

@@ -30,7 +30,7 @@ OWN_ASSET = "EXISTS (SELECT FROM video_assets a WHERE a.id = asset_id)"
 # (table, role, privileges, policy command, USING, WITH CHECK); None leaves the clause out.
 GRANTS = (
     ("video_assets", "khronika_api", "SELECT, INSERT, UPDATE"),
-    ("provider_attempts", "khronika_api", "SELECT"),
+    ("provider_attempts", "khronika_api", "SELECT, UPDATE (release_requested_at, purge_at)"),
     ("video_outputs", "khronika_api", "SELECT"),
     ("video_processing_events", "khronika_api", "SELECT, INSERT"),
     ("uploads", "khronika_api", "SELECT, INSERT, UPDATE"),
@@ -46,8 +46,8 @@ GRANTS = (
     ("idempotency_keys", "khronika_worker", "SELECT, DELETE"),
     ("audit_events", "khronika_worker", "SELECT, INSERT"),
     ("video_assets", "khronika_operator", "SELECT, INSERT, UPDATE"),
-    ("provider_attempts", "khronika_operator", "SELECT"),
-    ("video_outputs", "khronika_operator", "SELECT"),
+    ("provider_attempts", "khronika_operator", "SELECT, UPDATE (release_requested_at, purge_at)"),
+    ("video_outputs", "khronika_operator", "SELECT, UPDATE (published_at, retired_at)"),
     ("video_processing_events", "khronika_operator", "SELECT, INSERT"),
     ("webhook_deliveries", "khronika_operator", "SELECT"),
     ("uploads", "khronika_operator", "SELECT"),
@@ -57,7 +57,7 @@ GRANTS = (
 
 POLICIES = (
     ("owner", "video_assets", "khronika_api", "ALL", f"owner_id = {USER}", f"owner_id = {USER}"),
-    ("owner_reads", "provider_attempts", "khronika_api", "SELECT", OWN_ASSET, None),
+    ("owner", "provider_attempts", "khronika_api", "ALL", OWN_ASSET, OWN_ASSET),
     ("owner_reads", "video_outputs", "khronika_api", "SELECT", OWN_ASSET, None),
     ("owner_reads", "video_processing_events", "khronika_api", "SELECT", OWN_ASSET, None),
     # An asset inserted by the same statement is not visible to a policy's sub-select, so what is

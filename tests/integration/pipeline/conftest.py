@@ -125,19 +125,23 @@ def services(settings: Settings) -> Iterator[Services]:
 class World:
     """What a test says and sees: create, receive, make things due, read back."""
 
-    def __init__(self, services: Services, provider: ScriptedProvider, owner_url: str) -> None:
+    def __init__(self, services: Services, provider: ScriptedProvider) -> None:
         self.services = services
         self.provider = provider
         self._api = make_engine(services.settings.api_database_url.get_secret_value())
-        self._owner = make_engine(owner_url)
+        self.operator = make_engine(services.settings.operator_database_url.get_secret_value())
 
     def close(self) -> None:
         self._api.dispose()
-        self._owner.dispose()
+        self.operator.dispose()
 
     def create(self, source: str = "source.mp4", **declared: float) -> UUID:
         """Register a source that the scripted provider serves."""
-        request = CreateAsset(uuid4(), OWNER, f"{self.provider.url}/out/{source}", None, declared)
+        return self.create_for(uuid4(), source, **declared)
+
+    def create_for(self, post_id: UUID, source: str = "source.mp4", **declared: float) -> UUID:
+        """Register it for this post."""
+        request = CreateAsset(post_id, OWNER, f"{self.provider.url}/out/{source}", None, declared)
         with user_session(self._api, OWNER) as session:
             created = create_asset(
                 session,
@@ -202,7 +206,7 @@ class World:
 
 
 @pytest.fixture
-def world(services: Services, provider: ScriptedProvider, postgres_url: str) -> Iterator[World]:
-    world = World(services, provider, postgres_url)
+def world(services: Services, provider: ScriptedProvider) -> Iterator[World]:
+    world = World(services, provider)
     yield world
     world.close()

@@ -24,6 +24,7 @@ def standing(status: Status = Status.PROCESSING, **changes: object) -> Standing:
         "deleted": False,
         "current_attempt": True,
         "current_generation": True,
+        "purged": False,
     } | changes
     return Standing(status=status, **facts)  # type: ignore[arg-type]
 
@@ -64,6 +65,7 @@ def test_progress_is_noted_for_the_current_attempt_only() -> None:
         ({"status": Status.FAILED, "error_code": "cancelled"}, "asset_cancelled"),
         ({"current_generation": False}, "old_generation"),
         ({"status": Status.COMPLETED}, "already_completed"),
+        ({"purged": True}, "purged"),
     ],
 )
 def test_nothing_counts_for_what_has_ended(changes: dict[str, object], reason: str) -> None:

@@ -1,0 +1,134 @@
+"""Remove files that nobody publishes any more. What it would do, it also says without doing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+
+from pipeline import due, store
+from pipeline.addresses import output_prefix, owner_prefix, poster_prefix
+from pipeline.database import session_of
+from pipeline.models import Asset, Attempt, Output, Upload
+from pipeline.services import Services
+from pipeline.values import EventDraft
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What was, or would be, removed.
+
+    Attributes:
+        prefixes: The folders of storage that went.
+        reclaimed_bytes: What they held.
+    """
+
+    prefixes: tuple[str, ...]
+    reclaimed_bytes: int
+
+
+def purge(services: Services, *, dry_run: bool = False) -> Purged:
+    """Remove the files of discarded attempts, deleted assets and abandoned uploads.
+
+    A row is marked before its files go and forgotten after, so that a purge killed in between is
+    done again by the next. One batch of each at a time.
+    """
+    with session_of(services.engine) as session:
+        attempts = due.discarded_attempts(session)
+        assets = due.deleted_assets(session, keep_sec=store.KEEP_DISCARDED_SEC)
+        uploads = due.abandoned_uploads(session)
+        sources = {asset.id: _source_prefix(asset) for asset in assets}
+    removed = [
+        *(_purge_attempt(services, attempt, dry_run=dry_run) for attempt in attempts),
+        *(_purge_asset(services, id_, key, dry_run=dry_run) for id_, key in sources.items()),
+        *(_purge_upload(services, upload, dry_run=dry_run) for upload in uploads),
+    ]
+    prefixes = tuple(prefix for part in removed for prefix in part.prefixes)
+    return Purged(prefixes, sum(part.reclaimed_bytes for part in removed))
+
+
+def _purge_attempt(services: Services, attempt: Attempt, *, dry_run: bool) -> Purged:
+    prefixes = [
+        output_prefix(attempt.asset_id, attempt.id),
+        poster_prefix(attempt.asset_id, attempt.id),
+    ]
+    if dry_run:
+        return _measure(services, prefixes)
+    if not _mark_attempt(services, attempt):
+        return Purged((), 0)
+    removed = _remove(services, prefixes)
+    with session_of(services.engine) as session:
+        store.update_attempt(session, attempt.id, purge_at=None)
+    return removed
+
+
+def _mark_attempt(services: Services, attempt: Attempt) -> bool:
+    """Say that nothing of it may be published any more, unless something just was."""
+    with session_of(services.engine) as session:
+        if store.lock(session, attempt.asset_id) is None:
+            return False
+        marked = session.scalar(
+            update(Attempt)
+            .where(Attempt.id == attempt.id, Attempt.purge_at <= func.now())
+            .values(purged_at=func.coalesce(Attempt.purged_at, func.now()))
+            .returning(Attempt.id)
+            .execution_options(synchronize_session=False)
+        )
+        if marked is not None:
+            session.execute(
+                update(Output)
+                .where(Output.attempt_id == attempt.id, Output.removed_at.is_(None))
+                .values(removed_at=func.now())
+                .execution_options(synchronize_session=False)
+            )
+        return marked is not None
+
+
+def _purge_asset(
+    services: Services, asset_id: UUID, prefix: str | None, *, dry_run: bool
+) -> Purged:
+    prefixes = [prefix] if prefix else []
+    if dry_run:
+        return _measure(services, prefixes)
+    removed = _remove(services, prefixes)
+    with session_of(services.engine) as session:
+        session.execute(
+            update(Asset)
+            .where(Asset.id == asset_id)
+            .values(purged_at=func.now())
+            .execution_options(synchronize_session=False)
+        )
+        detail = {"reclaimed_bytes": removed.reclaimed_bytes}
+        store.record(session, asset_id, EventDraft("purged", "sweep", detail))
+    return removed
+
+
+def _source_prefix(asset: Asset) -> str | None:
+    """The folder of an uploaded source: the upload's id is the asset's."""
+    if asset.upload_id is None:
+        return None  # a source that the owner named stays the owner's
+    return f"{owner_prefix(asset.owner_id)}{asset.post_id}/{asset.upload_id}"
+
+
+def _purge_upload(services: Services, upload: Upload, *, dry_run: bool) -> Purged:
+    prefixes = [upload.storage_key.rpartition("/")[0]]
+    if dry_run:
+        return _measure(services, prefixes)
+    removed = _remove(services, prefixes)
+    with session_of(services.engine) as session:
+        used = select(Asset.id).where(Asset.id == upload.id).exists()
+        session.execute(delete(Upload).where(Upload.id == upload.id, ~used))
+    return removed
+
+
+def _measure(services: Services, prefixes: Iterable[str]) -> Purged:
+    held = [
+        (prefix, sum(stat.size_bytes for stat in services.storage.list(prefix)))
+        for prefix in prefixes
+    ]
+    return Purged(tuple(p for p, size in held if size), sum(size for _, size in held))
+
+
+def _remove(services: Services, prefixes: Iterable[str]) -> Purged:
+    held = [(prefix, services.storage.delete_prefix(prefix)) for prefix in prefixes]
+    return Purged(tuple(p for p, size in held if size), sum(size for _, size in held))

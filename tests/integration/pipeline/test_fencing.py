@@ -1,0 +1,243 @@
+"""Cancel, delete, re-encode, roll back: what is running can write nothing more."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from pipeline.database import session_of, user_session
+from pipeline.errors import Conflict, NotFound
+from pipeline.models import Attempt, Output
+from pipeline.states import Status
+from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
+from pipeline.usecases.purge import purge
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.release import release
+from pipeline.usecases.retry import retry_asset
+from pipeline.usecases.rollback import rollback_asset
+from pipeline.usecases.submit import submit
+from pipeline.usecases.sweep import sweep
+from pipeline.values import wake_release
+from tests.integration.pipeline.conftest import OWNER, World
+from tests.scripted_provider import callback
+
+ACTOR = f"owner:{OWNER}"
+
+
+def as_owner(world: World, verb: Callable[..., Any], asset_id: UUID, **more: Any) -> Any:
+    post_id = world.asset(asset_id).post_id
+    with user_session(world._api, OWNER) as session:
+        return verb(session, post_id, actor=ACTOR, **more)
+
+
+def complete(world: World, asset_id: UUID) -> UUID:
+    submit(world.services, asset_id)
+    attempt_id = world.attempt_id(asset_id)
+    assert tell(world, world.provider.finish(attempt_id)) in {"completed", "late_success"}
+    return attempt_id
+
+
+def tell(world: World, job: dict[str, Any], type_: str = "job.completed") -> str:
+    received = world.receive(callback(job, type_))
+    assert received.wake is not None
+    return reconcile(world.services, received.wake.id).what
+
+
+def reencode(world: World, asset_id: UUID) -> Fenced:
+    fenced = as_owner(world, reencode_asset, asset_id, settings=world.services.settings)
+    assert isinstance(fenced, Fenced)
+    return fenced
+
+
+def test_cancelling_ends_the_asset_and_owes_the_provider_a_release(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    attempt_id = world.attempt_id(asset_id)
+
+    cancelled = as_owner(world, cancel_asset, asset_id)
+
+    assert (cancelled.asset.status, cancelled.asset.error_code) == (Status.FAILED, "cancelled")
+    assert cancelled.wakes == (wake_release(attempt_id),)
+    assert wake_release(attempt_id) in sweep(world.services).wakes
+    assert release(world.services, attempt_id).what == "released"
+    assert world.provider.cancelled == [attempt_id]
+    assert tell(world, world.provider.finish(attempt_id)) == "ignored: asset_cancelled"
+    with pytest.raises(Conflict) as refused:
+        as_owner(world, cancel_asset, asset_id)
+    assert refused.value.code == "not_active"
+
+
+def test_a_release_is_owed_until_the_provider_is_back(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    attempt_id = world.attempt_id(asset_id)
+    as_owner(world, cancel_asset, asset_id)
+    world.provider.deletes = ["503", "503"]
+
+    assert release(world.services, attempt_id).what.startswith("waiting")
+    assert release(world.services, attempt_id).what.startswith("waiting")
+    assert wake_release(attempt_id) in sweep(world.services).wakes
+    assert release(world.services, attempt_id).what == "released"
+
+
+def test_a_cancel_while_the_provider_is_being_called_releases_the_job_it_made(
+    world: World,
+) -> None:
+    asset_id = world.create()
+    world.provider.before_answer = lambda _: as_owner(world, cancel_asset, asset_id)
+
+    outcome = submit(world.services, asset_id)
+
+    attempt_id = world.attempt_id(asset_id)
+    assert world.asset(asset_id).error_code == "cancelled"
+    owed = set(outcome.wakes) | set(sweep(world.services).wakes)
+    assert wake_release(attempt_id) in owed
+
+
+def test_a_deleted_asset_is_gone_for_its_owner_and_its_post_is_free(world: World) -> None:
+    asset_id = world.create()
+    attempt_id = complete(world, asset_id)
+    post_id = world.asset(asset_id).post_id
+
+    as_owner(world, delete_asset, asset_id)
+
+    with pytest.raises(NotFound), user_session(world._api, OWNER) as session:
+        delete_asset(session, post_id, actor=ACTOR)
+    assert wake_release(attempt_id) in sweep(world.services).wakes
+    assert tell(world, world.provider.finish(attempt_id)) == "ignored: asset_deleted"
+    assert world.types(asset_id)[-2:] == ["deleted", "callback_ignored"]
+    assert world.create_for(post_id) != asset_id
+
+
+def test_a_reencode_leaves_what_is_published_until_it_is_replaced(world: World) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+    before = world.asset(asset_id)
+
+    reencode(world, asset_id)
+
+    queued = world.asset(asset_id)
+    assert (queued.status, queued.generation) == (Status.QUEUED, 2)
+    assert queued.manifest_url == before.manifest_url
+    complete(world, asset_id)
+    after = world.asset(asset_id)
+    assert after.published_output_id != before.published_output_id
+    with session_of(world.services.engine) as session:
+        assert session.get_one(Output, before.published_output_id).retired_at is not None
+
+
+def test_a_reencode_that_fails_leaves_the_old_outputs_playing(world: World) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+    published = world.asset(asset_id).published_output_id
+    reencode(world, asset_id)
+    submit(world.services, asset_id)
+
+    tell(
+        world,
+        world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=False),
+        "job.failed",
+    )
+
+    asset = world.asset(asset_id)
+    assert asset.status is Status.FAILED
+    assert asset.published_output_id == published
+    assert asset.manifest_url is not None
+
+
+def test_news_of_the_generation_before_is_ignored(world: World) -> None:
+    asset_id = world.create()
+    old = complete(world, asset_id)
+    reencode(world, asset_id)
+
+    assert tell(world, world.provider.finish(old)) == "ignored: old_generation"
+
+
+def test_a_rollback_switches_back_and_forth(world: World) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+    first = world.asset(asset_id).published_output_id
+    reencode(world, asset_id)
+    complete(world, asset_id)
+    second = world.asset(asset_id).published_output_id
+
+    assert as_operator(world, asset_id) == first
+    assert as_operator(world, asset_id) == second
+    assert world.types(asset_id)[-2:] == ["rolled_back", "rolled_back"]
+
+
+def as_operator(world: World, asset_id: UUID) -> UUID | None:
+    with session_of(world.operator) as session:
+        rolled = rollback_asset(session, world.asset(asset_id).post_id, actor="operator:o")
+        return rolled.published_output_id
+
+
+def test_there_is_nothing_to_roll_back_to_at_first(world: World) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+
+    with pytest.raises(Conflict) as refused:
+        as_operator(world, asset_id)
+
+    assert refused.value.code == "nothing_to_roll_back"
+
+
+def test_discarded_files_go_after_a_day_and_published_ones_never(world: World) -> None:
+    asset_id = world.create()
+    first = complete(world, asset_id)
+    reencode(world, asset_id)
+    second = complete(world, asset_id)
+    storage = world.services.storage
+    for attempt_id in (first, second):
+        storage.write(f"processed/{asset_id}/{attempt_id}/master.m3u8", [b"12345"])
+
+    assert purge(world.services).reclaimed_bytes == 0
+    world.execute("UPDATE provider_attempts SET purge_at = now() WHERE purge_at IS NOT NULL")
+    planned = purge(world.services, dry_run=True)
+    assert planned.prefixes == (f"processed/{asset_id}/{first}",)
+    assert purge(world.services) == planned
+    assert planned.reclaimed_bytes == 5
+
+    assert [stat.key for stat in storage.list(f"processed/{asset_id}")] == [
+        f"processed/{asset_id}/{second}/master.m3u8"
+    ]
+    with session_of(world.services.engine) as session:
+        assert session.get_one(Attempt, first).purged_at is not None
+    with pytest.raises(Conflict):
+        as_operator(world, asset_id)
+
+
+def test_an_attempt_whose_files_went_is_not_published_late(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    attempt_id = world.attempt_id(asset_id)
+    tell(world, world.provider.fail(attempt_id, "encode_failed", retryable=False), "job.failed")
+    world.execute("UPDATE provider_attempts SET purge_at = now()")
+    purge(world.services)
+    world.provider.job(attempt_id, error=None)
+
+    assert tell(world, world.provider.finish(attempt_id)) == "ignored: purged"
+
+
+def test_a_deleted_assets_source_goes_with_it(world: World) -> None:
+    asset_id = world.create()
+    as_owner(world, delete_asset, asset_id)
+    world.execute("UPDATE video_assets SET deleted_at = now() - interval '2 days'")
+
+    purge(world.services)
+
+    assert world.asset(asset_id).purged_at is not None
+    assert world.types(asset_id)[-1] == "purged"
+
+
+def test_a_retry_after_cancel_starts_over(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    as_owner(world, cancel_asset, asset_id)
+
+    retried = as_owner(world, retry_asset, asset_id, settings=world.services.settings)
+
+    assert retried.asset.status is Status.QUEUED
+    complete(world, asset_id)
+    assert world.asset(asset_id).status is Status.COMPLETED
