@@ -1,0 +1,112 @@
+"""The command line, run as a person runs it, and posts of a site for it to register."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from pipeline.database import make_engine
+from tests.integration.api.conftest import api, environment
+
+__all__ = ["api", "environment"]
+
+KHRONIKA = str(Path(sys.executable).with_name("khronika"))
+PATIENCE_SEC = 120.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Stdout as JSON lines: every line is a document."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The only document on stdout."""
+        [document] = self.lines
+        return document
+
+
+def khronika(*arguments: object, env: Mapping[str, str]) -> Ran:
+    """Run a command in the environment given, and in no other."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [KHRONIKA, *map(str, arguments)],
+        env={**kept, "KHRONIKA_HOME": "/nonexistent", "COLUMNS": "200", **env},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SEC,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def operator(role_urls: Mapping[str, str]) -> Iterator[Engine]:
+    engine = make_engine(role_urls["operator"], pool_size=1)
+    yield engine
+    engine.dispose()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site whose posts share our database.
+
+    Attributes:
+        owner_url: Of whoever owns the table.
+    """
+
+    owner_url: str
+
+    def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.owner_url) as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def post(
+        self,
+        *,
+        owner_id: str | None = "ana",
+        media_kind: str = "video",
+        video_url: str | None = "https://videos.example/holiday.mp4",
+    ) -> UUID:
+        post_id = uuid4()
+        self.run(
+            "INSERT INTO posts (id, owner_id, media_kind, video_url) VALUES (%s, %s, %s, %s)",
+            post_id,
+            owner_id,
+            media_kind,
+            video_url,
+        )
+        return post_id
+
+    def posts(self) -> list[tuple[Any, ...]]:
+        """Everything in the table, and when each row was last written."""
+        return self.run("SELECT xmin::text, * FROM posts ORDER BY id")
+
+
+@pytest.fixture
+def site(postgres_url: str) -> Site:
+    site = Site(postgres_url)
+    site.run(
+        "CREATE TABLE posts (id uuid PRIMARY KEY, owner_id text, media_kind text, video_url text)"
+    )
+    site.run("GRANT SELECT ON posts TO khronika_operator")
+    return site
