@@ -110,18 +110,7 @@ def _app(provider: ScriptedProvider) -> Flask:
 
     @app.put("/v1/jobs/<uuid:job_id>")
     def put(job_id: UUID) -> Any:
-        provider.puts.append(job_id)
-        action = provider.script.pop(0) if provider.script else "accept"
-        if action.isdigit():
-            return _error(int(action)), int(action), {"Retry-After": "1"}
-        provider.jobs.setdefault(
-            job_id, {"id": str(job_id), "status": "queued", "progress": 0, "spec": request.json}
-        )
-        if provider.before_answer:
-            provider.before_answer(job_id)
-        if action == "drop":
-            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        return provider.jobs[job_id], 201, {"X-Request-Id": f"req-{len(provider.puts)}"}
+        return _put(provider, job_id)
 
     @app.get("/v1/jobs/<uuid:job_id>")
     def get(job_id: UUID) -> Any:
@@ -144,6 +133,21 @@ def _app(provider: ScriptedProvider) -> Flask:
         return _file(provider.folder / name)
 
     return app
+
+
+def _put(provider: ScriptedProvider, job_id: UUID) -> Any:
+    provider.puts.append(job_id)
+    action = provider.script.pop(0) if provider.script else "accept"
+    if action.isdigit():
+        return _error(int(action)), int(action), {"Retry-After": "1"}
+    provider.jobs.setdefault(
+        job_id, {"id": str(job_id), "status": "queued", "progress": 0, "spec": request.json}
+    )
+    if provider.before_answer:
+        provider.before_answer(job_id)
+    if action == "drop":
+        request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    return provider.jobs[job_id], 201, {"X-Request-Id": f"req-{len(provider.puts)}"}
 
 
 def _next(script: list[str]) -> tuple[dict[str, Any], int] | None:
