@@ -3,7 +3,18 @@
 from datetime import timedelta
 
 from pipeline.settings import load_settings
-from pipeline.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
+from pipeline.values import (
+    QUEUE_RECONCILE,
+    QUEUE_SUBMIT,
+    QUEUE_SWEEP,
+    TASK_POLL,
+    TASK_PURGE,
+    TASK_RECONCILE,
+    TASK_RELEASE,
+    TASK_SUBMIT,
+    TASK_SWEEP,
+    TASK_TIDY,
+)
 
 _settings = load_settings()
 
@@ -53,12 +64,13 @@ task_publish_retry = False
 task_default_queue = QUEUE_SUBMIT
 task_create_missing_queues = True
 task_routes = {
-    "khronika.submit_asset": {"queue": QUEUE_SUBMIT},
-    "khronika.reconcile_delivery": {"queue": QUEUE_RECONCILE},
-    "khronika.poll_asset": {"queue": QUEUE_RECONCILE},
-    "khronika.release_attempt": {"queue": QUEUE_RECONCILE},
-    "khronika.sweep": {"queue": QUEUE_SWEEP},
-    "khronika.tidy": {"queue": QUEUE_SWEEP},
+    TASK_SUBMIT: {"queue": QUEUE_SUBMIT},
+    TASK_RECONCILE: {"queue": QUEUE_RECONCILE},
+    TASK_POLL: {"queue": QUEUE_RECONCILE},
+    TASK_RELEASE: {"queue": QUEUE_RECONCILE},
+    TASK_SWEEP: {"queue": QUEUE_SWEEP},
+    TASK_TIDY: {"queue": QUEUE_SWEEP},
+    TASK_PURGE: {"queue": QUEUE_SWEEP},
 }
 
 # Flower shows tasks as they happen; it needs their events.
@@ -77,14 +89,19 @@ worker_hijack_root_logger = False
 # The beat. A sweep that nobody consumed in time is worth nothing: the next one finds the same.
 beat_schedule = {
     "sweep": {
-        "task": "khronika.sweep",
+        "task": TASK_SWEEP,
         "schedule": timedelta(seconds=_settings.sweep_every_sec),
         "options": {"expires": 4 * _settings.sweep_every_sec},
     },
     "tidy": {
-        "task": "khronika.tidy",
+        "task": TASK_TIDY,
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
+    },
+    "purge": {
+        "task": TASK_PURGE,
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
     },
 }
 timezone = "UTC"

@@ -18,6 +18,8 @@ TASK_RECONCILE = "khronika.reconcile_delivery"
 TASK_POLL = "khronika.poll_asset"
 TASK_RELEASE = "khronika.release_attempt"
 TASK_SWEEP = "khronika.sweep"
+TASK_TIDY = "khronika.tidy"
+TASK_PURGE = "khronika.purge"
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,19 @@ from kombu.exceptions import OperationalError
 
 from pipeline.services import Outcome, Services
 from pipeline.usecases.poll import poll
+from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep, tidy
 from pipeline.values import (
     TASK_POLL,
+    TASK_PURGE,
     TASK_RECONCILE,
     TASK_RELEASE,
     TASK_SUBMIT,
     TASK_SWEEP,
+    TASK_TIDY,
     Wake,
 )
 from worker.app import app, services
@@ -56,10 +59,18 @@ def run_sweep() -> str:
     return _finish(sweep(services()))
 
 
-@app.task(name="khronika.tidy")
+@app.task(name=TASK_TIDY)
 def run_tidy() -> str:
     """Housekeeping."""
     return _finish(tidy(services()))
+
+
+@app.task(name=TASK_PURGE)
+def run_purge() -> str:
+    """Remove files that nobody publishes any more."""
+    purged = purge(services())
+    log.info("purged", prefixes=len(purged.prefixes), reclaimed_bytes=purged.reclaimed_bytes)
+    return f"reclaimed {purged.reclaimed_bytes} bytes"
 
 
 def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) -> str:
