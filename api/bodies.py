@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from flask import Request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 MAX_JSON_BYTES = 64 * 1024
 """Far above any documented body; read into memory, so bounded."""
@@ -26,15 +26,27 @@ class StrictJson(DefaultJSONProvider):
 
 
 class ApiRequest(Request):
-    """A request whose JSON must say that it is JSON."""
+    """A request whose body keeps its limit, and whose JSON says that it is JSON."""
 
-    max_form_memory_size = MAX_JSON_BYTES
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """The raw body.
 
-    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002 - Flask's signature
+        Werkzeug cuts a chunked body off at the limit without a word; one byte beyond it tells.
+        """
+        limit = self.max_content_length
+        assert limit is not None
+        self.max_content_length = limit + 1
+        data = super().get_data(*args, **kwargs)
+        self.max_content_length = limit
+        if len(data) > limit:
+            raise RequestEntityTooLarge
+        return data
+
+    def get_json(self, *args: Any, **kwargs: Any) -> Any:
         """The parsed body. APIFlask asks with ``force``, which would take any media type."""
         if not self.is_json:
             raise UnsupportedMediaType
-        return super().get_json(force=True, silent=silent, cache=cache)
+        return super().get_json(*args, **kwargs)
 
 
 def _refuse_constant(name: str) -> NoReturn:

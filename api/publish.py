@@ -8,7 +8,6 @@ breaker open nothing at all.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
-from typing import Any
 
 import structlog
 from celery import Celery
@@ -23,6 +22,9 @@ TIMEOUT_SEC = 0.2
 FAILURES_TO_OPEN = 3
 OPEN_SEC = 5.0
 """How long a broker that failed is left alone; about as long as the sweep takes to notice work."""
+
+POOL_LIMIT = 128
+"""More than a process has threads."""
 
 KEY_PREFIX = "khronika:"
 """Of every key at the broker; the worker's, in celeryconfig.py, is the same."""
@@ -93,7 +95,7 @@ class Publisher:
             self._app.send_task(
                 wake.task, args=[str(wake.id)], queue=wake.queue, retry=False, ignore_result=True
             )
-        except self._errors as error:
+        except Exception as error:  # noqa: BLE001 - the row is committed: nothing may undo the 202
             self._breaker.failed()
             log.warning("publish_failed", task=wake.task, error=type(error).__name__)
             return "failed"
@@ -104,17 +106,16 @@ class Publisher:
         """Messages waiting in each queue; None when the broker does not answer in time."""
         try:
             with self._app.connection_for_read() as connection:
-                channel = connection.default_channel
-                return {queue: self._depth(channel, queue) for queue in queues}
+                declare = connection.default_channel.queue_declare
+                # As Celery declares them: makes no other queue than the worker would. A passive
+                # declaration would do, but kombu forgets the key prefix in it.
+                return {name: int(declare(name, durable=True).message_count) for name in queues}
         except self._errors:
             return None
 
-    @staticmethod
-    def _depth(channel: Any, queue: str) -> int:
-        try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except channel.connection.client.channel_errors:
-            return 0  # a queue nobody has used yet does not exist; neither does an empty Redis list
+    def close(self) -> None:
+        """Let every connection go."""
+        self._app.close()
 
     def is_reachable(self) -> bool:
         """Whether the broker answers now."""
@@ -140,6 +141,8 @@ def producer(broker_url: str) -> Celery:
             "read_timeout": TIMEOUT_SEC,
             "write_timeout": TIMEOUT_SEC,
         },
+        # Waiting for a connection that others hold has no bound: there is one for every thread.
+        broker_pool_limit=POOL_LIMIT,
         task_ignore_result=True,
         task_serializer="json",
     )

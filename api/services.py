@@ -45,6 +45,12 @@ class Services:
     limits: Limits
     fetch_policy: FetchPolicy
 
+    def close(self) -> None:
+        """Let every connection go."""
+        for engine in (self.engines.api, self.engines.operator, self.engines.public):
+            engine.dispose()
+        self.publisher.close()
+
 
 def build_services(settings: Settings) -> Services:
     """Choose the real things. Connects to nothing yet: a process is up before its database is.

@@ -2,7 +2,7 @@
 
 from api.problems import Problem, invalid
 from pipeline.addresses import key_of, owner_prefix
-from pipeline.net.policy import FetchPolicy, FetchRefused, check_url
+from pipeline.net.fetch import FetchPolicy, FetchRefused, check_url
 from pipeline.storage.base import KeyRefused, check_key
 
 

@@ -20,7 +20,7 @@ from pipeline.database import session_of
 from pipeline.errors import NotFound
 from pipeline.states import Status
 
-blueprint = APIBlueprint("lists", __name__, tag="Assets", url_prefix="/api/video-assets")
+blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
 
 PUBLIC = "public, no-cache"
 

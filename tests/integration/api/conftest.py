@@ -1,0 +1,253 @@
+"""The API on a real port, over a real database and broker, called as any client calls it."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from os import environ
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+import requests
+from apiflask import APIFlask
+from sqlalchemy import Engine, select
+from werkzeug.serving import make_server
+
+from api.app import create_app
+from api.services import EXTENSION, Services
+from pipeline import store
+from pipeline.database import make_engine, session_of
+from pipeline.media.tools import Tools, locate_tools
+from pipeline.models import Asset, Event
+from pipeline.states import Status
+from pipeline.values import EventDraft
+from tests import clips
+from tests.scripted_provider import SECRET, TOKEN
+
+JWT_SECRET = "j" * 32
+SECRET_KEY = "s" * 32
+SOURCE = "https://videos.example/holiday.mp4"
+PATIENCE_SEC = 20.0
+
+OWNER = "ana"
+STRANGER = "boris"
+
+
+def token(subject: str | None = OWNER, *, key: str = JWT_SECRET, **claims: Any) -> str:
+    """A token as an issuer would make it; a claim given as None is left out."""
+    now = int(time.time())
+    every = {
+        "sub": subject,
+        "iss": "khronika",
+        "aud": "authenticated",
+        "exp": now + 600,
+        "role": "authenticated",
+        **claims,
+    }
+    return jwt.encode({k: v for k, v in every.items() if v is not None}, key, algorithm="HS256")
+
+
+@dataclass(frozen=True)
+class Client:
+    """Calls one running API."""
+
+    url: str
+    app: APIFlask
+
+    @property
+    def services(self) -> Services:
+        services: Services = self.app.extensions[EXTENSION]
+        return services
+
+    def call(
+        self, method: str, path: str, *, as_: str | None = OWNER, **options: Any
+    ) -> requests.Response:
+        """Send a request as an owner (None: as nobody), and hold every answer to what all obey."""
+        headers = dict(options.pop("headers", {}))
+        if as_ is not None:
+            headers.setdefault("Authorization", f"Bearer {token(as_)}")
+        answer = requests.request(
+            method, self.url + path, headers=headers, timeout=PATIENCE_SEC, **options
+        )
+        assert answer.headers["X-Request-Id"]
+        if answer.status_code >= 400 and method != "HEAD":
+            _hold_to_rfc_9457(answer)
+        return answer
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, json: Any = None, **options: Any) -> requests.Response:
+        return self.call("POST", path, json=json, **options)
+
+    def create(self, post_id: UUID | None = None, **body: Any) -> requests.Response:
+        """Create with a source that everybody may fetch, unless the body says otherwise."""
+        options = {name: body.pop(name) for name in ("as_", "headers") if name in body}
+        if "upload_id" not in body:
+            body.setdefault("source_url", SOURCE)
+        body = {"post_id": str(post_id or uuid4()), **body}
+        return self.post("/api/video-assets/create", body, **options)
+
+    def operator(self, method: str, path: str, role: str = "service_role") -> requests.Response:
+        """Send a request as an operator."""
+        headers = {"Authorization": f"Bearer {token('ops', role=role)}"}
+        return self.call(method, path, as_=None, headers=headers)
+
+
+def _hold_to_rfc_9457(answer: requests.Response) -> None:
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["type"].endswith(problem["code"])
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    assert {"title", "detail", "instance", "retryable", "errors"} <= problem.keys()
+
+
+@pytest.fixture
+def environment(
+    monkeypatch: pytest.MonkeyPatch, role_urls: Mapping[str, str], broker_url: str, tmp_path: Path
+) -> Mapping[str, str]:
+    """Everything the API reads, set for this process and given for others."""
+    variables = {
+        "BROKER_URL": broker_url,
+        "STORAGE_URL": (tmp_path / "post-videos").as_uri(),
+        **{
+            f"KHRONIKA_{role.upper()}_DATABASE_URL": role_urls[role]
+            for role in ("api", "worker", "operator", "public")
+        },
+        "KHRONIKA_JWT_SECRET": JWT_SECRET,
+        "KHRONIKA_SECRET_KEY": SECRET_KEY,
+        "KHRONIKA_CORS_ORIGINS": "https://site.example",
+        "KHRONIKA_SELFHOSTED_URL": "http://127.0.0.1:9",
+        "KHRONIKA_SELFHOSTED_TOKEN": TOKEN,
+        "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": SECRET,
+        "KHRONIKA_CALLBACK_MAX_BYTES": "4096",
+        "KHRONIKA_SOURCE_MAX_BYTES": "10000000",
+        "KHRONIKA_SOURCE_MAX_DURATION_SEC": "60",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+@contextmanager
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Run the application of the present environment on a free port of loopback."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("KHRONIKA_PUBLIC_URL", url)
+        app = create_app()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the test server's own lines
+        server = make_server("127.0.0.1", 0, app, threaded=True, fd=listening.fileno())
+        thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
+        thread.start()
+        client = Client(url, app)
+        try:
+            yield client
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            client.services.close()
+
+
+@pytest.fixture
+def api(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    with serving(monkeypatch) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class World:
+    """What the worker would do, and what is really in the database."""
+
+    engine: Engine
+
+    def asset(self, asset_id: str) -> Asset:
+        with session_of(self.engine) as session:
+            return session.scalars(select(Asset).where(Asset.id == UUID(asset_id))).one()
+
+    def only(self, model: type[Any]) -> Any:
+        """The one row there is."""
+        with session_of(self.engine) as session:
+            return session.scalars(select(model)).one()
+
+    def count(self, model: type[Any] = Asset) -> int:
+        with session_of(self.engine) as session:
+            return len(session.scalars(select(model)).all())
+
+    def events(self, asset_id: str) -> list[Event]:
+        with session_of(self.engine) as session:
+            chosen = select(Event).where(Event.asset_id == UUID(asset_id)).order_by(Event.seq)
+            return list(session.scalars(chosen))
+
+    def move(self, asset_id: str, target: Status, **changes: Any) -> Asset:
+        """Take an edge, as the worker would."""
+        with session_of(self.engine) as session:
+            locked = store.lock(session, UUID(asset_id))
+            assert locked is not None
+            draft = EventDraft(f"test_{target}", "worker", provider_job_id=changes.get("job"))
+            changes.pop("job", None)
+            return store.advance(session, locked.asset, target, draft, **changes)
+
+    def amend(self, asset_id: str, **changes: Any) -> Asset:
+        """Change columns and write no event, as a progress report does."""
+        with session_of(self.engine) as session:
+            locked = store.lock(session, UUID(asset_id))
+            assert locked is not None
+            return store.amend(session, locked.asset, None, **changes)
+
+    def fail(self, asset_id: str, code: str = "source_unreachable") -> Asset:
+        return self.move(asset_id, Status.FAILED, error_code=code, error_message="It failed.")
+
+    def complete(self, asset_id: str, attempt_id: UUID | None = None) -> Asset:
+        """Publish outputs under the attempt's prefix, whether or not there are such files."""
+        attempt_id = attempt_id or uuid4()
+        prefix = f"{asset_id}/{attempt_id}"
+        self.move(asset_id, Status.PROCESSING, progress=50.0)
+        return self.move(
+            asset_id,
+            Status.COMPLETED,
+            published_output_id=uuid4(),
+            manifest_url=f"storage:processed/{prefix}/master.m3u8",
+            fallback_url=f"storage:processed/{prefix}/fallback/video.mp4",
+            poster_url=f"storage:posters/{prefix}/poster.jpg",
+            thumbnail_url="https://cdn.example/thumb.jpg",
+            duration_sec=5.28,
+            width=1280,
+            height=720,
+            completed_at=store.from_now(8),
+            playable_at=store.from_now(8),
+        )
+
+
+@pytest.fixture
+def world(role_urls: Mapping[str, str]) -> Iterator[World]:
+    engine = make_engine(role_urls["worker"])
+    yield World(engine)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    return locate_tools(environ)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Path:
+    """A small real video."""
+    return clips.widescreen(tmp_path_factory.mktemp("clips"), tools)
+
+
+def wait_until(met: Callable[[], bool]) -> None:
+    """Poll until it is so."""
+    deadline = time.monotonic() + PATIENCE_SEC
+    while not met():
+        assert time.monotonic() < deadline, "it never became so"
+        time.sleep(0.02)

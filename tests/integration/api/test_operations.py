@@ -1,0 +1,306 @@
+"""Health, figures, documents, and what every answer has in common."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+import requests
+from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import make_url, text, update
+
+from pipeline import figures
+from pipeline.database import make_engine, session_of, user_session
+from pipeline.models import Asset
+from tests.integration.api.conftest import Client, World
+
+
+def test_a_process_that_answers_is_healthy(api: Client) -> None:
+    assert api.get("/healthz", as_=None).json() == {"status": "ok"}
+
+
+def test_it_is_ready_when_everything_is_there(api: Client) -> None:
+    answer = api.get("/readyz", as_=None)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {
+            "status": "ready",
+            "checks": {"database": "ok", "migrations": "ok", "storage": "ok", "broker": "ok"},
+        },
+    )
+
+
+def test_it_is_not_ready_while_migrations_are_missing(api: Client, postgres_url: str) -> None:
+    owner = make_engine(postgres_url)
+    with owner.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    owner.dispose()
+    answer = requests.get(f"{api.url}/readyz", timeout=10)
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["migrations"].startswith("at 0001, needs ")
+
+
+def test_it_is_not_ready_without_its_database_but_stays_healthy(
+    api: Client, postgres_url: str, databases: Any
+) -> None:
+    databases.drop(make_url(postgres_url).database)
+    answer = requests.get(f"{api.url}/readyz", timeout=10)
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "OperationalError")
+    assert api.get("/healthz", as_=None).status_code == 200
+
+
+def test_it_is_not_ready_when_nothing_can_be_stored(api: Client) -> None:
+    root = Path(urlsplit(api.services.settings.storage_url).path)
+    shutil.rmtree(root)
+    root.write_text("a file where a folder should be")
+    answer = requests.get(f"{api.url}/readyz", timeout=10)
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["storage"] != "ok"
+
+
+def test_no_request_succeeds_without_the_database(
+    api: Client, postgres_url: str, databases: Any
+) -> None:
+    post_id = api.create().json()["post_id"]
+    databases.drop(make_url(postgres_url).database)
+    for answer in (
+        api.create(),
+        api.get(f"/api/video-assets/{post_id}"),
+        api.get(f"/api/video-assets/{post_id}/playback", as_=None),
+        api.operator("GET", "/api/video-assets?status=failed"),
+        api.post("/api/uploads", {**UPLOAD, "post_id": post_id}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json()["retryable"] is True
+
+
+UPLOAD = {"filename": "a.mp4", "size_bytes": 1, "mime_type": "video/mp4"}
+
+
+def scraped(api: Client) -> dict[tuple[str, ...], float]:
+    answer = api.get("/metrics", as_=None)
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    return {
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None:
+    ready = [api.create().json()["id"] for _ in range(3)]
+    for asset_id in ready:
+        world.complete(asset_id)
+    failed = api.create().json()["id"]
+    world.fail(failed, "source_corrupt")
+    waiting = api.create().json()["id"]
+    with session_of(world.engine) as session:
+        session.execute(
+            update(Asset)
+            .where(Asset.id == waiting)
+            .values(next_attempt_at=text("now() - interval '90 seconds'"))
+        )
+    found = scraped(api)
+    assert found["khronika_assets", "completed"] == 3
+    assert found["khronika_assets", "failed"] == 1
+    assert found["khronika_assets", "retrying"] == 0
+    assert found["khronika_failures", "source_corrupt"] == 1
+    assert found["khronika_time_to_ready_seconds_count",] == 3
+    assert found["khronika_time_to_ready_seconds_bucket", "5.0"] == 0
+    assert found["khronika_time_to_ready_seconds_bucket", "10.0"] == 3
+    assert found["khronika_time_to_ready_seconds_bucket", "+Inf"] == 3
+    assert found["khronika_time_to_ready_seconds_sum",] == pytest.approx(24, abs=3)
+    assert found["khronika_queue_depth", "submit"] == 1
+    assert 90 <= found["khronika_queue_oldest_age_seconds", "submit"] < 120
+    assert found["khronika_queue_depth", "reconcile"] == 0
+    assert found["khronika_broker_messages", "submit"] == 5
+    assert found["khronika_broker_up",] == 1
+    assert found["khronika_figures_missing",] == 0
+
+
+def test_requests_are_timed_by_route_and_never_by_path(api: Client) -> None:
+    post_id = api.create().json()["post_id"]
+    api.get(f"/api/video-assets/{post_id}")
+    api.get(f"/nowhere/{post_id}")
+    requests.request("BREW", f"{api.url}/healthz", timeout=10)
+    routes = {
+        key[1:] for key in scraped(api) if key[0] == "khronika_http_request_duration_seconds_count"
+    }
+    assert ("200", "GET", "/api/video-assets/<uuid:post_id>") in routes
+    assert ("404", "GET", "unmatched") in routes
+    assert not [key for key in routes if post_id in "".join(key)]
+    assert not [key for key in routes if "BREW" in key]
+
+
+def test_figures_that_cannot_be_read_are_left_out_and_counted(
+    api: Client, postgres_url: str, databases: Any
+) -> None:
+    databases.drop(make_url(postgres_url).database)
+    found = scraped(api)
+    assert found["khronika_figures_missing",] == 4
+    assert ("khronika_assets", "failed") not in found
+
+
+@pytest.fixture
+def many_assets(world: World, role_urls: Mapping[str, str], postgres_url: str) -> Iterator[World]:
+    """Two thousand failed assets, of which the planner knows."""
+    api, owner = make_engine(role_urls["api"]), make_engine(postgres_url)
+    with user_session(api, "ana") as session:
+        session.execute(
+            text("""
+                INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts,
+                    provider, status, error_code)
+                SELECT gen_random_uuid(), gen_random_uuid(), 'ana', 'https://a.example/', 5,
+                    'selfhosted', 'failed', 'source_corrupt' FROM generate_series(1, 2000)
+            """)
+        )
+    with owner.begin() as connection:
+        connection.execute(text("ANALYZE video_assets"))
+    yield world
+    api.dispose()
+    owner.dispose()
+
+
+FIGURES = [
+    (figures.assets_by_status, {"video_assets_status_updated"}),
+    (figures.failures_by_code, {"video_assets_error_code"}),
+    (figures.time_to_ready, {"video_assets_completed"}),
+    (
+        figures.backlogs,
+        {"video_assets_due", "video_assets_poll", "webhook_deliveries_unread"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("figure", "indexes"), FIGURES)
+def test_an_index_serves_each_figure(many_assets: World, figure: Any, indexes: set[str]) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    class Recorder:
+        """Stands where a session stands, and keeps the question."""
+
+        def execute(self, statement: Any, parameters: Any = None) -> Any:
+            asked.append((str(statement), parameters or {}))
+            return session.execute(statement, parameters or {})
+
+    with session_of(many_assets.engine) as session:
+        # A table of a test is small enough to be read whole: what counts is that an index serves.
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        figure(Recorder())
+        ((statement, parameters),) = asked
+        plan = session.execute(text(f"EXPLAIN (FORMAT JSON) {statement}"), parameters).scalar()
+    assert indexes <= set(_indexes(plan))
+
+
+def _indexes(plan: Any) -> list[str]:
+    if isinstance(plan, dict):
+        mine = [plan["Index Name"]] if "Index Name" in plan else []
+        return mine + [name for value in plan.values() for name in _indexes(value)]
+    return [name for item in plan for name in _indexes(item)] if isinstance(plan, list) else []
+
+
+def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Client) -> None:
+    spec = api.get("/openapi.json", as_=None).json()
+    assert spec["openapi"] == "3.1.0"
+    validate(spec)
+    offered = {f"{m.upper()} {path}" for path, ops in spec["paths"].items() for m in ops}
+    assert offered == {
+        "POST /api/video-assets/create",
+        "POST /api/video-assets/retry",
+        "POST /api/video-assets/webhook",
+        "POST /api/video-assets/webhook/{provider}",
+        "GET /api/video-assets",
+        "GET /api/video-assets/{post_id}",
+        "GET /api/video-assets/{post_id}/events",
+        "GET /api/video-assets/{post_id}/playback",
+        "POST /api/uploads",
+        "PUT /api/uploads/{upload_id}/content",
+        "POST /api/uploads/{upload_id}/complete",
+        "GET /media/{token}/{key}",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+    }
+
+
+def test_every_error_it_describes_is_a_problem(api: Client) -> None:
+    spec = api.get("/openapi.json", as_=None).json()
+    for operations in spec["paths"].values():
+        for operation in operations.values():
+            for code, response in operation["responses"].items():
+                assert response["description"]
+                if int(code) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_the_documents_for_people_load_nothing_from_elsewhere(api: Client) -> None:
+    page = api.get("/docs", as_=None)
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "/api/video-assets/create" in page.text
+    assert "CreateBody" in page.text
+    for outside in ("http://", "https://", "//cdn", "<script"):
+        assert outside not in page.text.replace("https://json-schema.org", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/static/x", 404, "not_found"),
+        ("DELETE", "/healthz", 405, "method_not_allowed"),
+        ("GET", "/api/video-assets/create", 405, "method_not_allowed"),
+        ("POST", f"/api/video-assets/{uuid4()}/cancel", 404, "not_found"),
+    ],
+)
+def test_what_the_framework_refuses_is_a_problem_too(
+    api: Client, method: str, path: str, status: int, code: str
+) -> None:
+    answer = api.call(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    if status == 405:
+        assert answer.headers["Allow"]
+
+
+def test_a_mistake_of_ours_is_a_problem_without_details(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("password=hunter2")
+
+    monkeypatch.setattr("pipeline.views.asset_of_post", fail)
+    answer = api.get(f"/api/video-assets/{uuid4()}")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "hunter2" not in answer.text
+
+
+def test_a_request_id_is_taken_over_if_it_is_one(api: Client) -> None:
+    given = api.get("/healthz", headers={"X-Request-Id": "abc-123"})
+    assert given.headers["X-Request-Id"] == "abc-123"
+    for strange in ("a b", "x" * 129, 'a"b', "ä"):
+        made = requests.get(
+            f"{api.url}/healthz", headers={"X-Request-Id": strange.encode()}, timeout=10
+        )
+        assert made.headers["X-Request-Id"].isalnum()
+        assert made.headers["X-Request-Id"] != strange
+
+
+def test_only_listed_sites_may_call_from_a_page(api: Client) -> None:
+    for origin, allowed in (("https://site.example", True), ("https://evil.example", False)):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        answer = api.call("OPTIONS", "/api/video-assets/create", as_=None, headers=asked)
+        assert answer.status_code == 200
+        assert ("Access-Control-Allow-Origin" in answer.headers) is allowed
+        assert ("Access-Control-Allow-Headers" in answer.headers) is allowed
+        assert "Origin" in answer.headers["Vary"]
+
+
+def test_a_page_may_read_the_headers_it_needs_of_errors_too(api: Client) -> None:
+    answer = api.create(as_=None, headers={"Origin": "https://site.example"})
+    assert answer.status_code == 401
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://site.example"
+    assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]

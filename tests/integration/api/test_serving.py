@@ -1,0 +1,159 @@
+"""The API as gunicorn serves it, in processes of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, token, wait_until
+
+CHECKOUT = Path(__file__).parents[3]
+COMMAND = [
+    *(sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
+    "api.app:create_app()",
+]
+
+
+@contextmanager
+def gunicorn(environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """Run it with two workers until the block ends; it must end by itself when told to."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        descriptor = listening.fileno()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [*COMMAND, "--bind", f"fd://{descriptor}"],
+                cwd=CHECKOUT,
+                env={**os.environ, **environment, "WEB_CONCURRENCY": "2"},
+                pass_fds=[descriptor],
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            wait_until(lambda: _answers(url))
+            yield url
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(PATIENCE_SEC) == 0
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _answers(url: str) -> bool:
+    with suppress(requests.ConnectionError, requests.Timeout):
+        return requests.get(f"{url}/healthz", timeout=5).status_code == 200
+    return False
+
+
+def test_two_workers_serve_and_are_scraped_as_one(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {token()}"}
+
+    def create(_: int) -> int:
+        body = {"post_id": str(uuid4()), "source_url": SOURCE}
+        url = f"{served}/api/video-assets/create"
+        return requests.post(url, json=body, headers=headers, timeout=PATIENCE_SEC).status_code
+
+    log = tmp_path / "log"
+    with gunicorn(environment, log) as served:
+        with ThreadPoolExecutor(8) as callers:
+            assert list(callers.map(create, range(40))) == [202] * 40
+        seen = {_creates_seen(served) for _ in range(10)}
+    assert seen == {40.0}
+    assert "Traceback" not in log.read_text()
+
+
+def _creates_seen(url: str) -> float:
+    text = requests.get(f"{url}/metrics", timeout=PATIENCE_SEC).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "khronika_http_request_duration_seconds_count"
+        and sample.labels["route"] == "/api/video-assets/create"
+    )
+
+
+def test_an_upload_that_is_cut_off_is_told_why(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {token()}"}
+    with gunicorn(environment, tmp_path / "log") as served:
+        body = {
+            "post_id": str(uuid4()),
+            "filename": "a.mp4",
+            "size_bytes": 1000,
+            "mime_type": "video/mp4",
+        }
+        url = f"{served}/api/uploads"
+        issued = requests.post(url, json=body, headers=headers, timeout=PATIENCE_SEC).json()
+        content = f"{url}/{issued['upload_id']}/content"
+        answer = requests.put(
+            content, data=b"x" * 20_000_000, headers=issued["headers"], timeout=PATIENCE_SEC
+        )
+    assert (answer.status_code, answer.json()["code"]) == (413, "source_too_large")
+
+
+def test_logs_hold_the_request_id_and_no_secret(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    log, bearer = tmp_path / "log", token()
+    headers = {"Authorization": f"Bearer {bearer}", "X-Request-Id": "find-me"}
+    with gunicorn(environment, log) as served:
+        body = {"post_id": str(uuid4()), "source_url": f"{SOURCE}?sig=s3cret"}
+        requests.post(f"{served}/api/video-assets/create", json=body, headers=headers, timeout=10)
+        requests.get(f"{served}/media/tok3n/x?key=s3cret", headers=headers, timeout=10)
+    logged = log.read_text()
+    lines = [json.loads(line) for line in logged.splitlines() if '"find-me"' in line]
+    assert [line["route"] for line in lines] == [
+        "/api/video-assets/create",
+        "/media/<token>/<path:key>",
+    ]
+    for secret in (bearer, "s3cret", "tok3n", environment["KHRONIKA_JWT_SECRET"]):
+        assert secret not in logged
+
+
+WRONG = {
+    "KHRONIKA_JWT_SECRET": "short",
+    "KHRONIKA_SOURCE_MAX_BYTES": "many",
+    "KHRONIKA_SELFHOSTED_URL": "not a url",
+    "KHRONIKA_API_DATABASE_URL": None,
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [COMMAND, [sys.executable, "-c", "from api.app import create_app; create_app()"]],
+    ids=["gunicorn", "factory"],
+)
+def test_wrong_settings_stop_the_start_with_every_variable_named_and_no_value(
+    environment: Mapping[str, str], command: list[str]
+) -> None:
+    variables = {**os.environ, **environment, **{k: v for k, v in WRONG.items() if v}}
+    del variables["KHRONIKA_API_DATABASE_URL"]
+    ended = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    for name in WRONG:
+        assert name in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "short" not in ended.stderr.replace("shorter", "")
