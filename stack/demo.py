@@ -63,7 +63,7 @@ def play(stack: Stack, video: Path, console: Console) -> str:
 
 
 def _upload(client: Client, post_id: UUID, video: Path, console: Console) -> str:
-    console.print(f"uploading {video.name} for post {post_id}")
+    console.print(f"uploading {video.name} for post {post_id}", highlight=False, soft_wrap=True)
     columns = (TextColumn("  upload "), BarColumn(), DownloadColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("upload", total=video.stat().st_size)

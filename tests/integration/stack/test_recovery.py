@@ -62,10 +62,13 @@ def test_processes_that_outlived_a_killed_run_are_ended_by_the_next(
     kill([leader])
     assert not gone(children)
 
-    again = start(place)
-    again.wait_until_ready()
-    assert gone(children)
-    assert_the_trace_is_there(place)
+    try:
+        again = start(place)
+        again.wait_until_ready()
+        assert gone(children)
+        assert_the_trace_is_there(place)
+    finally:
+        kill(children)
 
 
 @contextmanager
@@ -73,8 +76,10 @@ def a_process_of(user: str | None) -> Iterator[int]:
     """The id of somebody's process that has nothing to do with us."""
     command = ["/bin/sleep", "600"]
     with subprocess.Popen(command, user=user, extra_groups=[] if user else None) as process:
-        yield process.pid
-        process.kill()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
 
 
 def test_a_stale_process_id_that_belongs_to_somebody_else_by_now_is_no_obstacle(
