@@ -1,0 +1,65 @@
+"""What a story has claimed, and what it has to show for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.acceptance.stage import Stage
+
+
+class StoryDoesNotHold(Exception):
+    """Something a story claims is not so; the message says what, and what was found instead."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A JPEG beside the page."""
+
+    name: str
+    content: bytes
+    caption: str
+
+
+@dataclass
+class Telling:
+    """One telling of a story: every claim that held, and the page that shows it.
+
+    Attributes:
+        claims: Sentences, each checked when it was added.
+        blocks: Pieces of Markdown, in order.
+    """
+
+    claims: list[str] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+    def claim(self, sentence: str, holds: bool, found: object = None) -> None:
+        """Check and keep.
+
+        Raises:
+            StoryDoesNotHold: it is not so.
+        """
+        if not holds:
+            instead = "" if found is None else f" Found: {found!r}"
+            raise StoryDoesNotHold(f"This does not hold: {sentence}{instead}")
+        self.claims.append(sentence)
+
+    def show(self, *blocks: str) -> None:
+        """Add to the page."""
+        self.blocks.extend(blocks)
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story that can be told on any running stack.
+
+    Attributes:
+        name: Of its page, without the suffix.
+        title: Its heading.
+        proves: What a reader is to believe afterwards, in two sentences.
+        tell: Makes it happen, claims and shows. Raises `StoryDoesNotHold`.
+    """
+
+    name: str
+    title: str
+    proves: str
+    tell: Callable[[Stage, Telling], None]
