@@ -7,14 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from cli.client import ApiProblem, ApiUnreachable
 from cli.environment import NoCredentials
 from cli.output import Output
 from pipeline.errors import DomainError
 from pipeline.failures import FAILURES
-from pipeline.settings import SettingsInvalid
 
 
 class Exit(IntEnum):
@@ -31,6 +29,22 @@ class Exit(IntEnum):
     """No answer: nothing listens, a timeout, or trouble on the other side (5xx)."""
     INTERRUPTED = 130
     """Ctrl-C."""
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked.
+
+    Attributes:
+        exit_code: How it ends.
+        code: Machine-readable reason.
+        next_step: What to do about it.
+    """
+
+    def __init__(self, exit_code: Exit, code: str, sentence: str, next_step: str) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+        self.code = code
+        self.next_step = next_step
 
 
 NEXT_STEPS: Mapping[str, str] = {
@@ -70,14 +84,13 @@ def reporting(as_json: bool) -> Iterator[Output]:
     except DomainError as error:
         output.error(error.code, str(error), _next_step(error.code))
         raise typer.Exit(Exit.REFUSED) from None
-    except (NoCredentials, SettingsInvalid) as error:
-        step = "Set what is named above; a stack started with `make up` needs nothing."
+    except NoCredentials as error:
+        step = "Set one of them; a stack started with `make up` needs neither."
         output.error("not_configured", str(error), step)
         raise typer.Exit(Exit.USAGE) from None
-    except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).strip()
-        output.error("database_unavailable", said, "Run `khronika doctor`.")
-        raise typer.Exit(Exit.UNREACHABLE) from None
+    except CommandFailed as failed:
+        output.error(failed.code, str(failed), failed.next_step)
+        raise typer.Exit(failed.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
 

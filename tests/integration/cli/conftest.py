@@ -8,18 +8,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from sqlalchemy import Engine
+from typer.testing import CliRunner
 
+from cli.main import app
 from pipeline.database import make_engine
-from tests.integration.api.conftest import api, environment
+from tests.integration.api.conftest import Client, api, clip, environment, token, tools, world
 
-__all__ = ["api", "environment"]
+__all__ = ["api", "clip", "environment", "tools", "world"]
 
-KHRONIKA = str(Path(sys.executable).with_name("khronika"))
 PATIENCE_SEC = 120.0
 
 
@@ -44,17 +46,28 @@ class Ran:
 
 
 def khronika(*arguments: object, env: Mapping[str, str]) -> Ran:
-    """Run a command in the environment given, and in no other."""
+    """Run a command in this process, in the environment given and in no other."""
+    alone = {"KHRONIKA_HOME": "/nonexistent", "COLUMNS": "200", **env}
+    for name in ("PATH", "HOME"):
+        alone.setdefault(name, os.environ.get(name, ""))
+    with patch.dict(os.environ, alone, clear=True):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+def khronika_process(*arguments: object, env: Mapping[str, str]) -> Ran:
+    """Run the installed command, as a person does."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     done = subprocess.run(
-        [KHRONIKA, *map(str, arguments)],
-        env={**kept, "KHRONIKA_HOME": "/nonexistent", "COLUMNS": "200", **env},
+        [Path(sys.executable).with_name("khronika"), *map(str, arguments)],
+        env={**kept, "COLUMNS": "200", **env},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SEC,
         check=False,
     )
-    assert "Traceback" not in done.stderr, done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
@@ -110,3 +123,9 @@ def site(postgres_url: str) -> Site:
     )
     site.run("GRANT SELECT ON posts TO khronika_operator")
     return site
+
+
+@pytest.fixture
+def ana(api: Client) -> Mapping[str, str]:
+    """The environment of one owner of the API that runs for this test."""
+    return {"KHRONIKA_URL": api.url, "KHRONIKA_TOKEN": token("ana")}

@@ -326,4 +326,4 @@ def test_the_command_without_a_table_is_a_usage_error(environment: Mapping[str, 
     ran = khronika("backfill", env=environment)
 
     assert ran.code == 2
-    assert "--posts-table" in ran.err
+    assert "KHRONIKA_POSTS_TABLE" in ran.err

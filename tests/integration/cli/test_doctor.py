@@ -1,0 +1,140 @@
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.integration.cli.conftest import khronika
+from tests.scripted_provider import TOKEN
+
+
+class _Jobs(BaseHTTPRequestHandler):
+    """Knows no job, and answers only who brings the token."""
+
+    def do_GET(self) -> None:
+        known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.send_response(404 if known else 401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def transcoder() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Jobs) as server:
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def healthy(environment: Mapping[str, str], transcoder: str) -> Mapping[str, str]:
+    return {**environment, "KHRONIKA_SELFHOSTED_URL": transcoder}
+
+
+def diagnosis(env: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """The exit code, and what is not ok, by name."""
+    ran = khronika("doctor", "--json", env=env)
+    checks = {check["name"]: check for check in ran.document["checks"]}
+    assert ran.document["ok"] == all(check["ok"] for check in checks.values())
+    return ran.code, {name: check for name, check in checks.items() if not check["ok"]}
+
+
+def test_a_healthy_system_is_said_to_be_so_line_by_line(healthy: Mapping[str, str]) -> None:
+    ran = khronika("doctor", env=healthy)
+
+    assert ran.code == 0, ran.out
+    lines = ran.out.splitlines()
+    assert len(lines) == 12
+    assert all(line.startswith("ok ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "said"),
+    [
+        ({"BROKER_URL": "redis://127.0.0.1:9/0"}, "broker", "does not answer"),
+        ({"KHRONIKA_SELFHOSTED_URL": "http://127.0.0.1:9"}, "transcoder", "does not answer"),
+        ({"KHRONIKA_SELFHOSTED_TOKEN": "other"}, "transcoder", "does not accept our token"),
+        ({"FFMPEG": "/no/such/program"}, "ffmpeg, ffprobe", "FFMPEG"),
+        ({"STORAGE_URL": "file:///proc/nowhere"}, "storage", "/proc/nowhere"),
+    ],
+)
+def test_the_doctor_names_what_is_away(
+    healthy: Mapping[str, str], changed: Mapping[str, str], name: str, said: str
+) -> None:
+    code, wrong = diagnosis({**healthy, **changed})
+
+    assert code == 1
+    assert list(wrong) == [name]
+    assert said in wrong[name]["detail"]
+    assert wrong[name]["next_step"]
+
+
+def test_the_doctor_names_a_role_that_cannot_enter(healthy: Mapping[str, str]) -> None:
+    shut_out = healthy["KHRONIKA_PUBLIC_DATABASE_URL"].replace("khronika_public:", "nobody:")
+
+    code, wrong = diagnosis({**healthy, "KHRONIKA_PUBLIC_DATABASE_URL": shut_out})
+
+    assert code == 1
+    assert list(wrong) == ["database as public"]
+    assert "KHRONIKA_PUBLIC_DATABASE_URL" in wrong["database as public"]["next_step"]
+
+
+def test_the_doctor_names_a_login_that_is_the_wrong_one(
+    healthy: Mapping[str, str], role_urls: Mapping[str, str]
+) -> None:
+    code, wrong = diagnosis({**healthy, "KHRONIKA_API_DATABASE_URL": role_urls["owner"]})
+
+    assert code == 1
+    assert "khronika_api" in wrong["database as api"]["next_step"]
+
+
+def test_the_doctor_names_what_was_changed_by_hand(
+    healthy: Mapping[str, str], postgres_url: str
+) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("ALTER TABLE uploads DISABLE ROW LEVEL SECURITY")
+        connection.execute("DROP INDEX video_assets_due")
+
+    code, wrong = diagnosis(healthy)
+
+    assert code == 1
+    assert list(wrong) == ["catalogue"]
+    assert "uploads" in wrong["catalogue"]["detail"]
+    assert "video_assets_due" in wrong["catalogue"]["detail"]
+
+
+def test_the_doctor_names_a_schema_that_lies_behind(
+    healthy: Mapping[str, str], postgres_url: str
+) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+
+    code, wrong = diagnosis(healthy)
+
+    assert code == 1
+    assert "at 0001" in wrong["migrations"]["detail"]
+
+
+def test_wrong_settings_are_named_and_the_rest_is_not_looked_at(
+    healthy: Mapping[str, str],
+) -> None:
+    code, wrong = diagnosis({**healthy, "KHRONIKA_JWT_SECRET": "short", "KHRONIKA_LEASE_SEC": "0"})
+
+    assert code == 1
+    assert "KHRONIKA_JWT_SECRET" in wrong["settings"]["detail"]
+    assert "KHRONIKA_LEASE_SEC" in wrong["settings"]["detail"]
+    assert wrong["broker"]["ok"] is None
+
+
+def test_no_secret_is_shown(healthy: Mapping[str, str], tmp_path: Path) -> None:
+    ran = khronika("doctor", env=healthy)
+
+    for name in ("KHRONIKA_JWT_SECRET", "KHRONIKA_SECRET_KEY", "KHRONIKA_SELFHOSTED_TOKEN"):
+        assert healthy[name] not in ran.out
+    for name in ("BROKER_URL", "KHRONIKA_API_DATABASE_URL"):
+        password = healthy[name].partition("://")[2].partition("@")[0].partition(":")[2]
+        assert password not in ran.out
