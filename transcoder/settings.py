@@ -1,7 +1,9 @@
 """The transcoder's settings: read once at the roots, wrong ones reported all at once."""
 
+import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import Limits
 from pipeline.net.fetch import FetchPolicy
+from pipeline.net.signatures import sign
+from pipeline.storage.open import open_storage
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
 
 PREFIX = "KHRONIKA_TRANSCODER_"
@@ -26,7 +30,9 @@ class SettingsInvalid(Exception):
 class Settings(BaseSettings):
     """Every setting is the environment variable of its name with the prefix, in upper case."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     database_url: SecretStr
     """Login of the role `khronika_transcoder`."""
@@ -38,7 +44,7 @@ class Settings(BaseSettings):
     """Where every callback goes. A setting, so that no job can aim us at a host of its choice."""
     callback_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(min_length=1)
     """`whsec_…`, separated by commas; the first signs, the others are for receivers to rotate."""
-    storages: dict[str, str] = Field(min_length=1)
+    storages: Annotated[dict[str, str], NoDecode] = Field(min_length=1)
     """JSON: the name a job may use, and the storage's URL, as {"default": "file:///srv/videos"}."""
     scratch: Path
     """Folder of work in progress; everything in it may be removed when nothing runs."""
@@ -65,6 +71,28 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("callback_secrets")
+    @classmethod
+    def _can_sign(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in value:
+            sign(secret.get_secret_value(), "trial", datetime.now(UTC), b"")
+        return value
+
+    @field_validator("storages", mode="before")
+    @classmethod
+    def _parse_json(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("storages")
+    @classmethod
+    def _can_be_opened(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, url in value.items():
+            try:
+                open_storage(url)
+            except (ValueError, OSError) as error:
+                raise ValueError(f"{name}: {error}") from error
         return value
 
     @field_validator("max_profile")

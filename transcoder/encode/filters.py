@@ -42,7 +42,9 @@ def filter_graph(info: SourceInfo, rungs: Sequence[Rung], rate: Fraction) -> str
     """
     chains = [_video_chain(info, rungs[0], rate) + _tap(0, len(rungs))]
     for index, rung in enumerate(rungs[1:], start=1):
-        chains.append(f"[w{index}]scale={rung.width}:{rung.height}" + _tap(index, len(rungs)))
+        # Each scale restates the pixel shape that keeps the old proportions to the last digit.
+        scale = f"[w{index}]scale={rung.width}:{rung.height},setsar=1"
+        chains.append(scale + _tap(index, len(rungs)))
     if info.audio_codec is not None:
         chains.append(_audio_chain(info, len(rungs)))
     return ";".join(chains)

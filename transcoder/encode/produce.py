@@ -202,6 +202,8 @@ def failure_of(done: Finished) -> EncodeFailed | None:
     if "No space left on device" in done.stderr:
         detail = "The transcoder's disk is full."
         return EncodeFailed("insufficient_space", detail, retryable=True)
+    if "Decode error rate" in done.stderr:  # ffmpeg's verdict when two frames of three are broken
+        return EncodeFailed("source_corrupt", "The video could not be decoded.")
     if done.returncode < 0:
         detail = f"The encoder was ended by signal {-done.returncode}."
         return EncodeFailed("encoder_failed", detail, retryable=True)
@@ -212,8 +214,6 @@ def failure_of(done: Finished) -> EncodeFailed | None:
 
 
 def _for_good(failure: EncodeFailed) -> EncodeFailed:
-    if "Invalid data found" in failure.detail:
-        return EncodeFailed("source_corrupt", "The video could not be decoded.")
     return EncodeFailed("encode_failed", f"The encoder fails on this video: {failure.detail}")
 
 

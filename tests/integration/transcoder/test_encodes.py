@@ -1,0 +1,480 @@
+"""Real encodes, judged by ffprobe and by decoded frames."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.media.boxes import is_faststart, walk
+from pipeline.media.playlist import parse_master, parse_media
+from pipeline.media.probe import probe
+from pipeline.media.source_info import SourceInfo
+from pipeline.media.tools import Tools
+from tests import clips
+from transcoder.encode.errors import EncodeFailed
+from transcoder.encode.produce import Encoded, EncodeOptions, encode
+
+SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
+
+
+@dataclass(frozen=True)
+class Made:
+    """An encode and the tools to look at it."""
+
+    info: SourceInfo
+    encoded: Encoded
+    tools: Tools
+
+    @property
+    def playlists(self) -> list[Path]:
+        return [self.encoded.outputs / r.profile / "index.m3u8" for r in self.encoded.renditions]
+
+    @property
+    def fallback(self) -> Path:
+        return self.encoded.outputs / "fallback/video.mp4"
+
+    @property
+    def everything(self) -> list[Path]:
+        return [*self.playlists, self.fallback]
+
+    def streams(self, path: Path, kind: str) -> list[dict[str, Any]]:
+        command = [self.tools.ffprobe, "-v", "error", "-show_streams", "-of", "json", str(path)]
+        done = subprocess.run(command, check=True, capture_output=True)
+        found = json.loads(done.stdout)["streams"]
+        return [stream for stream in found if stream["codec_type"] == kind]
+
+    def frames(self, path: Path) -> list[tuple[float, bool]]:
+        """Instant of each decoded frame, and whether it is a key frame."""
+        command = [self.tools.ffprobe, "-v", "error", "-select_streams", "v:0", "-of", "json"]
+        command += ["-show_entries", "frame=pts_time,key_frame", str(path)]
+        done = subprocess.run(command, check=True, capture_output=True)
+        found = json.loads(done.stdout)["frames"]
+        return [(float(frame["pts_time"]), frame["key_frame"] == 1) for frame in found]
+
+    def luma(self, path: Path) -> list[int]:
+        """Luma of the first decoded frame, brought to 16x16."""
+        command = [self.tools.ffmpeg, "-v", "error", "-i", str(path)]
+        command += ["-frames:v", "1", "-vf", "scale=16:16:flags=area", "-pix_fmt", "yuv420p"]
+        done = subprocess.run([*command, "-f", "rawvideo", "-"], check=True, capture_output=True)
+        return list(done.stdout[:256])
+
+    def sound_begins_sec(self, path: Path) -> float:
+        """The instant of the first loud sample after the first frame shown."""
+        command = [self.tools.ffmpeg, "-v", "error", "-i", str(path), "-af", "aresample=8000"]
+        command += ["-vn", "-ac", "1", "-f", "s16le", "-"]
+        done = subprocess.run(command, check=True, capture_output=True)
+        samples = memoryview(done.stdout).cast("h")
+        return next(at for at, sample in enumerate(samples) if abs(sample) > 1000) / 8000
+
+
+Make = Callable[..., Made]
+
+
+@pytest.fixture
+def made(tools: Tools, tmp_path: Path) -> Make:
+    def make(clip: Path, **options: Any) -> Made:
+        info = probe(clip, tools)
+        workdir = tmp_path / "work"
+        workdir.mkdir()
+        encoded = encode(
+            clip,
+            info,
+            workdir,
+            EncodeOptions(**options),
+            tools,
+            on_progress=lambda _step, _percent: None,
+            cancelled=lambda: False,
+        )
+        return Made(info, encoded, tools)
+
+    return make
+
+
+def ffmpeg(tools: Tools, into: Path, *arguments: str) -> Path:
+    if not into.exists():
+        subprocess.run([tools.ffmpeg, "-v", "error", "-y", *arguments, str(into)], check=True)
+    return into
+
+
+@pytest.mark.parametrize("kind", clips.ACCEPTED, ids=lambda kind: kind.__name__)
+def test_every_kind_of_source_becomes_what_every_browser_plays(
+    made: Make, kind: clips.Kind, clip_folder: Path, tools: Tools
+) -> None:
+    result = made(kind(clip_folder, tools))
+    for path in result.everything:
+        [video] = result.streams(path, "video")
+        assert (video["codec_name"], video["profile"]) == ("h264", "High")
+        assert video["pix_fmt"] == "yuv420p"
+        assert video.get("field_order", "progressive") == "progressive"
+        assert video["sample_aspect_ratio"] == "1:1"
+        assert video["width"] % 2 == video["height"] % 2 == 0
+        assert "side_data_list" not in video
+        colours = ("color_primaries", "color_transfer", "color_space", "color_range")
+        assert [video[name] for name in colours] == ["bt709", "bt709", "bt709", "tv"]
+        sound = result.streams(path, "audio")
+        assert len(sound) == (0 if result.info.audio_codec is None else 1)
+        for stream in sound:
+            assert (stream["codec_name"], stream["profile"]) == ("aac", "LC")
+            assert (stream["sample_rate"], stream["channels"]) == ("48000", 2)
+            starts = float(video["start_time"]), float(stream["start_time"])
+            assert abs(starts[0] - starts[1]) < 0.05
+    frame_sec = 1 / float(result.encoded.renditions[0].frame_rate)
+    assert abs(result.encoded.duration_sec - result.info.duration_sec) <= 0.05 + frame_sec
+
+
+@pytest.mark.parametrize("kind", clips.ACCEPTED, ids=lambda kind: kind.__name__)
+def test_the_master_playlist_is_true(
+    made: Make, kind: clips.Kind, clip_folder: Path, tools: Tools
+) -> None:
+    result = made(kind(clip_folder, tools))
+    master = parse_master((result.encoded.outputs / "master.m3u8").read_text())
+    assert master.independent_segments
+    assert len(master.variants) == len(result.playlists)
+    for variant in master.variants:
+        path = result.encoded.outputs / variant.uri
+        playlist = parse_media(path.read_text())
+        [video] = result.streams(path, "video")
+        times = [at for at, _ in result.frames(path)]
+        assert (variant.width, variant.height) == (video["width"], video["height"])
+        rate = float(Fraction(video["avg_frame_rate"]))
+        assert variant.frame_rate == pytest.approx(rate, abs=0.001)
+        assert len(times) == round(playlist.duration_sec * rate)
+        sizes = [(path.parent / segment.uri).stat().st_size for segment in playlist.segments]
+        average = 8 * sum(sizes) / playlist.duration_sec
+        assert variant.average_bandwidth_bps == pytest.approx(average, rel=0.001)
+        assert variant.bandwidth_bps >= average
+        assert variant.codecs is not None
+        assert variant.codecs.startswith(f"avc1.6400{int(video['level']):02X}")
+        assert ("mp4a.40.2" in variant.codecs) == (result.info.audio_codec is not None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        (clips.portrait, (360, 640)),
+        (clips.rotated, (360, 640)),
+        (clips.odd_size, (320, 180)),
+        (clips.anamorphic, (640, 480)),
+        (clips.very_short, (320, 180)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_source_keeps_its_shape(
+    made: Make, kind: clips.Kind, size: tuple[int, int], clip_folder: Path, tools: Tools
+) -> None:
+    result = made(kind(clip_folder, tools))
+    [video] = result.streams(result.playlists[0], "video")
+    assert (video["width"], video["height"]) == size
+
+
+def test_a_rotated_source_is_turned_the_right_way_up(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    # Bright above, dark below, once stood upright by the matrix of a phone.
+    sideways = ffmpeg(
+        tools,
+        clip_folder / "sideways-stored.mp4",
+        *("-f", "lavfi", "-i", "color=black:s=640x360:d=1,drawbox=w=320:c=white:t=fill"),
+        *("-c:v", "libx264", "-pix_fmt", "yuv420p"),
+    )
+    phone = ffmpeg(
+        tools,
+        clip_folder / "sideways.mp4",
+        *("-display_rotation", "270", "-i", str(sideways), "-c", "copy"),
+    )
+    luma = made(phone)
+    rows = [luma.luma(luma.fallback)[16 * row : 16 * row + 16] for row in (2, 13)]
+    assert min(rows[0]) > 200
+    assert max(rows[1]) < 50
+
+
+def looped(tools: Tools, folder: Path, count: int) -> Path:
+    loop = ("-stream_loop", str(count - 1), "-i", str(SAMPLE), "-c", "copy")
+    return ffmpeg(tools, folder / f"looped-{count}.mp4", *loop)
+
+
+def test_segments_begin_with_a_key_frame_at_the_same_instants_everywhere(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    result = made(looped(tools, clip_folder, 3))
+    lengths = set()
+    for path in result.playlists:
+        playlist = parse_media(path.read_text())
+        assert playlist.ended
+        assert playlist.target_duration_sec == 6
+        lengths.add(tuple(segment.duration_sec for segment in playlist.segments))
+        keys = [at for at, is_key in result.frames(path) if is_key]
+        assert keys == pytest.approx([2.0 * number for number in range(len(keys))])
+        for segment in playlist.segments:
+            alone = path.parent / "alone.mp4"
+            init = (path.parent / "init.mp4").read_bytes()
+            alone.write_bytes(init + (path.parent / segment.uri).read_bytes())
+            frames = result.frames(alone)
+            assert frames[0][1]
+            assert len(frames) == round(segment.duration_sec * 25)
+    assert len(lengths) == 1
+    assert lengths.pop()[:2] == (6.0, 6.0)
+
+
+def test_film_rate_segments_keep_to_the_grid(made: Make, clip_folder: Path, tools: Tools) -> None:
+    film = ffmpeg(
+        tools,
+        clip_folder / "film.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=s=320x240:r=24000/1001:d=14"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+    playlist = parse_media(made(film).playlists[0].read_text())
+    assert [round(s.duration_sec, 3) for s in playlist.segments[:2]] == [6.006, 6.006]
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"), [("120", "60"), ("50", "50"), ("24000/1001", "24000/1001")]
+)
+def test_the_frame_rate_is_kept_up_to_sixty(
+    made: Make, clip_folder: Path, tools: Tools, rate: str, expected: str
+) -> None:
+    clip = ffmpeg(
+        tools,
+        clip_folder / f"rate-{rate.replace('/', '_')}.mp4",
+        *("-f", "lavfi", "-i", f"testsrc2=s=320x240:r={rate}:d=1"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+    result = made(clip)
+    assert result.encoded.renditions[0].frame_rate == Fraction(expected)
+    steps = [at for at, _ in result.frames(result.fallback)]
+    assert len(steps) == pytest.approx(float(Fraction(expected)), abs=1)
+
+
+def test_a_variable_rate_becomes_an_even_one(made: Make, clip_folder: Path, tools: Tools) -> None:
+    result = made(clips.variable_rate(clip_folder, tools))
+    times = [at for at, _ in result.frames(result.fallback)]
+    steps = {round(later - earlier, 3) for earlier, later in pairwise(times)}
+    assert steps == {round(1 / float(result.encoded.renditions[0].frame_rate), 3)}
+
+
+def test_interlaced_pictures_have_no_combs_left(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    # Stripes that move between the two fields of a frame.
+    combed = ffmpeg(
+        tools,
+        clip_folder / "combed.mp4",
+        *("-f", "lavfi", "-i", "color=gray:s=320x240:r=50:d=1,format=yuv420p"),
+        *("-vf", f"geq=lum='{MOVING_STRIPES}':cb=128,tinterlace=interleave_top,setfield=tff"),
+        *("-c:v", "libx264", "-flags", "+ilme+ildct", "-x264-params", "tff=1"),
+    )
+    result = made(combed)
+    assert result.info.interlaced
+    assert interlaced_frames(tools, combed) > 15
+    assert interlaced_frames(tools, result.fallback) == 0
+
+
+MOVING_STRIPES = "if(lt(mod(X+6*N,80),40),200,50)"
+
+
+def interlaced_frames(tools: Tools, path: Path) -> int:
+    """How many frames look woven to ffmpeg's detector, whatever their flags say."""
+    command = [tools.ffmpeg, "-hide_banner", "-i", str(path), "-vf", "idet", "-f", "null", "-"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    counts = said.rpartition("Multi frame detection:")[2].split()
+    return int(counts[1]) + int(counts[3])
+
+
+PQ_CODES = {10: 327, 100: 509, 203: 573, 1000: 723, 4000: 855}
+"""10-bit limited-range luma of grey at so many cd/m², by SMPTE ST 2084."""
+HLG_CODES = {0: 64, 26: 502, 203: 721, 1000: 940}
+"""The same by ARIB STD-B67, on a display of 1000 cd/m²."""
+
+
+@pytest.mark.parametrize(
+    ("transfer", "codes"), [("smpte2084", PQ_CODES), ("arib-std-b67", HLG_CODES)]
+)
+def test_a_bright_hdr_picture_is_neither_washed_out_nor_black(
+    made: Make, clip_folder: Path, tools: Tools, transfer: str, codes: dict[int, int]
+) -> None:
+    width = 64 * len(codes)
+    tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    levels = "+".join(f"{code}*eq(floor(X/64),{n})" for n, code in enumerate(codes.values()))
+    clip = ffmpeg(
+        tools,
+        clip_folder / f"bars-{transfer}.mp4",
+        *("-f", "lavfi", "-i", f"color=black:s={width}x240:r=25:d=0.4,format=yuv420p10le"),
+        *("-vf", f"geq=lum='{levels}':cb=512:cr=512,{tags}", "-c:v", "libx265", "-crf", "8"),
+        *("-x265-params", "log-level=error", "-pix_fmt", "yuv420p10le"),
+    )
+    result = made(clip)
+    assert result.info.color_transfer == transfer
+    command = [tools.ffmpeg, "-v", "error", "-i", str(result.fallback), "-frames:v", "1"]
+    command += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
+    frame = subprocess.run(command, check=True, capture_output=True).stdout
+    luma = {nits: frame[width * 120 + 64 * n + 32] for n, nits in enumerate(codes)}
+    steps = list(luma.values())
+    assert steps == sorted(steps)
+    # Reference white (BT.2408: 203 cd/m²) is a bright grey, and highlights keep their distance.
+    assert 130 <= luma[203] <= 200
+    assert luma[1000] - luma[203] >= 25
+    assert steps[0] <= 75
+    assert steps[-1] >= 210
+
+
+def test_late_sound_stays_late(made: Make, clip_folder: Path, tools: Tools) -> None:
+    source = clips.late_audio(clip_folder, tools)
+    result = made(source)
+    assert 0.9 < result.info.audio_start_sec < 1.1
+    for path in result.everything:
+        assert result.sound_begins_sec(path) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_late_picture_is_held_from_the_start(made: Make, clip_folder: Path, tools: Tools) -> None:
+    clip = ffmpeg(
+        tools,
+        clip_folder / "late-picture.mkv",
+        *("-itsoffset", "0.8", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=1.2"),
+        *("-f", "lavfi", "-i", "sine=d=2", "-c:v", "libx264", "-c:a", "aac"),
+        *("-pix_fmt", "yuv420p", "-preset", "ultrafast"),
+    )
+    result = made(clip)
+    assert result.encoded.duration_sec == pytest.approx(2.0, abs=0.05)
+    assert result.frames(result.fallback)[0][0] == pytest.approx(0, abs=0.001)
+    assert result.sound_begins_sec(result.fallback) < 0.05
+
+
+def test_surround_sound_becomes_stereo_in_every_rendition(made: Make) -> None:
+    result = made(SAMPLE)
+    assert result.info.audio_channels == 6
+    for path in result.everything:
+        assert result.streams(path, "audio")[0]["channels"] == 2
+
+
+def test_the_fallback_is_a_faststart_copy_of_a_rendition(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    hd = ffmpeg(
+        tools,
+        clip_folder / "hd.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=25:d=1"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+    result = made(hd)
+    data = result.fallback.read_bytes()
+    boxes = walk(lambda offset, length: data[offset : offset + length], len(data))
+    assert is_faststart(boxes)
+    [video] = result.streams(result.fallback, "video")
+    assert video["height"] == 720
+    assert _packets(result, result.fallback) == _packets(
+        result, result.encoded.outputs / "720p/index.m3u8"
+    )
+
+
+def _packets(result: Made, path: Path) -> list[str]:
+    command = [result.tools.ffmpeg, "-v", "error", "-i", str(path), "-map", "0:v", "-c", "copy"]
+    command += ["-bsf:v", "h264_mp4toannexb", "-f", "framehash", "-"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    return [line.rpartition(",")[2] for line in lines if not line.startswith("#")]
+
+
+def flashing(tools: Tools, folder: Path) -> Path:
+    """Six seconds, black but for the fourth, which is a test picture."""
+    picture = "drawbox=c=black:t=fill:enable='lt(t,3)+gte(t,4)'"
+    return ffmpeg(
+        tools,
+        folder / "flashing.mp4",
+        *("-f", "lavfi", "-i", f"testsrc2=s=640x360:r=25:d=6,{picture}"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+
+
+@pytest.mark.parametrize("wanted_sec", [None, 0.5, 3.5, 60.0])
+def test_the_poster_is_not_black(
+    made: Make, clip_folder: Path, tools: Tools, wanted_sec: float | None
+) -> None:
+    result = made(flashing(tools, clip_folder), poster_time_sec=wanted_sec)
+    for name in ("poster.jpg", "thumb.jpg"):
+        luma = result.luma(result.encoded.pictures / name)
+        assert sum(luma) / len(luma) > 40
+
+
+def test_the_poster_is_the_frame_that_was_asked_for(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    greys = ffmpeg(
+        tools,
+        clip_folder / "greys.mp4",
+        *("-f", "lavfi", "-i", "color=gray:s=320x240:r=25:d=4,geq=lum='50+50*floor(T)':cb=128"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+    result = made(greys, poster_time_sec=2.5)
+    # 150 in limited range is 156 of 255 in the full range of a JPEG.
+    assert result.luma(result.encoded.pictures / "poster.jpg")[0] == pytest.approx(150, abs=8)
+
+
+def test_pictures_have_at_most_their_widths(made: Make) -> None:
+    result = made(SAMPLE)
+    for name, width in (("poster.jpg", 1280), ("thumb.jpg", 320)):
+        [picture] = result.streams(result.encoded.pictures / name, "video")
+        assert (picture["codec_name"], picture["width"]) == ("mjpeg", width)
+        assert picture["height"] == width * 9 // 16
+
+
+def test_a_source_that_ends_early_is_corrupt(made: Make, clip_folder: Path, tools: Tools) -> None:
+    whole = ffmpeg(tools, clip_folder / "whole.mkv", "-i", str(SAMPLE), "-c", "copy")
+    cut = clip_folder / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(EncodeFailed) as failure:
+        made(cut)
+    assert (failure.value.code, failure.value.retryable) == ("source_corrupt", False)
+
+
+def test_a_picture_that_ends_before_the_sound_is_no_damage(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    clip = ffmpeg(
+        tools,
+        clip_folder / "long-sound.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=1", "-f", "lavfi", "-i", "sine=d=4"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+    assert made(clip).encoded.duration_sec == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_source_whose_frames_cannot_be_decoded_is_corrupt(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    clip = clip_folder / "garbage.mp4"
+    data = bytearray(clips.silent(clip_folder, tools).read_bytes())
+    boxes = walk(lambda offset, length: bytes(data[offset : offset + length]), len(data))
+    mdat = next(box for box in boxes if box.type == "mdat")
+    data[mdat.offset + 8 : mdat.end] = bytes(mdat.size - 8)
+    clip.write_bytes(data)
+    with pytest.raises(EncodeFailed) as failure:
+        made(clip)
+    assert (failure.value.code, failure.value.retryable) == ("source_corrupt", False)
+
+
+def test_the_largest_profile_allowed_is_the_top(made: Make) -> None:
+    result = made(SAMPLE, max_profile="360p")
+    assert [rendition.profile for rendition in result.encoded.renditions] == ["360p", "240p"]
+
+
+def test_progress_rises_to_the_end(tools: Tools, tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    encode(
+        SAMPLE,
+        probe(SAMPLE, tools),
+        tmp_path,
+        EncodeOptions(),
+        tools,
+        on_progress=lambda step, percent: seen.append((step, percent)),
+        cancelled=lambda: False,
+    )
+    percents = [percent for step, percent in seen if step == "encoding"]
+    assert len(percents) > 1
+    assert percents == sorted(percents)
+    assert seen[-1] == ("packaging", 100.0)

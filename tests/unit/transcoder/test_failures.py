@@ -1,0 +1,40 @@
+import pytest
+
+from transcoder.encode.produce import failure_of
+from transcoder.encode.run import Finished
+
+
+@pytest.mark.parametrize(
+    ("returncode", "stderr", "code"),
+    [
+        (1, "av_interleaved_write_frame(): No space left on device\n", "insufficient_space"),
+        (-9, "", "encoder_failed"),
+        (1, "[x @ 0x1] something\nConversion failed!\n", "encoder_failed"),
+    ],
+)
+def test_a_failed_run_has_a_code_and_may_be_tried_again(
+    returncode: int, stderr: str, code: str
+) -> None:
+    failure = failure_of(Finished(returncode, stderr, 0.0))
+    assert failure is not None
+    assert (failure.code, failure.retryable) == (code, True)
+
+
+def test_a_run_that_succeeded_did_not_fail() -> None:
+    assert failure_of(Finished(0, "a warning", 1.0)) is None
+
+
+def test_the_same_failure_is_recognised_despite_its_addresses() -> None:
+    first = failure_of(Finished(187, "[h264 @ 0x55aa] bad frame 12\n", 0.0))
+    second = failure_of(Finished(187, "[h264 @ 0x7fff] bad frame 99\n", 0.0))
+    other = failure_of(Finished(187, "[aac @ 0x55aa] bad frame 12\n", 0.0))
+    assert first is not None
+    assert second is not None
+    assert other is not None
+    assert first.signature == second.signature != other.signature
+
+
+def test_a_crash_is_never_taken_for_a_repetition() -> None:
+    failure = failure_of(Finished(-11, "the same words", 0.0))
+    assert failure is not None
+    assert failure.signature == ""

@@ -1,0 +1,83 @@
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from transcoder.encode.errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.progress import Progress
+from transcoder.encode.run import Finished, run_watched
+
+REPORT = "print('out_time_us=1000000\\nprogress=continue', flush=True)"
+CHILD_OF_ITS_OWN = "import subprocess, sys, time; subprocess.Popen(['sleep', '60'])"
+
+
+def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) -> Finished:
+    asked: Iterator[int] = iter(range(cancel_after))
+    return run_watched(
+        [sys.executable, "-c", script],
+        on_progress=lambda _: None,
+        cancelled=lambda: next(asked, None) is None,
+        stall_sec=stall_sec,
+    )
+
+
+def test_progress_is_passed_on_and_the_end_described() -> None:
+    seen: list[Progress] = []
+    done = run_watched(
+        [sys.executable, "-c", f"import sys; {REPORT}; sys.exit(3)"],
+        on_progress=seen.append,
+        cancelled=lambda: False,
+        stall_sec=60,
+    )
+    assert seen == [Progress(1.0, ended=False)]
+    assert (done.returncode, done.out_time_sec) == (3, 1.0)
+
+
+def test_a_flood_of_complaints_neither_blocks_nor_fills_the_memory() -> None:
+    done = run("import sys; sys.stderr.write('x' * 5_000_000 + 'the end')")
+    assert done.returncode == 0
+    assert done.stderr.endswith("the end")
+    assert len(done.stderr) < 20_000
+
+
+def test_a_process_that_reports_but_gets_nowhere_is_stalled() -> None:
+    with pytest.raises(EncodeFailed) as failure:
+        run(f"import time\nwhile True: {REPORT}; time.sleep(0.05)", stall_sec=0.5)
+    assert (failure.value.code, failure.value.retryable) == ("stalled", True)
+
+
+def test_a_process_that_says_nothing_is_stalled() -> None:
+    with pytest.raises(EncodeFailed) as failure:
+        run("import time; time.sleep(60)", stall_sec=0.5)
+    assert failure.value.code == "stalled"
+
+
+def test_cancelling_kills_the_children_of_the_process_too(tmp_path: os.PathLike[str]) -> None:
+    pid_file = f"{os.fspath(tmp_path)}/pid"
+    script = f"{CHILD_OF_ITS_OWN}; open({pid_file!r}, 'w').write(str(__import__('os').getpgid(0)))"
+    script += "; time.sleep(60)"
+    with pytest.raises(EncodeCancelled):
+        run_watched(
+            [sys.executable, "-c", script],
+            on_progress=lambda _: None,
+            cancelled=lambda: os.path.exists(pid_file) and os.path.getsize(pid_file) > 0,  # noqa: PTH110, PTH202
+            stall_sec=60,
+        )
+    with open(pid_file) as file:  # noqa: PTH123
+        group = int(file.read())
+    assert processes_of(group) == []
+
+
+def processes_of(group: int) -> list[int]:
+    """Living members of a process group; a killed child waits for init to reap it."""
+    living = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        try:
+            with open(f"/proc/{entry}/stat") as stat:  # noqa: PTH123
+                state, _, member_of = stat.read().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(member_of) == group and state != "Z":
+            living.append(int(entry))
+    return living

@@ -1,0 +1,82 @@
+import json
+from tempfile import gettempdir
+
+import pytest
+
+from transcoder.settings import PREFIX, Settings, SettingsInvalid, load_settings
+
+SECRETS = ["whsec_b25lLW9uZS1vbmU=", "whsec_dHdvLXR3by10d28="]
+
+GOOD = {
+    "BROKER_URL": "redis://localhost",
+    f"{PREFIX}DATABASE_URL": "postgresql://localhost/khronika",
+    f"{PREFIX}TOKEN": "a-token-of-some-length",
+    f"{PREFIX}CALLBACK_URL": "http://127.0.0.1:8080/callback",
+    f"{PREFIX}CALLBACK_SECRETS": ", ".join(SECRETS),
+    f"{PREFIX}STORAGES": json.dumps({"default": f"file://{gettempdir()}"}),
+    f"{PREFIX}SCRATCH": "/var/tmp/transcoder",
+}
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
+    for name, value in (GOOD | {PREFIX + name: value for name, value in changes.items()}).items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8, ::1/128")
+    assert [s.get_secret_value() for s in settings.callback_secrets] == SECRETS
+    assert [str(network) for network in settings.source_allow] == ["10.0.0.0/8", "::1/128"]
+
+
+def test_plain_http_is_for_private_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch).fetch_policy.https_only
+    assert not load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.https_only
+
+
+def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid) as problem:
+        load(
+            monkeypatch,
+            STALL_SEC="-1",
+            MAX_PROFILE="999p",
+            STORAGES="{",
+            CALLBACK_URL="nowhere",
+            SOURCE_ALLOW="everywhere",
+            TOKEN="short",
+        )
+    for name in ("STALL_SEC", "MAX_PROFILE", "STORAGES", "CALLBACK_URL", "SOURCE_ALLOW", "TOKEN"):
+        assert f"{PREFIX}{name}:" in str(problem.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "relative", "file:///dev/null/folder"])
+def test_a_storage_that_cannot_be_opened_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{PREFIX}STORAGES: .*default: "):
+        load(monkeypatch, STORAGES=json.dumps({"default": url}))
+
+
+def test_a_secret_that_cannot_sign_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{PREFIX}CALLBACK_SECRETS:"):
+        load(monkeypatch, CALLBACK_SECRETS="whsec_not base64!")
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, STALL_SEC="").stall_sec == 120
+
+
+def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GOOD:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsInvalid) as problem:
+        load_settings()
+    for name in GOOD:
+        assert f"{name}:" in str(problem.value)
+
+
+def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid) as problem:
+        load(monkeypatch, TOKEN="s3cret")
+    assert "s3cret" not in str(problem.value)
