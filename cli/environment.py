@@ -81,4 +81,6 @@ def _strings(path: Path) -> dict[str, str]:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    if not isinstance(content, dict):
+        return {}
     return {str(name): str(value) for name, value in content.items()}

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from cli.words import printable
+
 
 class Output:
     """The two ways a command speaks.
@@ -37,7 +39,7 @@ class Output:
             said = {"code": code, "message": sentence, "next_step": next_step}
             self.data({"error": said | details})
             return
-        lines = Text.assemble((sentence, "red"), f" ({code})", f"\n{next_step}")
+        lines = Text.assemble((printable(sentence), "red"), f" ({code})", f"\n{next_step}")
         if details.get("request_id"):
             lines.append(f"\nrequest {details['request_id']}", style="dim")
         Console(stderr=True, highlight=False).print(lines, soft_wrap=True)

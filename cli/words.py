@@ -37,7 +37,7 @@ def event_line(event: Mapping[str, Any], began_at: datetime) -> Text:
     if event["to_status"]:
         came_from = f"{event['from_status']} → " if event["from_status"] else ""
         line.append(f"  {came_from}{event['to_status']}", style=STYLES.get(event["to_status"], ""))
-    line.append(f"  {event['actor']}", style="dim")
+    line.append(f"  {printable(event['actor'])}", style="dim")
     if event["attempt"]:
         line.append(f"  attempt {event['attempt']}", style="dim")
     if said := _said(event["detail"]):
@@ -64,14 +64,27 @@ def summary(asset: Mapping[str, Any]) -> Text:
         "provider": " ".join(filter(None, (asset["provider"], asset["provider_job_id"]))),
     }
     return Text("\n").join(
-        Text.assemble((f"{name:<10}", "dim"), value) for name, value in lines.items() if value
+        Text.assemble(
+            (f"{name:<10}", "dim"), value if isinstance(value, Text) else printable(str(value))
+        )
+        for name, value in lines.items()
+        if value
+    )
+
+
+def printable(words: str) -> str:
+    """Without what would steer the terminal: names and messages come from strangers."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}"
+        for each in words
     )
 
 
 def _said(detail: Mapping[str, Any]) -> str:
     """What fits on a line of an event's detail."""
     plain = (str, int, float)
-    return " ".join(f"{name}={value}" for name, value in detail.items() if isinstance(value, plain))
+    said = (f"{name}={value}" for name, value in detail.items() if isinstance(value, plain))
+    return printable(" ".join(said))
 
 
 def percent(asset: Mapping[str, Any]) -> float:
