@@ -43,6 +43,7 @@ def register(app: APIFlask) -> None:
     app.register_error_handler(HTTPException, _refused_by_flask)
     for away in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.register_error_handler(away, _database_away)
+    app.register_error_handler(OSError, _storage_away)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -86,6 +87,19 @@ def _database_away(error: Exception) -> Response:
             HTTPStatus.SERVICE_UNAVAILABLE,
             "database_unavailable",
             "Nothing was changed, or it is not known to have been; try again shortly.",
+            headers={"Retry-After": str(RETRY_AFTER_SEC)},
+        )
+    )
+
+
+def _storage_away(error: OSError) -> Response:
+    # A full or unmounted disk: whoever sends the same again later may succeed.
+    log.error("storage_unavailable", exc_info=error)
+    return answer(
+        Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "storage_unavailable",
+            "Nothing was stored; try again shortly.",
             headers={"Retry-After": str(RETRY_AFTER_SEC)},
         )
     )

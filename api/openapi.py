@@ -1,5 +1,8 @@
 """What the generated OpenAPI document is told beyond the routes themselves."""
 
+import json
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +28,22 @@ SECURITY = {
     },
 }
 
+HEADERS: Mapping[str, Mapping[str, str]] = {
+    "post_assets_create": {"Idempotency-Key": "Gives a repeated request the first answer again."},
+    "get_assets_read": {"If-None-Match": "The ETag that the caller holds."},
+    "get_lists_playback": {"If-None-Match": "The ETag that the caller holds."},
+    "get_lists_many": {"If-None-Match": "The ETag that the caller holds."},
+    "get_media_read": {
+        "Range": "One range of bytes.",
+        "If-Range": "The ETag or date of the version that the range is of.",
+        "If-None-Match": "The ETag that the caller holds.",
+    },
+}
+"""Optional headers of requests, by operation."""
+
+NOT_JSON = {"get_operations_metrics": "text/plain", "get_media_read": "application/octet-stream"}
+"""Operations that answer with something else."""
+
 EVERYWHERE = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 """Problems any route may answer with."""
 
@@ -41,31 +60,71 @@ def configure(app: APIFlask) -> None:
         AUTO_OPERATION_ID=True,
         # Behind a proxy the request's own host is not where callers reach us.
         AUTO_SERVERS=False,
-        SPEC_PROCESSOR_PASS_OBJECT=False,
     )
     app.spec_processor(_complete)
 
 
-def _complete(spec: dict[str, Any] | str) -> dict[str, Any] | str:
-    assert isinstance(spec, dict)  # it is text only where YAML is configured
-    schemas = spec.setdefault("components", {}).setdefault("schemas", {})
+def _complete(generated: dict[str, Any] | str) -> dict[str, Any] | str:
+    assert isinstance(generated, dict)  # it is text only where YAML is configured
+    spec = _with_plain_names(generated)
+    schemas = spec["components"]["schemas"]
     schemas.pop("HTTPError", None)
     problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     for operations in spec["paths"].values():
         for operation in operations.values():
-            _complete_operation(operation)
+            _complete_answers(operation)
+            _add_headers(operation)
     return spec
 
 
-def _complete_operation(operation: dict[str, Any]) -> None:
-    responses = operation["responses"]
+def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
+    """Call a schema the same wherever it is nested: APIFlask makes ``EventPage.Status`` of it."""
+    text = re.sub(r'"#/components/schemas/\w+\.', '"#/components/schemas/', json.dumps(generated))
+    spec: dict[str, Any] = json.loads(text)
+    schemas = spec["components"]["schemas"]
+    spec["components"]["schemas"] = {
+        name.rpartition(".")[2]: schema for name, schema in schemas.items()
+    }
+    return spec
+
+
+def _complete_answers(operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
     for status in EVERYWHERE:
-        responses.setdefault(str(int(status)), {})
-    for code, response in responses.items():
-        response["description"] = response.get("description") or HTTPStatus(int(code)).phrase
-        if int(code) >= HTTPStatus.BAD_REQUEST:
+        answers.setdefault(str(int(status)), {})
+    media_type = NOT_JSON.get(operation["operationId"], "application/json")
+    body = {media_type: {"schema": _body_of_success(answers)}}
+    for code, described in answers.items():
+        status = HTTPStatus(int(code))
+        described["description"] = described.get("description") or status.phrase
+        described.pop("content", None)
+        if _is_success(code):
+            described["content"] = body
+        elif status >= HTTPStatus.BAD_REQUEST:
             schema = {"$ref": "#/components/schemas/Problem"}
-            response["content"] = {MEDIA_TYPE: {"schema": schema}}
-    operation["responses"] = dict(sorted(responses.items()))
+            described["content"] = {MEDIA_TYPE: {"schema": schema}}
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _is_success(code: str) -> bool:
+    return code.startswith("2")
+
+
+def _body_of_success(answers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one schema that was declared; every success of an operation has the same."""
+    declared = (
+        content["schema"]
+        for code, described in answers.items()
+        if _is_success(code)
+        for content in described.get("content", {}).values()
+        if content.get("schema")
+    )
+    return next(declared, {})
+
+
+def _add_headers(operation: dict[str, Any]) -> None:
+    for name, meaning in HEADERS.get(operation["operationId"], {}).items():
+        parameter = {"name": name, "in": "header", "description": meaning}
+        operation["parameters"].append(parameter | {"schema": {"type": "string"}})

@@ -35,9 +35,8 @@ RETRYABLE = frozenset(
         "idempotency_in_flight",
         "status_changed",
         "upload_incomplete",
-        "upload_interrupted",
         "database_unavailable",
-        "busy",
+        "storage_unavailable",
         "internal_error",
         "token_expired",
     }

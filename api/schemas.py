@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    model_validator,
+)
 
 from pipeline.states import Status
 
@@ -177,6 +185,10 @@ class CardList(BaseModel):
     """Cards in the order asked for; a post without a video has none."""
 
     assets: list[CardOut]
+
+
+class ListOut(RootModel[CardList | AssetPage]):
+    """Cards for ``post_ids``, the operators' page for ``status``."""
 
 
 class EventOut(BaseModel):

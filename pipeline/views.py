@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import Select, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from pipeline.errors import NotFound
@@ -57,6 +57,11 @@ def asset_of_post(session: Session, post_id: UUID) -> Asset:
     if asset is None:
         raise NotFound("post_not_found")
     return asset
+
+
+def select_asset(post_id: UUID) -> Select[Asset]:
+    """The live asset of a post, if this session sees it."""
+    return select(Asset).where(Asset.post_id == post_id, Asset.deleted_at.is_(None))
 
 
 def chronicle_page(session: Session, post_id: UUID, *, after: int, limit: int) -> Sequence[Event]:

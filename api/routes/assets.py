@@ -39,7 +39,16 @@ MAX_KEY_CHARS = 255
 @blueprint.input(CreateBody)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
-    responses={200: "It was registered already", 401: "", 404: "", 409: "", 413: "", 422: ""}
+    responses={
+        200: "It was registered already",
+        401: "",
+        403: "",
+        404: "",
+        409: "",
+        413: "",
+        422: "",
+    },
+    security="bearer",
 )
 def create(json_data: CreateBody) -> Response:
     """Register a video for a post.
@@ -109,7 +118,7 @@ def _created(created: Created) -> Response:
 @authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.input(RetryBody)
 @blueprint.output(AssetOut, status_code=202)
-@blueprint.doc(responses={401: "", 404: "", 409: "", 422: ""})
+@blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 422: ""}, security="bearer")
 def retry(json_data: RetryBody) -> AssetOut:
     """Try a failed video again: its retry budget starts over, its history stays."""
     here = services()
@@ -124,19 +133,19 @@ def retry(json_data: RetryBody) -> AssetOut:
 @blueprint.get("/<uuid:post_id>")
 @authorised(*Role)
 @blueprint.output(AssetOut)
-@blueprint.doc(responses={304: "Not modified", 401: "", 404: ""})
+@blueprint.doc(responses={304: "Not modified", 401: "", 404: ""}, security="bearer")
 def read(post_id: UUID) -> Response:
     """Read the video of a post."""
     with caller_session() as session:
         asset = views.asset_of_post(session, post_id)
-    return conditional(asset_out(asset, services().settings), "private, no-cache")
+    return conditional(asset_out(asset, services().settings))
 
 
 @blueprint.get("/<uuid:post_id>/events")
 @authorised(*Role)
 @blueprint.input(EventsQuery, location="query")
 @blueprint.output(EventPage)
-@blueprint.doc(responses={401: "", 404: "", 422: ""})
+@blueprint.doc(responses={401: "", 404: "", 422: ""}, security="bearer")
 def events(post_id: UUID, query_data: EventsQuery) -> EventPage:
     """Read the chronicle of a post's video, oldest first."""
     with caller_session() as session:

@@ -13,7 +13,7 @@ from api.answers import conditional
 from api.auth import Role, authorised, caller_session
 from api.present import asset_out, card_out
 from api.problems import Problem
-from api.schemas import MAX_CARDS, AssetPage, CardList, CardOut, ListQuery
+from api.schemas import MAX_CARDS, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
 from pipeline import views
 from pipeline.database import session_of
@@ -21,8 +21,6 @@ from pipeline.errors import NotFound
 from pipeline.states import Status
 
 blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
-
-PUBLIC = "public, no-cache"
 
 
 @blueprint.get("/<uuid:post_id>/playback")
@@ -34,14 +32,17 @@ def playback(post_id: UUID) -> Response:
         cards = views.public_cards(session, [post_id])
     if not cards:
         raise NotFound("post_not_found")
-    return conditional(card_out(cards[0], services().settings), PUBLIC)
+    return conditional(card_out(cards[0], services().settings), shared=True)
 
 
 @blueprint.get("")
 @blueprint.input(ListQuery, location="query")
-@blueprint.output(CardList)
-@blueprint.doc(responses={304: "Not modified", 401: "", 403: "", 422: ""})
-def many(query_data: ListQuery) -> Response | AssetPage:
+@blueprint.output(ListOut)
+@blueprint.doc(
+    responses={304: "Not modified", 401: "", 403: "", 422: ""},
+    security=[{}, {"bearer": []}],
+)
+def many(query_data: ListQuery) -> Response:
     """Read the cards of a feed (`post_ids`, public), or the operators' list (`status`)."""
     if query_data.status is not None:
         return _operators_page(query_data.status, query_data.cursor, query_data.limit)
@@ -53,7 +54,8 @@ def _cards(post_ids: str) -> Response:
     with session_of(services().engines.public) as session:
         cards = views.public_cards(session, asked)
     settings = services().settings
-    return conditional(CardList(assets=[card_out(card, settings) for card in cards]), PUBLIC)
+    listed = CardList(assets=[card_out(card, settings) for card in cards])
+    return conditional(listed, shared=True)
 
 
 @authorised(Role.OPERATOR, Role.READER)
@@ -69,8 +71,7 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
         AssetPage(
             assets=[asset_out(asset, settings) for asset in shown],
             next_cursor=_cursor(views.Place(last.updated_at, last.id)) if last else None,
-        ),
-        "private, no-cache",
+        )
     )
 
 

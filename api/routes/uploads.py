@@ -32,7 +32,7 @@ UNBOUNDED = 2**63
 @authorised(Role.OWNER)
 @blueprint.input(UploadBody)
 @blueprint.output(TicketOut, status_code=201)
-@blueprint.doc(responses={401: "", 413: "", 422: ""})
+@blueprint.doc(responses={401: "", 403: "", 413: "", 422: ""}, security="bearer")
 def issue(json_data: UploadBody) -> TicketOut:
     """Ask for the right to send a file."""
     settings = services().settings
@@ -78,7 +78,7 @@ def _chunks() -> Iterator[bytes]:
 @blueprint.post("/<uuid:upload_id>/complete")
 @authorised(Role.OWNER)
 @blueprint.output(UploadOut)
-@blueprint.doc(responses={401: "", 404: "", 409: "", 413: "", 422: ""})
+@blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: ""}, security="bearer")
 def complete(upload_id: UUID) -> UploadOut:
     """Have what arrived checked: its size, container, codecs and duration, by its content."""
     here = services()

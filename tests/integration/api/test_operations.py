@@ -1,7 +1,7 @@
 """Health, figures, documents, and what every answer has in common."""
 
+import errno
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,8 +13,7 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url, text, update
 
-from pipeline import figures
-from pipeline.database import make_engine, session_of, user_session
+from pipeline.database import make_engine, session_of
 from pipeline.models import Asset
 from tests.integration.api.conftest import Client, World
 
@@ -60,6 +59,20 @@ def test_it_is_not_ready_when_nothing_can_be_stored(api: Client) -> None:
     answer = requests.get(f"{api.url}/readyz", timeout=10)
     assert answer.status_code == 503
     assert answer.json()["checks"]["storage"] != "ok"
+
+
+def test_a_disk_that_is_full_is_no_mistake_of_the_sender(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = api.post("/api/uploads", {**UPLOAD, "post_id": str(uuid4())}).json()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(api.services.storage, "write", full)
+    path = f"/api/uploads/{issued['upload_id']}/content"
+    answer = api.call("PUT", path, as_=None, headers=issued["headers"], data=b"x")
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
 
 
 def test_no_request_succeeds_without_the_database(
@@ -146,64 +159,6 @@ def test_figures_that_cannot_be_read_are_left_out_and_counted(
     assert ("khronika_assets", "failed") not in found
 
 
-@pytest.fixture
-def many_assets(world: World, role_urls: Mapping[str, str], postgres_url: str) -> Iterator[World]:
-    """Two thousand failed assets, of which the planner knows."""
-    api, owner = make_engine(role_urls["api"]), make_engine(postgres_url)
-    with user_session(api, "ana") as session:
-        session.execute(
-            text("""
-                INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts,
-                    provider, status, error_code)
-                SELECT gen_random_uuid(), gen_random_uuid(), 'ana', 'https://a.example/', 5,
-                    'selfhosted', 'failed', 'source_corrupt' FROM generate_series(1, 2000)
-            """)
-        )
-    with owner.begin() as connection:
-        connection.execute(text("ANALYZE video_assets"))
-    yield world
-    api.dispose()
-    owner.dispose()
-
-
-FIGURES = [
-    (figures.assets_by_status, {"video_assets_status_updated"}),
-    (figures.failures_by_code, {"video_assets_error_code"}),
-    (figures.time_to_ready, {"video_assets_completed"}),
-    (
-        figures.backlogs,
-        {"video_assets_due", "video_assets_poll", "webhook_deliveries_unread"},
-    ),
-]
-
-
-@pytest.mark.parametrize(("figure", "indexes"), FIGURES)
-def test_an_index_serves_each_figure(many_assets: World, figure: Any, indexes: set[str]) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    class Recorder:
-        """Stands where a session stands, and keeps the question."""
-
-        def execute(self, statement: Any, parameters: Any = None) -> Any:
-            asked.append((str(statement), parameters or {}))
-            return session.execute(statement, parameters or {})
-
-    with session_of(many_assets.engine) as session:
-        # A table of a test is small enough to be read whole: what counts is that an index serves.
-        session.execute(text("SET LOCAL enable_seqscan = off"))
-        figure(Recorder())
-        ((statement, parameters),) = asked
-        plan = session.execute(text(f"EXPLAIN (FORMAT JSON) {statement}"), parameters).scalar()
-    assert indexes <= set(_indexes(plan))
-
-
-def _indexes(plan: Any) -> list[str]:
-    if isinstance(plan, dict):
-        mine = [plan["Index Name"]] if "Index Name" in plan else []
-        return mine + [name for value in plan.values() for name in _indexes(value)]
-    return [name for item in plan for name in _indexes(item)] if isinstance(plan, list) else []
-
-
 def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Client) -> None:
     spec = api.get("/openapi.json", as_=None).json()
     assert spec["openapi"] == "3.1.0"
@@ -236,6 +191,26 @@ def test_every_error_it_describes_is_a_problem(api: Client) -> None:
                 assert response["description"]
                 if int(code) >= 400:
                     assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_it_says_of_each_route_what_authority_it_needs(api: Client) -> None:
+    spec = api.get("/openapi.json", as_=None).json()
+    ids = {"post_id": str(uuid4()), "upload_id": str(uuid4()), "provider": "selfhosted"}
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            answer = api.call(method, path.format_map({"token": "x", "key": "y", **ids}), as_=None)
+            needed = [name for choice in operation.get("security", [{}]) for name in choice]
+            closed = {"bearer", "callback"} & set(needed) and {} not in operation["security"]
+            assert (answer.status_code == 401) is bool(closed), (method, path)
+
+
+def test_every_success_it_describes_has_a_body_that_is_named_once(api: Client) -> None:
+    spec = api.get("/openapi.json", as_=None).json()
+    assert not [name for name in spec["components"]["schemas"] if "." in name]
+    create = spec["paths"]["/api/video-assets/create"]["post"]["responses"]
+    for code in ("200", "202"):
+        schema = create[code]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/AssetOut"}
 
 
 def test_the_documents_for_people_load_nothing_from_elsewhere(api: Client) -> None:

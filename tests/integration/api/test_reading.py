@@ -123,6 +123,12 @@ def test_the_public_view_has_a_tag(api: Client) -> None:
     assert api.get(path, as_=None, headers=known).status_code == 304
 
 
+def test_the_public_view_is_the_same_for_everybody_and_may_be_kept(api: Client) -> None:
+    answer = api.get(f"/api/video-assets/{api.create().json()['post_id']}/playback", as_=None)
+    assert "public" in answer.headers["Cache-Control"]
+    assert "Authorization" not in answer.headers["Vary"]
+
+
 def test_a_post_without_a_video_has_no_public_view(api: Client) -> None:
     answer = api.get(f"/api/video-assets/{uuid4()}/playback", as_=None)
     assert (answer.status_code, answer.json()["code"]) == (404, "post_not_found")
@@ -142,6 +148,12 @@ def test_a_hundred_cards_are_given_and_no_more(api: Client) -> None:
         asked = ",".join(str(uuid4()) for _ in range(count))
         answer = api.get("/api/video-assets", as_=None, params={"post_ids": asked})
         assert answer.status_code == status
+
+
+@pytest.mark.parametrize("asked", ["", ",", " , "])
+def test_no_posts_have_no_cards(api: Client, asked: str) -> None:
+    answer = api.get("/api/video-assets", as_=None, params={"post_ids": asked})
+    assert (answer.status_code, answer.json()) == (200, {"assets": []})
 
 
 @pytest.mark.parametrize(
