@@ -138,16 +138,23 @@ def _video(asset: Mapping[str, Any]) -> Video:
     return Video(UUID(asset["post_id"]), UUID(asset["id"]), asset["owner_id"])
 
 
-def settings_for(tap: Tap, *, public_url: str | None = None) -> dict[str, str]:
+def settings_for(
+    tap: Tap, *, provider: str = PROVIDER, public_url: str | None = None
+) -> dict[str, str]:
     """What the stack is told, so that callbacks pass the tap.
 
     Args:
+        provider: The account that new videos go to.
         public_url: Where the tap is reached from outside, for a provider that is not on this
             machine; media then has that address too.
     """
-    callback = f"{public_url or tap.url}{WEBHOOK}/{PROVIDER}"
     public = {"KHRONIKA_PUBLIC_URL": public_url} if public_url else {}
-    return {**QUICKER, **public, "KHRONIKA_TRANSCODER_CALLBACK_URL": callback}
+    return {
+        **QUICKER,
+        **public,
+        "KHRONIKA_DEFAULT_PROVIDER": provider,
+        "KHRONIKA_TRANSCODER_CALLBACK_URL": f"{public_url or tap.url}{WEBHOOK}/{provider}",
+    }
 
 
 @contextmanager

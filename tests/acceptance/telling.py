@@ -24,13 +24,23 @@ class Telling:
     """One telling of a story: every claim that held, and the page that shows it.
 
     Attributes:
-        claims: Sentences, each checked when it was added.
+        claims: Sentences by chapter, each checked when it was added.
         blocks: Pieces of Markdown, in order.
     """
 
-    claims: list[str] = field(default_factory=list)
+    claims: dict[str, list[str]] = field(default_factory=lambda: {"": []})
     blocks: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+
+    @property
+    def _claimed(self) -> list[str]:
+        """The claims of the chapter under way."""
+        return self.claims[next(reversed(self.claims))]
+
+    def chapter(self, title: str) -> None:
+        """Begin a chapter of the page; what is claimed from here on belongs to it."""
+        self.claims[title] = []
+        self.show(f"## {title}")
 
     def claim(self, sentence: str, holds: bool, found: object = None) -> None:
         """Check and keep.
@@ -41,7 +51,7 @@ class Telling:
         if not holds:
             instead = "" if found is None else f" Found: {found!r}"
             raise StoryDoesNotHold(f"This does not hold: {sentence}{instead}")
-        self.claims.append(sentence)
+        self._claimed.append(sentence)
 
     def show(self, *blocks: str) -> None:
         """Add to the page."""

@@ -17,4 +17,4 @@ def test_the_story_holds_and_its_page_gives_no_secret_away(stage: Stage, story: 
 
     text = page.page_of(story, telling, "")
     assert secrets_in(text, stage.stack.environment) == []
-    assert all(f"- {claim}" in text for claim in telling.claims)
+    assert all(f"- {claim}" in text for claims in telling.claims.values() for claim in claims)

@@ -21,6 +21,7 @@ STEPS = [
 
 def tell(stage: Stage, telling: Telling) -> None:
     """Let the source be missing once, then retry twice at the same moment."""
+    telling.chapter("The failure")
     source = stage.sources.offer(clips.film_rate(stage.folder, stage.tools), whole=[404])
     video = stage.register(source.url, title="A video that was moved and put back")
     failed = stage.await_end(video)
@@ -31,20 +32,19 @@ def tell(stage: Stage, telling: Telling) -> None:
         failed,
     )
     telling.show(
-        page.heading("What happened"),
         "The source is there when the worker samples it, gone when the provider downloads it, and "
         "there again afterwards. The asset after that:",
         page.document(failed),
-        page.heading("Two retries at once"),
     )
+    telling.chapter("Two retries at once")
     _tell_strangers_retry(stage, telling, video)
     _tell_two_retries(stage, telling, video)
+    telling.chapter("The end")
     asset = stage.await_end(video)
     claim_completed(telling, asset, attempt=2)
     types = [event["type"] for event in stage.events(video)]
     telling.claim(f"Its chronicle is {', '.join(STEPS)}: one retry.", types == STEPS, types)
     telling.show(
-        page.heading("The end"),
         "What the server of the source saw:",
         page.source_log(source.log),
         "The asset as its owner sees it:",

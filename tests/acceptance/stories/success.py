@@ -17,14 +17,14 @@ def tell(stage: Stage, telling: Telling) -> None:
     upload = stage.upload(CLIP, title="Big Buck Bunny")
     source = stage.sources.offer(clips.portrait(stage.folder, stage.tools))
     remote = stage.register(source.url, title="A portrait")
+    telling.chapter("By upload")
     telling.show(
-        page.heading("By upload", 1),
         "A ticket (`POST /api/uploads`), the file (`PUT` to the ticket's address), the checks "
         "(`POST …/complete`), then `POST /api/video-assets/create` with the upload's id.",
     )
     _tell_one(stage, telling, upload, "1-success-upload")
+    telling.chapter("By remote URL")
     telling.show(
-        page.heading("By remote URL", 1),
         "`POST /api/video-assets/create` with a `source_url`. What the server of that address saw: "
         "the worker measures the source with a few ranged requests, the provider downloads it.",
         page.source_log(source.log),

@@ -16,6 +16,7 @@ CODE = "source_corrupt"
 
 def tell(stage: Stage, telling: Telling) -> None:
     """Register half a file and see it refused by the encoder, once."""
+    telling.chapter("What happened")
     source = stage.sources.offer(_half_a_webm(stage.folder, stage.tools))
     video = stage.register(source.url, title="Half a video")
     asset = stage.await_end(video)
@@ -47,7 +48,6 @@ def tell(stage: Stage, telling: Telling) -> None:
     )
     telling.claim("Nothing was published.", not stage.books.outputs(video.asset_id))
     telling.show(
-        page.heading("What happened"),
         "The source is a WebM that was cut off half way: its head is sound and declares the whole "
         "duration, so that the worker's sample of it passes. What its server saw:",
         page.source_log(source.log),

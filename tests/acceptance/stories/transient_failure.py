@@ -15,6 +15,7 @@ STEPS = [
 
 def tell(stage: Stage, telling: Telling) -> None:
     """Answer the first download with 503 and the second with the file."""
+    telling.chapter("What happened")
     source = stage.sources.offer(clips.widescreen(stage.folder, stage.tools), whole=[503])
     video = stage.register(source.url, title="A video whose server stumbles")
     asset = stage.await_end(video)
@@ -52,7 +53,6 @@ def tell(stage: Stage, telling: Telling) -> None:
         [output.attempt_id for output in outputs],
     )
     telling.show(
-        page.heading("What happened"),
         "The server of the source answers the worker's samples, and the provider's first download "
         "with 503:",
         page.source_log(source.log),
