@@ -1,5 +1,7 @@
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -81,3 +83,26 @@ def processes_of(group: int) -> list[int]:
         if int(member_of) == group and state != "Z":
             living.append(int(entry))
     return living
+
+
+PARENT = """
+import time
+from transcoder.encode.run import ProcessGroup
+with ProcessGroup(["sleep", "60"]) as group:
+    print(group._process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+def test_a_child_that_hears_nothing_of_its_parents_death_dies_all_the_same() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE)
+    with parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert processes_of(child) == [child]
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while processes_of(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
