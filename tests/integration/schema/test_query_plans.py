@@ -42,6 +42,13 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         "webhook_deliveries_unread",
     ),
     "unpaid releases": ("worker", due.unpaid_releases, "provider_attempts_debt"),
+    "discarded attempts": ("worker", due.discarded_attempts, "provider_attempts_purge"),
+    "deleted assets": (
+        "worker",
+        lambda session: due.deleted_assets(session, keep_sec=60),
+        "video_assets_purge",
+    ),
+    "abandoned uploads": ("worker", due.abandoned_uploads, "uploads_expiry"),
     "expired keys": ("worker", due.prune_idempotency_keys, "idempotency_keys_expiry"),
     "an owner's asset": (
         "operator",
@@ -91,6 +98,12 @@ FILL_AS_WORKER = (
        SELECT gen_random_uuid(), id, 1, 1, 'selfhosted', now(), now() FROM video_assets""",
 )
 FILL_AS_API = (
+    f"""WITH me AS (SELECT set_config('khronika.user_id', 'owner', true))
+        INSERT INTO uploads (id, owner_id, post_id, filename, mime_type, size_bytes, storage_key,
+            expires_at, completed_at)
+        SELECT gen_random_uuid(), 'owner', gen_random_uuid(), 'a.mp4', 'video/mp4', 1, 'k', now(),
+            now()
+        FROM me, generate_series(1, {DONE}) n""",
     f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status)
         SELECT gen_random_uuid(), 'selfhosted', 'evt-' || n, '{{}}', '', '', 'dead'
         FROM generate_series(1, {DONE}) n""",
