@@ -60,14 +60,20 @@ def khronika(*arguments: object, env: Mapping[str, str]) -> Ran:
 def khronika_process(*arguments: object, env: Mapping[str, str]) -> Ran:
     """Run the installed command, as a person does."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("khronika"), *map(str, arguments)],
-        env={**kept, "COLUMNS": "200", **env},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SEC,
-        check=False,
-    )
+    program = Path(sys.executable).with_name("khronika")
+    command = [str(program), *map(str, arguments)]
+    try:
+        done = subprocess.run(
+            command,
+            env={**kept, "COLUMNS": "200", **env},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SEC,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode() + (late.stderr or b"").decode()
+        return Ran(-1, said, f"no end after {PATIENCE_SEC:.0f} s")
     return Ran(done.returncode, done.stdout, done.stderr)
 
 

@@ -10,7 +10,7 @@ def test_a_file_goes_in_and_a_playable_video_comes_out(running_stack: RunningSta
     sent = khronika_process("submit", CLIP, "--watch", "--json", env=env)
     told = khronika_process("status", sent.lines[-1]["asset"]["post_id"], env=env)
 
-    assert (sent.code, told.code) == (0, 0), sent.out
+    assert (sent.code, told.code) == (0, 0), sent.out + running_stack.log("worker")
     asset = sent.lines[-1]["asset"]
     assert (asset["status"], asset["playable"], asset["owner_id"]) == ("completed", True, "demo")
     kinds = [line["event"]["type"] for line in sent.lines if "event" in line]
