@@ -1,0 +1,97 @@
+"""``python -m tests.chaos``: attack the stack, judge what is left, exit 1 when a promise broke."""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from stack.home import Home
+from stack.signals import StopRequested, stop_on_signals
+from tests.chaos.bounds import MARGINS_SEC, RECOVERY_SEC
+from tests.chaos.invariants import judge
+from tests.chaos.plan import Plan, make_plan
+from tests.chaos.report import print_report, summary
+from tests.chaos.run import Tell, attack
+from tests.chaos.stage import running_stage
+
+TOLD_EVERY_SEC = 15.0
+"""How often progress is told where there is no terminal."""
+
+
+def main() -> int:
+    """Run; 0 when every invariant held."""
+    arguments = _parse()
+    plan = make_plan(arguments.seed, arguments.assets, arguments.minutes)
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    if arguments.plan:
+        _print_plan(console, plan)
+        return 0
+    root = Path(tempfile.mkdtemp(prefix="khronika-chaos-"))
+    if os.geteuid() == 0:
+        root.chmod(0o711)  # the Postgres server runs as somebody else
+    held = False
+    try:
+        with stop_on_signals():
+            held = _attack_and_judge(console, Home(root), plan)
+    except StopRequested:
+        console.print("chaos: stopped")
+    if held:
+        shutil.rmtree(root)
+    else:
+        console.print(f"logs are kept in {root / 'logs'}", soft_wrap=True)
+    return 0 if held else 1
+
+
+def _attack_and_judge(console: Console, home: Home, plan: Plan) -> bool:
+    with running_stage(home, plan.seed) as stage:
+        with Live(console=console, transient=True, refresh_per_second=4) as live:
+            evidence, tally = attack(stage, plan, _teller(console, live))
+        verdicts = judge(evidence)
+        print_report(console, tally, evidence, verdicts)
+        console.print(summary(evidence, tally, verdicts, plan.seed), soft_wrap=True, markup=False)
+    return not any(verdict.violations for verdict in verdicts)
+
+
+def _teller(console: Console, live: Live) -> Tell:
+    told_at = 0.0
+
+    def tell(line: str) -> None:
+        nonlocal told_at
+        if console.is_terminal:
+            live.update(Text(line))
+        elif time.monotonic() - told_at > TOLD_EVERY_SEC:
+            told_at = time.monotonic()
+            console.print(line, highlight=False)
+
+    return tell
+
+
+def _print_plan(console: Console, plan: Plan) -> None:
+    console.print(f"seed {plan.seed}: {plan.length_sec:.0f} s, {len(plan.arrivals)} assets")
+    for fault in plan.faults:
+        console.print(
+            f"  {fault.at_sec:6.1f} s  {fault.kind:<32} {fault.lasts_sec:4.1f} s", highlight=False
+        )
+    console.print(f"recovery is due within {RECOVERY_SEC:.0f} s of the last: lease, sweep, and")
+    for reason, sec in MARGINS_SEC.items():
+        console.print(f"  {sec:5.1f} s for {reason}", highlight=False)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="decides everything")
+    parser.add_argument("--assets", type=int, default=300, help="how many videos are registered")
+    parser.add_argument("--minutes", type=float, help="how long faults go on")
+    parser.add_argument("--plan", action="store_true", help="print the schedule and stop")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

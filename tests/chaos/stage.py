@@ -1,0 +1,182 @@
+"""The system under attack, as the nemeses see it."""
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from os import environ
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from stack.credentials import load_credentials
+from stack.environment import Ports, build_environment
+from stack.home import CHECKOUT, Home
+from stack.logins import ROLES, grant_logins
+from stack.ports import free_port, listen, port_of
+from stack.schema import migrate_all
+from stack.servers import Servers
+from stack.supervisor import read_procfile
+from tests.chaos.bounds import PROCESSING_DEADLINE_SEC, SETTINGS
+from tests.chaos.fleet import Fleet
+from tests.chaos.media import make_media
+from tests.chaos.servers import CrashableBroker, CrashablePostgres
+
+WORKERS = ("worker", "worker-2")
+"""Two, so that another can take over from the one that is stopped."""
+WORKER_CHILDREN = 2
+READY_SEC = 60.0
+OVERDUE_SEC = PROCESSING_DEADLINE_SEC + 5.0
+
+Action = Callable[[], None]
+
+
+class StageFailed(Exception):
+    """The stack did not come up: there is nothing to attack."""
+
+
+@dataclass
+class Stage:
+    """Everything that can be attacked, and a clock for what is to happen later.
+
+    Attributes:
+        environment: The settings of the stack's processes.
+        provider_url: The scripted provider.
+        media: The folder it serves.
+    """
+
+    home: Home
+    postgres: CrashablePostgres
+    broker: CrashableBroker
+    fleet: Fleet
+    environment: dict[str, str]
+    provider_url: str
+    media: Path
+    _later: list[tuple[float, int, Action]] = field(default_factory=list)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @property
+    def base_url(self) -> str:
+        """The API."""
+        return f"http://127.0.0.1:{self.environment['PORT']}"
+
+    def books(self) -> dict[str, Any]:
+        """The provider's ledger as it stands."""
+        return dict(requests.get(f"{self.provider_url}/books", timeout=30).json())
+
+    def holding(self) -> list[int]:
+        """Ports of the clients whose submission the provider holds back at this moment."""
+        return list(requests.get(f"{self.provider_url}/books/holding", timeout=5).json())
+
+    def calm_provider(self) -> None:
+        """From now on the provider behaves."""
+        requests.post(f"{self.provider_url}/books/calm", timeout=5).raise_for_status()
+
+    def later(self, delay_sec: float, action: Action) -> None:
+        """Do this when ``tend`` is called after the delay."""
+        entry = (time.monotonic() + delay_sec, next(self._numbers), action)
+        heapq.heappush(self._later, entry)
+
+    def tend(self) -> None:
+        """Do what is due and restart what is down."""
+        while self._later and self._later[0][0] <= time.monotonic():
+            heapq.heappop(self._later)[2]()
+        self.fleet.tend()
+
+    def is_quiet(self) -> bool:
+        """Whether no fault is waiting for its recovery."""
+        return not self._later
+
+
+@contextmanager
+def running_stage(home: Home, seed: int) -> Iterator[Stage]:
+    """Bring everything up for the length of the block; nothing outlives it.
+
+    Raises:
+        StageFailed: it did not become ready.
+    """
+    with ExitStack() as exits:
+        exits.enter_context(home.held())
+        credentials = load_credentials(home)
+        web, provider = (exits.enter_context(listen()) for _ in range(2))
+        transcoder = exits.enter_context(listen())
+        postgres = CrashablePostgres(home, credentials["owner_password"])
+        exits.callback(postgres.close)
+        broker = CrashableBroker(home, credentials["broker_password"])
+        exits.callback(broker.close)
+        migrate_all(postgres.owner_url)
+        passwords = {role: credentials[f"{part}_password"] for part, role in ROLES.items()}
+        grant_logins(postgres.owner_url, passwords)
+        servers = Servers(postgres.proxied_url, broker.proxied_url, None, None)
+        ports = Ports(port_of(web), port_of(transcoder), free_port())
+        built = build_environment(home, _inherited(), servers, credentials, ports)
+        provider_url = f"http://127.0.0.1:{port_of(provider)}"
+        environment = {
+            **{name: value for name, value in built.items() if name != "DATABASE_URL"},
+            **SETTINGS,
+            "KHRONIKA_SELFHOSTED_URL": provider_url,
+            "KHRONIKA_LOG_LEVEL": "WARNING",
+            "KHRONIKA_WEB_BIND": f"fd://{web.fileno()}",
+            "KHRONIKA_TRANSCODER_BIND": f"fd://{transcoder.fileno()}",
+        }
+        keep_open = [listener.fileno() for listener in (web, provider, transcoder)]
+        fleet = Fleet(home, environment, keep_open)
+        exits.callback(fleet.stop)
+        media = home.root / "media"
+        make_media(media)
+        stage = Stage(home, postgres, broker, fleet, environment, provider_url, media)
+        _launch(stage, provider.fileno(), seed)
+        yield stage
+
+
+def _inherited() -> dict[str, str]:
+    """The caller's environment without what would steer the stack elsewhere."""
+    steering = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "PORT")
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in steering and not name.startswith("KHRONIKA_")
+    }
+
+
+def _launch(stage: Stage, provider_fd: int, seed: int) -> None:
+    lines, fleet = read_procfile(CHECKOUT / "Procfile"), stage.fleet
+    callbacks = f"{stage.base_url}/api/video-assets/webhook/selfhosted"
+    arguments = f"{provider_fd} {stage.media} {seed} {OVERDUE_SEC} {callbacks}"
+    fleet.add("provider", f"python -m tests.chaos.provider {arguments}")
+    fleet.add("web", lines["web"])
+    for name in WORKERS:
+        # Its own name, and processes enough to overlap; the last of two options wins.
+        own = f"--hostname {name}@%h --concurrency {WORKER_CHILDREN}"
+        fleet.add(name, f"{lines['worker']} {own} --loglevel WARNING")
+    fleet.add("beat", lines["beat"])
+    wait_until_ready(stage, stage.base_url)
+
+
+def second_beat_line() -> str:
+    """A beat beside the first, with a schedule file of its own."""
+    line = read_procfile(CHECKOUT / "Procfile")["beat"]
+    return f'{line} --schedule "$KHRONIKA_HOME/run/beat-2"'
+
+
+def wait_until_ready(stage: Stage, url: str) -> None:
+    """Wait for ``/readyz``.
+
+    Raises:
+        StageFailed: it is not green in time.
+    """
+    deadline, answer = time.monotonic() + READY_SEC, ""
+    while time.monotonic() < deadline:
+        stage.fleet.tend()
+        try:
+            response = requests.get(f"{url}/readyz", timeout=5)
+            if response.ok:
+                return
+            answer = response.text
+        except requests.RequestException as error:
+            answer = str(error)
+        time.sleep(0.2)
+    raise StageFailed(f"{url}/readyz is not green: {answer[:500]}")
