@@ -14,6 +14,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
+from pipeline.crash import Boundary, crash_point
 from pipeline.values import Wake
 
 TIMEOUT_SEC = 0.2
@@ -85,8 +86,10 @@ class Publisher:
 
     def publish(self, wakes: Iterable[Wake]) -> None:
         """Send what a use case wants woken. A failure is logged and counted, never raised."""
+        crash_point(Boundary.REQUEST_COMMITTED)
         for wake in wakes:
             PUBLISHES.labels(self._send(wake)).inc()
+        crash_point(Boundary.REQUEST_PUBLISHED)
 
     def _send(self, wake: Wake) -> str:
         if not self._breaker.allows():

@@ -7,6 +7,7 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
+from pipeline.crash import Boundary, crash_point
 from pipeline.services import Outcome, Services
 from pipeline.usecases.poll import poll
 from pipeline.usecases.purge import purge
@@ -80,8 +81,10 @@ def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) ->
 
 
 def _finish(outcome: Outcome) -> str:
+    crash_point(Boundary.TASK_COMMITTED)
     for wake in outcome.wakes:
         _publish(wake)
+    crash_point(Boundary.TASK_PUBLISHED)
     return outcome.what
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import due
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases.expire import expire
@@ -32,7 +33,9 @@ def sweep(services: Services) -> Outcome:
     for find, wake in passes:
         with session_of(services.engine) as session:
             wakes.extend(map(wake, find(session)))
+    crash_point(Boundary.SWEEP_MARKED)
     wakes.extend(_expire_late(services))
+    crash_point(Boundary.SWEEP_EXPIRED)
     return Outcome(f"woke {len(wakes)}", tuple(wakes))
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.addresses import source_key
+from pipeline.crash import Boundary, crash_point
 from pipeline.errors import Conflict, DomainError, NotFound, TooLarge, Unprocessable
 from pipeline.media.limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.probe import probe
@@ -183,6 +184,7 @@ def _recorded(begin: Begin, upload_id: UUID, chunks: Iterable[bytes]) -> Iterato
         )
     if recorded is None:
         raise Conflict("upload_completed", "This upload has been completed.")
+    crash_point(Boundary.UPLOAD_COUNTED)
 
 
 def complete_upload(
@@ -208,6 +210,7 @@ def complete_upload(
         return upload
     _refuse_closed(upload, now)
     info = _measure(upload, storage, tools, limits)
+    crash_point(Boundary.UPLOAD_CHECKED)
     with begin() as session:
         completed = session.scalars(
             update(Upload)
