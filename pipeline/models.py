@@ -102,7 +102,7 @@ class Attempt(Base):
     provider_request_id: Mapped[str | None]
     created_at: Mapped[datetime]
     intended_at: Mapped[datetime | None]
-    """Committed just before the provider was called: from here on the job may exist."""
+    """Committed just before the provider was last called: from here on the job may exist."""
     absent_at: Mapped[datetime | None]
     """When a look-up first found the provider to know of no such job."""
     submitted_at: Mapped[datetime | None]

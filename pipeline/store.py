@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.errors import IllegalTransition, StaleTransition
-from pipeline.models import Asset, Attempt, AuditEvent, Event, Output
+from pipeline.models import Asset, Attempt, AuditEvent, Event
 from pipeline.states import Status, is_allowed
 from pipeline.values import EventDraft
 
@@ -173,41 +173,6 @@ def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
         .values(**changes)
         .execution_options(synchronize_session=False)
     )
-
-
-def owe_releases(
-    session: Session, asset_id: UUID, *, but: UUID | None = None, published_too: bool = False
-) -> list[UUID]:
-    """Owe the provider of every job of this asset its release, but for what is published.
-
-    An attempt that never came to call its provider, or whose job failed there, owes nothing. One
-    that completed and was not published still occupies, and costs, its place at the provider.
-
-    Args:
-        but: The attempt to leave alone: the current or the published one.
-        published_too: The asset is being deleted: nothing of it is to stay.
-
-    Returns:
-        The attempts that owe one since now.
-    """
-    owing = [
-        Attempt.asset_id == asset_id,
-        Attempt.intended_at.is_not(None),
-        Attempt.release_requested_at.is_(None),
-        Attempt.outcome.is_(None) | Attempt.outcome.in_(("accepted", "completed")),
-    ]
-    if but is not None:
-        owing.append(Attempt.id != but)
-    if not published_too:
-        owing.append(~exists().where(Output.attempt_id == Attempt.id))
-    debts = (
-        update(Attempt)
-        .where(*owing)
-        .values(release_requested_at=func.now())
-        .returning(Attempt.id)
-        .execution_options(synchronize_session=False)
-    )
-    return list(session.scalars(debts))
 
 
 def discard(session: Session, *attempts: ColumnElement[bool]) -> None:

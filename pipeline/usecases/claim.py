@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from pipeline import store
+from pipeline import debts, store
 from pipeline.failures import failure_of
 from pipeline.models import Asset, Attempt
 from pipeline.services import Services
@@ -60,7 +60,7 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
 def _fresh(settings: Settings, session: Session, asset: Asset) -> Claim:
     # Whatever an earlier attempt may still have at a provider is owed its release before this
     # attempt can submit.
-    store.owe_releases(session, asset.id)
+    debts.owe_releases(session, asset.id)
     attempt = Attempt(
         id=uuid4(),
         asset_id=asset.id,
@@ -115,7 +115,7 @@ def _take_over(settings: Settings, session: Session, asset: Asset) -> Claim | No
 
 
 def _give_up(session: Session, asset: Asset) -> NoClaim:
-    owed = store.owe_releases(session, asset.id)
+    owed = debts.owe_releases(session, asset.id)
     store.discard(session, Attempt.id == asset.attempt_id)
     store.advance(
         session,

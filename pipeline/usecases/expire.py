@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import store
+from pipeline import debts, store
 from pipeline.database import session_of
 from pipeline.errors import StaleTransition
 from pipeline.failures import failure_of
@@ -36,7 +36,7 @@ def expire(services: Services, asset_id: UUID) -> Outcome:
 
 def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
     if asset.status is Status.PROCESSING:
-        owed = store.owe_releases(session, asset.id)
+        owed = debts.owe_releases(session, asset.id)
         setback = Setback("expired", "the provider did not finish in time", retryable=True)
         settled = settle(
             session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"

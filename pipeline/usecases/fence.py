@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import store, views
+from pipeline import debts, store, views
 from pipeline.errors import Conflict, StaleTransition
 from pipeline.failures import failure_of
 from pipeline.models import Asset, Attempt
@@ -64,7 +64,7 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
 
     cancelled = _or_conflict(session, post_id, end)
     store.discard(session, Attempt.id == asset.attempt_id)
-    owed = store.owe_releases(session, asset.id)
+    owed = debts.owe_releases(session, asset.id)
     return Fenced(cancelled, tuple(map(wake_release, owed)))
 
 
@@ -84,7 +84,7 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
 
     buried = _or_conflict(session, post_id, bury)
     store.discard(session, Attempt.asset_id == asset.id)
-    owed = store.owe_releases(session, asset.id, published_too=True)
+    owed = debts.owe_releases(session, asset.id, published_too=True)
     return Fenced(buried, tuple(map(wake_release, owed)))
 
 

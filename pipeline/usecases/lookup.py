@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pipeline import store
 from pipeline.backoff import poll_interval
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.errors import TransientProviderError
 from pipeline.providers.base import Provider
@@ -14,20 +15,27 @@ from pipeline.usecases.settle import Setback, settle
 from pipeline.values import EventDraft, Submitted
 
 
-def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome:
+def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | None:
     """Ask the provider whether the attempt's job exists.
 
-    Found: it goes on as if the submission had been answered. Absent: believed when two look-ups
+    Found: it goes on as if the submission had been answered. Absent: the same request again does
+    no harm where the provider knows it by our id. Elsewhere absence is believed when two look-ups
     agree, the first of them later than the call's timeout plus the provider's margin; then the
     attempt is closed as ``not_submitted`` and the next one may submit. No budget is spent.
+
+    Returns:
+        What was done; None when the submission may be repeated.
     """
     try:
         found = provider.find(claim.attempt.id)
     except TransientProviderError as error:
         return _ask_again(services, provider, claim, str(error))
+    crash_point(Boundary.LOOKUP_ANSWERED)
     if found is not None:
         submitted = Submitted(found.provider_job_id, found.provider_request_id)
         return accept(services, claim, claim.asset, submitted)
+    if provider.capabilities.idempotent_submit:
+        return None
     return _absent(services, provider, claim)
 
 
@@ -36,6 +44,7 @@ def _absent(services: Services, provider: Provider, claim: Claim) -> Outcome:
         return _ask_again(services, provider, claim, "absent", note_absence=True)
     setback = Setback("provider_failed", "the submission never arrived", retryable=True, held=True)
     with session_of(services.engine) as session:
+        store.lock(session, claim.asset.id)
         store.update_attempt(session, claim.attempt.id, outcome="not_submitted")
         settled = settle(
             session,

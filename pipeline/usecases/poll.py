@@ -5,17 +5,19 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import store
+from pipeline import debts, store
 from pipeline.backoff import poll_interval
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.errors import StaleTransition, TransientProviderError
 from pipeline.gate import GateUnavailable
 from pipeline.models import Asset, Attempt
 from pipeline.services import Outcome, Services
 from pipeline.states import Status
-from pipeline.usecases.apply import News, apply_news
+from pipeline.usecases.apply import apply_news
+from pipeline.usecases.news import News
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, Phase, ProviderStatus
+from pipeline.values import EventDraft, Phase, ProviderStatus, wake_release
 
 TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
 
@@ -29,11 +31,13 @@ def poll(services: Services, asset_id: UUID) -> Outcome:
         due = _take(services, session, asset_id)
     if due is None:
         return Outcome("not_due")
+    crash_point(Boundary.POLL_TAKEN)
     asset, attempt = due
     provider = services.providers[asset.provider]
     assert attempt.provider_job_id is not None
     try:
         status = provider.fetch(attempt.id, attempt.provider_job_id)
+        crash_point(Boundary.POLL_ANSWERED)
         if status is None:
             return _vanished(services, asset)
         return _apply(services, asset, attempt, status)
@@ -87,8 +91,11 @@ def _vanished(services: Services, asset: Asset) -> Outcome:
     setback = Setback("provider_failed", "the provider lost the job", retryable=True)
     with session_of(services.engine) as session:
         assert asset.attempt_id is not None
+        store.lock(session, asset.id)
+        # One answer proves no absence: what the provider may have after all is given up there.
+        owed = debts.owe_release(session, asset.attempt_id)
         store.update_attempt(session, asset.attempt_id, outcome="failed", error_code=setback.code)
         settled = settle(
             session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"
         )
-    return Outcome(settled.status.value)
+    return Outcome(settled.status.value, tuple(map(wake_release, owed)))

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 
-from pipeline import due, store
+from pipeline import debts, due, store
 from pipeline.addresses import output_prefix, owner_prefix, poster_prefix
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.models import Asset, Attempt, Output, Upload
 from pipeline.services import Services
@@ -56,14 +57,19 @@ def _purge_attempt(services: Services, attempt: Attempt, *, dry_run: bool) -> Pu
         return _measure(services, prefixes)
     if not _mark_attempt(services, attempt):
         return Purged((), 0)
+    crash_point(Boundary.PURGE_MARKED)
     removed = _remove(services, prefixes)
+    crash_point(Boundary.PURGE_EMPTIED)
     with session_of(services.engine) as session:
         store.update_attempt(session, attempt.id, purge_at=None)
     return removed
 
 
 def _mark_attempt(services: Services, attempt: Attempt) -> bool:
-    """Say that nothing of it may be published any more, unless something just was."""
+    """Say that nothing of it may be published any more, unless something just was.
+
+    What is not kept here any longer is given up at its provider too.
+    """
     with session_of(services.engine) as session:
         if store.lock(session, attempt.asset_id) is None:
             return False
@@ -75,6 +81,7 @@ def _mark_attempt(services: Services, attempt: Attempt) -> bool:
             .execution_options(synchronize_session=False)
         )
         if marked is not None:
+            debts.owe_release(session, attempt.id, published_too=True)
             session.execute(
                 update(Output)
                 .where(Output.attempt_id == attempt.id, Output.removed_at.is_(None))
@@ -91,6 +98,7 @@ def _purge_asset(
     if dry_run:
         return _measure(services, prefixes)
     removed = _remove(services, prefixes)
+    crash_point(Boundary.PURGE_SOURCE_GONE)
     with session_of(services.engine) as session:
         session.execute(
             update(Asset)
@@ -115,6 +123,7 @@ def _purge_upload(services: Services, upload: Upload, *, dry_run: bool) -> Purge
     if dry_run:
         return _measure(services, prefixes)
     removed = _remove(services, prefixes)
+    crash_point(Boundary.PURGE_UPLOAD_GONE)
     with session_of(services.engine) as session:
         used = select(Asset.id).where(Asset.id == upload.id).exists()
         session.execute(delete(Upload).where(Upload.id == upload.id, ~used))

@@ -9,12 +9,15 @@ from sqlalchemy.orm import Session
 
 from pipeline import store
 from pipeline.backoff import equal_jitter
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
+from pipeline.errors import StaleTransition
 from pipeline.gate import GateUnavailable
 from pipeline.models import Attempt, Delivery
 from pipeline.providers.base import CallbackUnreadable
 from pipeline.services import Outcome, Services
-from pipeline.usecases.apply import News, apply_news
+from pipeline.usecases.apply import apply_news
+from pipeline.usecases.news import News
 from pipeline.values import ProviderStatus
 
 
@@ -29,10 +32,13 @@ def reconcile(services: Services, delivery_id: UUID) -> Outcome:
             return Outcome("not_due")
         if delivery.tries > services.settings.max_delivery_tries:
             return _bury(session, delivery, "worker_crashed")
+    crash_point(Boundary.RECONCILE_TAKEN)
     try:
         return _reconcile_taken(services, delivery)
     except GateUnavailable as error:
         return _wait(services, delivery, str(error))
+    except StaleTransition:
+        return Outcome("settled_elsewhere")
 
 
 def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery | None:
@@ -135,7 +141,12 @@ def _settle(
     *,
     asset_id: UUID | None = None,
 ) -> None:
-    session.execute(
+    """End the delivery, in the transaction that applies it.
+
+    Raises:
+        StaleTransition: somebody else has ended it since; what was about to be written is not.
+    """
+    settled = session.scalar(
         update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.status == "new")
         .values(
@@ -145,8 +156,11 @@ def _settle(
             settled_at=func.now(),
             asset_id=asset_id,
         )
+        .returning(Delivery.id)
         .execution_options(synchronize_session=False)
     )
+    if settled is None:
+        raise StaleTransition
 
 
 def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:

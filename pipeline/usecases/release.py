@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from pipeline import store
+from pipeline import debts, store
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.errors import TransientProviderError
 from pipeline.models import Attempt
@@ -15,28 +17,41 @@ from pipeline.values import EventDraft
 def release(services: Services, attempt_id: UUID) -> Outcome:
     """Cancel the attempt's job at its provider.
 
-    Safe to run twice: a job that is gone counts as given up.
+    Safe to run twice: a job that is gone counts as given up. One that has not been seen is given up
+    at once as well, and again when no call can be on its way any more: only that pays the debt.
     """
     with session_of(services.engine) as session:
         attempt = session.get(Attempt, attempt_id)
+        now = session.scalars(select(func.clock_timestamp())).one()
     if attempt is None or attempt.release_requested_at is None or attempt.released_at is not None:
         return Outcome("nothing_owed")
+    provider = services.providers[attempt.provider]
     try:
-        services.providers[attempt.provider].cancel(attempt.id, attempt.provider_job_id)
+        provider.cancel(attempt.id, attempt.provider_job_id)
     except TransientProviderError as error:
         return Outcome(f"waiting: {error}")
+    crash_point(Boundary.RELEASE_CALLED)
+    settle_sec = services.settings.provider_timeout_sec + provider.capabilities.margin_sec
+    if debts.may_still_arrive(attempt, now, settle_sec=settle_sec):
+        return Outcome("waiting: its submission may be on its way")
     with session_of(services.engine) as session:
-        store.update_attempt(session, attempt.id, released_at=func.now())
-        store.record(
-            session,
-            attempt.asset_id,
-            EventDraft(
-                "released",
-                "worker",
-                {"attempt_id": str(attempt.id)},
-                attempt=attempt.number,
-                provider=attempt.provider,
-                provider_job_id=attempt.provider_job_id,
-            ),
-        )
+        store.lock(session, attempt.asset_id)
+        if not debts.pay(session, attempt):
+            return Outcome("waiting: its job has just been seen")
+        _record(session, attempt)
     return Outcome("released")
+
+
+def _record(session: Session, attempt: Attempt) -> None:
+    store.record(
+        session,
+        attempt.asset_id,
+        EventDraft(
+            "released",
+            "worker",
+            {"attempt_id": str(attempt.id)},
+            attempt=attempt.number,
+            provider=attempt.provider,
+            provider_job_id=attempt.provider_job_id,
+        ),
+    )

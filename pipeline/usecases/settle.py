@@ -99,11 +99,10 @@ def settle(
         rng=rng,
     )
     target, type_, changes = _edge(step, setback, asset, settings)
-    store.discard(session, Attempt.id == asset.attempt_id)
     detail = {"code": setback.code, "message": setback.message, **setback.context}
     if isinstance(step, Hold | TryAgain):
         detail["delay_sec"] = round(step.delay_sec, 3)
-    return store.advance(
+    settled = store.advance(
         session,
         asset,
         target,
@@ -121,6 +120,9 @@ def settle(
         progress_at=None,
         **changes,
     )
+    # After the guard: the files of an attempt that somebody else goes on with are not ours to drop.
+    store.discard(session, Attempt.id == asset.attempt_id)
+    return settled
 
 
 def _edge(

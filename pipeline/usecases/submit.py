@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import func
 
-from pipeline import store
+from pipeline import debts, store
 from pipeline.addresses import output_prefix, poster_prefix
+from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.errors import (
     ProviderError,
@@ -20,7 +21,7 @@ from pipeline.errors import (
     UnknownOutcome,
 )
 from pipeline.failures import known_code
-from pipeline.models import Asset, Attempt
+from pipeline.models import Asset
 from pipeline.providers.base import Provider
 from pipeline.services import Outcome, Services
 from pipeline.sources import Measured, SourceRefused, measure, url_for_provider
@@ -28,7 +29,7 @@ from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim, NoClaim, claim_asset
 from pipeline.usecases.lookup import look_up
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, SubmitRequest
+from pipeline.values import EventDraft, SubmitRequest, wake_release
 
 DURATION_DISAGREES_SEC = 0.5
 """What a client declares is rounded; less than this is no disagreement."""
@@ -47,29 +48,21 @@ def submit(services: Services, asset_id: UUID) -> Outcome:
 
 
 def _submit_claimed(services: Services, claim: Claim) -> Outcome:
+    crash_point(Boundary.SUBMIT_CLAIMED)
     provider = services.providers[claim.asset.provider]
-    if claim.attempt.intended_at is not None and not provider.capabilities.idempotent_submit:
-        return look_up(services, provider, claim)
+    if claim.attempt.intended_at is not None:
+        found = look_up(services, provider, claim)
+        if found is not None:
+            return found
     try:
         measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
     except SourceRefused as error:
-        return _refuse_source(services, claim, error)
+        setback = Setback(known_code(error.code), str(error), retryable=error.transient)
+        return _end_attempt(services, claim, claim.asset, setback, outcome="source_refused")
+    crash_point(Boundary.SUBMIT_VERIFIED)
     asset = _intend(services, claim, measured)
+    crash_point(Boundary.SUBMIT_INTENDED)
     return _call(services, provider, claim, asset)
-
-
-def _refuse_source(services: Services, claim: Claim, error: SourceRefused) -> Outcome:
-    setback = Setback(known_code(error.code), str(error), retryable=error.transient)
-    with session_of(services.engine) as session:
-        store.update_attempt(
-            session,
-            claim.attempt.id,
-            outcome="source_refused",
-            error_code=setback.code,
-            error_message=setback.message,
-        )
-        asset = _settle(services, session, claim.asset, setback)
-    return Outcome(asset.status.value)
 
 
 def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
@@ -90,9 +83,7 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch:
             asset = store.amend(session, asset, EventDraft("metadata_mismatch", "worker", mismatch))
-        store.update_attempt(
-            session, claim.attempt.id, intended_at=func.coalesce(Attempt.intended_at, func.now())
-        )
+        store.update_attempt(session, claim.attempt.id, intended_at=func.now())
     return asset
 
 
@@ -138,16 +129,19 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
     try:
         submitted = provider.submit(request)
     except UnknownOutcome as error:
-        return _note_unknown(services, provider, asset, error)
+        crash_point(Boundary.SUBMIT_UNANSWERED)
+        return _note_unknown(services, provider, claim, asset, error)
     except ProviderError as error:
-        return _refused(services, claim, asset, error)
+        crash_point(Boundary.SUBMIT_REFUSED)
+        return _end_attempt(services, claim, asset, _setback(error), outcome="refused")
+    crash_point(Boundary.SUBMIT_CALLED)
     return accept(services, claim, asset, submitted)
 
 
-def _refused(services: Services, claim: Claim, asset: Asset, error: ProviderError) -> Outcome:
+def _setback(error: ProviderError) -> Setback:
     transient = isinstance(error, TransientProviderError)
     assert transient or isinstance(error, TerminalProviderError)
-    setback = Setback(
+    return Setback(
         known_code(error.code),
         str(error),
         retryable=transient,
@@ -157,44 +151,63 @@ def _refused(services: Services, claim: Claim, asset: Asset, error: ProviderErro
         ),
         context={"provider_request_id": error.request_id},
     )
+
+
+def _end_attempt(
+    services: Services, claim: Claim, asset: Asset, setback: Setback, *, outcome: str
+) -> Outcome:
+    """Write down what was answered, and close the attempt if it is still ours to close."""
+    attempt_id = claim.attempt.id
     with session_of(services.engine) as session:
+        store.lock(session, asset.id)
         store.update_attempt(
             session,
-            claim.attempt.id,
-            outcome="refused",
-            provider_request_id=error.request_id,
+            attempt_id,
+            provider_request_id=setback.context.get("provider_request_id"),
             error_code=setback.code,
             error_message=setback.message,
         )
-    with session_of(services.engine) as session:
-        settled = _settle(services, session, asset, setback)
-    return Outcome(settled.status.value)
-
-
-def _settle(services: Services, session: Any, asset: Asset, setback: Setback) -> Asset:
-    return settle(
-        session, asset, setback, settings=services.settings, rng=services.rng, actor="worker"
-    )
+        try:
+            settled = settle(
+                session,
+                asset,
+                setback,
+                settings=services.settings,
+                rng=services.rng,
+                actor="worker",
+            )
+        except StaleTransition:
+            return Outcome("stale")
+        # This call made no job; an earlier one of the same attempt may have, or may yet.
+        owed = debts.owe_release(session, attempt_id) if claim.attempt.intended_at else []
+        store.update_attempt(session, attempt_id, outcome=outcome)
+    return Outcome(settled.status.value, tuple(map(wake_release, owed)))
 
 
 def _note_unknown(
-    services: Services, provider: Provider, asset: Asset, error: UnknownOutcome
+    services: Services, provider: Provider, claim: Claim, asset: Asset, error: UnknownOutcome
 ) -> Outcome:
     """Leave the lease to lapse once the job, if there is one, must have appeared.
 
     The claim ended in order, so it does not count towards a worker that crashes too often.
     """
+    unanswered = EventDraft(
+        "submit_unanswered",
+        "worker",
+        {"message": str(error)},
+        provider_request_id=error.request_id,
+    )
     with session_of(services.engine) as session:
-        store.amend(
-            session,
-            asset,
-            EventDraft(
-                "submit_unanswered",
-                "worker",
-                {"message": str(error)},
-                provider_request_id=error.request_id,
-            ),
-            claims=0,
-            lease_expires_at=store.from_now(provider.capabilities.margin_sec),
-        )
+        store.lock(session, asset.id)
+        debts.note_unanswered(session, claim.attempt.id)
+        try:
+            store.amend(
+                session,
+                asset,
+                unanswered,
+                claims=0,
+                lease_expires_at=store.from_now(provider.capabilities.margin_sec),
+            )
+        except StaleTransition:
+            return Outcome("stale")
     return Outcome("unanswered")

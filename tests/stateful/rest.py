@@ -1,0 +1,78 @@
+"""Let the world come to rest: time passes, sweeps wake, workers work, until nothing is due."""
+
+from pipeline.services import Services
+from pipeline.usecases.poll import poll
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.release import release
+from pipeline.usecases.submit import submit
+from pipeline.usecases.sweep import sweep
+from pipeline.values import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT, Wake
+from tests.integration.pipeline.conftest import World
+from tests.scripted_provider import ScriptedProvider
+from tests.stateful.books import read_books
+from tests.stateful.laws import AT_REST, LAWS, Law, breaches
+
+USE_CASES = {
+    TASK_SUBMIT: submit,
+    TASK_RECONCILE: reconcile,
+    TASK_POLL: poll,
+    TASK_RELEASE: release,
+}
+
+ROUNDS = 40
+"""Each round brings every asset at least one step on; the longest way, through every attempt of
+the budget and two look-ups for each, has about 25."""
+
+AN_HOUR_LATER = (
+    "UPDATE video_assets SET woken_at = woken_at - interval '1 h',"
+    " lease_expires_at = lease_expires_at - interval '1 h',"
+    " next_attempt_at = next_attempt_at - interval '1 h',"
+    " next_poll_at = next_poll_at - interval '1 h'"
+)
+CALLS_HAVE_ENDED = "UPDATE provider_attempts SET intended_at = intended_at - interval '1 h'"
+TRIES_ARE_DUE = "UPDATE webhook_deliveries SET next_try_at = next_try_at - interval '1 h'"
+
+
+def let_time_pass(world: World) -> None:
+    """An hour in which no deadline falls: whatever was waited for is due, every call has ended."""
+    for statement in (AN_HOUR_LATER, CALLS_HAVE_ENDED, TRIES_ARE_DUE):
+        world.execute(statement)
+
+
+def work(services: Services, wake: Wake) -> str:
+    """Do what a worker does with this message."""
+    return USE_CASES[wake.task](services, wake.id).what
+
+
+def finish_jobs(provider: ScriptedProvider) -> None:
+    """The provider ends well whatever it still has."""
+    for id_, job in provider.jobs.items():
+        if job["status"] in {"queued", "running"} and id_ not in provider.cancelled:
+            provider.finish(id_)
+
+
+def come_to_rest(world: World) -> None:
+    """Run sweeps, and what they wake, until they find nothing."""
+    world.provider.script.clear()
+    world.provider.gets.clear()
+    world.provider.deletes.clear()
+    for _ in range(ROUNDS):
+        finish_jobs(world.provider)
+        let_time_pass(world)
+        wakes = sweep(world.services).wakes
+        if not wakes:
+            return
+        for wake in wakes:
+            work(world.services, wake)
+    raise AssertionError(f"something is due for ever: {wakes}")
+
+
+def assert_laws(world: World, *more: Law) -> None:
+    """Every law holds now."""
+    assert not breaches(read_books(world.services.engine), world.provider, *LAWS, *more)
+
+
+def assert_laws_at_rest(world: World, *more: Law) -> None:
+    """The world comes to rest, and every law holds there."""
+    come_to_rest(world)
+    assert_laws(world, *AT_REST, *more)
