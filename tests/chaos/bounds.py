@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 LEASE_SEC = 8
-SWEEP_SEC = 1.0
+SWEEP_SEC = 3.0
 PROVIDER_TIMEOUT_SEC = 2.0
 PROCESSING_DEADLINE_SEC = 30
 BACKOFF_CAP_SEC = 4.0

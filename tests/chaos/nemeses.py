@@ -7,7 +7,7 @@ from os import environ
 from pathlib import Path
 from random import Random
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import psutil
 import psycopg
 import redis
 

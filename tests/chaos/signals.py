@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import psutil
 
 
 def kill(process: psutil.Process) -> None:
