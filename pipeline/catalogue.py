@@ -29,6 +29,7 @@ TABLES = tuple(sorted(Base.metadata.tables))
 FUNCTIONS = (
     "khronika_make_event_partitions",
     "khronika_refuse_change",
+    "khronika_refuse_strangers",
     "khronika_touch",
     "public_assets",
 )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import psutil
 
 TETHER = Path(__file__).with_name("tether.py")
 KILL_WAIT_SEC = 5.0

@@ -60,8 +60,9 @@ POLICIES = (
     ("owner", "provider_attempts", "khronika_api", "ALL", OWN_ASSET, OWN_ASSET),
     ("owner_reads", "video_outputs", "khronika_api", "SELECT", OWN_ASSET, None),
     ("owner_reads", "video_processing_events", "khronika_api", "SELECT", OWN_ASSET, None),
-    # An asset inserted by the same statement is not visible to a policy's sub-select, so what is
-    # checked of an owner's event is that it speaks in the owner's name.
+    # An asset inserted by the same statement is not visible to a policy's sub-select, so the policy
+    # checks that an owner's event speaks in the owner's name, and a trigger, which runs after the
+    # statement, that it is about an asset its writer sees.
     (
         "owner_writes",
         "video_processing_events",
@@ -107,6 +108,23 @@ def _make_roles() -> None:
             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
             END $$
         """)
+
+
+def _guard_events() -> None:
+    op.execute("""
+        CREATE FUNCTION khronika_refuse_strangers() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NOT EXISTS (SELECT FROM video_assets WHERE id = NEW.asset_id) THEN
+                RAISE EXCEPTION 'no such asset' USING ERRCODE = 'insufficient_privilege';
+            END IF;
+            RETURN NULL;
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER video_processing_events_of_own_assets
+        AFTER INSERT ON video_processing_events
+        FOR EACH ROW EXECUTE FUNCTION khronika_refuse_strangers()
+    """)
 
 
 def _make_public_view() -> None:
@@ -159,11 +177,14 @@ def upgrade() -> None:
     op.execute(
         "GRANT EXECUTE ON FUNCTION khronika_make_event_partitions(integer) TO khronika_worker"
     )
+    _guard_events()
     _make_public_view()
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION public_assets(uuid[])")
+    op.execute("DROP TRIGGER video_processing_events_of_own_assets ON video_processing_events")
+    op.execute("DROP FUNCTION khronika_refuse_strangers()")
     for name, table, role, *_ in POLICIES:
         op.execute(f"DROP POLICY {role}_{name} ON {table}")
     for table in TABLES:

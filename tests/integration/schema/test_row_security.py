@@ -106,6 +106,20 @@ def test_an_owner_cannot_write_in_someone_elses_name(
         session.execute(text(statement), {"fresh": uuid4()} | vars(belongings[ALICE]))
 
 
+def test_an_owner_cannot_append_to_a_strangers_chronicle(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
+) -> None:
+    forge = text("""
+        INSERT INTO video_processing_events (asset_id, seq, type, actor, generation)
+        VALUES (:asset_id, 2, 'forged', 'owner:alice', 1)
+    """)
+    with (
+        pytest.raises(ProgrammingError, match="no such asset"),
+        user_session(engines["api"], ALICE) as session,
+    ):
+        session.execute(forge, vars(belongings[BOB]))
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import psutil
 
 from stack.home import CHECKOUT
 
@@ -38,6 +38,11 @@ class Up:
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
+    reader: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
 
     @property
     def output(self) -> str:
@@ -61,7 +66,13 @@ class Up:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(DEADLINE_SEC)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code. All it said is in ``output`` then."""
+        code = self.process.wait(DEADLINE_SEC)
+        self.reader.join(DEADLINE_SEC)
+        return code
 
     def read(self) -> None:
         assert self.process.stdout is not None
@@ -83,17 +94,16 @@ def gone(processes: Sequence[psutil.Process]) -> bool:
 
 
 def launch(command: Sequence[str], home: Path, env: Mapping[str, str]) -> Up:
-    process = subprocess.Popen(
-        command,
-        cwd=CHECKOUT,
-        env={**clean_environment(home), **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    return Up(
+        subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env={**clean_environment(home), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     )
-    up = Up(process)
-    threading.Thread(target=up.read, daemon=True).start()
-    return up
 
 
 def clean_environment(home: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+import psutil
 import psycopg
 import pytest
 import redis
