@@ -5,9 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.stage import Stage, open_stage, settings_for
+from tests import clips
+from tests.acceptance.sources import HANG
+from tests.acceptance.stage import Stage, Video, open_stage, settings_for
 from tests.acceptance.tap import Tap, open_tap
 from tests.running import RunningStack
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_DURATION_SEC = 30
+SMALL_LIMITS = {
+    "KHRONIKA_SOURCE_MAX_BYTES": str(MAX_BYTES),
+    "KHRONIKA_SOURCE_MAX_DURATION_SEC": str(MAX_DURATION_SEC),
+}
+"""So that a source over the limits is made in a moment."""
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +28,7 @@ def tap() -> Iterator[Tap]:
 
 @pytest.fixture(scope="session")
 def stack_settings(tap: Tap) -> Mapping[str, str]:
-    return settings_for(tap)
+    return {**settings_for(tap), **SMALL_LIMITS}
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +38,10 @@ def stage(
     folder: Path = tmp_path_factory.mktemp("acceptance")
     with open_stage(running_stack, tap, folder) as stage:
         yield stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hanging(stage: Stage) -> Video:
+    """Begun before every other test: it is over after three read timeouts of 15 s."""
+    source = stage.sources.offer(clips.widescreen(stage.folder, stage.tools), always=HANG)
+    return stage.register(source.url, title="A source that hangs")
