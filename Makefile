@@ -22,7 +22,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install lock up demo test check lint check-system
+.PHONY: help install lock up demo test bench evidence check lint check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,7 +48,7 @@ $(STAMP): bootstrap.lock requirements.lock pyproject.toml
 
 lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --upgrade --all-extras pyproject.toml --output-file requirements.lock
+		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml --output-file requirements.lock
 
 # `exec`, here and below: the shell gives way to Python, so that a signal reaches it.
 up: $(STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
@@ -59,6 +59,13 @@ demo: $(STAMP) ## Send a real video through the whole stack (VIDEO=path for your
 
 test: $(STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
 	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+bench: $(STAMP) ## Measure, and print the benchmark tables
+	@exec $(PYTHON_IN_VENV) -m bench
+
+evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= PUBLIC_URL= for a live account)
+	@exec $(PYTHON_IN_VENV) -m tests.acceptance.evidence \
+		$(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(PUBLIC_URL),--public-url "$(PUBLIC_URL)")
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(VENV)/bin/ruff check .

@@ -1,5 +1,6 @@
 """The demo's side of the HTTP API: what any client of the product does, in the same order."""
 
+import mimetypes
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -68,7 +69,7 @@ class Client:
                 "post_id": str(post_id),
                 "filename": path.name,
                 "size_bytes": path.stat().st_size,
-                "mime_type": "video/mp4",
+                "mime_type": mimetypes.guess_type(path)[0] or "video/mp4",
             },
         )
         with path.open("rb") as file:

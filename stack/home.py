@@ -82,12 +82,18 @@ class Home:
             AlreadyRunning: another process holds it.
         """
         self.make()
-        with (self.root / "lock").open("w") as file:
+        with (self.root / "lock").open("a+") as file:
             deadline = time.monotonic() + LOCK_PATIENCE_SEC
             while not _locked(file):
                 if time.monotonic() > deadline:
-                    raise AlreadyRunning(f"a stack is already running from {self.root}")
+                    file.seek(0)
+                    raise AlreadyRunning(
+                        f"a stack is already running from {self.root}: process {file.read()}"
+                    )
                 time.sleep(0.05)
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
             yield
 
     def is_held(self) -> bool:

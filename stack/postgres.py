@@ -1,6 +1,5 @@
 """The embedded Postgres: made once, recovered after a crash, stopped cleanly."""
 
-import getpass
 import os
 import pwd
 import shutil
@@ -46,6 +45,8 @@ THROWAWAY = {
     "max_wal_senders": "0",
     "max_wal_size": "128MB",
     "min_wal_size": "32MB",
+    # With the data, not in /dev/shm: what a killed session leaves is removed with its home.
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
@@ -66,12 +67,16 @@ class PostgresServer:
     @property
     def superuser_url(self) -> str:
         """For making roles and databases; open to our own system user only (peer)."""
-        return f"postgresql://{SUPERUSER}@/postgres?host={quote(str(self.place.socket), safe='')}"
+        return f"postgresql://{SUPERUSER}@/postgres?{self._address}"
 
     def url(self, role: str, password: str, database: str = DATABASE) -> str:
         """A role's login on this server."""
-        host = quote(str(self.place.socket), safe="")
-        return f"postgresql://{role}:{quote(password, safe='')}@/{database}?host={host}"
+        return f"postgresql://{role}:{quote(password, safe='')}@/{database}?{self._address}"
+
+    @property
+    def _address(self) -> str:
+        # The port, part of the socket's name, is spelt out: PGPORT would fill it in else.
+        return f"host={quote(str(self.place.socket), safe='')}&port=5432"
 
 
 @contextmanager
@@ -154,7 +159,7 @@ def _write_access_rules(place: Place) -> None:
 
     Written by each start: who starts the stack decides who may be superuser.
     """
-    who = getpass.getuser() if os.geteuid() else "root"
+    who = pwd.getpwuid(os.geteuid()).pw_name  # as the kernel tells the server, not as $USER says
     rules = {
         "pg_hba.conf": f"local all {SUPERUSER} peer map=stack\nlocal all all scram-sha-256\n",
         "pg_ident.conf": f'stack "{who}" {SUPERUSER}\n',

@@ -60,8 +60,13 @@ def settle(home: Home) -> Place:
     """Choose a place, make its folders, and leave a pointer in the home when it is elsewhere.
 
     Raises:
-        NoPlace: no folder serves.
+        NoPlace: no folder serves, or we are nobody to this machine.
     """
+    if not _has_name():
+        raise NoPlace(
+            f"user id {os.geteuid()} has no name on this machine, and PostgreSQL insists on one; "
+            "set DATABASE_URL to use another server"
+        )
     user = _server_user() if os.geteuid() == 0 else None
     root = _root(home, user)
     for folder in (root, root / "socket"):
@@ -155,6 +160,14 @@ def _server_user() -> str:
                 capture_output=True,
             )
     return SERVER_USER if _is_user(SERVER_USER) else "nobody"
+
+
+def _has_name() -> bool:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return True
 
 
 def _is_user(name: str) -> bool:

@@ -1,4 +1,6 @@
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -32,51 +34,68 @@ def test_a_second_stack_in_the_same_home_is_refused(start: Start, place: Path) -
     one = start(place)
     one.wait_until_ready()
     two = start(place)
-    assert two.process.wait(60) == 1
+    assert two.ended() == 1
     assert one.process.poll() is None
+    assert f"already running from {place}: process {one.process.pid}" in two.output
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_named(start: Start, place: Path) -> None:
     one = start(place / "one")
     port = one.wait_until_ready().rpartition(":")[2]
     two = start(place / "two", env={"PORT": port})
-    assert two.process.wait(60) == 1
+    assert two.ended() == 1
     assert f"cannot listen on PORT={port}" in two.output
 
 
-def run_twice(start: Start, home: Path) -> Path:
-    """Run a stack twice from a home whose data must be elsewhere; the place it chose."""
+def place_chosen_by(home: Path) -> Path:
+    """Where a home whose data cannot be in it says it is."""
+    assert not (home / "postgres").exists()
+    return Path((home / "postgres.path").read_text().strip())
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[list[Path]]:
+    """Homes whose data, elsewhere on this machine, is removed after the test."""
+    homes: list[Path] = []
+    yield homes
+    for home in homes:
+        forget(Home(home), settle(Home(home)))
+
+
+def test_a_home_too_deep_for_a_socket_puts_postgres_elsewhere_and_finds_it_again(
+    start: Start, place: Path, elsewhere: list[Path]
+) -> None:
+    home = place / "deep" / ("x" * 100)
+    elsewhere.append(home)
     up = start(home)
     up.wait_until_ready()
-    chosen = Path((home / "postgres.path").read_text().strip())
-    assert not (home / "postgres").exists()
+    chosen = place_chosen_by(home)
+    assert len(str(chosen / "socket" / ".s.PGSQL.5432")) <= 100
     with psycopg.connect(read_environment(Home(home))["DATABASE_URL"]) as connection:
         connection.execute("CREATE TABLE trace ()")
     assert up.stop() == 0
 
-    up = start(home)
-    up.wait_until_ready()
+    start(home).wait_until_ready()
+    assert place_chosen_by(home) == chosen
     with psycopg.connect(read_environment(Home(home))["DATABASE_URL"]) as connection:
         connection.execute("SELECT FROM trace")
-    assert up.stop() == 0
-    forget(Home(home), settle(Home(home)))
-    return chosen
-
-
-def test_a_home_too_deep_for_a_socket_puts_postgres_elsewhere(start: Start, place: Path) -> None:
-    home = place / "deep" / ("x" * 100)
-    chosen = run_twice(start, home)
-    assert len(str(chosen / "socket" / ".s.PGSQL.5432")) <= 100
 
 
 @pytest.mark.system
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root has a server's user; sudo make check-system"
-)
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: sudo make check-system")
 def test_a_private_home_stays_private_and_puts_postgres_elsewhere(
-    start: Start, place: Path
+    start: Start, place: Path, elsewhere: list[Path]
 ) -> None:
     private = place / "private"
     private.mkdir(mode=0o700)
-    run_twice(start, private / "home")
-    assert private.stat().st_mode & 0o777 == 0o700
+    elsewhere.append(private / "home")
+    up = start(private / "home")
+    up.wait_until_ready()
+    assert place_chosen_by(private / "home").is_dir()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
+    assert up.stop() == 0
+
+
+def test_the_callers_own_postgres_settings_do_not_steer_ours(start: Start, place: Path) -> None:
+    foreign = {"PGPORT": "1", "PGHOST": "nowhere", "PGDATA": "/nowhere", "USER": "somebody"}
+    start(place, env={"PORT": "0", **foreign}).wait_until_ready()
