@@ -22,7 +22,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install lock up demo test bench evidence check lint check-system
+.PHONY: help install lock up demo test bench evidence check lint chaos check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,10 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 	@$(VENV)/bin/lint-imports
 
 check: lint test ## What CI runs: lint, then test
+
+chaos: $(STAMP) ## Attack the whole stack and hold what is left to its promises (SEED= ASSETS= MINUTES=)
+	@exec $(PYTHON_IN_VENV) -m tests.chaos $(if $(SEED),--seed $(SEED)) \
+		$(if $(ASSETS),--assets $(ASSETS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 check-system: $(STAMP) ## The tests that need root (they make a system user and remove it)
 	@exec $(PYTHON_IN_VENV) -m pytest -m system

@@ -17,8 +17,8 @@ from stack.signals import StopRequested, stop_on_signals
 from tests.chaos.bounds import MARGINS_SEC, RECOVERY_SEC
 from tests.chaos.invariants import judge
 from tests.chaos.plan import Plan, make_plan
-from tests.chaos.report import print_report, summary
-from tests.chaos.run import Tell, attack
+from tests.chaos.report import print_encodes, print_report, summary
+from tests.chaos.run import Tell, attack, attack_encodes
 from tests.chaos.stage import running_stage
 
 TOLD_EVERY_SEC = 15.0
@@ -39,7 +39,7 @@ def main() -> int:
     held = False
     try:
         with stop_on_signals():
-            held = _attack_and_judge(console, Home(root), plan)
+            held = _attack_and_judge(console, Home(root), plan, arguments.encodes)
     except StopRequested:
         console.print("chaos: stopped")
     if held:
@@ -49,14 +49,24 @@ def main() -> int:
     return 0 if held else 1
 
 
-def _attack_and_judge(console: Console, home: Home, plan: Plan) -> bool:
+def _attack_and_judge(console: Console, home: Home, plan: Plan, encodes: int) -> bool:
+    began = time.monotonic()
     with running_stage(home, plan.seed) as stage:
         with Live(console=console, transient=True, refresh_per_second=4) as live:
-            evidence, tally = attack(stage, plan, _teller(console, live))
-        verdicts = judge(evidence)
-        print_report(console, tally, evidence, verdicts)
-        console.print(summary(evidence, tally, verdicts, plan.seed), soft_wrap=True, markup=False)
-    return not any(verdict.violations for verdict in verdicts)
+            tell = _teller(console, live)
+            first = attack(stage, plan, tell)
+            second = attack_encodes(stage, plan.seed, encodes, first.log, tell) if encodes else None
+        verdicts = judge(first.evidence)
+        print_report(console, first.tally, first.evidence, verdicts)
+        held = not any(verdict.violations for verdict in verdicts)
+        if second is not None:
+            again = judge(second.evidence)
+            print_encodes(console, second, again)
+            held = held and not second.leftovers and not any(v.violations for v in again)
+        seconds = time.monotonic() - began
+        line = summary(first.evidence, first.tally, verdicts, plan.seed)
+        console.print(f"{line} seconds={seconds:.0f}", soft_wrap=True, markup=False)
+    return held
 
 
 def _teller(console: Console, live: Live) -> Tell:
@@ -89,6 +99,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="decides everything")
     parser.add_argument("--assets", type=int, default=300, help="how many videos are registered")
     parser.add_argument("--minutes", type=float, help="how long faults go on")
+    parser.add_argument("--encodes", type=int, default=4, help="videos for the real transcoder")
     parser.add_argument("--plan", action="store_true", help="print the schedule and stop")
     return parser.parse_args()
 

@@ -19,6 +19,8 @@ PATIENCE_SEC = 60.0
 """How long a client repeats a create before it gives up not knowing."""
 RETRY_SEC = 0.5
 CREATORS = 6
+MOST_UNDER_WAY = 50
+"""Assets that clients leave unfinished before they wait: some 20 s of work for two cores."""
 MEDDLERS = 3
 AGAIN = frozenset({429, 500, 502, 503, 504})
 
@@ -61,6 +63,8 @@ class Clients:
         self._sources = sources
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._may_create = threading.Event()
+        self._may_create.set()
         self._threads: list[threading.Thread] = []
         self.log = ClientLog()
 
@@ -81,14 +85,27 @@ class Clients:
         """Whether something of the plan is still to be done or to be answered."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def hold(self, wait: bool) -> None:
+        """Have creators wait while the system has as much under way as its machine can carry.
+
+        Clients that go on regardless measure the machine: overload, not faults, is then what the
+        bound on recovery is about.
+        """
+        if wait:
+            self._may_create.clear()
+        else:
+            self._may_create.set()
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping.set()
+        self._may_create.set()
 
     def _create(self, arrivals: "Queue[Arrival]", began: float) -> None:
         while (arrival := _next(arrivals)) is not None:
             if self._stopping.wait(max(0.0, began + arrival.at_sec - time.monotonic())):
                 return
+            self._may_create.wait()
             if self._register(arrival) and arrival.repeated:
                 self._register(arrival)
 

@@ -90,7 +90,9 @@ def stale_writer(stage: Stage, dice: Random) -> Recovery:
 
     The parent too: it kills a child that is past its time limit, which is below the lease.
     """
-    name = _submitting(stage) or dice.choice(WORKERS)
+    caught = _submitting(stage)
+    stage.notes["stopped in the middle of a submission"] += caught is not None
+    name = caught or dice.choice(WORKERS)
     parent, children = stage.fleet.process(name), stage.fleet.children(name)
     if parent is None or not children:
         raise Skipped(f"{name} was down at that moment")

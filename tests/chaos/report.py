@@ -15,18 +15,37 @@ CHRONICLES_SHOWN = 5
 
 
 @dataclass(frozen=True)
+class Encodes:
+    """What the second phase came to.
+
+    Attributes:
+        evidence: Of both phases.
+        strikes: What was done to the transcoder, by kind.
+        missed: Strikes that found nothing to strike at.
+        leftovers: Encoders and scratch that outlived their jobs.
+    """
+
+    evidence: Evidence
+    strikes: Mapping[str, int]
+    missed: Mapping[str, int]
+    leftovers: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Tally:
     """What was done to the system.
 
     Attributes:
         strikes: Faults of processes, servers and wires, by kind.
         skipped: Strikes that could not be made, by kind and reason.
+        notes: What else is worth knowing about the strikes.
         scripted: Faults of the provider, by kind.
         answers: Clients' requests, by verb and answer.
     """
 
     strikes: Mapping[str, int]
     skipped: Mapping[str, int]
+    notes: Mapping[str, int]
     scripted: Mapping[str, int]
     answers: Mapping[tuple[str, str], int]
 
@@ -41,6 +60,26 @@ def print_report(
     console.print(_invariants(verdicts))
     for verdict in verdicts:
         _print_violations(console, evidence, verdict)
+
+
+def print_encodes(
+    console: Console,
+    encodes: Encodes,
+    verdicts: Sequence[Verdict],
+) -> None:
+    """The second phase, and the invariants over both."""
+    table = _table("The real transcoder: faults injected", "kind", "count")
+    for kind, count in sorted(encodes.strikes.items()):
+        table.add_row(kind, str(count))
+    for kind, count in sorted(encodes.missed.items()):
+        table.add_row(f"skipped: {kind}", str(count), style="dim")
+    console.print(table)
+    console.print(_assets(encodes.evidence))
+    console.print(_invariants(verdicts))
+    for verdict in verdicts:
+        _print_violations(console, encodes.evidence, verdict)
+    for leftover in encodes.leftovers:
+        console.print(f"violated: the transcoder leaves nothing behind: {leftover}", style="red")
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -58,6 +97,8 @@ def _faults(tally: Tally) -> Table:
         table.add_row(f"provider, {kind}", str(count))
     total = sum(tally.strikes.values()) + sum(tally.scripted.values())
     table.add_row("all", str(total), style="bold", end_section=True)
+    for note, count in sorted(tally.notes.items()):
+        table.add_row(f"of these: {note}", str(count), style="dim")
     for kind, count in sorted(tally.skipped.items()):
         table.add_row(f"skipped: {kind}", str(count), style="dim")
     return table

@@ -3,17 +3,21 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import psycopg
+
+from tests.chaos import real
 from tests.chaos.bounds import RECOVERY_SEC
-from tests.chaos.clients import PATIENCE_SEC, Clients
+from tests.chaos.clients import MOST_UNDER_WAY, PATIENCE_SEC, ClientLog, Clients
 from tests.chaos.collect import collect, unsettled
 from tests.chaos.evidence import Evidence
 from tests.chaos.nemeses import Skipped, strike
 from tests.chaos.plan import Fault, Plan
 from tests.chaos.proxy import Wire
-from tests.chaos.report import Tally
+from tests.chaos.report import Encodes, Tally
 from tests.chaos.stage import Stage
 
 TICK_SEC = 0.05
@@ -44,7 +48,33 @@ class Attack:
         self.stage.later(fault.lasts_sec, recover)
 
 
-def attack(stage: Stage, plan: Plan, tell: Tell) -> tuple[Evidence, Tally]:
+@dataclass
+class Flow:
+    """Lets clients create while the system keeps up."""
+
+    stage: Stage
+    clients: Clients
+    looked_at: float = 0.0
+
+    def control(self) -> None:
+        """Look now and then; while the database is down nobody knows, and nothing changes."""
+        if time.monotonic() - self.looked_at < LOOK_EVERY_SEC:
+            return
+        self.looked_at = time.monotonic()
+        with suppress(psycopg.OperationalError), self.stage.postgres.connect() as connection:
+            self.clients.hold(unsettled(connection)[0] > MOST_UNDER_WAY)
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What the first phase came to."""
+
+    evidence: Evidence
+    tally: Tally
+    log: ClientLog
+
+
+def attack(stage: Stage, plan: Plan, tell: Tell) -> Attacked:
     """Carry the plan out and gather the evidence; bounded by its length and the recovery."""
     campaign = Attack(stage)
     clients = Clients(stage.base_url, stage.environment, stage.provider_url)
@@ -53,25 +83,55 @@ def attack(stage: Stage, plan: Plan, tell: Tell) -> tuple[Evidence, Tally]:
         _campaign(campaign, plan, clients, tell)
         _end_faults(stage)
         last_fault_at = datetime.now(UTC)
-        _finish(stage, clients, tell)
+        _finish(stage, plan, clients, tell)
     finally:
         clients.stop()
-    _settle(stage, tell)
+    _settle(stage, tell, RECOVERY_SEC)
     with stage.postgres.connect() as connection:
         books = stage.books()
         evidence = collect(
             connection, books, clients.log, last_fault_at=last_fault_at, recovery_sec=RECOVERY_SEC
         )
-    tally = Tally(campaign.strikes, campaign.skipped, books["faults"], clients.log.answers)
-    return evidence, tally
+    tally = Tally(
+        strikes=campaign.strikes,
+        skipped=campaign.skipped,
+        notes=stage.notes,
+        scripted=books["faults"],
+        answers=clients.log.answers,
+    )
+    return Attacked(evidence, tally, clients.log)
+
+
+def attack_encodes(stage: Stage, seed: int, videos: int, log: ClientLog, tell: Tell) -> Encodes:
+    """The second phase: the real transcoder, killed at its work; judged with the first."""
+    tell("starting the real transcoder")
+    real.begin(stage)
+    real.register(stage, videos, seed, log)
+    tell(f"{videos} videos are with the transcoder")
+    made, missed = real.strike_all(stage)
+    last_fault_at = datetime.now(UTC)
+    _settle(stage, tell, real.RECOVERY_SEC)
+    with stage.postgres.connect() as connection:
+        evidence = collect(
+            connection,
+            stage.books(),
+            log,
+            last_fault_at=last_fault_at,
+            recovery_sec=real.RECOVERY_SEC,
+        )
+        jobs, sent = real.books(connection)
+    merged = replace(evidence, jobs=(*evidence.jobs, *jobs), sent=(*evidence.sent, *sent))
+    return Encodes(merged, made, missed, real.leftovers(stage))
 
 
 def _campaign(campaign: Attack, plan: Plan, clients: Clients, tell: Tell) -> None:
     began, waiting = time.monotonic(), list(reversed(plan.faults))
+    flow = Flow(campaign.stage, clients)
     while (elapsed := time.monotonic() - began) < plan.length_sec or waiting:
         campaign.stage.tend()
         if waiting and waiting[-1].at_sec <= elapsed:
             campaign.make(waiting.pop())
+        flow.control()
         created = len(clients.log.acknowledged)
         strikes = campaign.strikes.total()
         tell(f"{elapsed:4.0f}/{plan.length_sec:.0f} s, {created} created, {strikes} strikes")
@@ -88,21 +148,22 @@ def _end_faults(stage: Stage) -> None:
     stage.calm_provider()
 
 
-def _finish(stage: Stage, clients: Clients, tell: Tell) -> None:
+def _finish(stage: Stage, plan: Plan, clients: Clients, tell: Tell) -> None:
     """Let clients that the faults held up bring in what is left of the plan."""
-    deadline = time.monotonic() + PATIENCE_SEC
+    flow, deadline = Flow(stage, clients), time.monotonic() + plan.length_sec + PATIENCE_SEC
     while clients.are_busy() and time.monotonic() < deadline:
         stage.tend()
+        flow.control()
         tell(f"{len(clients.log.acknowledged)} created, the rest is coming in")
         time.sleep(TICK_SEC)
 
 
-def _settle(stage: Stage, tell: Tell) -> None:
+def _settle(stage: Stage, tell: Tell, bound_sec: float) -> None:
     """Until nothing has been under way for a while, or the bound is over."""
     began = time.monotonic()
     still_since: float | None = None
     with stage.postgres.connect() as connection:
-        while (elapsed := time.monotonic() - began) < RECOVERY_SEC + STILL_SEC:
+        while (elapsed := time.monotonic() - began) < bound_sec + STILL_SEC:
             stage.tend()
             assets, callbacks, debts = unsettled(connection)
             at_provider = stage.books()["open"]

@@ -2,7 +2,9 @@
 
 import heapq
 import itertools
+import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +47,9 @@ class Stage:
     Attributes:
         environment: The settings of the stack's processes.
         provider_url: The scripted provider.
+        transcoder_url: Where the real one will be.
         media: The folder it serves.
+        notes: What is worth knowing about the strikes, counted.
     """
 
     home: Home
@@ -54,7 +58,9 @@ class Stage:
     fleet: Fleet
     environment: dict[str, str]
     provider_url: str
+    transcoder_url: str
     media: Path
+    notes: Counter[str] = field(default_factory=Counter)
     _later: list[tuple[float, int, Action]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -113,7 +119,7 @@ def running_stage(home: Home, seed: int) -> Iterator[Stage]:
         servers = Servers(postgres.proxied_url, broker.proxied_url, None, None)
         ports = Ports(port_of(web), port_of(transcoder), free_port())
         built = build_environment(home, _inherited(), servers, credentials, ports)
-        provider_url = f"http://127.0.0.1:{port_of(provider)}"
+        provider_url, transcoder_url = _url(provider), _url(transcoder)
         environment = {
             **{name: value for name, value in built.items() if name != "DATABASE_URL"},
             **SETTINGS,
@@ -127,9 +133,15 @@ def running_stage(home: Home, seed: int) -> Iterator[Stage]:
         exits.callback(fleet.stop)
         media = home.root / "media"
         make_media(media)
-        stage = Stage(home, postgres, broker, fleet, environment, provider_url, media)
+        stage = Stage(
+            home, postgres, broker, fleet, environment, provider_url, transcoder_url, media
+        )
         _launch(stage, provider.fileno(), seed)
         yield stage
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{port_of(listener)}"
 
 
 def _inherited() -> dict[str, str]:
