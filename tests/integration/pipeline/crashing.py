@@ -1,0 +1,113 @@
+"""What runs in the process that is to die: one deed of the product, on a world of its own making.
+
+The process is forked from a server that has imported the product and nothing else has happened in,
+so that every crash costs milliseconds and inherits neither connection nor thread.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
+from uuid import UUID
+
+from api.app import create_app
+from pipeline.crash import VARIABLE, Boundary
+from pipeline.database import make_engine, user_session
+from pipeline.services import Services, build_services
+from pipeline.settings import load_settings
+from pipeline.usecases.poll import poll
+from pipeline.usecases.purge import purge
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.release import release
+from pipeline.usecases.submit import submit
+from pipeline.usecases.sweep import sweep
+from pipeline.usecases.upload import Begin, complete_upload, receive_content
+
+Deed = Callable[..., object]
+OWNER = "ana"
+
+SURVIVED = 0
+PATIENCE_SEC = 60.0
+
+_processes = get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+def exit_code_of(boundary: Boundary, deed: str, *arguments: object) -> int:
+    """Do the deed in a process that dies at the boundary; how that process ended."""
+    environment = dict(os.environ) | {VARIABLE: boundary}
+    process = _processes.Process(target=_run, args=(environment, deed, arguments))
+    process.start()
+    process.join(PATIENCE_SEC)
+    assert process.exitcode is not None, f"{deed} hangs"
+    return process.exitcode
+
+
+def _run(environment: Mapping[str, str], deed: str, arguments: tuple[object, ...]) -> None:
+    os.environ.update(environment)
+    DEEDS[deed](*arguments)
+
+
+def _with_services(use_case: Callable[[Services], object]) -> None:
+    use_case(build_services(load_settings()))
+
+
+def _use_case(use_case: Callable[[Services, UUID], object], id_: UUID) -> None:
+    _with_services(lambda services: use_case(services, id_))
+
+
+def _sweep_task() -> None:
+    from worker.tasks import run_sweep  # noqa: PLC0415 - Celery reads the environment on import
+
+    run_sweep()
+
+
+def _request(path: str, headers: Mapping[str, str], body: bytes) -> None:
+    create_app().test_client().post(path, headers=dict(headers), data=body)
+
+
+def _upload(upload_id: UUID, content: bytes) -> None:
+    def receive(services: Services) -> None:
+        receive_content(
+            _begin(services),
+            upload_id,
+            [content],
+            storage=services.storage,
+            now=datetime.now(UTC),
+        )
+
+    _with_services(receive)
+
+
+def _complete(upload_id: UUID) -> None:
+    def complete(services: Services) -> None:
+        complete_upload(
+            _begin(services),
+            upload_id,
+            storage=services.storage,
+            tools=services.tools,
+            limits=services.limits,
+            now=datetime.now(UTC),
+        )
+
+    _with_services(complete)
+
+
+def _begin(services: Services) -> Begin:
+    engine = make_engine(services.settings.api_database_url.get_secret_value())
+    return partial(user_session, engine, OWNER)
+
+
+DEEDS: Mapping[str, Deed] = {
+    "submit": partial(_use_case, submit),
+    "reconcile": partial(_use_case, reconcile),
+    "poll": partial(_use_case, poll),
+    "release": partial(_use_case, release),
+    "sweep": partial(_with_services, sweep),
+    "purge": partial(_with_services, purge),
+    "sweep task": _sweep_task,
+    "request": _request,
+    "upload": _upload,
+    "complete": _complete,
+}
