@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Engine, select, text
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from pipeline.models import Asset, Attempt, Delivery, Event, Output
 from tests.scripted_provider import ScriptedProvider
 
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 GIVEN_UP = frozenset({"failed", "cancelled"})
 
 
@@ -35,19 +37,27 @@ class Books:
         return self.outputs[asset.published_output_id]
 
 
-def read_books(engine: Engine) -> Books:
-    """Read every table as of one instant."""
+def read_books(engine: Engine, *, since: datetime = ALWAYS) -> Books:
+    """Read every table as of one instant.
+
+    Args:
+        since: Leave out assets, and all that is theirs, from before this instant.
+    """
     with Session(engine, expire_on_commit=False) as session, session.begin():
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        assets = session.scalars(select(Asset).where(Asset.created_at >= since)).all()
+        attempts = session.scalars(select(Attempt).where(Attempt.created_at >= since))
+        outputs = session.scalars(select(Output).where(Output.verified_at >= since))
+        events = select(Event).where(Event.created_at >= since).order_by(Event.seq)
         chronicles: dict[UUID, list[Event]] = defaultdict(list)
-        for event in session.scalars(select(Event).order_by(Event.asset_id, Event.seq)):
+        for event in session.scalars(events):
             chronicles[event.asset_id].append(event)
         return Books(
-            assets={asset.id: asset for asset in session.scalars(select(Asset))},
-            attempts={attempt.id: attempt for attempt in session.scalars(select(Attempt))},
-            outputs={output.id: output for output in session.scalars(select(Output))},
+            assets={asset.id: asset for asset in assets},
+            attempts={attempt.id: attempt for attempt in attempts},
+            outputs={output.id: output for output in outputs},
             chronicles=chronicles,
-            deliveries=list(session.scalars(select(Delivery))),
+            deliveries=list(session.scalars(select(Delivery).where(Delivery.received_at >= since))),
         )
 
 

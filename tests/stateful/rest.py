@@ -23,19 +23,19 @@ ROUNDS = 40
 """Each round brings every asset at least one step on; the longest way, through every attempt of
 the budget and two look-ups for each, has about 25."""
 
-AN_HOUR_LATER = (
-    "UPDATE video_assets SET woken_at = woken_at - interval '1 h',"
-    " lease_expires_at = lease_expires_at - interval '1 h',"
-    " next_attempt_at = next_attempt_at - interval '1 h',"
-    " next_poll_at = next_poll_at - interval '1 h'"
+A_DAY_LATER = (
+    "UPDATE video_assets SET woken_at = woken_at - interval '1 day',"
+    " lease_expires_at = lease_expires_at - interval '1 day',"
+    " next_attempt_at = next_attempt_at - interval '1 day',"
+    " next_poll_at = next_poll_at - interval '1 day'"
 )
-CALLS_HAVE_ENDED = "UPDATE provider_attempts SET intended_at = intended_at - interval '1 h'"
-TRIES_ARE_DUE = "UPDATE webhook_deliveries SET next_try_at = next_try_at - interval '1 h'"
+CALLS_HAVE_ENDED = "UPDATE provider_attempts SET intended_at = intended_at - interval '1 day'"
+TRIES_ARE_DUE = "UPDATE webhook_deliveries SET next_try_at = next_try_at - interval '1 day'"
 
 
 def let_time_pass(world: World) -> None:
-    """An hour in which no deadline falls: whatever was waited for is due, every call has ended."""
-    for statement in (AN_HOUR_LATER, CALLS_HAVE_ENDED, TRIES_ARE_DUE):
+    """A day in which no deadline falls: whatever was waited for is due, every call has ended."""
+    for statement in (A_DAY_LATER, CALLS_HAVE_ENDED, TRIES_ARE_DUE):
         world.execute(statement)
 
 

@@ -1,0 +1,169 @@
+"""Where the lives of a few assets are played: what each can do, and what is to hold after it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from pipeline.crash import Boundary
+from pipeline.database import session_of, user_session
+from pipeline.errors import Conflict, NotFound
+from pipeline.models import Asset
+from pipeline.usecases.purge import purge
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.rollback import rollback_asset
+from pipeline.usecases.sweep import sweep
+from tests.integration.pipeline.conftest import OWNER, World
+from tests.scripted_provider import callback
+from tests.stateful.books import Books, read_books
+from tests.stateful.laws import (
+    AT_REST,
+    LAWS,
+    Law,
+    an_attempt_is_posted_once,
+    breaches,
+    tokens_never_decrease,
+)
+from tests.stateful.rest import come_to_rest, work
+from tests.stateful.stalled import StalledWorker
+
+Signed = tuple[dict[str, str], bytes]
+
+CLEARING = (
+    "UPDATE video_assets SET deleted_at = now(), purged_at = now() WHERE purged_at IS NULL",
+    "UPDATE provider_attempts SET released_at = now(), purge_at = NULL WHERE released_at IS NULL",
+    "UPDATE webhook_deliveries SET status = 'dead', next_try_at = NULL WHERE status = 'new'",
+)
+"""Nothing of the play before is due any more, however that ended."""
+
+
+class Stage:
+    """A world with its own beginning: what was there before is neither seen nor judged.
+
+    Args:
+        strictly: The provider makes a job of every request, so each attempt may send one only.
+    """
+
+    def __init__(self, world: World, *, strictly: bool) -> None:
+        self.world = world
+        self.services = world.services = replace(world.services, rng=Random(1))
+        self.provider = world.provider
+        for statement in CLEARING:
+            world.execute(statement)
+        for ledger in (self.provider.jobs, self.provider.puts, self.provider.cancelled):
+            ledger.clear()
+        with session_of(self.services.engine) as session:
+            self._since = session.scalars(select(func.clock_timestamp())).one()
+        self._laws: tuple[Law, ...] = (*LAWS, an_attempt_is_posted_once) if strictly else LAWS
+        self._stalled: list[StalledWorker] = []
+        self.callbacks: list[Signed] = []
+        self.deliveries: list[UUID] = []
+        self.books: Books = self._read()
+
+    def script(self, put: str = "accept", get: str = "answer", delete: str = "answer") -> None:
+        """What the provider does with the next request of each kind."""
+        self.provider.script, self.provider.gets = [put], [get]
+        self.provider.deletes = [delete]
+
+    def those(self, *, which: Callable[[Asset], object]) -> list[UUID]:
+        """Assets that were so when the books were last read, the oldest first."""
+        kept = [asset for asset in self.books.assets.values() if asset.deleted_at is None]
+        return [a.id for a in sorted(kept, key=lambda a: a.created_at) if which(a)]
+
+    def as_owner(self, verb: Callable[..., Any], asset_id: UUID, **more: Any) -> None:
+        """The owner asks; what is refused changes nothing."""
+        post_id = self.books.assets[asset_id].post_id
+        with suppress(Conflict, NotFound), user_session(self.world._api, OWNER) as session:
+            verb(session, post_id, actor=f"owner:{OWNER}", **more)
+
+    def roll_back(self, asset_id: UUID) -> None:
+        """The operator asks for the outputs before these."""
+        post_id = self.books.assets[asset_id].post_id
+        with suppress(Conflict, NotFound), session_of(self.world.operator) as session:
+            rollback_asset(session, post_id, actor="operator:o")
+
+    def stall(self, deed: Callable[[], object], boundary: Boundary) -> StalledWorker | None:
+        """Start a worker that stops at the boundary; None when it never comes there."""
+        worker = StalledWorker(deed, boundary)
+        if not worker.stalled:
+            return None
+        self._stalled.append(worker)
+        return worker
+
+    def report(self, attempt_id: UUID, ending: str) -> Signed:
+        """The provider gets on with a job, unless it has ended, and signs a callback about it."""
+        if self.provider.jobs[attempt_id]["status"] in {"queued", "running"}:
+            self._bring_to(attempt_id, ending)
+        signed = callback(dict(self.provider.jobs[attempt_id]), "job.progress")
+        self.callbacks.append(signed)
+        return signed
+
+    def _bring_to(self, attempt_id: UUID, ending: str) -> None:
+        match ending:
+            case "running":
+                self.provider.job(attempt_id, status="running", progress=40)
+            case "completed":
+                self.provider.finish(attempt_id)
+            case "black":
+                self.provider.finish(attempt_id, poster=f"{self.provider.url}/out/black.jpg")
+            case "failed" | "refused":
+                retryable = ending == "failed"
+                self.provider.fail(attempt_id, "encode_failed", retryable=retryable)
+
+    def deliver(self, signed: Signed) -> None:
+        """A callback arrives, for the first time or again; only the first is stored."""
+        received = self.world.receive(signed)
+        assert received.kind in {"stored", "duplicate"}
+        if received.wake is not None:
+            self.deliveries.append(received.wake.id)
+
+    def contradict(self, signed: Signed) -> None:
+        """An event that has arrived arrives with another body."""
+        self.deliver(signed)
+        job = {"id": next(iter(self.provider.jobs)).hex, "status": "running", "progress": 99}
+        other = callback(job, "job.progress", event_id=signed[0]["webhook-id"])
+        assert self.world.receive(other).kind == "conflict"
+
+    def reconcile(self, delivery_id: UUID) -> None:
+        """A worker comes to a delivery."""
+        reconcile(self.services, delivery_id)
+
+    def sweep_and_work(self) -> None:
+        """Beat ticks, and workers do what it wakes."""
+        # The grace of a callback's own message is a constant of seconds: it is over.
+        self.world.execute(
+            "UPDATE webhook_deliveries SET next_try_at = now() - interval '1 min' WHERE tries = 0"
+        )
+        for wake in sweep(self.services).wakes:
+            work(self.services, wake)
+
+    def move_past(self, asset_id: UUID, column: str) -> None:
+        """Let the instant in this column have gone by, if there is one."""
+        if getattr(self.world.asset(asset_id), column) is not None:
+            self.world.make_past(asset_id, column)
+
+    def purge(self) -> None:
+        """A day passes for what was discarded."""
+        self.world.execute("UPDATE provider_attempts SET purge_at = now() WHERE purge_at > now()")
+        purge(self.services)
+
+    def check(self) -> None:
+        """Every law holds."""
+        before, self.books = self.books, self._read()
+        assert not breaches(self.books, self.provider, *self._laws)
+        assert not list(tokens_never_decrease(before, self.books))
+
+    def come_to_rest(self) -> None:
+        """Stalled workers go on, time passes, and nothing is left to do."""
+        for worker in self._stalled:
+            worker.resume()
+        come_to_rest(self.world)
+        self.books = self._read()
+        assert not breaches(self.books, self.provider, *self._laws, *AT_REST)
+
+    def _read(self) -> Books:
+        return read_books(self.services.engine, since=self._since)
