@@ -7,7 +7,7 @@ from apiflask import APIFlask
 
 from api import cors, failures, lifecycle, openapi
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
-from api.routes import assets, callbacks, lists, media, operations, uploads
+from api.routes import assets, callbacks, changes, lists, media, operations, uploads
 from api.scrape import Figures
 from api.services import EXTENSION, Services, build_services
 from pipeline.logs import configure_logs
@@ -17,6 +17,7 @@ from pipeline.storage.open import StorageUrlInvalid
 
 BLUEPRINTS = (
     assets.blueprint,
+    changes.blueprint,
     lists.blueprint,
     uploads.blueprint,
     callbacks.blueprint,

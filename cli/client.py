@@ -156,6 +156,18 @@ class ApiClient:
         """Try a failed video again. Not idempotent."""
         return self._call("POST", "/api/video-assets/retry", json={"post_id": str(post_id)})
 
+    def cancel(self, post_id: UUID) -> Document:
+        """End a video in progress."""
+        return self._call("POST", f"/api/video-assets/{post_id}/cancel")
+
+    def reencode(self, post_id: UUID) -> Document:
+        """Process a completed video anew."""
+        return self._call("POST", f"/api/video-assets/{post_id}/reencode")
+
+    def delete(self, post_id: UUID) -> Document:
+        """Delete the video of a post."""
+        return self._call("DELETE", f"/api/video-assets/{post_id}")
+
     def _call(
         self,
         method: str,

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import operations, videos
+from cli import changes, operations, upkeep, videos
 
 app = typer.Typer(
     name="khronika",
@@ -32,6 +32,11 @@ app.command(rich_help_panel=_VIDEOS)(videos.status)
 app.command(rich_help_panel=_VIDEOS)(videos.events)
 app.command(rich_help_panel=_VIDEOS)(videos.watch)
 app.command(rich_help_panel=_VIDEOS)(videos.retry)
+app.command(rich_help_panel=_VIDEOS)(changes.cancel)
+app.command(rich_help_panel=_VIDEOS)(changes.reencode)
+app.command(rich_help_panel=_VIDEOS)(changes.delete)
 app.command(rich_help_panel=_OPERATORS)(operations.token)
 app.command(rich_help_panel=_OPERATORS)(operations.backfill)
+app.command(rich_help_panel=_OPERATORS)(upkeep.rollback)
+app.command(rich_help_panel=_OPERATORS)(upkeep.clean)
 app.command(rich_help_panel=_OPERATORS)(operations.doctor)

@@ -46,6 +46,12 @@ class Services:
     limits: Limits
     rng: Random
 
+    def close(self) -> None:
+        """Let every connection go."""
+        self.engine.dispose()
+        self.fetcher.close()
+        self.own_fetcher.close()
+
 
 @dataclass(frozen=True)
 class Outcome:

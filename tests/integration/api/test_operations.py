@@ -167,6 +167,9 @@ def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Clien
     assert offered == {
         "POST /api/video-assets/create",
         "POST /api/video-assets/retry",
+        "POST /api/video-assets/{post_id}/cancel",
+        "POST /api/video-assets/{post_id}/reencode",
+        "DELETE /api/video-assets/{post_id}",
         "POST /api/video-assets/webhook",
         "POST /api/video-assets/webhook/{provider}",
         "GET /api/video-assets",
@@ -229,7 +232,7 @@ def test_the_documents_for_people_load_nothing_from_elsewhere(api: Client) -> No
         ("GET", "/static/x", 404, "not_found"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
         ("GET", "/api/video-assets/create", 405, "method_not_allowed"),
-        ("POST", f"/api/video-assets/{uuid4()}/cancel", 404, "not_found"),
+        ("POST", f"/api/video-assets/{uuid4()}/nothing", 404, "not_found"),
     ],
 )
 def test_what_the_framework_refuses_is_a_problem_too(
