@@ -1,6 +1,7 @@
 """The tasks: an id in, one use case, the wakes out. Each is safe to run twice."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
@@ -26,6 +27,7 @@ from pipeline.values import (
     Wake,
 )
 from worker.app import app, services
+from worker.backlog import spare
 
 log = structlog.get_logger()
 
@@ -56,8 +58,9 @@ def release_attempt(self: Task, attempt_id: str) -> str:
 
 @app.task(name=TASK_SWEEP)
 def run_sweep() -> str:
-    """Wake workers for everything that is due."""
-    return _finish(sweep(services()))
+    """Wake workers for everything that is due, but not where they cannot keep up."""
+    found = sweep(services())
+    return _finish(replace(found, wakes=tuple(spare(app, found.wakes))))
 
 
 @app.task(name=TASK_TIDY)
