@@ -169,6 +169,27 @@ def late_audio(folder: Path, tools: Tools) -> Path:
     )
 
 
+def long_sound(folder: Path, tools: Tools) -> Path:
+    """1 s of picture, 3 s of sound: the last frame stands still while somebody goes on talking."""
+    return _encode(
+        folder, tools, "long_sound.mp4", *_video("320x180", "25", 1), *_tone(3), *_X264, *_AAC
+    )
+
+
+def long_sound_webm(folder: Path, tools: Tools) -> Path:
+    """The same as a browser streams it: nothing in the file says how long anything is."""
+    codecs = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus")
+    streams = (*_video("320x180", "25", 1), *_tone(3), *codecs)
+    return _encode(folder, tools, "long_sound.webm", *streams, "-live", "1")
+
+
+def short_sound(folder: Path, tools: Tools) -> Path:
+    """3 s of picture, 1 s of sound."""
+    return _encode(
+        folder, tools, "short_sound.mp4", *_video("320x180", "25", 3), *_tone(1), *_X264, *_AAC
+    )
+
+
 def transport_stream(folder: Path, tools: Tools) -> Path:
     """MPEG-TS, whose clock does not begin at 0."""
     return _ffmpeg(folder, tools, "stream.ts", "-i", str(widescreen(folder, tools)), "-c", "copy")

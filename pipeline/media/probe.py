@@ -1,6 +1,7 @@
 """Measuring a local media file with ffprobe."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
 from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
-from pipeline.media.streams import source_info
+from pipeline.media.streams import number, played_streams, source_info
 from pipeline.media.tools import Tools
 
 __all__ = ["SourceInfo", "probe"]
@@ -31,7 +32,7 @@ _ENTRIES = (
     ":packet=stream_index,pts_time"
 )
 _MAX_REPORT_BYTES = 4 * 1024 * 1024
-_MAX_TIMESTAMPS_BYTES = 32 * 1024 * 1024  # 4 h at 60 fps are 15 MB
+_MAX_TIMESTAMPS_BYTES = 64 * 1024 * 1024  # 4 h at 60 fps, with sound, are 40 MB
 _MAX_BOXES = 100_000  # a fragmented file of 12 h in 2 s fragments has 43 000
 
 # Packets looked at for an even frame rate. Where an index gives the timestamps, many; elsewhere
@@ -66,7 +67,7 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
     info = source_info(report, container=container.name, size_bytes=size_bytes)
     if info.duration_sec <= 0:
         # Browsers' MediaRecorder writes WebM as a stream and never goes back to fill it in.
-        measured = _counted_duration_sec(path, container, tools, timeout_sec)
+        measured = _counted_duration_sec(path, container, tools, timeout_sec, report)
         info = replace(info, duration_sec=measured)
     if info.duration_sec <= 0:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video has no frames that can be timed.")
@@ -101,15 +102,24 @@ def _counted_duration_sec(
     container: Container,
     tools: Tools,
     timeout_sec: float,
+    report: Mapping[str, Any],
 ) -> float:
-    options = ("-select_streams", "V:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0")
+    """From the file's first instant to the end of its last packet that is seen or heard."""
+    options = ("-show_entries", "packet=stream_index,pts_time,duration_time", "-of", "csv=p=0")
     run = partial(_ffprobe, path, container, tools, timeout_sec)
     printed = run(options, max_output_bytes=_MAX_TIMESTAMPS_BYTES)
-    stamps = [float(line) for line in printed.decode().split() if line.strip(",") != "N/A"]
-    if len(stamps) <= 1:
-        return 0.0
-    span_sec = max(stamps) - min(stamps)
-    return span_sec * len(stamps) / (len(stamps) - 1)  # the last frame is shown, too
+    played = played_streams(report)
+    ends = [
+        number(at) + number(length)
+        for index, at, length, *_ in _cells(printed)
+        if index in played and at != "N/A"
+    ]
+    return max(ends, default=0.0) - number(report.get("format", {}).get("start_time"))
+
+
+def _cells(printed: bytes) -> Iterator[list[str]]:
+    for line in printed.decode("ascii", "replace").splitlines():
+        yield line.split(",")
 
 
 def _ffprobe(

@@ -42,7 +42,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     average = _average_rate(video, intervals)
     variable = _is_variable(intervals, average)
     rate = average if variable else _even_rate(video, intervals) or average
-    start_sec = _number(layout.get("start_time"))
+    start_sec = number(layout.get("start_time"))
     pixel_format = str(video.get("pix_fmt") or "unknown")
     return SourceInfo(
         container=container,
@@ -66,10 +66,20 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         color_primaries=_word(video.get("color_primaries")),
         color_space=_word(video.get("color_space")),
         audio_codec=_word(audio.get("codec_name")) if audio else None,
-        audio_channels=int(_number(audio.get("channels"))) if audio else None,
+        audio_channels=int(number(audio.get("channels"))) if audio else None,
         audio_start_sec=_start_sec(audio, start_sec) if audio else 0.0,
         video_start_sec=_start_sec(video, start_sec),
-        bit_rate_bps=int(_number(layout.get("bit_rate"))),
+        bit_rate_bps=int(number(layout.get("bit_rate"))),
+    )
+
+
+def played_streams(report: Mapping[str, Any]) -> frozenset[str]:
+    """The indexes of what is seen or heard in time: no cover art, no subtitles, no data."""
+    return frozenset(
+        str(stream.get("index"))
+        for stream in report.get("streams", [])
+        if stream.get("codec_type") in ("video", "audio")
+        and not stream.get("disposition", {}).get("attached_pic")
     )
 
 
@@ -84,7 +94,7 @@ def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
-    width, height = int(_number(video.get("width"))), int(_number(video.get("height")))
+    width, height = int(number(video.get("width"))), int(number(video.get("height")))
     if width <= 0 or height <= 0:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video stream has no picture.")
     return width, height
@@ -99,7 +109,7 @@ def _rotation(video: Mapping[str, Any]) -> int:
     """Clockwise degrees; ffprobe gives the display matrix's counter-clockwise angle."""
     for side_data in video.get("side_data_list", []):
         if "rotation" in side_data:
-            return round(-_number(side_data["rotation"]) / 90) * 90 % 360
+            return round(-number(side_data["rotation"]) / 90) * 90 % 360
     return 0
 
 
@@ -110,15 +120,15 @@ def _display_size(width: int, height: int, aspect: Fraction, rotation: int) -> t
 
 
 def _duration_sec(layout: Mapping[str, Any], streams: Sequence[Mapping[str, Any]]) -> float:
-    if (whole := _number(layout.get("duration"))) > 0:
+    if (whole := number(layout.get("duration"))) > 0:
         return whole
-    return max((_number(stream.get("duration")) for stream in streams), default=0.0)
+    return max((number(stream.get("duration")) for stream in streams), default=0.0)
 
 
 def _start_sec(stream: Mapping[str, Any], origin_sec: float) -> float:
     if stream.get("start_time") is None:
         return 0.0
-    return round(max(0.0, _number(stream["start_time"]) - origin_sec), 6)
+    return round(max(0.0, number(stream["start_time"]) - origin_sec), 6)
 
 
 def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[float]:
@@ -128,7 +138,7 @@ def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[floa
     belong between them may not have been read yet.
     """
     shown = sorted(
-        _number(packet["pts_time"])
+        number(packet["pts_time"])
         for packet in packets
         if packet.get("stream_index") == index and "pts_time" in packet
     )
@@ -176,14 +186,14 @@ def _is_variable(intervals: Sequence[float], average: Fraction) -> bool:
 def _bit_depth(video: Mapping[str, Any], pixel_format: str) -> int:
     if match := _DEPTH_IN_NAME.search(pixel_format):
         return int(match[1])
-    return int(_number(video.get("bits_per_raw_sample"))) or 8
+    return int(number(video.get("bits_per_raw_sample"))) or 8
 
 
 def _word(value: object) -> str | None:
     return None if value in (None, "", "unknown", "unspecified") else str(value)
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
     """A finite number, or 0: ffprobe prints `N/A`, `nan` and worse for broken files."""
     try:
         number = float(value)  # type: ignore[arg-type]  # anything may stand there

@@ -31,6 +31,7 @@ def encode_command(
     *,
     ffmpeg: str,
     preset: str,
+    held_sec: float,
     into: Path,
 ) -> list[str]:
     """Build the command that encodes `source` into `into`/{profile}/.
@@ -42,12 +43,13 @@ def encode_command(
         rate: Their constant frame rate.
         ffmpeg: Path of the program.
         preset: x264 preset.
+        held_sec: How long the last frame stands still, for sound that goes on.
         into: Folder that holds one existing folder per profile.
     """
     command = [ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"]
     command += ["-nostats", "-progress", "pipe:1", "-stats_period", "0.5"]
     command += local_input(source, container=info.container)
-    command += ["-filter_complex", filter_graph(info, rungs, rate)]
+    command += ["-filter_complex", filter_graph(info, rungs, rate, held_sec)]
     for index, rung in enumerate(rungs):
         command += ["-map", f"[v{index}]", *_video_options(rung, rate, preset)]
         if info.audio_codec is not None:

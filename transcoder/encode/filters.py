@@ -1,7 +1,8 @@
 """The filter graph: one decoded source in, one labelled pad per rendition out.
 
-    decoder (autorotates) → bwdif → fps → scale to the top rung, 8-bit bt709 → split
-                                                   top rung ← ┘ └→ scale → split → next rung …
+    decoder (autorotates) → bwdif → fps → scale to the top rung, 8-bit bt709 → tpad
+               → split → top rung
+                    └→ scale → split → next rung …
 
 Each rung is scaled from the one above it, not from the source: the same picture to the eye for
 less work, since most of the pixels are gone after the first step.
@@ -29,18 +30,21 @@ _MATRICES = {
 _HD_HEIGHT = 720
 
 
-def filter_graph(info: SourceInfo, rungs: Sequence[Rung], rate: Fraction) -> str:
+def filter_graph(
+    info: SourceInfo, rungs: Sequence[Rung], rate: Fraction, held_sec: float = 0
+) -> str:
     """Build the `-filter_complex` of an encode.
 
     Args:
         info: What the probe found.
         rungs: The renditions, largest first.
         rate: Their constant frame rate.
+        held_sec: How long the last frame stands still, for sound that goes on.
 
     Returns:
         A graph whose outputs are `[v0]`, `[v1]`, … and, for a source with sound, `[a0]`, `[a1]`, …
     """
-    chains = [_video_chain(info, rungs[0], rate) + _tap(0, len(rungs))]
+    chains = [_video_chain(info, rungs[0], rate, held_sec) + _tap(0, len(rungs))]
     for index, rung in enumerate(rungs[1:], start=1):
         # Each scale restates the pixel shape that keeps the old proportions to the last digit.
         scale = f"[w{index}]scale={rung.width}:{rung.height},setsar=1"
@@ -57,7 +61,7 @@ def _tap(index: int, count: int) -> str:
     return f",split=2[v{index}][w{index + 1}]"
 
 
-def _video_chain(info: SourceInfo, top: Rung, rate: Fraction) -> str:
+def _video_chain(info: SourceInfo, top: Rung, rate: Fraction, held_sec: float) -> str:
     # V, not v: the cover art of a music video is a video stream too, and may come first.
     deinterlace = ["bwdif=mode=send_frame:deint=all"] if info.interlaced else []
     steps = [
@@ -67,8 +71,15 @@ def _video_chain(info: SourceInfo, top: Rung, rate: Fraction) -> str:
         *_to_sdr_bt709(info, top),
         "setsar=1",
         "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709",
+        *_hold(held_sec, rate),
     ]
     return "[0:V:0]" + ",".join(steps)
+
+
+def _hold(held_sec: float, rate: Fraction) -> list[str]:
+    """Repeat the last frame, in whole frames: the last AAC frame alone may outlast a picture."""
+    frames = int(held_sec * rate)
+    return [f"tpad=stop={frames}:stop_mode=clone"] if frames else []
 
 
 def _to_sdr_bt709(info: SourceInfo, top: Rung) -> list[str]:

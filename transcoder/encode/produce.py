@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
 from transcoder.encode.command import PLAYLIST, encode_command
-from transcoder.encode.complete import refuse_incomplete
+from transcoder.encode.ends import Ends, ends_of, held_sec, refuse_cut_off, refuse_undecoded
 from transcoder.encode.errors import EncodeFailed
 from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
@@ -86,11 +86,13 @@ def encode(
     rungs = ladder(info.width, info.height, options.max_profile)
     work = _Work(source, info, rungs, workdir, options, tools, cancelled)
     work.make_folders()
-    work.encode_renditions(on_progress)
+    ends = work.look_for_the_ends()
+    refuse_cut_off(info, ends)
+    work.encode_renditions(ends, on_progress)
     on_progress("packaging", 100.0)
     renditions = tuple(measure(work.outputs / rung.name, tools) for rung in rungs)
     duration_sec = renditions[0].duration_sec
-    refuse_incomplete(source, info, duration_sec, tools)
+    refuse_undecoded(info, ends, duration_sec)
     (work.outputs / MASTER).write_text(master_playlist(renditions))
     work.remux_fallback()
     work.take_pictures(duration_sec)
@@ -122,7 +124,16 @@ class _Work:
             (self.outputs / rung.name).mkdir(parents=True)
         (self.outputs / FALLBACK).parent.mkdir()
 
-    def encode_renditions(self, on_progress: OnProgress) -> None:
+    def look_for_the_ends(self) -> Ends:
+        return ends_of(
+            self.source,
+            self.info,
+            self.tools,
+            cancelled=self.cancelled,
+            stall_sec=self.options.stall_sec,
+        )
+
+    def encode_renditions(self, ends: Ends, on_progress: OnProgress) -> None:
         def report(progress: Progress) -> None:
             done = 100 * progress.out_time_sec / self.info.duration_sec
             on_progress("encoding", min(100.0, done))
@@ -134,6 +145,7 @@ class _Work:
             self.rungs,
             rate,
             ffmpeg=self.tools.ffmpeg,
+            held_sec=held_sec(self.info, ends),
             preset=self.options.preset,
             into=self.outputs,
         )

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Made:
     info: SourceInfo
     encoded: Encoded
     tools: Tools
+    progress: list[tuple[str, float]]
 
     @property
     def playlists(self) -> list[Path]:
@@ -64,6 +66,21 @@ class Made:
         done = subprocess.run([*command, "-f", "rawvideo", "-"], check=True, capture_output=True)
         return list(done.stdout[:256])
 
+    def length_sec(self, path: Path, stream: str) -> float:
+        """From zero to the end of the last packet of the first stream of a kind, `v` or `a`."""
+        command = [self.tools.ffprobe, "-v", "error", "-select_streams", f"{stream}:0"]
+        command += ["-show_entries", "packet=pts_time,duration_time", "-of", "json", str(path)]
+        done = subprocess.run(command, check=True, capture_output=True)
+        packets = json.loads(done.stdout)["packets"]
+        return max(float(p["pts_time"]) + float(p["duration_time"]) for p in packets)
+
+    def pictures(self, path: Path) -> list[bytes]:
+        """Every decoded frame's luma, brought to 16x16."""
+        command = [self.tools.ffmpeg, "-v", "error", "-i", str(path), "-f", "rawvideo"]
+        command += ["-vf", "scale=16:16:flags=area,format=gray", "-"]
+        done = subprocess.run(command, check=True, capture_output=True)
+        return [done.stdout[at : at + 256] for at in range(0, len(done.stdout), 256)]
+
     def sound_begins_sec(self, path: Path) -> float:
         """The instant of the first loud sample after the first frame shown."""
         command = [self.tools.ffmpeg, "-v", "error", "-i", str(path), "-af", "aresample=8000"]
@@ -76,22 +93,24 @@ class Made:
 Make = Callable[..., Made]
 
 
-@pytest.fixture
-def made(tools: Tools, tmp_path: Path) -> Make:
+@pytest.fixture(scope="module")
+def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Encode a clip; what several tests look at is encoded once. Leave it as it is."""
+
+    @cache
     def make(clip: Path, **options: Any) -> Made:
         info = probe(clip, tools)
-        workdir = tmp_path / "work"
-        workdir.mkdir()
+        progress: list[tuple[str, float]] = []
         encoded = encode(
             clip,
             info,
-            workdir,
+            tmp_path_factory.mktemp("work"),
             EncodeOptions(**options),
             tools,
-            on_progress=lambda _step, _percent: None,
+            on_progress=lambda step, percent: progress.append((step, percent)),
             cancelled=lambda: False,
         )
-        return Made(info, encoded, tools)
+        return Made(info, encoded, tools, progress)
 
     return make
 
@@ -102,7 +121,10 @@ def ffmpeg(tools: Tools, into: Path, *arguments: str) -> Path:
     return into
 
 
-@pytest.mark.parametrize("kind", clips.ACCEPTED, ids=lambda kind: kind.__name__)
+KINDS = (*clips.ACCEPTED, clips.long_sound, clips.long_sound_webm, clips.short_sound)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_of_source_becomes_what_every_browser_plays(
     made: Make, kind: clips.Kind, clip_folder: Path, tools: Tools
 ) -> None:
@@ -128,7 +150,7 @@ def test_every_kind_of_source_becomes_what_every_browser_plays(
     assert abs(result.encoded.duration_sec - result.info.duration_sec) <= 0.05 + frame_sec
 
 
-@pytest.mark.parametrize("kind", clips.ACCEPTED, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_master_playlist_is_true(
     made: Make, kind: clips.Kind, clip_folder: Path, tools: Tools
 ) -> None:
@@ -200,9 +222,9 @@ def looped(tools: Tools, folder: Path, count: int) -> Path:
 
 
 def test_segments_begin_with_a_key_frame_at_the_same_instants_everywhere(
-    made: Make, clip_folder: Path, tools: Tools
+    made: Make, clip_folder: Path, tools: Tools, tmp_path: Path
 ) -> None:
-    result = made(looped(tools, clip_folder, 3))
+    result = made(looped(tools, clip_folder, 3), max_profile="360p")
     lengths = set()
     for path in result.playlists:
         playlist = parse_media(path.read_text())
@@ -212,7 +234,7 @@ def test_segments_begin_with_a_key_frame_at_the_same_instants_everywhere(
         keys = [at for at, is_key in result.frames(path) if is_key]
         assert keys == pytest.approx([2.0 * number for number in range(len(keys))])
         for segment in playlist.segments:
-            alone = path.parent / "alone.mp4"
+            alone = tmp_path / "alone.mp4"
             init = (path.parent / "init.mp4").read_bytes()
             alone.write_bytes(init + (path.parent / segment.uri).read_bytes())
             frames = result.frames(alone)
@@ -425,23 +447,62 @@ def test_pictures_have_at_most_their_widths(made: Make) -> None:
 
 def test_a_source_that_ends_early_is_corrupt(made: Make, clip_folder: Path, tools: Tools) -> None:
     whole = ffmpeg(tools, clip_folder / "whole.mkv", "-i", str(SAMPLE), "-c", "copy")
-    cut = clip_folder / "cut.mkv"
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(EncodeFailed) as failure:
-        made(cut)
+        made(cut_off(whole, 0.5))
     assert (failure.value.code, failure.value.retryable) == ("source_corrupt", False)
 
 
-def test_a_picture_that_ends_before_the_sound_is_no_damage(
+def cut_off(clip: Path, share: float) -> Path:
+    """A copy whose last part never arrived, in a container that does not tell."""
+    cut = clip.with_stem(f"{clip.stem}-{share}")
+    cut.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * share)])
+    return cut
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.9])
+def test_a_source_cut_off_where_only_the_sound_goes_on_is_corrupt(
+    made: Make, clip_folder: Path, tools: Tools, share: float
+) -> None:
+    # Ten seconds of sound after one of picture: the cut is far behind the picture's end.
+    whole = ffmpeg(
+        tools,
+        clip_folder / "long-sound.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=1", "-f", "lavfi", "-i", "sine=d=11"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "50", "-pix_fmt", "yuv420p"),
+        *("-c:a", "pcm_s16le"),
+    )
+    with pytest.raises(EncodeFailed) as failure:
+        made(cut_off(whole, share))
+    assert (failure.value.code, failure.value.retryable) == ("source_corrupt", False)
+
+
+@pytest.mark.parametrize("kind", [clips.long_sound, clips.long_sound_webm])
+def test_the_last_frame_stands_still_until_the_sound_ends(
+    made: Make, kind: clips.Kind, clip_folder: Path, tools: Tools
+) -> None:
+    result = made(kind(clip_folder, tools))
+    for path in result.everything:
+        for stream in ("v", "a"):
+            assert result.length_sec(path, stream) == pytest.approx(3.0, abs=0.05)
+        pictures = result.pictures(path)
+        assert len(pictures) == 75
+        assert len(set(pictures[:25])) == 25
+        still = pictures[24]
+        assert max(difference(still, later) for later in pictures[25:]) < 2
+        assert difference(pictures[0], still) > 4
+
+
+def test_sound_that_ends_before_the_picture_is_followed_by_silence(
     made: Make, clip_folder: Path, tools: Tools
 ) -> None:
-    clip = ffmpeg(
-        tools,
-        clip_folder / "long-sound.mp4",
-        *("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=1", "-f", "lavfi", "-i", "sine=d=4"),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
-    )
-    assert made(clip).encoded.duration_sec == pytest.approx(1.0, abs=0.05)
+    result = made(clips.short_sound(clip_folder, tools))
+    for path in result.everything:
+        for stream in ("v", "a"):
+            assert result.length_sec(path, stream) == pytest.approx(3.0, abs=0.05)
+
+
+def difference(one: bytes, other: bytes) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
 
 
 def test_a_source_whose_frames_cannot_be_decoded_is_corrupt(
@@ -463,18 +524,9 @@ def test_the_largest_profile_allowed_is_the_top(made: Make) -> None:
     assert [rendition.profile for rendition in result.encoded.renditions] == ["360p", "240p"]
 
 
-def test_progress_rises_to_the_end(tools: Tools, tmp_path: Path) -> None:
-    seen: list[tuple[str, float]] = []
-    encode(
-        SAMPLE,
-        probe(SAMPLE, tools),
-        tmp_path,
-        EncodeOptions(),
-        tools,
-        on_progress=lambda step, percent: seen.append((step, percent)),
-        cancelled=lambda: False,
-    )
-    percents = [percent for step, percent in seen if step == "encoding"]
+def test_progress_rises_to_the_end(made: Make) -> None:
+    progress = made(SAMPLE).progress
+    percents = [percent for step, percent in progress if step == "encoding"]
     assert len(percents) > 1
     assert percents == sorted(percents)
-    assert seen[-1] == ("packaging", 100.0)
+    assert progress[-1] == ("packaging", 100.0)

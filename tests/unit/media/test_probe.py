@@ -78,6 +78,7 @@ DIFFERENCES: dict[Kind, dict[str, Any]] = {
     },
     clips.streamed_webm: {
         "container": "webm",
+        "duration_sec": 1.001,
         "video_codec": "vp9",
         "audio_codec": "opus",
     },
@@ -201,3 +202,9 @@ def test_ffprobe_may_not_print_for_ever(
         probe(make(clips.silent), babbles)
 
     assert refusal.value.code == "source_corrupt"
+
+
+def test_the_length_of_a_stream_counts_the_sound_too(
+    make: Callable[[Kind], Path], tools: Tools
+) -> None:
+    assert probe(make(clips.long_sound_webm), tools).duration_sec == pytest.approx(3.0, abs=0.01)

@@ -17,6 +17,7 @@ def command(info: SourceInfo, rate: Fraction = Fraction(25)) -> list[str]:
         rate,
         ffmpeg="ffmpeg",
         preset="veryfast",
+        held_sec=0,
         into=Path("/scratch/outputs"),
     )
 

@@ -64,3 +64,11 @@ def test_the_matrix_is_the_named_one_or_what_players_assume(
 ) -> None:
     made = graph(info(color_space=space, width=1280, height=height))
     assert f"in_color_matrix={matrix}:" in made
+
+
+@pytest.mark.parametrize(("held_sec", "frames"), [(0.0, 0), (0.03, 0), (0.04, 1), (2.5, 62)])
+def test_the_picture_is_held_for_whole_frames(info: Make, held_sec: float, frames: int) -> None:
+    source = info()
+    made = filter_graph(source, ladder(source.width, source.height), Fraction(25), held_sec)
+    assert ("tpad" in made) == (frames > 0)
+    assert f"tpad=stop={frames}:stop_mode=clone" in made or frames == 0

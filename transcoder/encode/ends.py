@@ -1,0 +1,165 @@
+"""Where picture and sound of a source end, by its packets: what it declares is not believed.
+
+A file cut off in mid-transfer still declares its whole length, decodes without an error and ends
+early; a file whose sound goes on after its picture is whole. Reading every packet, which decodes
+nothing, tells the two apart before any processor time is spent on an encode.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.media.probe import SourceInfo
+from pipeline.media.tools import Tools
+from transcoder.encode.command import local_input
+from transcoder.encode.errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.run import ProcessGroup
+
+_TOLERANCE_SEC = 0.5
+_TOLERANCE_SHARE = 0.02
+
+# In the order in which ffprobe prints them: packets as it reads, the rest at the end.
+_ENTRIES = (
+    "packet=stream_index,pts_time,dts_time,duration_time,flags"
+    ":stream=index,codec_type:stream_disposition=attached_pic"
+    ":format=start_time"
+)
+_DISCARDED = "D"  # cut off by an edit list: nobody sees or hears it
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Seconds from the source's first instant.
+
+    Attributes:
+        picture_sec: To the end of the picture's last frame.
+        whole_sec: To the end of the last thing to be seen or heard, on whichever track.
+    """
+
+    picture_sec: float
+    whole_sec: float
+
+
+def ends_of(
+    source: Path,
+    info: SourceInfo,
+    tools: Tools,
+    *,
+    cancelled: Callable[[], bool],
+    stall_sec: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ends:
+    """Read all packets of a source.
+
+    Args:
+        source: A local file.
+        info: What the probe found in it.
+        tools: Where ffprobe is.
+        cancelled: Asked at every tick, about twice a second.
+        stall_sec: How long ffprobe may print nothing; a large file may take as long as it takes.
+        clock: Monotonic seconds.
+
+    Raises:
+        EncodeCancelled: `cancelled` said so.
+        EncodeFailed: `stalled`.
+    """
+    command = [tools.ffprobe, "-v", "quiet", *local_input(source, container=info.container)]
+    command += ["-show_entries", _ENTRIES, "-of", "csv"]
+    tally = _Tally()
+    moved_at = clock()
+    with ProcessGroup(command) as group:
+        for chunk in group.output():
+            tally.feed(chunk)
+            if cancelled():
+                raise EncodeCancelled
+            if chunk:
+                moved_at = clock()
+            elif clock() - moved_at > stall_sec:
+                detail = f"Reading the source brought nothing new for {stall_sec:g} s."
+                raise EncodeFailed("stalled", detail, retryable=True)
+    return tally.ends()
+
+
+def refuse_cut_off(info: SourceInfo, ends: Ends) -> None:
+    """Compare where the packets end with what the source declares.
+
+    Raises:
+        EncodeFailed: `source_corrupt`.
+    """
+    _refuse_short(ends.whole_sec, info.duration_sec, "is in the file")
+
+
+def refuse_undecoded(info: SourceInfo, ends: Ends, encoded_sec: float) -> None:
+    """Compare what was encoded with what the packets promised: those of broken frames count too.
+
+    Raises:
+        EncodeFailed: `source_corrupt`.
+    """
+    _refuse_short(encoded_sec, ends.picture_sec + held_sec(info, ends), "could be decoded")
+
+
+def held_sec(info: SourceInfo, ends: Ends) -> float:
+    """How long the last frame has to stand still for the sound to end; 0 where that ends first.
+
+    Never past the declared end: whoever judges the outputs compares them with that.
+    """
+    return max(0.0, min(ends.whole_sec, info.duration_sec) - ends.picture_sec)
+
+
+def _refuse_short(found_sec: float, expected_sec: float, what: str) -> None:
+    if found_sec < expected_sec - max(_TOLERANCE_SEC, _TOLERANCE_SHARE * expected_sec):
+        detail = f"Only {max(0.0, found_sec):.1f} s of {expected_sec:.1f} s {what}."
+        raise EncodeFailed("source_corrupt", detail)
+
+
+class _Tally:
+    """Takes ffprobe's CSV, cut anywhere, and keeps where each stream ends."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._start_sec = 0.0
+        self._end_sec: dict[str, float] = {}
+        self._pictures: list[str] = []
+        self._sounds: list[str] = []
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            section, *values = line.decode("ascii", "replace").strip().split(",")
+            if section == "packet":
+                self._take_packet(*values[:5])
+            elif section == "stream":
+                self._take_stream(*values[:3])
+            elif section == "format":
+                self._start_sec = _seconds(values[0]) or 0.0
+
+    def _take_packet(self, index: str, pts: str, dts: str, duration: str, flags: str) -> None:
+        at_sec = _seconds(pts) if _seconds(pts) is not None else _seconds(dts)
+        if at_sec is None or _DISCARDED in flags:
+            return
+        end_sec = at_sec + (_seconds(duration) or 0.0)
+        self._end_sec[index] = max(self._end_sec.get(index, end_sec), end_sec)
+
+    def _take_stream(self, index: str, kind: str, is_cover: str) -> None:
+        if kind == "video" and is_cover == "0":
+            self._pictures.append(index)
+        elif kind == "audio":
+            self._sounds.append(index)
+
+    def ends(self) -> Ends:
+        """What it comes to; the first picture is the one that is encoded."""
+        return Ends(
+            self._latest(self._pictures[:1]), self._latest([*self._pictures, *self._sounds])
+        )
+
+    def _latest(self, indexes: Sequence[str]) -> float:
+        ends_sec = [self._end_sec[index] for index in indexes if index in self._end_sec]
+        return max(ends_sec, default=self._start_sec) - self._start_sec
+
+
+def _seconds(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:  # N/A
+        return None
