@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pipeline.settings import load_settings
 from pipeline.values import (
+    BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
     QUEUE_SUBMIT,
     QUEUE_SWEEP,
@@ -49,8 +50,7 @@ broker_transport_options = {
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
     "health_check_interval": 10,
-    # Our keys can share a server with the transcoder's and with a site's own.
-    "global_keyprefix": "khronika:",
+    "global_keyprefix": BROKER_KEY_PREFIX,
 }
 
 # The broker may be away at the start and at any time after: keep trying, for ever.

@@ -15,7 +15,7 @@ from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
 from pipeline.crash import Boundary, crash_point
-from pipeline.values import Wake
+from pipeline.values import BROKER_KEY_PREFIX, Wake
 
 TIMEOUT_SEC = 0.2
 """Each of connecting, writing and reading; a broker on the same network answers in 1 ms."""
@@ -26,9 +26,6 @@ OPEN_SEC = 5.0
 
 POOL_LIMIT = 128
 """More than a process has threads."""
-
-KEY_PREFIX = "khronika:"
-"""Of every key at the broker; the worker's, in celeryconfig.py, is the same."""
 
 log = structlog.get_logger()
 
@@ -136,7 +133,7 @@ def producer(broker_url: str) -> Celery:
         broker_url=broker_url,
         broker_connection_timeout=TIMEOUT_SEC,
         broker_transport_options={
-            "global_keyprefix": KEY_PREFIX,
+            "global_keyprefix": BROKER_KEY_PREFIX,
             "max_retries": 0,
             "socket_timeout": TIMEOUT_SEC,
             "socket_connect_timeout": TIMEOUT_SEC,

@@ -91,7 +91,8 @@ def _time_to_ready(session: Session) -> Iterator[Metric]:
     taken = figures.time_to_ready(session)
     bounds = [*map(str, figures.READY_BUCKETS_SEC), "+Inf"]
     family = HistogramMetricFamily(
-        "khronika_time_to_ready_seconds", "From create to completed, over all completed assets."
+        "khronika_time_to_ready_seconds",
+        "From create to completed, of the last day's completed assets.",
     )
     buckets = list(zip(bounds, accumulate(taken.counts), strict=True))
     family.add_metric([], buckets=buckets, sum_value=taken.sum_sec)

@@ -13,6 +13,9 @@ QUEUE_SUBMIT = "submit"
 QUEUE_RECONCILE = "reconcile"
 QUEUE_SWEEP = "sweep"
 
+BROKER_KEY_PREFIX = "khronika:"
+"""Our keys can share a server with the transcoder's and with a site's own."""
+
 TASK_SUBMIT = "khronika.submit_asset"
 TASK_RECONCILE = "khronika.reconcile_delivery"
 TASK_POLL = "khronika.poll_asset"

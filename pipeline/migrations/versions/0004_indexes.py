@@ -33,7 +33,8 @@ INDEXES = {
         "ON video_assets (deleted_at) WHERE deleted_at IS NOT NULL AND purged_at IS NULL"
     ),
     "video_assets_completed": (
-        "ON video_assets (completed_at) WHERE completed_at IS NOT NULL AND deleted_at IS NULL"
+        "ON video_assets (completed_at) INCLUDE (created_at) "
+        "WHERE completed_at IS NOT NULL AND deleted_at IS NULL"
     ),
     "provider_attempts_asset": "ON provider_attempts (asset_id, number)",
     "provider_attempts_job": (

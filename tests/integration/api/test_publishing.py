@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from api import publish
-from api.publish import FAILURES_TO_OPEN, KEY_PREFIX, TIMEOUT_SEC, Publisher
-from pipeline.values import TASK_SUBMIT, wake_submit
+from api.publish import FAILURES_TO_OPEN, TIMEOUT_SEC, Publisher
+from pipeline.values import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
 from tests.integration.api.conftest import World, serving
 
 BOUND_SEC = 4 * TIMEOUT_SEC
@@ -117,6 +117,6 @@ def test_the_broker_counts_what_is_waiting(broker_url: str) -> None:
 def test_the_worker_looks_where_the_api_sends(environment: Mapping[str, str]) -> None:
     del environment
     config = import_module("celeryconfig")  # reads the environment as it is imported
-    assert config.broker_transport_options["global_keyprefix"] == KEY_PREFIX
+    assert config.broker_transport_options["global_keyprefix"] == BROKER_KEY_PREFIX
     assert config.task_serializer == "json"
     assert TASK_SUBMIT in config.task_routes
