@@ -64,8 +64,14 @@ def _tell_strangers_retry(stage: Stage, telling: Telling, video: Video) -> None:
 
 
 def _tell_two_retries(stage: Stage, telling: Telling, video: Video) -> None:
+    spent = stage.books.asset(video.asset_id).failures
     both = _at_once(stage, video)
     won, lost = sorted(both, key=lambda one: one.status)
+    telling.claim(
+        "Before it one failure was spent of the budget, after it none.",
+        (spent, stage.books.asset(video.asset_id).failures) == (1, 0),
+        spent,
+    )
     telling.claim(
         "Of two retries sent at the same moment one is answered 202 with the asset queued and its "
         "error gone.",
