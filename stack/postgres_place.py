@@ -15,7 +15,6 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from stack.home import Home
 
 SERVER_USER = "khronika-postgres"
 SOCKET_NAME = ".s.PGSQL.5432"
+ADMINISTRATION = os.pathsep.join((os.defpath, "/usr/sbin", "/sbin"))
+"""Where ``useradd`` is looked for: root's PATH need not have it, under ``env -i`` or cron."""
 LONGEST_SOCKET = 100
 """Characters of the socket's path; the kernel's limit is 107, some systems' 103."""
 
@@ -151,14 +152,14 @@ def _can_enter(path: Path, user: str | None) -> bool:
 
 def _server_user() -> str:
     """The system user made for the server; ``nobody`` where none can be made."""
-    if not _is_user(SERVER_USER):
+    useradd = shutil.which("useradd", path=ADMINISTRATION)
+    if useradd and not _is_user(SERVER_USER):
         options = ("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent")
-        with suppress(FileNotFoundError):
-            subprocess.run(
-                ["useradd", *options, "--shell", "/usr/sbin/nologin", SERVER_USER],  # noqa: S607 - it lives elsewhere on other systems
-                check=False,  # of two first starts at once, one fails, and both find it below
-                capture_output=True,
-            )
+        subprocess.run(
+            [useradd, *options, "--shell", "/usr/sbin/nologin", SERVER_USER],
+            check=False,  # of two first starts at once, one fails, and both find it below
+            capture_output=True,
+        )
     return SERVER_USER if _is_user(SERVER_USER) else "nobody"
 
 

@@ -1,7 +1,6 @@
 """The demo, as a visitor sees it: real processes, a real video, real outputs."""
 
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import requests
 
 from stack.home import CHECKOUT, Home
-from tests.integration.stack.stack_runs import clean_environment, eventually, gone, launch
+from tests.integration.stack.stack_runs import clean_environment, gone, launch
 from tests.running import RunningStack
 
 LAST_LINE = re.compile(
@@ -53,16 +52,11 @@ def test_a_video_that_is_none_ends_the_demo_with_its_reason(
 
 
 def test_the_demo_starts_a_stack_of_its_own_and_stops_it(place: Path) -> None:
-    told = demo(Home(place), {"PORT": "0"})
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert LAST_LINE.fullmatch(told.stdout.splitlines()[-1])
-    assert not Home(place).is_held()
-
-
-def test_a_demo_that_is_interrupted_leaves_no_process(place: Path) -> None:
     run = launch([sys.executable, "-m", "stack", "demo"], place, {"PORT": "0"})
-    eventually(lambda: "khronika: ready at" in run.output, run.output)
+    run.wait_until_ready()
     family = run.family()
     assert {"gunicorn", "celery"} <= {process.name() for process in family}
-    assert run.stop(signal.SIGINT) == 1
+
+    assert run.ended() == 0, run.output
+    assert LAST_LINE.fullmatch(run.lines[-1])
     assert gone(family)

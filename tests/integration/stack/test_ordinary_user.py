@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from stack import postgres_place
 from stack.home import CHECKOUT
+from stack.postgres_place import ADMINISTRATION
 from tests.integration.stack.conftest import Start
 from tests.integration.stack.stack_runs import gone
 
@@ -25,7 +28,7 @@ def user() -> Iterator[str]:
     """A system user for this test."""
     name = f"khronika-t{os.getpid()}"
     made = subprocess.run(
-        ["useradd", "--system", "--user-group", "--no-create-home", name],
+        [administration("useradd"), "--system", "--user-group", "--no-create-home", name],
         capture_output=True,
         text=True,
         check=False,
@@ -33,7 +36,15 @@ def user() -> Iterator[str]:
     if made.returncode != 0:
         pytest.skip(f"no system user can be made here: {made.stderr}")
     yield name
-    subprocess.run(["userdel", name], capture_output=True, check=True)
+    subprocess.run([administration("userdel"), name], capture_output=True, check=True)
+
+
+def administration(program: str) -> str:
+    """Its path; ``PATH`` need not lead to it."""
+    found = shutil.which(program, path=ADMINISTRATION)
+    if not found:
+        pytest.skip(f"there is no {program} here")
+    return found
 
 
 @pytest.fixture
@@ -68,3 +79,16 @@ def test_an_ordinary_user_runs_a_stack_as_themselves(
 
     assert up.stop() == 0
     assert gone(family)
+
+
+def test_roots_server_gets_a_user_of_its_own_even_where_path_lacks_sbin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"khronika-s{os.getpid()}"
+    monkeypatch.setattr(postgres_place, "SERVER_USER", name)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    try:
+        assert postgres_place._server_user() == name
+        assert pwd.getpwnam(name).pw_shell == "/usr/sbin/nologin"
+    finally:
+        subprocess.run([administration("userdel"), name], capture_output=True, check=False)
