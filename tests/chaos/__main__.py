@@ -6,6 +6,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -15,11 +17,12 @@ from rich.text import Text
 from stack.home import Home
 from stack.signals import StopRequested, stop_on_signals
 from tests.chaos.bounds import MARGINS_SEC, RECOVERY_SEC
+from tests.chaos.clients import ClientLog
 from tests.chaos.invariants import judge
 from tests.chaos.plan import Plan, make_plan
 from tests.chaos.report import print_encodes, print_report, summary
 from tests.chaos.run import Tell, attack, attack_encodes
-from tests.chaos.stage import running_stage
+from tests.chaos.stage import Stage, running_stage
 
 TOLD_EVERY_SEC = 15.0
 """How often progress is told where there is no terminal."""
@@ -52,21 +55,33 @@ def main() -> int:
 def _attack_and_judge(console: Console, home: Home, plan: Plan, encodes: int) -> bool:
     began = time.monotonic()
     with running_stage(home, plan.seed) as stage:
-        with Live(console=console, transient=True, refresh_per_second=4) as live:
-            tell = _teller(console, live)
+        with _told(console) as tell:
             first = attack(stage, plan, tell)
-            second = attack_encodes(stage, plan.seed, encodes, first.log, tell) if encodes else None
         verdicts = judge(first.evidence)
         print_report(console, first.tally, first.evidence, verdicts)
         held = not any(verdict.violations for verdict in verdicts)
-        if second is not None:
-            again = judge(second.evidence)
-            print_encodes(console, second, again)
-            held = held and not second.leftovers and not any(v.violations for v in again)
+        if encodes:
+            held = _attack_encodes(console, stage, plan.seed, encodes, first.log) and held
         seconds = time.monotonic() - began
         line = summary(first.evidence, first.tally, verdicts, plan.seed)
         console.print(f"{line} seconds={seconds:.0f}", soft_wrap=True, markup=False)
     return held
+
+
+def _attack_encodes(
+    console: Console, stage: Stage, seed: int, encodes: int, log: ClientLog
+) -> bool:
+    with _told(console) as tell:
+        second = attack_encodes(stage, seed, encodes, log, tell)
+    verdicts = judge(second.evidence)
+    print_encodes(console, second, verdicts)
+    return not second.leftovers and not any(verdict.violations for verdict in verdicts)
+
+
+@contextmanager
+def _told(console: Console) -> Iterator[Tell]:
+    with Live(console=console, transient=True, refresh_per_second=4) as live:
+        yield _teller(console, live)
 
 
 def _teller(console: Console, live: Live) -> Tell:

@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from stack.client import make_token
+from cli.environment import make_token
 from tests.chaos.plan import Arrival, Meddling, Plan
 
 TIMEOUT_SEC = 8.0

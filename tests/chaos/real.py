@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import requests
 
-from stack.client import make_token
+from cli.environment import make_token
 from stack.home import CHECKOUT
 from stack.processes import find
 from stack.supervisor import read_procfile

@@ -1,0 +1,43 @@
+"""A violation is told with the story of its asset."""
+
+from dataclasses import replace
+from io import StringIO
+
+from rich.console import Console
+
+from tests.chaos.invariants import judge
+from tests.chaos.report import Tally, print_report, summary
+from tests.unit.chaos.healthy import altered, healthy
+
+TALLY = Tally(
+    strikes={"FLUSHALL": 2},
+    skipped={},
+    notes={},
+    scripted={"PUT: 429": 3},
+    answers={("create", "202"): 3},
+)
+
+
+def test_a_violation_prints_its_assets_chronicle_and_what_the_books_say_of_its_jobs() -> None:
+    evidence = healthy()
+    attempts = altered(evidence.attempts, lambda row: row.id == "b1", released_at=None)
+    broken = replace(evidence, attempts=attempts)
+    output = StringIO()
+    print_report(Console(file=output, width=200), TALLY, broken, judge(broken))
+    told = output.getvalue()
+    assert "attempt 1 is still owed its release" in told
+    assert all(type_ in told for type_ in ("created", "claimed", "submitted", "cancelled"))
+    assert "in the books: JobEntry(id='b1'" in told
+    assert "asset A" not in told
+
+
+def test_the_last_line_says_ok_only_when_nothing_is_violated() -> None:
+    evidence = healthy()
+    assert summary(evidence, TALLY, judge(evidence), 1).startswith("chaos: ok seed=1 assets=3")
+    stuck = replace(evidence, recovery_sec=0.5)
+    assert summary(stuck, TALLY, judge(stuck), 1).startswith("chaos: FAILED")
+
+
+def test_faults_of_both_kinds_are_counted() -> None:
+    line = summary(healthy(), TALLY, [], 1)
+    assert "faults=5 (strikes=2)" in line
