@@ -63,7 +63,7 @@ def _attack_and_judge(console: Console, home: Home, plan: Plan, encodes: int) ->
         if encodes:
             held = _attack_encodes(console, stage, plan.seed, encodes, first.log) and held
         seconds = time.monotonic() - began
-        line = summary(first.evidence, first.tally, verdicts, plan.seed)
+        line = summary(first.evidence, first.tally, verdicts, plan.seed, held=held)
         console.print(f"{line} seconds={seconds:.0f}", soft_wrap=True, markup=False)
     return held
 

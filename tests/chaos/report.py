@@ -164,13 +164,19 @@ def chronicle_lines(evidence: Evidence, asset_id: str) -> list[str]:
     return lines
 
 
-def summary(evidence: Evidence, tally: Tally, verdicts: Sequence[Verdict], seed: int) -> str:
-    """The last line."""
+def summary(
+    evidence: Evidence, tally: Tally, verdicts: Sequence[Verdict], seed: int, *, held: bool
+) -> str:
+    """The last line.
+
+    Args:
+        held: Whether everything did, the second phase included.
+    """
     faults = sum(tally.strikes.values()) + sum(tally.scripted.values())
     slowest = max((recovery_sec(evidence, asset.id) for asset in evidence.assets), default=0.0)
     broken = sum(1 for verdict in verdicts if verdict.violations)
     return (
-        f"chaos: {'FAILED' if broken else 'ok'} seed={seed} assets={len(evidence.assets)} "
+        f"chaos: {'ok' if held else 'FAILED'} seed={seed} assets={len(evidence.assets)} "
         f"faults={faults} (strikes={sum(tally.strikes.values())}) "
         f"violated={broken}/{len(verdicts)} "
         f"slowest_recovery_sec={slowest:.1f} bound_sec={evidence.recovery_sec:.1f}"

@@ -31,13 +31,16 @@ def test_a_violation_prints_its_assets_chronicle_and_what_the_books_say_of_its_j
     assert "asset A" not in told
 
 
-def test_the_last_line_says_ok_only_when_nothing_is_violated() -> None:
+def test_the_last_line_says_whether_everything_held_and_counts_what_did_not() -> None:
     evidence = healthy()
-    assert summary(evidence, TALLY, judge(evidence), 1).startswith("chaos: ok seed=1 assets=3")
+    line = summary(evidence, TALLY, judge(evidence), 1, held=True)
+    assert line.startswith("chaos: ok seed=1 assets=3")
     stuck = replace(evidence, recovery_sec=0.5)
-    assert summary(stuck, TALLY, judge(stuck), 1).startswith("chaos: FAILED")
+    line = summary(stuck, TALLY, judge(stuck), 1, held=False)
+    assert line.startswith("chaos: FAILED")
+    assert "violated=1/18" in line
 
 
 def test_faults_of_both_kinds_are_counted() -> None:
-    line = summary(healthy(), TALLY, [], 1)
+    line = summary(healthy(), TALLY, [], 1, held=True)
     assert "faults=5 (strikes=2)" in line
