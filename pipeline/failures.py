@@ -91,6 +91,11 @@ FAILURES: Mapping[str, Failure] = {
         "Tell the operator, then try again.",
         retryable=True,
     ),
+    "insufficient_space": Failure(
+        "The processing service has no room for this video at the moment.",
+        "It is taken up by itself once there is room; if that lasts, tell the operator.",
+        retryable=True,
+    ),
     "encode_failed": Failure("The video could not be converted.", _OTHER_FILE, retryable=True),
     "output_rejected": Failure(
         "The processed video did not pass our checks.", _TRY_AGAIN, retryable=True

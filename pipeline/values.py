@@ -127,6 +127,7 @@ class SubmitRequest:
         output_prefix: Storage prefix for manifest, segments and fallback, where it writes to ours.
         poster_prefix: Storage prefix for poster and thumbnail.
         poster_time_sec: Where the owner wants the poster taken, if anywhere.
+        source_size_bytes: As measured, for a provider that has to make room.
     """
 
     asset_id: UUID
@@ -136,6 +137,7 @@ class SubmitRequest:
     poster_prefix: str
     poster_time_sec: float | None = None
     title: str | None = None
+    source_size_bytes: int | None = None
 
 
 @dataclass(frozen=True)

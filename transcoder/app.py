@@ -4,7 +4,8 @@
 
 | route | answers |
 |---|---|
-| `PUT /v1/jobs/{id}` | 201 new, 200 the same request again, 409 `job_conflict`, 422 refused |
+| `PUT /v1/jobs/{id}` | 201 new, 200 the same request again, 409 `job_conflict`, 422 refused, |
+| | 503 `insufficient_space` with Retry-After: no job was made |
 | `GET /v1/jobs/{id}` | 200, 404 |
 | `DELETE /v1/jobs/{id}` | 202 cancelled, 200 it had ended already, 404 |
 | `GET /healthz`, `GET /readyz` | without a token: 200, or 503 when the database is away |
@@ -24,12 +25,21 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from transcoder.database import transaction
-from transcoder.jobs import JobMissing, JobRefused, JobRequest, cancel_job, get_job, put_job
+from transcoder.jobs import (
+    JobMissing,
+    JobRefused,
+    JobRequest,
+    NoRoom,
+    cancel_job,
+    get_job,
+    put_job,
+)
 from transcoder.services import Services, make_services
 from transcoder.settings import load_settings
 from transcoder.views import error_view, job_view
 
 _MAX_BODY_BYTES = 64 * 1024
+_ROOM_AFTER_SEC = 30  # about what a clip takes: the next answer may be another
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it goes into logs and headers as it came
 
 Answer = tuple[Response, HTTPStatus]
@@ -50,6 +60,7 @@ def create_app(services: Services | None = None) -> Flask:
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(JobMissing, _on_missing)
     app.register_error_handler(JobRefused, _on_refused)
+    app.register_error_handler(NoRoom, _on_no_room)
     app.register_error_handler(ValidationError, _on_invalid)
     app.register_error_handler(OperationalError, _on_database_away)
     return app
@@ -78,6 +89,7 @@ def put(job_id: UUID) -> Answer:
             g.request_id,
             storages=frozenset(services.storages),
             policy=services.settings.fetch_policy,
+            has_room=services.has_room,
         )
     services.dispatcher.send(wakes)
     return jsonify(job_view(job)), HTTPStatus.CREATED if created else HTTPStatus.OK
@@ -142,6 +154,15 @@ def _on_refused(error: JobRefused) -> Answer:
     conflict = error.code == "job_conflict"
     status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
     return _error(status, error.code, error.message)
+
+
+def _on_no_room(_: NoRoom) -> Answer:
+    message = "There is no room for this video at the moment."
+    answer, status = _error(
+        HTTPStatus.SERVICE_UNAVAILABLE, "insufficient_space", message, retryable=True
+    )
+    answer.headers["Retry-After"] = str(_ROOM_AFTER_SEC)
+    return answer, status
 
 
 def _on_invalid(error: ValidationError) -> Answer:

@@ -1,6 +1,7 @@
 """What clients may do with jobs: put one, look at it, cancel it."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -13,6 +14,7 @@ from transcoder import store
 from transcoder.dispatch import ENCODE, Wake
 from transcoder.encode.ladder import short_side_of
 from transcoder.models import Job
+from transcoder.space import needed_bytes
 
 
 class JobRefused(Exception):
@@ -26,6 +28,10 @@ class JobRefused(Exception):
 
 class JobMissing(Exception):
     """There is no such job."""
+
+
+class NoRoom(Exception):
+    """There is no scratch space for another job at the moment."""
 
 
 class Output(BaseModel):
@@ -55,6 +61,8 @@ class JobRequest(BaseModel):
     output: Output
     poster_time_sec: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_profile: str | None = None
+    source_size_bytes: int | None = Field(default=None, ge=0)
+    """A hint for making room; not part of what the job is."""
 
     @field_validator("max_profile")
     @classmethod
@@ -62,6 +70,17 @@ class JobRequest(BaseModel):
         if value is not None:
             short_side_of(value)
         return value
+
+    @property
+    def needed_bytes(self) -> int:
+        """The scratch space the job may come to take."""
+        return needed_bytes(self.source_size_bytes)
+
+    def asks_the_same(self, stored: dict[str, Any]) -> bool:
+        """Whether a stored request is this one."""
+        hint = {"source_size_bytes": None}
+        earlier = JobRequest.model_validate(stored)
+        return earlier.model_copy(update=hint) == self.model_copy(update=hint)
 
 
 def put_job(
@@ -72,8 +91,9 @@ def put_job(
     *,
     storages: frozenset[str],
     policy: FetchPolicy,
+    has_room: Callable[[UUID, int], bool],
 ) -> tuple[Job, bool, list[Wake]]:
-    """Create a job, or find the one that the same request created before.
+    """Create a job if there is room, or find the one that the same request created before.
 
     Returns:
         The job, whether it is new, and what to wake.
@@ -81,6 +101,7 @@ def put_job(
     Raises:
         JobRefused: `url_refused`, `unknown_storage`, or `job_conflict` when the id stands for
             another request.
+        NoRoom: It would be a new one, and `has_room` said no to its bytes.
     """
     if request.output.storage not in storages:
         raise JobRefused("unknown_storage", "No storage of that name is configured.")
@@ -88,10 +109,12 @@ def put_job(
         check_url(request.source_url, policy)
     except FetchRefused as error:
         raise JobRefused(error.code, error.detail) from error
+    if store.get_job(session, job_id) is None and not has_room(job_id, request.needed_bytes):
+        raise NoRoom
     body = request.model_dump(mode="json")
     created = store.insert_job(session, job_id, body, request_id)
     job = get_job(session, job_id)
-    if job.request != body:
+    if not request.asks_the_same(job.request):
         raise JobRefused("job_conflict", "This id stands for another request.")
     return job, created, [Wake(ENCODE, job_id)] if created else []
 

@@ -65,7 +65,7 @@ class Job(Base):
     """Raised by every claim and by a cancel; a write with an older one matches nothing."""
     lease_expires_at: Mapped[datetime | None]
     cleanup_owed: Mapped[bool]
-    """Whether output may lie about that nobody will ever name: the job was cancelled."""
+    """Whether output may lie about that nobody will ever name: the job ended without a result."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -77,7 +77,7 @@ class Callback(Base):
     __tablename__ = "callbacks"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    job_id: Mapped[UUID] = mapped_column(ForeignKey(Job.id))
+    job_id: Mapped[UUID] = mapped_column(ForeignKey(Job.id, ondelete="CASCADE"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     """The bytes of every try: receivers tell a repetition by id and body."""
     request_id: Mapped[str]

@@ -4,42 +4,76 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from transcoder.store import Lease
 
 _SLOTS = ".slots"
+_RESERVED = ".reserved"
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """The folder of one claim.
+
+    Attributes:
+        lease: The claim.
+        folder: Where it works, or worked.
+        reserved_bytes: What it may come to take.
+        used_bytes: What it takes now.
+    """
+
+    lease: Lease
+    folder: Path
+    reserved_bytes: int
+    used_bytes: int
 
 
 @contextmanager
-def workdir(scratch: Path, lease: Lease) -> Iterator[Path]:
-    """An empty folder for one claim, removed with everything in it however the block ends."""
+def workdir(scratch: Path, lease: Lease, reserved_bytes: int = 0) -> Iterator[Path]:
+    """An empty folder for one claim, removed with everything in it however the block ends.
+
+    What earlier claims of the job left goes first: nobody works under them any more.
+    """
+    for earlier in scratch.glob(f"{lease.job_id}.*"):
+        shutil.rmtree(earlier, ignore_errors=True)
     folder = scratch / f"{lease.job_id}.{lease.token}"
     folder.mkdir(mode=0o700)
     try:
+        reserve(folder, reserved_bytes)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # what resists is the sweep's
 
 
-def remove_leftovers(scratch: Path, token_in_hand: Callable[[UUID], int | None]) -> list[Path]:
-    """Remove the folders of claims that nobody works under any more, as after a hard kill.
+def reserve(folder: Path, size_bytes: int) -> None:
+    """Say how much a claim may come to take, for others to leave room.
+
+    A file in its folder and no row: space is a machine's, and a reservation ends with its folder.
+    """
+    (folder / _RESERVED).write_text(str(size_bytes))
+
+
+def claimed(scratch: Path) -> list[Claimed]:
+    """Every claim's folder on this machine, those of lost workers included."""
+    leases = ((_lease_of(folder.name), folder) for folder in scratch.iterdir())
+    return [
+        Claimed(lease, folder, _reserved_bytes(folder), _used_bytes(folder))
+        for lease, folder in leases
+        if lease is not None
+    ]
+
+
+def leftovers(scratch: Path, token_in_hand: Callable[[UUID], int | None]) -> list[Claimed]:
+    """The folders of claims that nobody works under any more, as after a hard kill.
 
     Args:
         scratch: Where the folders are.
         token_in_hand: The token a job is being worked on under, None when it is not.
-
-    Returns:
-        What was removed.
     """
-    removed = []
-    for folder in scratch.iterdir():
-        lease = _lease_of(folder.name)
-        if lease is not None and token_in_hand(lease.job_id) != lease.token:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(folder)
-    return removed
+    return [c for c in claimed(scratch) if token_in_hand(c.lease.job_id) != c.lease.token]
 
 
 @contextmanager
@@ -66,3 +100,20 @@ def _lease_of(name: str) -> Lease | None:
         return Lease(UUID(job_id), int(token))
     except ValueError:
         return None
+
+
+def _reserved_bytes(folder: Path) -> int:
+    try:
+        return int((folder / _RESERVED).read_text())
+    except (OSError, ValueError):  # removed meanwhile, or not yet written
+        return 0
+
+
+def _used_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() else 0
+        except OSError:  # ffmpeg renames and removes while we look
+            continue
+    return total

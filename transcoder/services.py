@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -14,6 +15,7 @@ from transcoder.callbacks import Receiver
 from transcoder.database import make_engine
 from transcoder.dispatch import Dispatcher
 from transcoder.settings import Settings, load_settings
+from transcoder.space import has_room
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Services:
     storages: Mapping[str, Storage]
     receiver: Receiver
     dispatcher: Dispatcher
+
+    def has_room(self, job_id: UUID, needed_bytes: int) -> bool:
+        """Whether this machine's scratch has room for a job."""
+        settings = self.settings
+        return has_room(settings.scratch, settings.scratch_quota_bytes, job_id, needed_bytes)
 
 
 def make_services(settings: Settings) -> Services:

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """JSON: the name a job may use, and the storage's URL, as {"default": "file:///srv/videos"}."""
     scratch: Path
     """Folder of work in progress; everything in it may be removed when nothing runs."""
+    scratch_quota_bytes: int | None = Field(default=None, gt=0)
+    """What all running jobs together may take of it; unset, only the disk bounds them."""
     source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Networks that sources may come from although they are private, separated by commas. Where
     any is listed, sources may also be plain http, as such networks usually are."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,10 @@ from transcoder.models import TERMINAL, Callback, Job, JobStatus, Step
 
 MAX_CLAIMS = 3
 """Workers that may take a job up: one that kills each of them would kill the next as well."""
+
+KEEP_FOR = timedelta(days=30)
+"""How long a job is remembered after its end. While it is, putting it again encodes nothing; the
+pipeline gives an asset up after 24 hours, so a repetition a month later would be a mistake."""
 
 _BATCH = 50
 
@@ -102,7 +106,7 @@ def fail(session: Session, lease: Lease, error: dict[str, Any]) -> None:
     Raises:
         LeaseLost: Somebody else has the job, or it was cancelled.
     """
-    _guarded(session, lease, {"error": error} | _ended(JobStatus.FAILED))
+    _guarded(session, lease, {"error": error, "cleanup_owed": True} | _ended(JobStatus.FAILED))
 
 
 def fail_lost(session: Session, job_id: UUID, error: dict[str, Any]) -> bool:
@@ -111,7 +115,8 @@ def fail_lost(session: Session, job_id: UUID, error: dict[str, Any]) -> bool:
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.RUNNING)
         .where(Job.lease_expires_at < func.now(), Job.claims >= MAX_CLAIMS)
-        .values(error=error, lease_token=Job.lease_token + 1, **_ended(JobStatus.FAILED))
+        .values(error=error, lease_token=Job.lease_token + 1, cleanup_owed=True)
+        .values(_ended(JobStatus.FAILED))
         .returning(Job.id)
     )
     return session.scalar(statement) is not None
@@ -138,7 +143,7 @@ def cancel(session: Session, job_id: UUID) -> bool:
 
 
 def cleaned(session: Session, job_id: UUID) -> None:
-    """Record that nothing of a cancelled job lies about any more."""
+    """Record that nothing of a job without a result lies about any more."""
     session.execute(update(Job).where(Job.id == job_id).values(cleanup_owed=False))
 
 
@@ -155,8 +160,9 @@ def lapsed(session: Session) -> Sequence[Job]:
 
 
 def to_clean(session: Session) -> Sequence[Job]:
-    """Cancelled jobs whose worker has had time to notice."""
-    statement = select(Job).where(Job.cleanup_owed, Job.lease_expires_at < func.now())
+    """Jobs without a result that may have output; a cancelled worker has had time to notice."""
+    nobody_writes = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < func.now())
+    statement = select(Job).where(Job.cleanup_owed, nobody_writes)
     return session.scalars(statement.limit(_BATCH)).all()
 
 
@@ -164,6 +170,19 @@ def in_hand(session: Session, job_id: UUID) -> int | None:
     """The token under which a job is being worked on now; None when nobody is."""
     statement = select(Job.lease_token).where(Job.id == job_id, Job.status == JobStatus.RUNNING)
     return session.scalar(statement)
+
+
+def forget_old_jobs(session: Session) -> int:
+    """Delete some of the jobs that ended `KEEP_FOR` ago and owe nothing; tell how many."""
+    still_to_tell = select(Callback.id).where(Callback.job_id == Job.id, _undelivered()).exists()
+    old = (
+        select(Job.id)
+        .where(Job.finished_at < func.now() - KEEP_FOR, ~Job.cleanup_owed, ~still_to_tell)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    statement = delete(Job).where(Job.id.in_(old)).returning(Job.id)
+    return len(session.scalars(statement).all())
 
 
 def owe_callback(session: Session, callback_id: UUID, job: Job, body: bytes) -> None:

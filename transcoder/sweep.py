@@ -1,14 +1,13 @@
 """What makes lost messages and dead workers harmless: a look at the rows every few seconds."""
 
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from transcoder import store
+from transcoder.cleaning import clean_outputs, clean_scratch, forget_old_jobs
 from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
-from transcoder.jobs import JobRequest
 from transcoder.models import Job
-from transcoder.scratch import remove_leftovers
 from transcoder.services import Services
 from transcoder.views import callback_body, error_view
 
@@ -16,7 +15,8 @@ from transcoder.views import callback_body, error_view
 def sweep(services: Services) -> list[Wake]:
     """Find everything that is due; return what to wake. Safe to run twice, and at once."""
     clean_scratch(services)
-    _clean_cancelled(services)
+    clean_outputs(services)
+    forget_old_jobs(services)
     with transaction(services.engine) as session:
         waiting = store.queued(session, services.settings.concurrency)
         lapsed = store.lapsed(session)
@@ -26,16 +26,6 @@ def sweep(services: Services) -> list[Wake]:
         *(wake for job in lapsed for wake in _take_over(services, job)),
         *(Wake(DELIVER, callback_id) for callback_id in due),
     ]
-
-
-def clean_scratch(services: Services) -> None:
-    """Remove what hard-killed workers of this machine left; also run when a worker starts."""
-
-    def token_in_hand(job_id: UUID) -> int | None:
-        with transaction(services.engine) as session:
-            return store.in_hand(session, job_id)
-
-    remove_leftovers(services.settings.scratch, token_in_hand)
 
 
 def _take_over(services: Services, job: Job) -> list[Wake]:
@@ -53,16 +43,3 @@ def _take_over(services: Services, job: Job) -> list[Wake]:
         body = callback_body("job.failed", ended, datetime.now(UTC))
         store.owe_callback(session, callback_id, ended, body)
     return [Wake(DELIVER, callback_id)]
-
-
-def _clean_cancelled(services: Services) -> None:
-    """Remove what a worker may have published in the moment its job was cancelled."""
-    with transaction(services.engine) as session:
-        jobs = store.to_clean(session)
-    for job in jobs:
-        output = JobRequest.model_validate(job.request).output
-        if storage := services.storages.get(output.storage):
-            storage.delete_prefix(output.prefix)
-            storage.delete_prefix(output.poster_prefix)
-        with transaction(services.engine) as session:
-            store.cleaned(session, job.id)

@@ -10,7 +10,7 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import worker_process_init
 
-from transcoder import callbacks, sweep, transcode
+from transcoder import callbacks, cleaning, sweep, transcode
 from transcoder.dispatch import DELIVER, ENCODE, SWEEP
 from transcoder.services import process_services
 
@@ -21,7 +21,7 @@ app.config_from_object("transcoder.celeryconfig")
 @worker_process_init.connect
 def start_clean(**_: Any) -> None:
     """Remove what killed workers left, as soon as this one can see the rows."""
-    sweep.clean_scratch(process_services())
+    cleaning.clean_scratch(process_services())
 
 
 @app.task(name=ENCODE)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,8 +25,9 @@ from transcoder.encode.produce import Encoded, EncodeOptions, encode
 from transcoder.jobs import JobRequest
 from transcoder.models import Job, Step
 from transcoder.results import result_view
-from transcoder.scratch import slot, workdir
+from transcoder.scratch import reserve, slot, workdir
 from transcoder.services import Services
+from transcoder.space import FULL, needed_bytes
 from transcoder.store import Lease, LeaseLost
 from transcoder.views import callback_body, error_view
 
@@ -43,28 +43,36 @@ _log = logging.getLogger(__name__)
 def transcode(services: Services, job_id: UUID) -> list[Wake]:
     """Take up a job and bring it to its end; return what to wake.
 
-    Nothing happens when somebody else has the job, or when every place on this machine is taken:
-    the job stays queued, and is woken again when a place is free. Safe to run twice.
+    Nothing happens when somebody else has the job, or when every place on this machine or its
+    scratch space is taken: the job stays queued, and is woken again when there is room. Safe to
+    run twice.
     """
     settings = services.settings
     with slot(settings.scratch, settings.concurrency) as free:
         if not free:
             return []
         with transaction(services.engine) as session:
-            lease = store.claim(session, job_id, settings.lease_sec)
             job = store.get_job(session, job_id)
-        if lease is None or job is None:
+        if job is None or not services.has_room(job_id, _request_of(job).needed_bytes):
+            return []
+        with transaction(services.engine) as session:
+            lease = store.claim(session, job_id, settings.lease_sec)
+        if lease is None:
             return []
         wakes = _work(services, lease, job)
     with transaction(services.engine) as session:
         return wakes + [Wake(ENCODE, waiting) for waiting in store.queued(session, limit=1)]
 
 
+def _request_of(job: Job) -> JobRequest:
+    return JobRequest.model_validate(job.request)
+
+
 def _work(services: Services, lease: Lease, job: Job) -> list[Wake]:
-    request = JobRequest.model_validate(job.request)
+    request = _request_of(job)
     heartbeat = Heartbeat(services, lease, job)
     try:
-        with workdir(services.settings.scratch, lease) as folder:
+        with workdir(services.settings.scratch, lease, request.needed_bytes) as folder:
             result = _produce(services, request, heartbeat, folder)
         return _finish(services, "job.completed", lease, result)
     except (LeaseLost, EncodeCancelled):
@@ -88,6 +96,7 @@ def _produce(
             max_bytes=settings.max_bytes,
             on_bytes=lambda _: heartbeat.beat(),
         )
+    reserve(folder, needed_bytes(source.stat().st_size))
     heartbeat.step(Step.PROBING)
     info = probe(source, services.tools)
     check_limits(info, settings.limits)
@@ -144,7 +153,7 @@ def explain(error: Exception) -> dict[str, Any]:
         return error_view(error.code, error.detail, retryable=error.transient)
     if isinstance(error, MediaRefused):
         return error_view(error.code, error.detail, retryable=False)
-    if isinstance(error, OSError) and error.errno == ENOSPC:
+    if isinstance(error, OSError) and error.errno in FULL:
         return error_view("insufficient_space", "The transcoder's disk is full.", retryable=True)
     _log.error("unexpected: %r", error)
     return error_view("encoder_failed", "The transcoder had trouble of its own.", retryable=True)

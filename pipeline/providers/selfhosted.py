@@ -118,6 +118,7 @@ class SelfHosted:
             },
             "poster_time_sec": request.poster_time_sec,
             "max_profile": None,
+            "source_size_bytes": request.source_size_bytes,
         }
         answer = self._call("PUT", request.attempt_id, body)
         if not answer.ok:

@@ -125,6 +125,7 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         poster_prefix=poster_prefix(asset.id, claim.attempt.id),
         poster_time_sec=asset.poster_time_sec,
         title=asset.title,
+        source_size_bytes=asset.source_size_bytes,
     )
     try:
         submitted = provider.submit(request)

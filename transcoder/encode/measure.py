@@ -7,7 +7,9 @@ from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
+from pipeline.media.boxes import walk
 from pipeline.media.child import run_child
+from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.playlist import PlaylistInvalid, parse_media
 from pipeline.media.tools import Tools
 from transcoder.encode.codecs import InitSegmentUnreadable, codecs_of
@@ -58,8 +60,12 @@ def measure(folder: Path, tools: Tools) -> Rendition:
     try:
         playlist = parse_media((folder / PLAYLIST).read_text())
         codecs = codecs_of((folder / INIT_SEGMENT).read_bytes())
-    except (PlaylistInvalid, InitSegmentUnreadable) as error:
+        for segment in playlist.segments:
+            check_whole(folder / segment.uri)
+    except (PlaylistInvalid, InitSegmentUnreadable, MediaRefused) as error:
         raise _unreadable(folder) from error
+    if not playlist.ended:
+        raise _unreadable(folder)
     pieces = [
         _Piece((folder / segment.uri).stat().st_size, segment.duration_sec)
         for segment in playlist.segments
@@ -79,6 +85,23 @@ def measure(folder: Path, tools: Tools) -> Rendition:
         codecs=codecs,
         duration_sec=playlist.duration_sec,
     )
+
+
+def check_whole(segment: Path) -> None:
+    """Look whether a segment was written to its end: the muxer does not look itself.
+
+    Raises:
+        MediaRefused: Its last box is cut off, or no box of media.
+    """
+    with segment.open("rb") as file:
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        boxes = walk(read, segment.stat().st_size)
+    if not boxes or boxes[-1].type != "mdat":
+        raise MediaRefused(Refusal.SOURCE_CORRUPT, f"{segment.name} was not written to its end.")
 
 
 def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) -> int:

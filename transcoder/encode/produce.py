@@ -1,6 +1,5 @@
 """The whole encode of one source, top to bottom."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pipeline.media.tools import Tools
 from transcoder.encode.command import PLAYLIST, encode_command
 from transcoder.encode.ends import Ends, ends_of, held_sec, refuse_cut_off, refuse_undecoded
 from transcoder.encode.errors import EncodeFailed
+from transcoder.encode.failures import disk_is_full, failure_of, for_good, no_space
 from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
 from transcoder.encode.master import MASTER, master_playlist
@@ -85,14 +85,23 @@ def encode(
     """
     rungs = ladder(info.width, info.height, options.max_profile)
     work = _Work(source, info, rungs, workdir, options, tools, cancelled)
+    try:
+        return _encode(work, on_progress)
+    except EncodeFailed as error:
+        if disk_is_full(workdir):  # which breaks whatever comes next, under many names
+            raise no_space() from error
+        raise
+
+
+def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
     work.make_folders()
     ends = work.look_for_the_ends()
-    refuse_cut_off(info, ends)
+    refuse_cut_off(work.info, ends)
     work.encode_renditions(ends, on_progress)
     on_progress("packaging", 100.0)
-    renditions = tuple(measure(work.outputs / rung.name, tools) for rung in rungs)
+    renditions = tuple(measure(work.outputs / rung.name, work.tools) for rung in work.rungs)
     duration_sec = renditions[0].duration_sec
-    refuse_undecoded(info, ends, duration_sec)
+    refuse_undecoded(work.info, ends, duration_sec)
     (work.outputs / MASTER).write_text(master_playlist(renditions))
     work.remux_fallback()
     work.take_pictures(duration_sec)
@@ -184,9 +193,15 @@ class _Work:
         return run_watched(
             command,
             on_progress=on_progress,
-            cancelled=self.cancelled,
+            cancelled=self._stop,
             stall_sec=self.options.stall_sec,
         )
+
+    def _stop(self) -> bool:
+        # ffmpeg's HLS muxer says nothing of a full disk and exits with 0, hours later.
+        if disk_is_full(self.workdir):
+            raise no_space()
+        return self.cancelled()
 
     def _run_twice(self, command: Sequence[str], on_progress: Callable[[Progress], None]) -> None:
         """Run to success; a failure that repeats word for word is the source's or ours for good."""
@@ -198,35 +213,13 @@ class _Work:
         again = failure_of(self._run(command, on_progress))
         if again is None:
             return
-        raise _for_good(again) if again.signature == failure.signature else again
+        raise for_good(again) if again.signature == failure.signature else again
 
 
 def _mend_target_duration(playlist: Path) -> None:
     """Give a video of under half a second a target duration: ffmpeg rounds it to a forbidden 0."""
     text = playlist.read_text()
     playlist.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"))
-
-
-def failure_of(done: Finished) -> EncodeFailed | None:
-    """Why a finished ffmpeg failed, or None when it did not."""
-    if done.returncode == 0:
-        return None
-    if "No space left on device" in done.stderr:
-        detail = "The transcoder's disk is full."
-        return EncodeFailed("insufficient_space", detail, retryable=True)
-    if "Decode error rate" in done.stderr:  # ffmpeg's verdict when two frames of three are broken
-        return EncodeFailed("source_corrupt", "The video could not be decoded.")
-    if done.returncode < 0:
-        detail = f"The encoder was ended by signal {-done.returncode}."
-        return EncodeFailed("encoder_failed", detail, retryable=True)
-    last = done.stderr.strip().rpartition("\n")[2]
-    # Addresses and counters differ between two runs of the same failure.
-    signature = f"{done.returncode} {re.sub(r'0x[0-9a-f]+|[0-9]+', '#', last)}"
-    return EncodeFailed("encoder_failed", last[:300], retryable=True, signature=signature)
-
-
-def _for_good(failure: EncodeFailed) -> EncodeFailed:
-    return EncodeFailed("encode_failed", f"The encoder fails on this video: {failure.detail}")
 
 
 def _ignore(_: Progress) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from pipeline.media.boxes import is_faststart, walk
+from pipeline.media.limits import MediaRefused
 from pipeline.media.playlist import parse_master, parse_media
 from pipeline.media.probe import probe
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.tools import Tools
 from tests import clips
 from transcoder.encode.errors import EncodeFailed
+from transcoder.encode.measure import check_whole
 from transcoder.encode.produce import Encoded, EncodeOptions, encode
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
@@ -242,6 +244,18 @@ def test_segments_begin_with_a_key_frame_at_the_same_instants_everywhere(
             assert len(frames) == round(segment.duration_sec * 25)
     assert len(lengths) == 1
     assert lengths.pop()[:2] == (6.0, 6.0)
+
+
+def test_a_segment_that_was_not_written_to_its_end_is_noticed(made: Make, tmp_path: Path) -> None:
+    segment = made(SAMPLE).encoded.outputs / "240p/seg_00000.m4s"
+    check_whole(segment)
+    data = segment.read_bytes()
+    media = data.index(b"mdat") - 4
+    for length in (0, 6, media // 2, media, media + 8, len(data) - 1):
+        cut = tmp_path / "cut.m4s"
+        cut.write_bytes(data[:length])
+        with pytest.raises(MediaRefused):
+            check_whole(cut)
 
 
 def test_film_rate_segments_keep_to_the_grid(made: Make, clip_folder: Path, tools: Tools) -> None:

@@ -42,7 +42,8 @@ def test_the_role_may_use_its_own_tables_and_nothing_else(role_urls: Mapping[str
     engine.dispose()
     for statement in (
         "SELECT FROM public.video_assets",
-        "DELETE FROM transcoder.jobs",
+        "TRUNCATE transcoder.jobs CASCADE",
+        "DELETE FROM transcoder.callbacks",
         "CREATE TABLE transcoder.mine (id int)",
         "CREATE TABLE public.mine (id int)",
     ):

@@ -22,13 +22,14 @@ from tests.integration.transcoder.conftest import (
     parent_of,
     row,
 )
+from transcoder.cleaning import clean_scratch
 from transcoder.database import transaction
 from transcoder.dispatch import ENCODE, Wake
 from transcoder.models import TERMINAL, Job
 from transcoder.scratch import slot, workdir
 from transcoder.services import Services
 from transcoder.store import MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
-from transcoder.sweep import clean_scratch, sweep
+from transcoder.sweep import sweep
 from transcoder.transcode import transcode
 
 

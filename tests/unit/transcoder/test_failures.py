@@ -1,6 +1,6 @@
 import pytest
 
-from transcoder.encode.produce import failure_of
+from transcoder.encode.failures import failure_of
 from transcoder.encode.run import Finished
 
 

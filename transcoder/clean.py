@@ -1,0 +1,33 @@
+"""Remove what nobody needs any more, as the sweep does every few seconds, and say how much it was.
+
+python -m transcoder.clean --dry-run
+"""
+
+import argparse
+import sys
+
+from transcoder.cleaning import clean_outputs, clean_scratch
+from transcoder.services import make_services
+from transcoder.settings import SettingsInvalid, load_settings
+
+
+def main() -> int:
+    """Clean this machine's scratch and the storages; 2 when the settings are wrong."""
+    parser = argparse.ArgumentParser(prog="python -m transcoder.clean")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    dry_run = parser.parse_args().dry_run
+    try:
+        services = make_services(load_settings())
+    except SettingsInvalid as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    verb = "reclaimable" if dry_run else "reclaimed"
+    scratch = clean_scratch(services, dry_run=dry_run)
+    outputs = clean_outputs(services, dry_run=dry_run)
+    sys.stdout.write(f"scratch: {scratch} bytes {verb}\n")
+    sys.stdout.write(f"outputs of jobs without a result: {outputs} bytes {verb}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
