@@ -6,7 +6,7 @@ every use case, whoever crashed, and those of ``AT_REST`` once nothing is due an
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from uuid import UUID
+from functools import partial
 
 from pipeline.models import Asset, Attempt, Event
 from pipeline.states import LIVE, Status, is_allowed
@@ -199,7 +199,7 @@ def an_attempt_is_posted_once(books: Books, provider: ScriptedProvider) -> Itera
             yield f"attempt {books.attempts[id_].number} was posted {number} times"
 
 
-def tokens_never_decrease(before: Books, now: Books) -> Iterator[str]:
+def tokens_never_decrease(before: Books, now: Books, _: ScriptedProvider) -> Iterator[str]:
     """What fences a worker must not come back to what that worker has read."""
     for id_, asset in before.assets.items():
         if now.assets[id_].lease_token < asset.lease_token:
@@ -208,8 +208,13 @@ def tokens_never_decrease(before: Books, now: Books) -> Iterator[str]:
 
 def breaches(books: Books, provider: ScriptedProvider, *laws: Law) -> Mapping[str, list[str]]:
     """Every breach of these laws, by the law's name; nothing of those that hold."""
-    found = {law.__name__: list(law(books, provider)) for law in laws}
+    found = {_name_of(law): list(law(books, provider)) for law in laws}
     return {name: sentences for name, sentences in found.items() if sentences}
+
+
+def _name_of(law: Law) -> str:
+    function = law.func if isinstance(law, partial) else law
+    return str(getattr(function, "__name__", function))
 
 
 def _changes(chronicle: list[Event]) -> list[Event]:
@@ -218,11 +223,3 @@ def _changes(chronicle: list[Event]) -> list[Event]:
 
 def _kept(books: Books) -> Iterator[Asset]:
     return (asset for asset in books.assets.values() if asset.deleted_at is None)
-
-
-def told(books: Books, asset_id: UUID) -> str:
-    """The chronicle of an asset, a line for each event."""
-    return "\n".join(
-        f"{event.seq:3} {event.type:20} {event.to_status or '':10} {event.actor} {event.detail}"
-        for event in books.chronicles[asset_id]
-    )

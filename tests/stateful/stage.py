@@ -1,8 +1,9 @@
 """Where the lives of a few assets are played: what each can do, and what is to hold after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,14 @@ CLEARING = (
     "UPDATE webhook_deliveries SET status = 'dead', next_try_at = NULL WHERE status = 'new'",
 )
 """Nothing of the play before is due any more, however that ended."""
+
+
+class LawBroken(AssertionError):
+    """What was found, by the names of the laws."""
+
+    def __init__(self, found: Mapping[str, list[str]]) -> None:
+        super().__init__(found)
+        self.laws = sorted(found)
 
 
 class Stage:
@@ -154,8 +163,7 @@ class Stage:
     def check(self) -> None:
         """Every law holds."""
         before, self.books = self.books, self._read()
-        assert not breaches(self.books, self.provider, *self._laws)
-        assert not list(tokens_never_decrease(before, self.books))
+        self._hold(*self._laws, partial(tokens_never_decrease, before))
 
     def come_to_rest(self) -> None:
         """Stalled workers go on, time passes, and nothing is left to do."""
@@ -163,7 +171,12 @@ class Stage:
             worker.resume()
         come_to_rest(self.world)
         self.books = self._read()
-        assert not breaches(self.books, self.provider, *self._laws, *AT_REST)
+        self._hold(*self._laws, *AT_REST)
+
+    def _hold(self, *laws: Law) -> None:
+        found = breaches(self.books, self.provider, *laws)
+        if found:
+            raise LawBroken(found)
 
     def _read(self) -> Books:
         return read_books(self.services.engine, since=self._since)
