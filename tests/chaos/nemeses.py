@@ -108,7 +108,8 @@ def stale_writer(stage: Stage, dice: Random) -> Recovery:
 
 
 def _submitting(stage: Stage) -> str | None:
-    """The worker whose submission the provider holds back right now, if one comes."""
+    """The worker whose submission the provider holds back, once one comes."""
+    stage.hold_next()
     deadline = time.monotonic() + CATCH_SEC
     while time.monotonic() < deadline:
         held = set(stage.holding())

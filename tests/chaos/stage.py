@@ -77,6 +77,10 @@ class Stage:
         """Ports of the clients whose submission the provider holds back at this moment."""
         return list(requests.get(f"{self.provider_url}/books/holding", timeout=5).json())
 
+    def hold_next(self) -> None:
+        """Have the provider hold back its answer to the next submission, for over a second."""
+        requests.post(f"{self.provider_url}/books/hold", timeout=5).raise_for_status()
+
     def calm_provider(self) -> None:
         """From now on the provider behaves."""
         requests.post(f"{self.provider_url}/books/calm", timeout=5).raise_for_status()

@@ -22,7 +22,7 @@ class Courses:
         """Plan everything that will happen to a job that has just been accepted."""
         script = job.script
         with self._ledger.open() as books:
-            books.faults.update(script.faults()[1:])
+            books.faults.update(script.faults())
         self._timetable.after(script.work_sec, lambda: self._end(job))
         if script.manner == "forged":
             self._timetable.after(script.work_sec * 0.2, lambda: self._forge(job))

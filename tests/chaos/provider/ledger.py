@@ -72,6 +72,7 @@ class Ledger:
         self.other_bodies: list[str] = []
         self.faults: Counter[str] = Counter()
         self.holding: set[int] = set()
+        self.hold_next = False
         self.calm = False
 
     @contextmanager

@@ -74,12 +74,8 @@ class Script:
     late_sec: float
 
     def faults(self) -> list[str]:
-        """The parts of it that a well-behaved provider would not have."""
-        named = (
-            ("PUT", self.answer),
-            ("job", self.fate),
-            ("callbacks", self.manner),
-        )
+        """What about the job a well-behaved provider would not have; the answer is apart."""
+        named = (("job", self.fate), ("callbacks", self.manner))
         return [f"{what}: {word}" for what, word in named if word not in FAULTLESS]
 
 

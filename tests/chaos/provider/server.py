@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ class FrontDoor:
                 books.puts += 1
                 number = books.puts
                 script = script_of(self._seed, number, self._overdue_sec)
+                if books.hold_next:
+                    books.hold_next = False
+                    script = replace(script, answer="accept, then slow")
                 return (CALM if books.calm else script), None
             books.repeats += 1
             answer = repeat_answer(self._seed, books.repeats)
@@ -154,6 +158,11 @@ def make_app(door: FrontDoor, ledger: Ledger, folder: Path) -> Flask:
     def holding() -> Any:
         with ledger.open() as books:
             return sorted(books.holding)
+
+    @app.post("/books/hold")
+    def hold() -> Any:
+        ledger.hold_next = True
+        return {}
 
     @app.post("/books/calm")
     def calm() -> Any:

@@ -1,5 +1,7 @@
 """The oracle's books are right: they say what was taken, once, whatever was answered."""
 
+import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -78,6 +80,25 @@ def test_a_job_whose_answer_was_an_error_is_in_the_books_all_the_same(
     job_id = str(uuid4())
     assert client.put(f"/v1/jobs/{job_id}", json={}).status_code == 500
     assert list(ledger.jobs) == [job_id]
+
+
+def test_the_runner_can_have_the_next_submission_held_and_see_whose_it_is(
+    client: FlaskClient, ledger: Ledger
+) -> None:
+    client.post("/books/hold")
+    seen: list[int] = []
+    watching = threading.Thread(target=lambda: seen.extend(_first_held(ledger)))
+    watching.start()
+    answer = client.put(f"/v1/jobs/{uuid4()}", json={}, environ_base={"REMOTE_PORT": "4711"})
+    watching.join()
+    assert (answer.status_code, seen, ledger.holding) == (201, [4711], set())
+
+
+def _first_held(ledger: Ledger) -> list[int]:
+    deadline = time.monotonic() + 5.0
+    while not ledger.holding and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return list(ledger.holding)
 
 
 def test_a_delete_that_comes_before_its_job_gives_nothing_up(

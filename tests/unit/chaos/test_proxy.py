@@ -74,7 +74,7 @@ def test_a_reset_ends_open_connections_and_refuses_new_ones_until_it_is_over(pro
         proxy.set(Wire.RESET)
         with pytest.raises(ConnectionResetError):
             client.recv(10)
-    with _connect(proxy) as refused, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), _connect(proxy) as refused:
         refused.recv(10)
     proxy.set(Wire.PASS)
     with _connect(proxy) as client:
@@ -122,7 +122,7 @@ def test_a_server_that_is_away_ends_the_connection() -> None:
     listener.close()
     with (
         closing(Proxy(lambda: where)) as proxy,
-        _connect(proxy) as client,
         pytest.raises(ConnectionResetError),
+        _connect(proxy) as client,
     ):
         client.recv(10)
