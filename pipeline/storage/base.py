@@ -106,6 +106,18 @@ class Storage(Protocol):
         """
         ...
 
+    def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
+        """Remove what killed writers have left behind: it never was an object, and never will be.
+
+        Args:
+            older_than_sec: Longer than any writer may take; what has changed since stays.
+            dry_run: Only say what would go.
+
+        Returns:
+            The bytes reclaimed.
+        """
+        ...
+
     def local_path(self, key: str) -> Path | None:
         """The file behind a key where a program may open it; None if the driver has no files.
 

@@ -8,9 +8,10 @@ import errno
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,6 +85,17 @@ class LocalStorage:
         size_bytes = sum(found.size_bytes for found in self.list(prefix))
         with self._set_aside(target):
             pass
+        return size_bytes
+
+    def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
+        """See `Storage.remove_unfinished`."""
+        size_bytes = 0
+        for place in self._incoming.iterdir():
+            with suppress(FileNotFoundError):  # its writer has just finished
+                if _untouched_sec(place) > older_than_sec:
+                    size_bytes += _size_of(place)
+                    if not dry_run:
+                        _remove(place)
         return size_bytes
 
     def local_path(self, key: str) -> Path | None:
@@ -194,6 +206,17 @@ def _link_or_copy(source: Path, target: Path) -> int:
     with target.open("rb") as file:
         os.fsync(file.fileno())
         return os.fstat(file.fileno()).st_size
+
+
+def _untouched_sec(place: Path) -> float:
+    """Since when nobody has written it or moved it here: a move leaves `st_mtime` as it was."""
+    found = place.stat()
+    return time.time() - max(found.st_mtime, found.st_ctime)
+
+
+def _size_of(place: Path) -> int:
+    files = _files_below(place) if place.is_dir() else [place]
+    return sum(path.stat().st_size for path in files)
 
 
 def _remove(place: Path) -> None:

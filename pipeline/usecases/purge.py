@@ -29,7 +29,7 @@ class Purged:
 
 
 def purge(services: Services, *, dry_run: bool = False) -> Purged:
-    """Remove the files of discarded attempts, deleted assets and abandoned uploads.
+    """Remove the files of discarded attempts, deleted assets, abandoned uploads, killed writers.
 
     A row is marked before its files go and forgotten after, so that a purge killed in between is
     done again by the next. One batch of each at a time.
@@ -45,7 +45,10 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
         *(_purge_upload(services, upload, dry_run=dry_run) for upload in uploads),
     ]
     prefixes = tuple(prefix for part in removed for prefix in part.prefixes)
-    return Purged(prefixes, sum(part.reclaimed_bytes for part in removed))
+    unfinished_bytes = services.storage.remove_unfinished(
+        older_than_sec=store.KEEP_DISCARDED_SEC, dry_run=dry_run
+    )
+    return Purged(prefixes, unfinished_bytes + sum(part.reclaimed_bytes for part in removed))
 
 
 def _purge_attempt(services: Services, attempt: Attempt, *, dry_run: bool) -> Purged:

@@ -107,6 +107,16 @@ def test_an_unarmed_process_passes_every_boundary(world: World) -> None:
     assert exit_code_of(Boundary.PURGE_MARKED, "submit", asset_id) == SURVIVED
 
 
+def test_what_a_killed_upload_left_goes_once_nobody_can_be_writing_it(world: World) -> None:
+    assert exit_code_of(Boundary.UPLOAD_COUNTED, "upload", *scenes.ticket(world)) == KILLED
+    storage = world.services.storage
+
+    assert purge(world.services).reclaimed_bytes == 0  # a slow writer may be at it still
+    assert storage.remove_unfinished(older_than_sec=0, dry_run=True) == len(scenes.CONTENT)
+    assert storage.remove_unfinished(older_than_sec=0) == len(scenes.CONTENT)
+    assert storage.remove_unfinished(older_than_sec=0) == 0
+
+
 def ends(world: World) -> list[tuple[Status, str | None]]:
     """Where the assets that were not deleted are."""
     with session_of(world.services.engine) as session:
