@@ -9,10 +9,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_TIMEOUT_SEC = 5
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE of a lock that was not granted within ``lock_timeout``."""
 
 
 def make_engine(url: str, *, pool_size: int = 5, name: str = "khronika") -> Engine:
@@ -68,6 +72,11 @@ def session_of(engine: Engine) -> Iterator[Session]:
     """A transaction of a role that needs no user; commits at the end."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def lock_timed_out(error: OperationalError) -> bool:
+    """Whether the statement failed because another transaction held a lock for too long."""
+    return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def migrate(owner_url: str, revision: str = "head") -> None:

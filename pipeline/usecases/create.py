@@ -11,6 +11,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from pipeline.database import lock_timed_out
 from pipeline.errors import Conflict, NotFound, Unprocessable
 from pipeline.models import Asset, IdempotencyRecord, Upload
 from pipeline.settings import Settings
@@ -18,9 +19,6 @@ from pipeline.values import CreateAsset, Wake, wake_submit
 
 KEY_KEPT_SEC = 24 * 3600
 """How long a key replays its first answer, as Stripe keeps them at the least."""
-
-LOCK_NOT_AVAILABLE = "55P03"
-"""SQLSTATE of a lock that was not granted within ``lock_timeout``."""
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload is
@@ -158,7 +156,7 @@ def _insert(
     try:
         return session.scalars(select(Asset).from_statement(INSERT), parameters).one_or_none()
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if not lock_timed_out(error):
             raise
         raise Conflict("idempotency_in_flight", "The first request is still running.") from error
 

@@ -4,7 +4,6 @@ All three raise the lease token first, so that whoever holds the asset can write
 owe the provider its release in the same transaction. Cleaning up is left to the sweep.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,11 +11,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store, views
-from pipeline.errors import Conflict, StaleTransition
 from pipeline.failures import failure_of
 from pipeline.models import Asset, Attempt
 from pipeline.settings import Settings
 from pipeline.states import LIVE, Status
+from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.values import EventDraft, Wake, wake_release, wake_submit
 
 IDLE: dict[str, Any] = {
@@ -48,7 +47,7 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
     """
     asset = views.asset_of_post(session, post_id)
     if asset.status not in LIVE:
-        raise _conflict("not_active", "Only a video in progress can be cancelled.", asset)
+        raise conflict("not_active", "Only a video in progress can be cancelled.", asset)
 
     def end() -> Asset:
         return store.advance(
@@ -62,7 +61,7 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
             **IDLE,
         )
 
-    cancelled = _or_conflict(session, post_id, end)
+    cancelled = write_or_conflict(session, post_id, end)
     store.discard(session, Attempt.id == asset.attempt_id)
     owed = debts.owe_releases(session, asset.id)
     return Fenced(cancelled, tuple(map(wake_release, owed)))
@@ -82,7 +81,7 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
             session, asset, EventDraft("deleted", actor), deleted_at=store.from_now(0), **IDLE
         )
 
-    buried = _or_conflict(session, post_id, bury)
+    buried = write_or_conflict(session, post_id, bury)
     store.discard(session, Attempt.asset_id == asset.id)
     owed = debts.owe_releases(session, asset.id, published_too=True)
     return Fenced(buried, tuple(map(wake_release, owed)))
@@ -97,7 +96,7 @@ def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor
     """
     asset = views.asset_of_post(session, post_id)
     if asset.status is not Status.COMPLETED:
-        raise _conflict("not_completed", "Only a completed video can be encoded anew.", asset)
+        raise conflict("not_completed", "Only a completed video can be encoded anew.", asset)
 
     def start_over() -> Asset:
         return store.advance(
@@ -114,17 +113,5 @@ def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor
             **IDLE | {"next_attempt_at": store.from_now(0), "woken_at": store.from_now(0)},
         )
 
-    queued = _or_conflict(session, post_id, start_over)
+    queued = write_or_conflict(session, post_id, start_over)
     return Fenced(queued, (wake_submit(queued.id),))
-
-
-def _or_conflict(session: Session, post_id: UUID, write: Callable[[], Asset]) -> Asset:
-    try:
-        return write()
-    except StaleTransition as error:
-        current = views.asset_of_post(session, post_id)
-        raise _conflict("status_changed", "Its state has just changed.", current) from error
-
-
-def _conflict(code: str, message: str, asset: Asset) -> Conflict:
-    return Conflict(code, message, status=asset.status.value, attempt=asset.attempt)

@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import store, views
-from pipeline.errors import Conflict, StaleTransition
 from pipeline.models import Asset
 from pipeline.settings import Settings
 from pipeline.states import Status
+from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.values import EventDraft, Wake, wake_submit
 
 
@@ -32,9 +32,10 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
     """
     asset = views.asset_of_post(session, post_id)
     if asset.status is not Status.FAILED:
-        raise _conflict("not_failed", "Only a failed video can be retried.", asset)
-    try:
-        queued = store.advance(
+        raise conflict("not_failed", "Only a failed video can be retried.", asset)
+
+    def start_over() -> Asset:
+        return store.advance(
             session,
             asset,
             Status.QUEUED,
@@ -51,11 +52,6 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
             deadline_at=store.from_now(settings.wait_deadline_sec),
             lease_token=Asset.lease_token + 1,
         )
-    except StaleTransition as error:
-        current = views.asset_of_post(session, post_id)
-        raise _conflict("status_changed", "Its state has just changed.", current) from error
+
+    queued = write_or_conflict(session, post_id, start_over)
     return Retried(queued, wake_submit(queued.id))
-
-
-def _conflict(code: str, message: str, asset: Asset) -> Conflict:
-    return Conflict(code, message, status=asset.status.value, attempt=asset.attempt)
