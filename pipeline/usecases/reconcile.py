@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline import store
-from pipeline.backoff import equal_jitter
+from pipeline.backoff import poll_interval
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.errors import StaleTransition
@@ -19,6 +19,9 @@ from pipeline.services import Outcome, Services
 from pipeline.usecases.apply import apply_news
 from pipeline.usecases.news import News
 from pipeline.values import ProviderStatus
+
+LEAST_WAIT_SEC = 2.0
+"""A callback that overtakes the answer to its submission is ahead by about as much."""
 
 
 def reconcile(services: Services, delivery_id: UUID) -> Outcome:
@@ -120,15 +123,17 @@ def _wait(services: Services, delivery: Delivery, reason: str) -> Outcome:
 
 
 def _postpone(services: Services, session: Session, delivery: Delivery) -> None:
-    """Try again later. The try ended in order, so it is not counted as a crash."""
-    waited = 1 + delivery.tries
+    """Try again later, the later the longer it has waited.
+
+    The try ended in order, so it is not counted as a crash.
+    """
+    now = session.scalars(select(func.clock_timestamp())).one()
+    waited_sec = (now - delivery.received_at).total_seconds()
+    delay_sec = poll_interval(waited_sec, services.rng, least_sec=LEAST_WAIT_SEC, cap_sec=60)
     session.execute(
         update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.status == "new")
-        .values(
-            tries=Delivery.tries - 1,
-            next_try_at=store.from_now(equal_jitter(waited, services.rng, cap_sec=60)),
-        )
+        .values(tries=Delivery.tries - 1, next_try_at=store.from_now(delay_sec))
         .execution_options(synchronize_session=False)
     )
 
