@@ -16,7 +16,7 @@ from rich.text import Text
 
 from stack.home import Home
 from stack.signals import StopRequested, stop_on_signals
-from tests.chaos.bounds import MARGINS_SEC, RECOVERY_SEC
+from tests.chaos.bounds import BACKLOG_SEC, MARGINS_SEC, recovery_sec
 from tests.chaos.clients import ClientLog
 from tests.chaos.invariants import judge
 from tests.chaos.plan import Plan, make_plan
@@ -104,9 +104,12 @@ def _print_plan(console: Console, plan: Plan) -> None:
         console.print(
             f"  {fault.at_sec:6.1f} s  {fault.kind:<32} {fault.lasts_sec:4.1f} s", highlight=False
         )
-    console.print(f"recovery is due within {RECOVERY_SEC:.0f} s of the last: lease, sweep, and")
+    console.print(f"recovery is due within {recovery_sec(0):.0f} s of the last: lease, sweep, and")
     for reason, sec in MARGINS_SEC.items():
         console.print(f"  {sec:5.1f} s for {reason}", highlight=False)
+    console.print(
+        f"  {BACKLOG_SEC:5.1f} s for the backlog, longer on a machine that others use too"
+    )
 
 
 def _parse() -> argparse.Namespace:

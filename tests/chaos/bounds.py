@@ -38,9 +38,21 @@ MARGINS_SEC: Mapping[str, float] = {
     "the longest wait before another attempt (cap and jitter)": 1.5 * BACKOFF_CAP_SEC,
     "a wake that was lost": WAKE_GRACE_SEC,
     "the last attempt's own job": 3.0,
-    "the backlog of two cores": 15.0,
 }
 """What may come on top of lease and sweep, each at its worst."""
 
-RECOVERY_SEC = LEASE_SEC + SWEEP_SEC + sum(MARGINS_SEC.values())
-"""How long after the last fault an asset may take to reach a terminal state."""
+BACKLOG_SEC = 15.0
+"""To work off what the faults held up, on two cores of our own; more where others use them too."""
+OWN_LOAD_PER_CORE = 2.0
+"""What a run itself brings a machine of two cores to."""
+
+
+def recovery_sec(load_per_core: float) -> float:
+    """How long after the last fault an asset may take to reach a terminal state.
+
+    Args:
+        load_per_core: Of the machine when the faults stop. What is above the run's own stretches
+            the backlog, and nothing else: waits are waits.
+    """
+    stretch = max(1.0, load_per_core / OWN_LOAD_PER_CORE)
+    return LEASE_SEC + SWEEP_SEC + sum(MARGINS_SEC.values()) + BACKLOG_SEC * stretch

@@ -1,5 +1,6 @@
 """A run: attack while clients work, stop, let it settle, judge."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from tests.chaos import real
-from tests.chaos.bounds import RECOVERY_SEC
+from tests.chaos.bounds import recovery_sec
 from tests.chaos.clients import MOST_UNDER_WAY, PATIENCE_SEC, ClientLog, Clients
 from tests.chaos.collect import collect, unsettled
 from tests.chaos.evidence import Evidence
@@ -83,14 +84,15 @@ def attack(stage: Stage, plan: Plan, tell: Tell) -> Attacked:
         _campaign(campaign, plan, clients, tell)
         _end_faults(stage)
         last_fault_at = datetime.now(UTC)
+        bound_sec = recovery_sec(os.getloadavg()[0] / (os.cpu_count() or 1))
         _finish(stage, plan, clients, tell)
     finally:
         clients.stop()
-    _settle(stage, tell, RECOVERY_SEC)
+    _settle(stage, tell, bound_sec)
     with stage.postgres.connect() as connection:
         books = stage.books()
         evidence = collect(
-            connection, books, clients.log, last_fault_at=last_fault_at, recovery_sec=RECOVERY_SEC
+            connection, books, clients.log, last_fault_at=last_fault_at, recovery_sec=bound_sec
         )
     tally = Tally(
         strikes=campaign.strikes,

@@ -1,6 +1,6 @@
 """The seed decides everything."""
 
-from tests.chaos.bounds import LEASE_SEC, SETTINGS
+from tests.chaos.bounds import BACKLOG_SEC, LEASE_SEC, SETTINGS, recovery_sec
 from tests.chaos.nemeses import NEMESES
 from tests.chaos.plan import LASTS_SEC, Kind, make_plan
 from tests.chaos.provider.script import repeat_answer, script_of
@@ -46,3 +46,9 @@ def test_the_provider_follows_the_seed_too() -> None:
     assert scripts == [script_of(5, number, 35.0) for number in range(50)]
     assert scripts != [script_of(6, number, 35.0) for number in range(50)]
     assert [repeat_answer(5, n) for n in range(50)] == [repeat_answer(5, n) for n in range(50)]
+
+
+def test_a_machine_that_others_use_too_stretches_the_backlog_and_nothing_else() -> None:
+    alone = recovery_sec(0.5)
+    assert recovery_sec(2.0) == alone
+    assert recovery_sec(6.0) == alone + 2 * BACKLOG_SEC
