@@ -5,9 +5,9 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from werkzeug.serving import make_server
 from pipeline.errors import TransientProviderError
 from pipeline.media.tools import Tools
 from pipeline.providers.selfhosted import SelfHosted
-from pipeline.storage.base import Stat
 from pipeline.storage.local import LocalStorage
 from pipeline.values import SubmitRequest
 from tests import clips
@@ -160,41 +159,20 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
     assert refused.value.retry_after_sec == 30
 
 
-@dataclass(frozen=True)
-class FillsUp:
+class FillsUp(LocalStorage):
     """A storage whose disk is full once the outputs are on it, and before the pictures are."""
-
-    storage: LocalStorage
 
     def publish_folder(self, folder: Path, prefix: str) -> int:
         if prefix.startswith("posters/"):
             raise OSError(ENOSPC, os.strerror(ENOSPC))
-        return self.storage.publish_folder(folder, prefix)
-
-    def list(self, prefix: str = "") -> Iterator[Stat]:
-        return self.storage.list(prefix)
-
-    def delete_prefix(self, prefix: str) -> int:
-        return self.storage.delete_prefix(prefix)
-
-    def write(self, key: str, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stat:
-        return self.storage.write(key, chunks, max_bytes=max_bytes)
-
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        return self.storage.read(key, start, end)
-
-    def stat(self, key: str) -> Stat:
-        return self.storage.stat(key)
-
-    def local_path(self, key: str) -> Path | None:
-        return self.storage.local_path(key)
+        return super().publish_folder(folder, prefix)
 
 
 def test_a_disk_that_fills_up_while_publishing_leaves_nothing_behind(
     client: Client, services: Services, clip_folder: Path, tools: Tools, tmp_path: Path
 ) -> None:
-    storage = LocalStorage(tmp_path / "videos")
-    filling = replace(services, storages={"default": FillsUp(storage)})
+    storage = FillsUp(tmp_path / "videos")
+    filling = replace(services, storages={"default": storage})
     job_id = client.submit(clips.very_short(clip_folder, tools))
     transcode(filling, job_id)
     expect_no_space(client, job_id)

@@ -1,8 +1,9 @@
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -22,26 +23,28 @@ from tests.integration.transcoder.conftest import (
     parent_of,
     row,
 )
+from transcoder.callbacks import deliver
 from transcoder.cleaning import clean_scratch
 from transcoder.database import transaction
-from transcoder.dispatch import ENCODE, Wake
-from transcoder.models import TERMINAL, Job
+from transcoder.dispatch import DELIVER, ENCODE, Wake
+from transcoder.models import TERMINAL, Callback, Job
 from transcoder.scratch import slot, workdir
 from transcoder.services import Services
-from transcoder.store import MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
+from transcoder.store import KEEP_FOR, MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
 from transcoder.sweep import sweep
-from transcoder.transcode import transcode
+from transcoder.transcode import Heartbeat, transcode
+
+SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 
 
 @pytest.fixture
 def long_clip(clip_folder: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clip that takes a worker long enough to be caught at it."""
     monkeypatch.setenv("KHRONIKA_TRANSCODER_PRESET", "veryslow")
-    sample = Path("tests/media/big-buck-bunny-720p-5s.mp4")
     clip = clip_folder / "long.mp4"
     if not clip.exists():
         clips._ffmpeg(
-            clip_folder, tools, clip.name, "-stream_loop", "1", "-i", str(sample), "-c", "copy"
+            clip_folder, tools, clip.name, "-stream_loop", "1", "-i", str(SAMPLE), "-c", "copy"
         )
     return clip
 
@@ -194,6 +197,70 @@ def test_deleting_a_running_job_kills_its_encoder_and_leaves_nothing(
     assert receiver.terminal() == []
 
 
+def test_an_encoder_that_hangs_is_killed_with_its_group_and_may_be_tried_again(
+    long_clip: Path, client: Client, services: Services
+) -> None:
+    impatient = replace(services, settings=services.settings.model_copy(update={"stall_sec": 3}))
+    job_id = client.submit(long_clip)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(transcode, impatient, job_id)
+        encoder = encoding(services.settings.scratch, job_id)
+        group = os.getpgid(encoder)
+        os.kill(encoder, signal.SIGSTOP)
+        assert [wake.task for wake in done.result(60)] == [DELIVER]
+    assert not group_exists(group)
+    error = client.get(job_id)["error"]
+    assert (error["code"], error["retryable"]) == ("stalled", True)
+    assert "3 s" in error["message"]
+    assert list(services.settings.scratch.glob(f"{job_id}*")) == []
+
+
+def test_progress_is_told_as_it_grows_and_not_kept(
+    client: Client,
+    services: Services,
+    receiver: Receiver,
+    clip_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A clip of five seconds is done before it would be told a second time.
+    monkeypatch.setattr("transcoder.transcode._REPORT_EVERY_SEC", 0.1)
+    monkeypatch.setattr("transcoder.transcode._RENEW_EVERY_SEC", 0.1)
+    clip = clip_folder / "progress.mp4"
+    shutil.copyfile(SAMPLE, clip)
+    job_id = client.submit(clip, max_profile="360p")
+    transcode(services, job_id)
+    told = [r.event["data"]["job"] for r in receiver.received]
+    assert {r.event["type"] for r in receiver.received} == {"job.progress"}
+    assert {(job["id"], job["status"]) for job in told} == {(str(job_id), "running")}
+    percents = [job["progress"] for job in told]
+    assert percents == sorted(percents)
+    assert percents[-1] > 0
+    news = [(job["step"], job["progress"]) for job in told]
+    assert len(set(news)) == len(news)
+    for received in receiver.received:
+        verify(received.headers, received.body, [SECRET], now=datetime.now(UTC))
+    assert len({r.headers["webhook-id"] for r in receiver.received}) == len(told)
+    assert len(callbacks_of(services, job_id)) == 1  # the one that has to arrive
+
+
+def test_progress_is_told_every_two_seconds_at_most_and_only_when_it_changed(
+    client: Client, services: Services, receiver: Receiver, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.very_short(clip_folder, tools))
+    with transaction(services.engine) as session:
+        lease = claim(session, job_id, lease_sec=60)
+    assert lease is not None
+    now = 0.0
+    heartbeat = Heartbeat(services, lease, row(services, job_id), clock=lambda: now)
+    told = []
+    for second in range(13):
+        now = float(second)
+        heartbeat.encoding("encoding", 10.0 * min(second, 8))
+        heartbeat.beat()
+        told.append(len(receiver.received))
+    assert told == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5, 5, 5]
+
+
 def group_exists(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -270,3 +337,47 @@ def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
         assert live.is_dir()
     assert not dead.exists()
     assert not older.exists()
+
+
+def let_time_pass(services: Services, job_id: UUID, length: timedelta) -> None:
+    ended = {"finished_at": Job.finished_at - length}
+    with transaction(services.engine) as session:
+        session.execute(update(Job).where(Job.id == job_id).values(ended))
+
+
+def test_a_job_is_remembered_for_thirty_days_after_its_end_and_then_forgotten(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    clip = clips.html(clip_folder, tools)
+    job_id = client.submit(clip)
+    transcode(services, job_id)
+    [callback] = callbacks_of(services, job_id)
+    deliver(services.engine, services.receiver, callback.id)
+
+    let_time_pass(services, job_id, KEEP_FOR - timedelta(minutes=1))
+    sweep(services)
+    again = client.put(client.request(clip, job_id), job_id)
+    assert (again.status_code, again.get_json()["status"]) == (200, "failed")
+    assert timedelta(days=30) == KEEP_FOR
+
+    let_time_pass(services, job_id, timedelta(minutes=2))
+    sweep(services)
+    assert client.http.get(f"/v1/jobs/{job_id}", headers=client.headers).status_code == 404
+    assert callbacks_of(services, job_id) == []
+
+
+def test_a_job_whose_end_is_still_to_be_told_is_not_forgotten(
+    client: Client, services: Services, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.html(clip_folder, tools))
+    waiting = client.submit(clips.very_short(clip_folder, tools))
+    transcode(services, job_id)
+    let_time_pass(services, job_id, KEEP_FOR + timedelta(days=1))
+    sweep(services)
+    assert client.get(job_id)["status"] == "failed"
+    assert client.get(waiting)["status"] == "queued"
+    with transaction(services.engine) as session:
+        session.execute(update(Callback).values(abandoned_at=func.now()))
+    sweep(services)
+    assert callbacks_of(services, job_id) == []
+    assert client.get(waiting)["status"] == "queued"
