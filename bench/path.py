@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from cli.client import ApiClient, Source
+from cli.environment import make_token
 from pipeline.media.tools import locate_tools
-from stack.client import Client, make_token
 from stack.home import CHECKOUT, Home
 from stack.lifecycle import Stack, running_stack
 from stack.supervisor import read_procfile
@@ -87,17 +88,16 @@ def stack_in(folder: Path, ffmpeg: Path) -> Iterator[Stack]:
 
 
 def send(stack: Stack, log: Path) -> Run:
-    client = Client(stack.base_url, make_token(stack.environment, "bench"))
     post_id = uuid4()
-    upload_id = client.upload(post_id, SAMPLE, lambda _: None)
-    client.create(post_id, upload_id, "bench")
-    asset = wait(client, post_id)
-    client.close()
+    with ApiClient(stack.base_url, make_token(stack.environment, "bench")) as client:
+        upload_id = client.upload(post_id, SAMPLE)
+        client.create(post_id, Source(upload_id=upload_id))
+        asset = wait(client, post_id)
     began, ended = instant(asset["created_at"]), instant(asset["completed_at"])
     return Run(ended - began, busy(log, began, ended))
 
 
-def wait(client: Client, post_id: Any) -> Mapping[str, Any]:
+def wait(client: ApiClient, post_id: Any) -> Mapping[str, Any]:
     deadline = time.monotonic() + GIVE_UP_SEC
     while time.monotonic() < deadline:
         asset = client.asset(post_id)

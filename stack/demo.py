@@ -1,6 +1,7 @@
 """Sends one real video through a running stack and tells what happens to it."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -8,10 +9,11 @@ from uuid import UUID, uuid4
 
 import requests
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.client import ApiClient, Document, Source
+from cli.environment import make_token
+from cli.lifecycle import LifecycleView, follow
 from pipeline.media.playlist import PlaylistInvalid, parse_master
-from stack.client import Client, Json, make_token
 from stack.home import CHECKOUT
 from stack.lifecycle import Stack
 from stack.supervisor import check
@@ -21,7 +23,7 @@ OWNER = "demo"
 LOOK_EVERY_SEC = 0.2
 GIVE_UP_SEC = 180.0
 """Without any news: longer than the transcoder takes to call an encode stalled (120 s)."""
-ENDED = {"completed", "failed"}
+FETCH_TIMEOUT_SEC = (5.0, 30.0)
 FIRST_BYTES = 1024
 
 
@@ -42,18 +44,19 @@ def play(stack: Stack, video: Path, console: Console) -> str:
 
     Raises:
         DemoFailed: the asset failed, an output does not answer, or there was no news for long.
-        ApiRefused: the API refused a step.
+        ApiProblem: the API refused a step.
+        ApiUnreachable: the API went away.
         ProcessDied: a process of the stack ended meanwhile.
     """
-    client = Client(stack.base_url, make_token(stack.environment, OWNER))
-    try:
-        post_id = uuid4()
-        upload_id = _upload(client, post_id, video, console)
-        client.create(post_id, upload_id, video.stem)
-        asset = _follow(client, post_id, stack, console)
-        _verify(client, asset, console)
-    finally:
-        client.close()
+    post_id = uuid4()
+    token = make_token(stack.environment, OWNER)
+    with ApiClient(stack.base_url, token) as client, LifecycleView(console) as view:
+        console.print(f"sending {video.name} for post {post_id}", highlight=False, soft_wrap=True)
+        on_bytes = view.upload(video.name, video.stat().st_size)
+        upload_id = client.upload(post_id, video, on_bytes=on_bytes)
+        client.create(post_id, Source(upload_id=upload_id), title=video.stem)
+        asset = _follow(client, post_id, stack, view)
+    _verify(asset, console)
     seconds = (_instant(asset["completed_at"]) - _instant(asset["created_at"])).total_seconds()
     return (
         f"demo: completed asset={asset['id']} seconds={seconds:.1f} "
@@ -62,46 +65,15 @@ def play(stack: Stack, video: Path, console: Console) -> str:
     )
 
 
-def _upload(client: Client, post_id: UUID, video: Path, console: Console) -> str:
-    console.print(f"uploading {video.name} for post {post_id}", highlight=False, soft_wrap=True)
-    columns = (TextColumn("  upload "), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("upload", total=video.stat().st_size)
-        return client.upload(post_id, video, lambda count: progress.advance(bar, count))
-
-
-def _follow(client: Client, post_id: UUID, stack: Stack, console: Console) -> Json:
-    """Print each event as it arrives, until the asset has ended one way or the other."""
-    columns = (TextColumn("  {task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("queued", total=100)
-        seen, news_at, before = 0, time.monotonic(), None
-        while True:
-            check(stack.processes)
-            asset = client.asset(post_id)
-            for event in client.events(post_id, after=seen):
-                progress.console.print(_line(event, asset), highlight=False, markup=False)
-                seen = event["seq"]
-            done = 100 if asset["status"] == "completed" else asset["progress"] or 0
-            progress.update(bar, description=f"{asset['status']:<10}", completed=done)
-            if asset["status"] in ENDED:
-                return _successful(asset)
-            if (now := (seen, asset["progress"])) != before:
-                news_at, before = time.monotonic(), now
-            if time.monotonic() - news_at > GIVE_UP_SEC:
-                raise DemoFailed(f"no news of asset {asset['id']} for {GIVE_UP_SEC:.0f} s")
-            time.sleep(LOOK_EVERY_SEC)
-
-
-def _line(event: Json, asset: Json) -> str:
-    """``+1.42 s  processing  submitted  attempt 1  worker``."""
-    after = (_instant(event["created_at"]) - _instant(asset["created_at"])).total_seconds()
-    attempt = f"attempt {event['attempt']}" if event["attempt"] else ""
-    status = event["to_status"] or ""
-    return f"  +{after:5.2f} s  {status:<10}  {event['type']:<20}  {attempt:<10}  {event['actor']}"
-
-
-def _successful(asset: Json) -> Json:
+def _follow(client: ApiClient, post_id: UUID, stack: Stack, view: LifecycleView) -> Document:
+    """Show each event as it arrives, until the asset has ended one way or the other."""
+    asset: Document = {}
+    watch = _Watch(stack)
+    for update in follow(client, post_id, look_every_sec=LOOK_EVERY_SEC, pause=watch.pause):
+        view.update(update)
+        asset = update.asset
+        if update.events or asset["progress"] is not None:
+            watch.news()
     if asset["status"] != "completed":
         raise DemoFailed(
             f"asset {asset['id']} failed as {asset['error_code']}: {asset['error_message']}"
@@ -109,17 +81,35 @@ def _successful(asset: Json) -> Json:
     return asset
 
 
-def _verify(client: Client, asset: Json, console: Console) -> None:
+class _Watch:
+    """Notices, between two looks, that a process died or that nothing happens any more."""
+
+    def __init__(self, stack: Stack, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stack = stack
+        self._clock = clock
+        self._news_at = clock()
+
+    def news(self) -> None:
+        self._news_at = self._clock()
+
+    def pause(self, seconds: float) -> None:
+        check(self._stack.processes)
+        if self._clock() - self._news_at > GIVE_UP_SEC:
+            raise DemoFailed(f"no news for {GIVE_UP_SEC:.0f} s")
+        time.sleep(seconds)
+
+
+def _verify(asset: Document, console: Console) -> None:
     """Prove that what was published answers, as a player would ask for it."""
-    manifest = _answer(client.fetch(asset["manifest_url"]), HTTPStatus.OK)
+    manifest = _fetch(asset["manifest_url"], HTTPStatus.OK)
     try:
         variants = parse_master(manifest.text).variants
     except PlaylistInvalid as error:
         raise DemoFailed(f"{manifest.url} is no manifest: {error}") from error
     sizes = ", ".join(f"{variant.width}x{variant.height}" for variant in variants)
-    fallback = client.fetch(asset["fallback_url"], first_bytes=FIRST_BYTES)
-    _answer(fallback, HTTPStatus.PARTIAL_CONTENT)
-    poster = _answer(client.fetch(asset["poster_url"]), HTTPStatus.OK)
+    ranged = {"Range": f"bytes=0-{FIRST_BYTES - 1}"}
+    fallback = _fetch(asset["fallback_url"], HTTPStatus.PARTIAL_CONTENT, ranged)
+    poster = _fetch(asset["poster_url"], HTTPStatus.OK)
     for name, response, what in (
         ("manifest", manifest, sizes),
         ("fallback", fallback, f"{asset['duration_sec']:.2f} s, seekable"),
@@ -133,7 +123,10 @@ def _verify(client: Client, asset: Json, console: Console) -> None:
         )
 
 
-def _answer(response: requests.Response, expected: HTTPStatus) -> requests.Response:
+def _fetch(
+    url: str, expected: HTTPStatus, headers: dict[str, str] | None = None
+) -> requests.Response:
+    response = requests.get(url, headers=headers, timeout=FETCH_TIMEOUT_SEC)
     if response.status_code != expected or not response.content:
         raise DemoFailed(
             f"{response.url} answered {response.status_code} with "

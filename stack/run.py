@@ -12,7 +12,7 @@ import requests
 import typer
 from rich.console import Console
 
-from stack.client import ApiRefused
+from cli.client import ApiProblem, ApiUnreachable
 from stack.demo import CLIP, DemoFailed, play
 from stack.environment import read_environment
 from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home
@@ -89,7 +89,7 @@ def demo(video: Video = CLIP) -> None:
         for name in ("worker", "transcoder-worker"):
             typer.echo(f"--- last lines of {name}.log:\n{tail(home.logs / f'{name}.log')}")
         _fail(str(error))
-    except (ApiRefused, requests.RequestException, *FAILURES) as error:
+    except (ApiProblem, ApiUnreachable, requests.RequestException, *FAILURES) as error:
         _fail(str(error))
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stack.client import make_token
+from cli.environment import make_token
 from stack.environment import read_environment
 from stack.home import CHECKOUT, Home
 from stack.postgres import tail
 from stack.processes import spawn, stop_child
 
 READY_SEC = 120.0
+TOKEN_LIVES_SEC = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class RunningStack:
 
     def token(self, owner: str, role: str | None = None) -> str:
         """A bearer token of this owner; ``role`` for ``service_role`` or ``operator_read``."""
-        return make_token(self.environment, owner, role)
+        return make_token(self.environment, owner, role=role, life_sec=TOKEN_LIVES_SEC)
 
     def log(self, process: str) -> str:
         """What a process of the Procfile has said."""
