@@ -36,7 +36,7 @@ def test_the_demo_uses_the_stack_that_runs_and_leaves_it_running(
     summary = LAST_LINE.fullmatch(told.stdout.splitlines()[-1])
     assert summary, told.stdout
     for event in ("created", "claimed", "submitted", "completed"):
-        assert re.search(rf"^  \+ *\d+\.\d\d s .* {event} ", told.stdout, re.MULTILINE)
+        assert re.search(rf"^\+ *\d+\.\d\d s +\d+  {event} ", told.stdout, re.MULTILINE)
     for url in summary.groupdict().values():
         assert requests.get(url, timeout=10).ok
 
