@@ -16,9 +16,9 @@ FULL = frozenset({ENOSPC, EDQUOT})
 """How the system says that a disk, or our share of it, is full."""
 
 LADDER_FACTOR = 4
-"""Bytes of renditions and fallback for each byte of source. Measured: 3.5 for the sample clip
-(720p at 1.6 Mbit/s, which is as tight as phones and cameras never are), 0.6 for 3840x2160 HEVC of
-a phone's 50 Mbit/s. The ceilings of the profiles bound the rest."""
+"""Bytes of renditions, fallback and pictures for each byte of source. Measured by `bench.encode`:
+3.4 for the sample clip (720p at 1.6 Mbit/s, tighter than what cameras write), 0.2 for 3840x2160
+HEVC as a phone records it. A source tighter still may outgrow it, and meets a full disk at worst."""
 
 SMALLEST_BYTES = 16 * 1024**2
 """Added to every estimate: eight seconds of a 1080p ladder at its ceilings, since a still picture

@@ -95,11 +95,8 @@ def _colour_map(target: str, *, hdr: bool) -> str:
     """Map HDR or a wide gamut into bt709, after the downscale since it is the dear step.
 
     swscale (FFmpeg 8) goes through linear light, tone-maps and comes back in one three-dimensional
-    table when asked for the *perceptual* intent. Measured on grey bars of 10, 100, 203, 1000 and
-    4000 cd/m² in PQ, the chain `scale` to linear, `tonemap`, `scale` back gives luma 76, 170, 197,
-    201, 201 with mobius: the default intent has clipped everything above 203 before `tonemap`
-    sees it. This gives 60, 124, 146, 192, 220, and costs 40 instead of 113 ms for a 1920x1080
-    frame, because no frame is ever floating point; filling the table takes some seconds once.
+    table when asked for the *perceptual* intent. Filling it takes some seconds once. Measured
+    against the usual three filters in docs/adr/0006-hdr-by-one-perceptual-scale.md.
     """
     intent = "perceptual" if hdr else "relative_colorimetric"
     return f"scale={target}:out_primaries=bt709:out_transfer=bt709:intent={intent}"
