@@ -1,7 +1,8 @@
 """What happens when: every fault and every client's deed of a run, from the seed alone."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from uuid import UUID
@@ -112,6 +113,12 @@ class Plan:
     faults: Sequence[Fault]
     arrivals: Sequence[Arrival]
     meddlings: Sequence[Meddling]
+
+    def schedule(self) -> Iterator[Fault]:
+        """The faults, and the same again for as long as clients need: nobody works in peace."""
+        for again in itertools.count() if self.faults else ():
+            for fault in self.faults:
+                yield replace(fault, at_sec=fault.at_sec + again * self.length_sec)
 
 
 SOURCES = (("source.mp4", 96), ("missing.mp4", 2), ("broken.mp4", 2))

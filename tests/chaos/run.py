@@ -23,6 +23,8 @@ from tests.chaos.stage import Stage
 
 TICK_SEC = 0.05
 LOOK_EVERY_SEC = 1.0
+MOST_ROUNDS = 3
+"""How often the schedule is begun for clients that are behind it."""
 STILL_SEC = 3.0
 """How long nothing must be under way before the run counts as settled."""
 
@@ -127,12 +129,15 @@ def attack_encodes(stage: Stage, seed: int, videos: int, log: ClientLog, tell: T
 
 
 def _campaign(campaign: Attack, plan: Plan, clients: Clients, tell: Tell) -> None:
-    began, waiting = time.monotonic(), list(reversed(plan.faults))
-    flow = Flow(campaign.stage, clients)
-    while (elapsed := time.monotonic() - began) < plan.length_sec or waiting:
+    began, schedule = time.monotonic(), plan.schedule()
+    flow, fault = Flow(campaign.stage, clients), next(schedule, None)
+    while (elapsed := time.monotonic() - began) < plan.length_sec or (
+        clients.are_busy() and elapsed < MOST_ROUNDS * plan.length_sec
+    ):
         campaign.stage.tend()
-        if waiting and waiting[-1].at_sec <= elapsed:
-            campaign.make(waiting.pop())
+        if fault is not None and fault.at_sec <= elapsed:
+            campaign.make(fault)
+            fault = next(schedule)
         flow.control()
         created = len(clients.log.acknowledged)
         strikes = campaign.strikes.total()

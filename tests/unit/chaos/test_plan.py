@@ -1,5 +1,7 @@
 """The seed decides everything."""
 
+from itertools import islice
+
 from tests.chaos.bounds import BACKLOG_SEC, LEASE_SEC, SETTINGS, recovery_sec
 from tests.chaos.nemeses import NEMESES
 from tests.chaos.plan import LASTS_SEC, Kind, make_plan
@@ -25,6 +27,15 @@ def test_every_nemesis_strikes_in_a_run_of_three_hundred_assets() -> None:
 def test_every_fault_is_over_when_the_run_is() -> None:
     plan = make_plan(3, 300)
     assert all(fault.at_sec + fault.lasts_sec <= plan.length_sec for fault in plan.faults)
+
+
+def test_the_schedule_begins_again_where_clients_need_longer() -> None:
+    plan = make_plan(3, 300)
+    count = len(plan.faults)
+    faults = list(islice(plan.schedule(), 2 * count))
+    assert faults[:count] == list(plan.faults)
+    assert [fault.kind for fault in faults[count:]] == [fault.kind for fault in plan.faults]
+    assert faults[count].at_sec == plan.faults[0].at_sec + plan.length_sec
 
 
 def test_every_kind_has_a_nemesis_and_a_length() -> None:
