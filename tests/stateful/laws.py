@@ -13,6 +13,11 @@ from pipeline.states import LIVE, Status, is_allowed
 from tests.scripted_provider import ScriptedProvider
 from tests.stateful.books import Books, live_jobs
 
+CLAIMS = frozenset({"claimed", "lease_taken_over"})
+WRITTEN_UNDER_A_CLAIM = frozenset(
+    {"source_verified", "submitted", "submit_unanswered", "looked_up"}
+)
+
 Law = Callable[[Books, ScriptedProvider], Iterator[str]]
 
 
@@ -152,6 +157,18 @@ def every_callback_counts_once(books: Books, _: ScriptedProvider) -> Iterator[st
             yield f"callback {event_id} had an effect {number} times"
 
 
+def a_claim_is_written_from_once(books: Books, _: ScriptedProvider) -> Iterator[str]:
+    """Who was overtaken writes nothing: each claim has one report of each kind."""
+    for asset_id, chronicle in books.chronicles.items():
+        told: Counter[str] = Counter()
+        for event in chronicle:
+            if event.type in CLAIMS:
+                told.clear()
+            told[event.type] += event.type in WRITTEN_UNDER_A_CLAIM
+            if told[event.type] > 1:
+                yield f"{asset_id}: {event.type} twice under one claim, at {event.seq}"
+
+
 LAWS: tuple[Law, ...] = (
     the_chronicle_has_no_gap,
     every_status_was_reached_by_its_edges,
@@ -164,6 +181,7 @@ LAWS: tuple[Law, ...] = (
     what_is_live_has_a_deadline,
     budgets_hold,
     every_callback_counts_once,
+    a_claim_is_written_from_once,
 )
 
 

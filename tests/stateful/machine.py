@@ -43,10 +43,10 @@ T = TypeVar("T")
 MaybeStalled = StalledWorker | MultipleResults[StalledWorker]
 
 MOST_ASSETS = 3
-"""What can go wrong between assets goes wrong between two."""
 
 PICK = st.integers(0, 5)
 PUTS = st.sampled_from(["accept", "accept", "drop", "503", "429", "500", "400"])
+DELETES = st.sampled_from(["answer", "503"])
 GETS = st.sampled_from(["answer", "answer", "404", "503"])
 ENDINGS = st.sampled_from(["running", "completed", "completed", "black", "failed", "refused"])
 SUBMITTING = st.sampled_from(
@@ -137,10 +137,16 @@ class Lives(RuleBasedStateMachine):
             submit(self.stage.services, self._due(pick, put))
 
     @concerning(submittable)
-    @rule(target=stalled, pick=PICK, put=PUTS, boundary=SUBMITTING)
-    def stall_submitting(self, pick: int, put: str, boundary: Boundary) -> MaybeStalled:
+    @rule(target=stalled, pick=PICK, put=PUTS, boundary=SUBMITTING, overtaken=st.booleans())
+    def stall_submitting(
+        self, pick: int, put: str, boundary: Boundary, *, overtaken: bool
+    ) -> MaybeStalled:
         asset_id = self._due(pick, put)
-        return self._stall(lambda: submit(self.stage.services, asset_id), boundary)
+        stalled = self._stall(lambda: submit(self.stage.services, asset_id), boundary)
+        if overtaken:
+            self.stage.move_past(asset_id, "lease_expires_at")
+            submit(self.stage.services, asset_id)
+        return stalled
 
     def _due(self, pick: int, put: str, get: str = "answer") -> UUID:
         """An asset that a worker may take, or take over."""
@@ -193,7 +199,7 @@ class Lives(RuleBasedStateMachine):
     def _stall(self, deed: Callable[[], object], boundary: Boundary) -> MaybeStalled:
         return self.stage.stall(deed, boundary) or multiple()
 
-    @rule(delete=st.sampled_from(["answer", "503"]))
+    @rule(delete=DELETES)
     def sweep_and_work(self, delete: str) -> None:
         self.stage.script(delete=delete)
         self.stage.sweep_and_work()

@@ -14,7 +14,7 @@ EXAMPLES = int(environ.get("KHRONIKA_STATEFUL_EXAMPLES", "0"))
 many as you like, others every time."""
 
 PROFILE = settings(
-    max_examples=EXAMPLES or 50,
+    max_examples=EXAMPLES or 40,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     database=None,
