@@ -3,9 +3,7 @@
 After every step every law holds; at the end of every run the world comes to rest, and the laws of
 rest hold too. Real database, real HTTP, real ffprobe; only the clock is ours, and it is moved by
 moving the instants in the rows.
-
-A rule takes one of those whom it concerns; it is left out while it concerns nobody, so that few
-steps are wasted.
+A rule that would concern nobody is left out, so that few steps are wasted.
 """
 
 from collections.abc import Callable, Sequence
