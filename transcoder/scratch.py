@@ -21,14 +21,23 @@ class Claimed:
     Attributes:
         lease: The claim.
         folder: Where it works, or worked.
-        reserved_bytes: What it may come to take.
-        used_bytes: What it takes now.
     """
 
     lease: Lease
     folder: Path
-    reserved_bytes: int
-    used_bytes: int
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What it may come to take; 0 when it is gone, or has not said so yet."""
+        try:
+            return int((self.folder / _RESERVED).read_text())
+        except (OSError, ValueError):
+            return 0
+
+    @property
+    def used_bytes(self) -> int:
+        """What it takes now."""
+        return sum(_size_of(path) for path in self.folder.rglob("*"))
 
 
 @contextmanager
@@ -59,11 +68,7 @@ def reserve(folder: Path, size_bytes: int) -> None:
 def claimed(scratch: Path) -> list[Claimed]:
     """Every claim's folder on this machine, those of lost workers included."""
     leases = ((_lease_of(folder.name), folder) for folder in scratch.iterdir())
-    return [
-        Claimed(lease, folder, _reserved_bytes(folder), _used_bytes(folder))
-        for lease, folder in leases
-        if lease is not None
-    ]
+    return [Claimed(lease, folder) for lease, folder in leases if lease is not None]
 
 
 def leftovers(scratch: Path, token_in_hand: Callable[[UUID], int | None]) -> list[Claimed]:
@@ -102,18 +107,8 @@ def _lease_of(name: str) -> Lease | None:
         return None
 
 
-def _reserved_bytes(folder: Path) -> int:
+def _size_of(path: Path) -> int:
     try:
-        return int((folder / _RESERVED).read_text())
-    except (OSError, ValueError):  # removed meanwhile, or not yet written
+        return path.lstat().st_size if path.is_file() else 0
+    except OSError:  # ffmpeg renames and removes while we look
         return 0
-
-
-def _used_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size if path.is_file() else 0
-        except OSError:  # ffmpeg renames and removes while we look
-            continue
-    return total
