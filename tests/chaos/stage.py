@@ -5,12 +5,12 @@ import itertools
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -101,6 +101,14 @@ class Stage:
         return not self._later
 
 
+class Sockets(NamedTuple):
+    """Those that listen for as long as the stage is up, whoever serves them at the moment."""
+
+    web: socket.socket
+    provider: socket.socket
+    transcoder: socket.socket
+
+
 @contextmanager
 def running_stage(home: Home, seed: int) -> Iterator[Stage]:
     """Bring everything up for the length of the block; nothing outlives it.
@@ -111,8 +119,7 @@ def running_stage(home: Home, seed: int) -> Iterator[Stage]:
     with ExitStack() as exits:
         exits.enter_context(home.held())
         credentials = load_credentials(home)
-        web, provider = (exits.enter_context(listen()) for _ in range(2))
-        transcoder = exits.enter_context(listen())
+        sockets = Sockets(*(exits.enter_context(listen()) for _ in range(3)))
         postgres = CrashablePostgres(home, credentials["owner_password"])
         exits.callback(postgres.close)
         broker = CrashableBroker(home, credentials["broker_password"])
@@ -121,27 +128,33 @@ def running_stage(home: Home, seed: int) -> Iterator[Stage]:
         passwords = {role: credentials[f"{part}_password"] for part, role in ROLES.items()}
         grant_logins(postgres.owner_url, passwords)
         servers = Servers(postgres.proxied_url, broker.proxied_url, None, None)
-        ports = Ports(port_of(web), port_of(transcoder), free_port())
-        built = build_environment(home, _inherited(), servers, credentials, ports)
-        provider_url, transcoder_url = _url(provider), _url(transcoder)
-        environment = {
-            **{name: value for name, value in built.items() if name != "DATABASE_URL"},
-            **SETTINGS,
-            "KHRONIKA_SELFHOSTED_URL": provider_url,
-            "KHRONIKA_LOG_LEVEL": "WARNING",
-            "KHRONIKA_WEB_BIND": f"fd://{web.fileno()}",
-            "KHRONIKA_TRANSCODER_BIND": f"fd://{transcoder.fileno()}",
-        }
-        keep_open = [listener.fileno() for listener in (web, provider, transcoder)]
-        fleet = Fleet(home, environment, keep_open)
+        environment = _environment(home, servers, credentials, sockets)
+        fleet = Fleet(home, environment, [listener.fileno() for listener in sockets])
         exits.callback(fleet.stop)
+        provider_url, transcoder_url = _url(sockets.provider), _url(sockets.transcoder)
         media = home.root / "media"
-        make_media(media)
         stage = Stage(
             home, postgres, broker, fleet, environment, provider_url, transcoder_url, media
         )
-        _launch(stage, provider.fileno(), seed)
+        make_media(stage.media)
+        _launch(stage, sockets.provider.fileno(), seed)
         yield stage
+
+
+def _environment(
+    home: Home, servers: Servers, credentials: Mapping[str, str], sockets: Sockets
+) -> dict[str, str]:
+    """The settings of every process: the stack's own, with this run's waits and sockets."""
+    ports = Ports(port_of(sockets.web), port_of(sockets.transcoder), free_port())
+    built = build_environment(home, _inherited(), servers, credentials, ports)
+    return {
+        **{name: value for name, value in built.items() if name != "DATABASE_URL"},
+        **SETTINGS,
+        "KHRONIKA_SELFHOSTED_URL": _url(sockets.provider),
+        "KHRONIKA_LOG_LEVEL": "WARNING",
+        "KHRONIKA_WEB_BIND": f"fd://{sockets.web.fileno()}",
+        "KHRONIKA_TRANSCODER_BIND": f"fd://{sockets.transcoder.fileno()}",
+    }
 
 
 def _url(listener: socket.socket) -> str:

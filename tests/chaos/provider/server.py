@@ -150,6 +150,11 @@ def make_app(door: FrontDoor, ledger: Ledger, folder: Path) -> Flask:
     def out(name: str) -> Response:
         return _file(folder / name)
 
+    _add_books(app, ledger)
+    return app
+
+
+def _add_books(app: Flask, ledger: Ledger) -> None:
     @app.get("/books")
     def books() -> Any:
         return ledger.dump()
@@ -168,8 +173,6 @@ def make_app(door: FrontDoor, ledger: Ledger, folder: Path) -> Flask:
     def calm() -> Any:
         ledger.calm = True
         return {}
-
-    return app
 
 
 def _trouble(status: int) -> Any:
