@@ -109,7 +109,15 @@ def _backlogs(session: Session) -> Iterator[Metric]:
     )
 
 
-READINGS = (_assets, _failures, _time_to_ready, _backlogs)
+def _callbacks_missed(session: Session) -> Iterator[Metric]:
+    yield _gauge(
+        "khronika_callbacks_missed",
+        "Callbacks that a poll had to replace, in the last day.",
+        figures.callbacks_missed(session),
+    )
+
+
+READINGS = (_assets, _failures, _time_to_ready, _backlogs, _callbacks_missed)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

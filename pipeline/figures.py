@@ -94,6 +94,18 @@ def time_to_ready(session: Session) -> Distribution:
     return Distribution(tuple(counts), sum(row.sum_sec for row in rows))
 
 
+def callbacks_missed(session: Session) -> int:
+    """Callbacks of the last day that a poll had to replace.
+
+    Index: ``video_processing_events_missed``, of the partitions of that day.
+    """
+    missed = text("""
+        SELECT count(*) FROM video_processing_events
+        WHERE type = 'callback_missed' AND created_at > now() - interval '1 day'
+    """)
+    return session.scalars(missed).one()
+
+
 def backlogs(session: Session) -> Mapping[str, Backlog]:
     """What is due on each queue, whether or not the broker knows of it.
 

@@ -52,6 +52,9 @@ INDEXES = {
     "uploads_owner": "ON uploads (owner_id, created_at)",
     "uploads_expiry": "ON uploads (expires_at) WHERE completed_at IS NULL",
     "idempotency_keys_expiry": "ON idempotency_keys (expires_at)",
+    "video_processing_events_missed": (
+        "ON video_processing_events (created_at) WHERE type = 'callback_missed'"
+    ),
     "audit_events_source": "ON audit_events (source, created_at) WHERE source IS NOT NULL",
     "audit_events_created": "ON audit_events (created_at)",
 }

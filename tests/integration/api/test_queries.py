@@ -45,6 +45,11 @@ READINGS: dict[str, tuple[Reading, set[str]]] = {
     "assets by status": (figures.assets_by_status, {"video_assets_status_updated"}),
     "failures by code": (figures.failures_by_code, {"video_assets_error_code"}),
     "time to ready": (figures.time_to_ready, {"video_assets_completed"}),
+    # The partition of this month has the index of the whole under a name of its own.
+    "callbacks missed": (
+        figures.callbacks_missed,
+        {f"video_processing_events_{datetime.now(UTC):%Y_%m}_created_at_idx"},
+    ),
     "backlogs": (
         figures.backlogs,
         {"video_assets_due", "video_assets_poll", "webhook_deliveries_unread"},
