@@ -103,7 +103,7 @@ def callbacks_missed(session: Session) -> int:
         SELECT count(*) FROM video_processing_events
         WHERE type = 'callback_missed' AND created_at > now() - interval '1 day'
     """)
-    return session.scalars(missed).one()
+    return int(session.scalars(missed).one())
 
 
 def backlogs(session: Session) -> Mapping[str, Backlog]:
