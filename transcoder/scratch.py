@@ -1,6 +1,7 @@
 """Folders of work in progress, one per claim of a job, and the slots that bound how many."""
 
 import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,9 @@ class Claimed:
     @property
     def used_bytes(self) -> int:
         """What it takes now."""
-        return sum(_size_of(path) for path in self.folder.rglob("*"))
+        # Not rglob: that raises when a folder disappears under its feet, as here they do.
+        walk = os.walk(self.folder)
+        return sum(_size_of(Path(at, name)) for at, _, names in walk for name in names)
 
 
 @contextmanager
@@ -109,6 +112,6 @@ def _lease_of(name: str) -> Lease | None:
 
 def _size_of(path: Path) -> int:
     try:
-        return path.lstat().st_size if path.is_file() else 0
+        return path.lstat().st_size
     except OSError:  # ffmpeg renames and removes while we look
         return 0
