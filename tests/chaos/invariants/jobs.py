@@ -26,8 +26,13 @@ def one_job_per_attempt(evidence: Evidence) -> Finding:
 
 
 def released_before_the_next(evidence: Evidence) -> Finding:
-    """When a job is accepted, every earlier job of its asset is over or its release is owed."""
+    """When a job is accepted, every earlier job of its asset is over or its release is owed.
+
+    One that completed late and was published is no longer owed any: the debt was dropped with the
+    publication, which can only have come after.
+    """
     finding = Finding()
+    forgiven = _published_late(evidence)
     known: dict[str, list[tuple[AttemptRow, JobEntry]]] = {}
     for job in evidence.jobs:
         attempt = evidence.attempt_of.get(job.id)
@@ -37,10 +42,22 @@ def released_before_the_next(evidence: Evidence) -> Finding:
         pairs.sort(key=lambda pair: pair[0].number)
         for index, (attempt, job) in enumerate(pairs):
             for earlier, its_job in pairs[:index]:
+                if earlier.id in forgiven:
+                    continue
                 let_go = min(its_job.finished_at or NEVER, earlier.release_requested_at or NEVER)
                 what = f"attempt {attempt.number} was accepted while {earlier.number} was wanted"
                 finding.require(let_go <= job.accepted_at, asset_id, what)
     return finding
+
+
+def _published_late(evidence: Evidence) -> set[str]:
+    """The attempts whose success was used although they had been given up."""
+    attempt_of = {output.id: output.attempt_id for output in evidence.outputs}
+    return {
+        attempt_of[event.detail["output_id"]]
+        for event in evidence.events
+        if event.type == "late_success"
+    }
 
 
 def none_orphaned(evidence: Evidence) -> Finding:

@@ -299,6 +299,16 @@ def test_a_deed_that_was_never_answered_may_or_may_not_have_happened() -> None:
     assert _violated(unheard) == set()
 
 
+def test_an_earlier_job_that_was_published_late_is_no_longer_owed_its_release() -> None:
+    """Attempt 1 was given up, attempt 2 submitted, then attempt 1 completed and was published."""
+    wanted_twice = _job(healthy(), "a1", status="completed", finished_at=at(9), playable=True)
+    assert _violated(wanted_twice) >= {"earlier job released before the next is submitted"}
+    outputs = (OutputRow("out", "A", "a1", at(20), None),)
+    late = _event(wanted_twice, "A", 8, type="late_success", detail={"output_id": "out"})
+    late = _job(late, "a2", status="failed")
+    assert _violated(replace(late, outputs=outputs)) == set()
+
+
 def test_a_violation_names_the_asset_whose_chronicle_tells_more() -> None:
     stuck = _asset(healthy(), "B", status="processing")
     named = {v.asset_id for verdict in judge(stuck) for v in verdict.violations}
