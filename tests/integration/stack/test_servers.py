@@ -91,6 +91,14 @@ def test_one(postgres_url: str, broker_url: str, home) -> None:
 """
 
 
+HEED_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""A shell starts what runs in its background with SIGINT ignored, and that is inherited."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_test_session_that_is_stopped_leaves_no_process(
     tmp_path: Path, number: signal.Signals
@@ -99,7 +107,10 @@ def test_a_test_session_that_is_stopped_leaves_no_process(
     (tmp_path / "test_session.py").write_text(SESSION.format(sign=sign))
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     session = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--rootdir", tmp_path, "-p", "no:cacheprovider", tmp_path],
+        [
+            *(sys.executable, "-c", HEED_INTERRUPTS),
+            *("-m", "pytest", "--rootdir", tmp_path, "-p", "no:cacheprovider", tmp_path),
+        ],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
@@ -109,7 +120,10 @@ def test_a_test_session_that_is_stopped_leaves_no_process(
         family = psutil.Process(session.pid).children(recursive=True)
         assert "postgres" in {process.name() for process in family}
         session.send_signal(number)
-        session.wait(60)
+        try:
+            session.wait(60)
+        finally:
+            session.kill()
     eventually(lambda: gone(family), "every server has gone")
     if number == signal.SIGINT:
         assert not Path(sign.read_text()).exists()
