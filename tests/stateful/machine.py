@@ -6,7 +6,8 @@ moving the instants in the rows.
 A rule that would concern nobody is left out, so that few steps are wasted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 from uuid import UUID
 
@@ -72,9 +73,13 @@ class Lives(RuleBasedStateMachine):
 
     stalled: Bundle[StalledWorker] = Bundle("stalled")
 
-    def __init__(self, repeating: World, posting: World) -> None:
+    def __init__(
+        self, repeating: World, posting: World, broken: list[AssertionError] | None = None
+    ) -> None:
+        """Begin a run; what breaks a law is also added to ``broken``."""
         super().__init__()
         self._repeating, self._posting = repeating, posting
+        self._broken = broken if broken is not None else []
         self.stage: Stage
 
     @initialize(strictly=st.booleans())
@@ -244,7 +249,17 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def every_law_holds(self) -> None:
-        self.stage.check()
+        with self._noting():
+            self.stage.check()
 
     def teardown(self) -> None:
-        self.stage.come_to_rest()
+        with self._noting():
+            self.stage.come_to_rest()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except AssertionError as broken:
+            self._broken.append(broken)
+            raise
