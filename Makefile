@@ -79,5 +79,6 @@ chaos: $(STAMP) ## Attack the whole stack and hold what is left to its promises 
 	@exec $(PYTHON_IN_VENV) -m tests.chaos $(if $(SEED),--seed $(SEED)) \
 		$(if $(ASSETS),--assets $(ASSETS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-check-system: $(STAMP) ## The tests that need root (they make a system user and remove it)
+check-system: $(STAMP) ## The tests that need root or a system package, which it installs where it can
+	@tests/system/install.sh
 	@exec $(PYTHON_IN_VENV) -m pytest -m system
