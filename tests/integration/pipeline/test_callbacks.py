@@ -119,6 +119,27 @@ def test_a_callback_for_an_unknown_job_waits_an_hour_and_is_then_ignored(world: 
     assert world.delivery(delivery_id).reason == "unknown_job"
 
 
+def test_a_callback_is_tried_again_the_later_the_longer_it_has_waited(world: World) -> None:
+    received = world.receive(callback({"id": str(uuid4()), "status": "running", "progress": 1}))
+    assert received.wake is not None
+    delays: list[timedelta] = []
+    for waited in ("0 s", "5 min"):
+        world.execute(
+            "UPDATE webhook_deliveries SET next_try_at = now(),"
+            " received_at = now() - CAST(:waited AS interval)",
+            waited=waited,
+        )
+        before = datetime.now(UTC)
+        reconcile(world.services, received.wake.id)
+        next_try_at = world.delivery(received.wake.id).next_try_at
+        assert next_try_at is not None
+        delays.append(next_try_at - before)
+
+    soon, later = delays
+    assert later > timedelta(seconds=45)  # a fifth of 5 min, less its jitter
+    assert soon < later / 2
+
+
 def test_a_delivery_that_kills_its_worker_is_buried(world: World) -> None:
     received = world.receive(callback({"id": str(uuid4()), "status": "running", "progress": 1}))
     assert received.wake is not None
