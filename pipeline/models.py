@@ -1,11 +1,11 @@
 """The tables, as types. Constraints, policies and indexes are the migrations' to create."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Double, Enum, Identity, LargeBinary, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from pipeline.states import Status
@@ -46,6 +46,10 @@ class Asset(Base):
     declared: Mapped[JsonObject]
     title: Mapped[str | None]
     poster_time_sec: Mapped[float | None]
+    playback: Mapped[str]
+    """public, or signed: whether everybody may have the addresses of what is published."""
+    allow_original: Mapped[bool]
+    """Whether the owner lets the source itself stand in for a video that failed."""
 
     status: Mapped[Status]
     generation: Mapped[int]
@@ -62,6 +66,7 @@ class Asset(Base):
     fallback_url: Mapped[str | None]
     poster_url: Mapped[str | None]
     thumbnail_url: Mapped[str | None]
+    storyboard_url: Mapped[str | None]
     duration_sec: Mapped[float | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
@@ -132,6 +137,7 @@ class Output(Base):
     fallback_url: Mapped[str]
     poster_url: Mapped[str]
     thumbnail_url: Mapped[str]
+    storyboard_url: Mapped[str | None]
     renditions: Mapped[list[Any]] = mapped_column(JSONB)
     duration_sec: Mapped[float]
     width: Mapped[int]
@@ -214,11 +220,28 @@ class Upload(Base):
     mime_type: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     storage_key: Mapped[str]
+    storage_upload_id: Mapped[str | None]
+    """The storage's own name of a multipart upload, where it has one."""
+    part_size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Set where the file comes in parts: all but the last have this size."""
     received_bytes: Mapped[int | None] = mapped_column(BigInteger)
     source_info: Mapped[JsonObject | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
+
+
+class UploadPart(Base):
+    """A part of an upload that has arrived. What to resume from is decided by these rows."""
+
+    __tablename__ = "upload_parts"
+
+    upload_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    etag: Mapped[str]
+    sha256: Mapped[str | None]
+    received_at: Mapped[datetime]
 
 
 class IdempotencyRecord(Base):
@@ -234,3 +257,56 @@ class IdempotencyRecord(Base):
     response: Mapped[JsonObject | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+
+
+class OwnerUsage(Base):
+    """What an owner registered on one day (UTC), for the daily quotas."""
+
+    __tablename__ = "owner_usage"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    assets: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    media_sec: Mapped[float]
+
+
+class ProviderSpend(Base):
+    """What a provider account was given within one clock hour, for the spend guard."""
+
+    __tablename__ = "provider_spend"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    assets: Mapped[int] = mapped_column(BigInteger)
+    media_sec: Mapped[float]
+
+
+class ProviderSecret(Base):
+    """A secret that an account's callbacks are verified with, encrypted under the secret key."""
+
+    __tablename__ = "provider_secrets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    retires_at: Mapped[datetime | None]
+    """From when on it verifies nothing; null while it is the newest."""
+
+
+class ApiKey(Base):
+    """A server's key. Of the key itself only its SHA-256 is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    secret_sha256: Mapped[str]
+    owner_id: Mapped[str | None]
+    """Whose assets it acts on; null for a key of operators."""
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]

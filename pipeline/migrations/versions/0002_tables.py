@@ -1,4 +1,4 @@
-"""Assets, attempts, outputs, inbox, uploads, idempotency keys, audit."""
+"""Assets, attempts, outputs, inbox, uploads, keys, secrets, what was used and spent, audit."""
 
 from alembic import op
 
@@ -11,7 +11,12 @@ TABLES = (
     "video_outputs",
     "webhook_deliveries",
     "uploads",
+    "upload_parts",
     "idempotency_keys",
+    "owner_usage",
+    "provider_spend",
+    "provider_secrets",
+    "api_keys",
     "audit_events",
 )
 
@@ -31,6 +36,9 @@ def upgrade() -> None:
             declared jsonb NOT NULL DEFAULT '{}',
             title text,
             poster_time_sec double precision,
+            playback text NOT NULL DEFAULT 'public'
+                CONSTRAINT video_assets_playback CHECK (playback IN ('public', 'signed')),
+            allow_original boolean NOT NULL DEFAULT false,
             status video_processing_status NOT NULL DEFAULT 'queued',
             generation integer NOT NULL DEFAULT 1,
             attempt integer NOT NULL DEFAULT 0,
@@ -45,6 +53,7 @@ def upgrade() -> None:
             fallback_url text,
             poster_url text,
             thumbnail_url text,
+            storyboard_url text,
             duration_sec double precision,
             width integer,
             height integer,
@@ -109,6 +118,7 @@ def upgrade() -> None:
             fallback_url text NOT NULL,
             poster_url text NOT NULL,
             thumbnail_url text NOT NULL,
+            storyboard_url text,
             renditions jsonb NOT NULL,
             duration_sec double precision NOT NULL,
             width integer NOT NULL,
@@ -150,11 +160,25 @@ def upgrade() -> None:
             mime_type text NOT NULL,
             size_bytes bigint NOT NULL,
             storage_key text NOT NULL,
+            storage_upload_id text,
+            part_size_bytes bigint
+                CONSTRAINT uploads_part_size CHECK (part_size_bytes > 0),
             received_bytes bigint,
             source_info jsonb,
             created_at timestamptz NOT NULL DEFAULT now(),
             expires_at timestamptz NOT NULL,
             completed_at timestamptz
+        )
+    """)
+    op.execute("""
+        CREATE TABLE upload_parts (
+            upload_id uuid NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+            number integer NOT NULL CONSTRAINT upload_parts_number CHECK (number >= 1),
+            size_bytes bigint NOT NULL,
+            etag text NOT NULL,
+            sha256 text,
+            received_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (upload_id, number)
         )
     """)
     op.execute("""
@@ -168,6 +192,52 @@ def upgrade() -> None:
             created_at timestamptz NOT NULL DEFAULT now(),
             expires_at timestamptz NOT NULL,
             PRIMARY KEY (owner_id, route, key)
+        )
+    """)
+    # What an owner registered on one day (UTC): the daily quotas count here.
+    op.execute("""
+        CREATE TABLE owner_usage (
+            owner_id text NOT NULL,
+            day date NOT NULL,
+            assets bigint NOT NULL DEFAULT 0,
+            bytes bigint NOT NULL DEFAULT 0,
+            media_sec double precision NOT NULL DEFAULT 0,
+            PRIMARY KEY (owner_id, day)
+        )
+    """)
+    # What an account was given within one clock hour: the spend guard reserves here.
+    op.execute("""
+        CREATE TABLE provider_spend (
+            provider text NOT NULL,
+            hour timestamptz NOT NULL,
+            assets bigint NOT NULL DEFAULT 0,
+            media_sec double precision NOT NULL DEFAULT 0,
+            PRIMARY KEY (provider, hour)
+        )
+    """)
+    # Secrets that callbacks are verified with, encrypted; active until they retire.
+    op.execute("""
+        CREATE TABLE provider_secrets (
+            id uuid PRIMARY KEY,
+            provider text NOT NULL,
+            secret bytea NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            retires_at timestamptz
+        )
+    """)
+    # Keys of servers that call the API; of the key itself only a digest is kept.
+    op.execute("""
+        CREATE TABLE api_keys (
+            id uuid PRIMARY KEY,
+            name text NOT NULL,
+            secret_sha256 text NOT NULL CONSTRAINT api_keys_secret UNIQUE,
+            owner_id text
+                CONSTRAINT api_keys_owner_id_length CHECK (length(owner_id) BETWEEN 1 AND 128),
+            scopes text[] NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            expires_at timestamptz,
+            revoked_at timestamptz,
+            last_used_at timestamptz
         )
     """)
     op.execute("""

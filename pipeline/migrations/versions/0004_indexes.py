@@ -11,6 +11,10 @@ INDEXES = {
         "UNIQUE ON video_assets (provider, provider_job_id) WHERE provider_job_id IS NOT NULL"
     ),
     "video_assets_owner": "ON video_assets (owner_id, created_at DESC, id)",
+    "video_assets_owner_live": (
+        "ON video_assets (owner_id) "
+        "WHERE status IN ('queued', 'retrying', 'processing') AND deleted_at IS NULL"
+    ),
     "video_assets_status_updated": "ON video_assets (status, updated_at, id)",
     "video_assets_error_code": "ON video_assets (error_code) WHERE status = 'failed'",
     "video_assets_due": (
@@ -52,6 +56,8 @@ INDEXES = {
     "uploads_owner": "ON uploads (owner_id, created_at)",
     "uploads_expiry": "ON uploads (expires_at) WHERE completed_at IS NULL",
     "idempotency_keys_expiry": "ON idempotency_keys (expires_at)",
+    "owner_usage_day": "ON owner_usage (day)",
+    "provider_secrets_provider": "ON provider_secrets (provider, created_at)",
     "video_processing_events_missed": (
         "ON video_processing_events (created_at) WHERE type = 'callback_missed'"
     ),

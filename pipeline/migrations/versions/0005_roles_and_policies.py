@@ -19,12 +19,18 @@ TABLES = (
     "video_processing_events",
     "webhook_deliveries",
     "uploads",
+    "upload_parts",
     "idempotency_keys",
+    "owner_usage",
+    "provider_spend",
+    "provider_secrets",
+    "api_keys",
     "audit_events",
 )
 
 # The sub-select is evaluated once for a statement, not once for a row.
 USER = "(SELECT nullif(current_setting('khronika.user_id', true), ''))"
+OWN_UPLOAD = "EXISTS (SELECT FROM uploads u WHERE u.id = upload_id)"
 OWN_ASSET = "EXISTS (SELECT FROM video_assets a WHERE a.id = asset_id)"
 
 # (table, role, privileges, policy command, USING, WITH CHECK); None leaves the clause out.
@@ -36,6 +42,10 @@ GRANTS = (
     ("uploads", "khronika_api", "SELECT, INSERT, UPDATE"),
     ("idempotency_keys", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
     ("webhook_deliveries", "khronika_api", "INSERT, SELECT (id, provider, event_id, body_sha256)"),
+    ("upload_parts", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
+    ("owner_usage", "khronika_api", "SELECT, INSERT, UPDATE"),
+    ("provider_secrets", "khronika_api", "SELECT"),
+    ("api_keys", "khronika_api", "SELECT, UPDATE (last_used_at)"),
     ("audit_events", "khronika_api", "INSERT, SELECT (source, created_at)"),
     ("video_assets", "khronika_worker", "SELECT, UPDATE"),
     ("provider_attempts", "khronika_worker", "SELECT, INSERT, UPDATE"),
@@ -44,6 +54,10 @@ GRANTS = (
     ("webhook_deliveries", "khronika_worker", "SELECT, UPDATE"),
     ("uploads", "khronika_worker", "SELECT, UPDATE, DELETE"),
     ("idempotency_keys", "khronika_worker", "SELECT, DELETE"),
+    ("upload_parts", "khronika_worker", "SELECT, DELETE"),
+    ("owner_usage", "khronika_worker", "SELECT, INSERT, UPDATE, DELETE"),
+    ("provider_spend", "khronika_worker", "SELECT, INSERT, UPDATE, DELETE"),
+    ("provider_secrets", "khronika_worker", "SELECT"),
     ("audit_events", "khronika_worker", "SELECT, INSERT"),
     ("video_assets", "khronika_operator", "SELECT, INSERT, UPDATE"),
     ("provider_attempts", "khronika_operator", "SELECT, UPDATE (release_requested_at, purge_at)"),
@@ -52,6 +66,11 @@ GRANTS = (
     ("webhook_deliveries", "khronika_operator", "SELECT"),
     ("uploads", "khronika_operator", "SELECT"),
     ("idempotency_keys", "khronika_operator", "SELECT, INSERT, UPDATE, DELETE"),
+    ("upload_parts", "khronika_operator", "SELECT"),
+    ("owner_usage", "khronika_operator", "SELECT, INSERT, UPDATE"),
+    ("provider_spend", "khronika_operator", "SELECT"),
+    ("provider_secrets", "khronika_operator", "SELECT, INSERT, UPDATE (retires_at)"),
+    ("api_keys", "khronika_operator", "SELECT, INSERT, UPDATE (revoked_at, last_used_at)"),
     ("audit_events", "khronika_operator", "SELECT, INSERT"),
 )
 
@@ -80,6 +99,12 @@ POLICIES = (
         f"owner_id = {USER}",
         f"owner_id = {USER}",
     ),
+    ("owner", "upload_parts", "khronika_api", "ALL", OWN_UPLOAD, OWN_UPLOAD),
+    ("owner", "owner_usage", "khronika_api", "ALL", f"owner_id = {USER}", f"owner_id = {USER}"),
+    # Who calls is not known yet when a key or a callback is looked at. Both tables hold nothing
+    # that opens anything: a digest of the key, and secrets encrypted under another one.
+    ("identifies", "api_keys", "khronika_api", "ALL", "true", "true"),
+    ("verifies", "provider_secrets", "khronika_api", "SELECT", "true", None),
     # A callback has no user: the API may add to the inbox and see which event ids it holds.
     ("receives", "webhook_deliveries", "khronika_api", "INSERT", None, "status IN ('new', 'dead')"),
     ("recognises", "webhook_deliveries", "khronika_api", "SELECT", "true", None),
