@@ -22,7 +22,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install lock up demo test bench evidence check lint chaos check-system
+.PHONY: help install lock up demo test bench evidence check lint chaos fuzz check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +78,9 @@ check: lint test ## What CI runs: lint, then test
 chaos: $(STAMP) ## Attack the whole stack and hold what is left to its promises (SEED= ASSETS= MINUTES=)
 	@exec $(PYTHON_IN_VENV) -m tests.chaos $(if $(SEED),--seed $(SEED)) \
 		$(if $(ASSETS),--assets $(ASSETS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+fuzz: $(STAMP) ## Throw random input at every parser, anew each time (EXAMPLES= for each property)
+	@exec env KHRONIKA_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTHON_IN_VENV) -m pytest tests/fuzz $(ARGS)
 
 check-system: $(STAMP) ## The tests that need root or a system package, which it installs where it can
 	@tests/system/install.sh

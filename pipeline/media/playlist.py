@@ -14,7 +14,7 @@ import m3u8
 
 MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
 # What m3u8 raises for attributes it cannot read, depending on where it stumbles.
-_PARSER_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError)
+_PARSER_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
 
 
 class PlaylistInvalid(Exception):
@@ -141,7 +141,8 @@ def _segment(found: Any) -> Segment:
 
 
 def _map_uri(playlist: Any) -> str | None:
-    maps = playlist.segment_map
+    # m3u8 lists None for a map that no segment follows.
+    maps = [found for found in playlist.segment_map if found is not None]
     return _uri(maps[0].uri) if maps else None
 
 

@@ -13,6 +13,7 @@ from pipeline.media.source_info import SourceInfo
 
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
 _DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
+_RATIO = re.compile(r"[0-9]{1,10}(?:[/.][0-9]{1,10})?")
 _JITTER_SEC = 0.002  # Matroska and FLV count in milliseconds: 41, 42, 42 is a constant 24 fps
 _JITTER_SHARE = 0.1
 _AVERAGE_DRIFT = 0.05  # the whole file's average against its opening seconds
@@ -29,8 +30,8 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         MediaRefused: `no_video_stream`, `unsupported_media` for a codec this build cannot
             decode, `source_corrupt` for a stream without a picture size.
     """
-    streams = [stream for stream in report.get("streams", []) if isinstance(stream, dict)]
-    layout = report.get("format", {})
+    streams = _mappings(report.get("streams"))
+    layout = _mapping(report.get("format"))
     video = _video_stream(streams)
     audio = next((s for s in streams if s.get("codec_type") == "audio"), None)
     coded_width, coded_height = _picture_size(video)
@@ -38,7 +39,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     rotation = _rotation(video)
     width, height = _display_size(coded_width, coded_height, aspect, rotation)
     duration_sec = _duration_sec(layout, streams)
-    intervals = _intervals(report.get("packets", []), video.get("index"))
+    intervals = _intervals(_mappings(report.get("packets")), video.get("index"))
     average = _average_rate(video, intervals)
     variable = _is_variable(intervals, average)
     rate = average if variable else _even_rate(video, intervals) or average
@@ -77,20 +78,23 @@ def played_streams(report: Mapping[str, Any]) -> frozenset[str]:
     """The indexes of what is seen or heard in time: no cover art, no subtitles, no data."""
     return frozenset(
         str(stream.get("index"))
-        for stream in report.get("streams", [])
-        if stream.get("codec_type") in ("video", "audio")
-        and not stream.get("disposition", {}).get("attached_pic")
+        for stream in _mappings(report.get("streams"))
+        if stream.get("codec_type") in ("video", "audio") and not _is_attached(stream)
     )
 
 
 def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     pictures = [s for s in streams if s.get("codec_type") == "video"]
-    moving = [s for s in pictures if not s.get("disposition", {}).get("attached_pic")]
+    moving = [s for s in pictures if not _is_attached(s)]
     if not moving:
         raise MediaRefused(Refusal.NO_VIDEO_STREAM, "The file has no video stream.")
     if moving[0].get("codec_name") in (None, "unknown", "none"):
         raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video's codec is not one we can decode.")
     return moving[0]
+
+
+def _is_attached(stream: Mapping[str, Any]) -> bool:
+    return bool(_mapping(stream.get("disposition")).get("attached_pic"))
 
 
 def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
@@ -107,7 +111,7 @@ def _aspect(video: Mapping[str, Any]) -> Fraction:
 
 def _rotation(video: Mapping[str, Any]) -> int:
     """Clockwise degrees; ffprobe gives the display matrix's counter-clockwise angle."""
-    for side_data in video.get("side_data_list", []):
+    for side_data in _mappings(video.get("side_data_list")):
         if "rotation" in side_data:
             return round(-number(side_data["rotation"]) / 90) * 90 % 360
     return 0
@@ -189,6 +193,14 @@ def _bit_depth(video: Mapping[str, Any], pixel_format: str) -> int:
     return int(number(video.get("bits_per_raw_sample"))) or 8
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def _word(value: object) -> str | None:
     return None if value in (None, "", "unknown", "unspecified") else str(value)
 
@@ -203,8 +215,12 @@ def number(value: object) -> float:
 
 
 def _fraction(value: object) -> Fraction | None:
+    # Held to a shape first: Fraction would work for minutes on "1e999999999".
+    text = str(value)
+    if not _RATIO.fullmatch(text):
+        return None
     try:
-        fraction = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
+        fraction = Fraction(text)
+    except ZeroDivisionError:
         return None
     return fraction if fraction > 0 else None
