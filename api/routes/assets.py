@@ -23,7 +23,8 @@ from api.schemas import (
 from api.services import services
 from api.sources import check_source
 from pipeline import views
-from pipeline.usecases.create import Created, IdempotencyKey, create_asset
+from pipeline.usecases.create import Created, create_asset
+from pipeline.usecases.idempotency import IdempotencyKey
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.upload import check_declared
 from pipeline.values import CreateAsset
@@ -102,7 +103,7 @@ def _idempotency_key(body: CreateBody) -> IdempotencyKey | None:
         )
     # Over what was understood, not the bytes: a retry may order its members otherwise.
     canonical = json.dumps(body.model_dump(mode="json"), sort_keys=True).encode()
-    return IdempotencyKey("create", key, sha256(canonical).hexdigest())
+    return IdempotencyKey(caller().subject, "create", key, sha256(canonical).hexdigest())
 
 
 def _created(created: Created) -> Response:

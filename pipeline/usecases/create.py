@@ -1,24 +1,27 @@
 """Register a video for a post."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from pipeline.database import lock_timed_out
-from pipeline.errors import Conflict, NotFound, Unprocessable
-from pipeline.models import Asset, IdempotencyRecord, Upload
+from pipeline.errors import Conflict, NotFound
+from pipeline.models import Asset, Upload
 from pipeline.settings import Settings
+from pipeline.usecases.idempotency import (
+    Answer,
+    IdempotencyKey,
+    columns_of,
+    first_answer,
+    in_flight_is_a_conflict,
+    keep,
+)
 from pipeline.values import CreateAsset, Wake, wake_submit
-
-KEY_KEPT_SEC = 24 * 3600
-"""How long a key replays its first answer, as Stripe keeps them at the least."""
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload is
@@ -26,8 +29,8 @@ KEY_KEPT_SEC = 24 * 3600
 INSERT = text("""
     WITH fresh_key AS (
         INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
-        SELECT :owner_id, CAST(:route AS text), CAST(:key AS text), CAST(:request_sha256 AS text),
-               now() + make_interval(secs => :key_kept_sec)
+        SELECT CAST(:key_owner_id AS text), CAST(:route AS text), CAST(:key AS text),
+               CAST(:request_sha256 AS text), now() + make_interval(secs => :key_kept_sec)
         WHERE CAST(:key AS text) IS NOT NULL
         ON CONFLICT (owner_id, route, key) DO UPDATE
             SET request_sha256 = excluded.request_sha256, status_code = NULL, response = NULL,
@@ -67,15 +70,6 @@ INSERT = text("""
 
 
 @dataclass(frozen=True)
-class IdempotencyKey:
-    """The caller's key, and a digest of what it was sent with."""
-
-    route: str
-    key: str
-    request_sha256: str
-
-
-@dataclass(frozen=True)
 class Created:
     """What create answers.
 
@@ -87,7 +81,7 @@ class Created:
 
     asset: Asset | None
     status_code: int
-    body: dict[str, Any]
+    body: Mapping[str, Any]
     replayed: bool = False
     wake: Wake | None = None
 
@@ -116,15 +110,14 @@ def create_asset(
     """
     asset = _insert(session, request, settings, actor, idempotency)
     if asset is not None:
-        wake = wake_submit(asset.id)
-        created = Created(asset, 202, render(asset), wake=wake)
+        created = Created(asset, 202, render(asset), wake=wake_submit(asset.id))
     else:
-        replay = _replay(session, request.owner_id, idempotency)
-        if replay is not None:
-            return replay
+        first = first_answer(session, idempotency)
+        if first is not None:
+            return Created(None, first.status_code, first.body, replayed=True)
         existing = _existing(session, request)
         created = Created(existing, 200, render(existing))
-    _keep(session, request.owner_id, idempotency, created)
+    keep(session, idempotency, Answer(created.status_code, created.body))
     return created
 
 
@@ -148,47 +141,10 @@ def _insert(
         "provider": settings.default_provider,
         "wait_deadline_sec": settings.wait_deadline_sec,
         "actor": actor,
-        "route": idempotency.route if idempotency else None,
-        "key": idempotency.key if idempotency else None,
-        "request_sha256": idempotency.request_sha256 if idempotency else None,
-        "key_kept_sec": KEY_KEPT_SEC,
+        **columns_of(idempotency),
     }
-    try:
+    with in_flight_is_a_conflict():
         return session.scalars(select(Asset).from_statement(INSERT), parameters).one_or_none()
-    except OperationalError as error:
-        if not lock_timed_out(error):
-            raise
-        raise Conflict("idempotency_in_flight", "The first request is still running.") from error
-
-
-def _replay(session: Session, owner_id: str, idempotency: IdempotencyKey | None) -> Created | None:
-    if idempotency is None:
-        return None
-    record = session.get(IdempotencyRecord, (owner_id, idempotency.route, idempotency.key))
-    if record is None or record.status_code is None:
-        return None
-    if record.request_sha256 != idempotency.request_sha256:
-        raise Unprocessable(
-            "idempotency_mismatch", "This Idempotency-Key was used with another request."
-        )
-    return Created(None, record.status_code, record.response or {}, replayed=True)
-
-
-def _keep(
-    session: Session, owner_id: str, idempotency: IdempotencyKey | None, created: Created
-) -> None:
-    if idempotency is None:
-        return
-    session.execute(
-        update(IdempotencyRecord)
-        .where(
-            IdempotencyRecord.owner_id == owner_id,
-            IdempotencyRecord.route == idempotency.route,
-            IdempotencyRecord.key == idempotency.key,
-        )
-        .values(status_code=created.status_code, response=created.body)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _existing(session: Session, request: CreateAsset) -> Asset:
