@@ -111,7 +111,7 @@ def _produce(
         cancelled=heartbeat.lost,
     )
     heartbeat.step(Step.PUBLISHING)
-    return _publish(services, request, encoded, info)
+    return _publish(services, request, encoded, info, beat=heartbeat.beat)
 
 
 def _options(services: Services, request: JobRequest) -> EncodeOptions:
@@ -125,11 +125,16 @@ def _options(services: Services, request: JobRequest) -> EncodeOptions:
 
 
 def _publish(
-    services: Services, request: JobRequest, encoded: Encoded, info: SourceInfo
+    services: Services,
+    request: JobRequest,
+    encoded: Encoded,
+    info: SourceInfo,
+    *,
+    beat: Callable[[], None],
 ) -> dict[str, Any]:
     storage = services.storages[request.output.storage]
-    published = storage.publish_folder(encoded.outputs, request.output.prefix)
-    published += storage.publish_folder(encoded.pictures, request.output.poster_prefix)
+    published = storage.publish_folder(encoded.outputs, request.output.prefix, beat=beat)
+    published += storage.publish_folder(encoded.pictures, request.output.poster_prefix, beat=beat)
     return result_view(request.output, encoded, info, published)
 
 

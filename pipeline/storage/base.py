@@ -6,11 +6,13 @@ are immutable to their readers: a key is written whole or not at all.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from pipeline.storage.multipart import TakesParts
 
 MAX_KEY_CHARS = 1024  # S3's own bound, in bytes; keys are ASCII but for file names
 _MAX_SEGMENT_BYTES = 255  # the longest file name of ext4, XFS and APFS
@@ -33,6 +35,10 @@ class TooLarge(StorageError):
     """The content went on past its limit; nothing of it was kept."""
 
 
+class PartsRefused(StorageError):
+    """These are not the parts that are there, or there is no such multipart upload any more."""
+
+
 @dataclass(frozen=True)
 class Stat:
     """One stored object."""
@@ -44,7 +50,7 @@ class Stat:
     modified_at: datetime  # in UTC
 
 
-class Storage(Protocol):
+class Storage(TakesParts, Protocol):
     """A driver. Every method checks its keys and may raise `KeyRefused` or `OSError`."""
 
     def write(self, key: str, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stat:
@@ -80,11 +86,21 @@ class Storage(Protocol):
         """
         ...
 
-    def publish_folder(self, folder: Path, prefix: str) -> int:
-        """Store every file below a local folder under a prefix, all of them at once.
+    def publish_folder(
+        self, folder: Path, prefix: str, *, beat: Callable[[], object] = lambda: None
+    ) -> int:
+        """Store every file below a local folder under a prefix.
 
-        What was under the prefix before is gone afterwards. The folder itself is left alone;
-        its files must not be written to any more, for the storage may share them.
+        What was under the prefix before is gone afterwards. A driver that cannot do it in one step
+        stores playlists last: who can read one can read what it lists. A failure may then leave
+        part of the folder; publishing it again makes it whole, `delete_prefix` removes it. The
+        folder itself is left alone; its files must not be written to any more, for the storage
+        may share them.
+
+        Args:
+            folder: What to store.
+            prefix: Where to.
+            beat: Called every second or more often while it lasts; what it raises ends it.
 
         Returns:
             The bytes stored.
@@ -109,6 +125,8 @@ class Storage(Protocol):
     def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
         """Remove what killed writers have left behind: it never was an object, and never will be.
 
+        That includes multipart uploads that were never completed.
+
         Args:
             older_than_sec: Longer than any writer may take; what has changed since stays.
             dry_run: Only say what would go.
@@ -125,6 +143,27 @@ class Storage(Protocol):
             ObjectMissing: there is no such object.
         """
         ...
+
+    def presign_get(self, key: str, *, expires_sec: int) -> str | None:
+        """Give a URL that reads the object for a while, whether or not there is one.
+
+        None if the driver serves nobody: the API reads the object out itself.
+        """
+        ...
+
+
+def bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
+    """Pass chunks on.
+
+    Raises:
+        TooLarge: they go on past the bound; no more of them is taken.
+    """
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if max_bytes is not None and total > max_bytes:
+            raise TooLarge(f"more than {max_bytes} bytes")
+        yield chunk
 
 
 def check_key(key: str) -> str:

@@ -2,24 +2,37 @@
 
 New content grows in `.incoming` beside the objects, on the same file system, and gets its name by
 one rename once it is whole and on the disk. Keys never begin with a dot, so it cannot be reached.
+What arrives in parts grows there too, in a folder of its own (`local_parts`).
 """
 
-import errno
 import os
+import re
 import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
-from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, TooLarge, check_key
+from pipeline.storage.base import (
+    KeyRefused,
+    ObjectMissing,
+    PartsRefused,
+    Stat,
+    bounded,
+    check_key,
+)
 from pipeline.storage.content_types import content_type_of
+from pipeline.storage.local_folders import take_over
+from pipeline.storage.local_parts import PartsFolder, flush_folder
+from pipeline.storage.multipart import Multipart, Part, SignedRequest
 
 _INCOMING = ".incoming"
 _CHUNK_BYTES = 256 * 1024
+_MULTIPART_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class LocalStorage:
@@ -35,7 +48,7 @@ class LocalStorage:
         target = self._path(key)
         with self._scratch() as growing:
             with growing.open("wb") as file:
-                for chunk in _bounded(chunks, max_bytes):
+                for chunk in bounded(chunks, max_bytes):
                     file.write(chunk)
                 os.fsync(file.fileno())
             self._rename(growing, target)
@@ -57,12 +70,17 @@ class LocalStorage:
             raise ObjectMissing(key)
         return _described(key, found)
 
-    def publish_folder(self, folder: Path, prefix: str) -> int:
-        """See `Storage.publish_folder`; where the disk allows, files are linked, not copied."""
+    def publish_folder(
+        self, folder: Path, prefix: str, *, beat: Callable[[], object] = lambda: None
+    ) -> int:
+        """See `Storage.publish_folder`; it appears in one step.
+
+        Where the disk allows, files are linked, not copied.
+        """
         target = self._path(prefix)
         with self._scratch() as growing:
             growing.mkdir()
-            size_bytes = _take_over(folder, growing, prefix)
+            size_bytes = take_over(folder, growing, prefix, beat)
             with self._set_aside(target):
                 self._rename(growing, target)
         return size_bytes
@@ -103,6 +121,71 @@ class LocalStorage:
         self.stat(key)
         return self._path(key)
 
+    def presign_get(self, key: str, *, expires_sec: int) -> str | None:  # noqa: ARG002
+        """See `Storage.presign_get`."""
+        check_key(key)
+        return None
+
+    def start_multipart(self, key: str) -> Multipart:
+        """See `TakesParts.start_multipart`."""
+        multipart = Multipart(check_key(key), uuid.uuid4().hex)
+        self._parts(multipart).make()
+        return multipart
+
+    def put_part(
+        self, multipart: Multipart, number: int, offset: int, chunks: Iterable[bytes]
+    ) -> Part:
+        """See `TakesParts.put_part`.
+
+        A part is written twice, to memory more than to the disk: the first file is never flushed
+        and soon removed.
+        """
+        with self._scratch() as growing:
+            with growing.open("wb") as file:
+                digest = sha256()
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+            part = Part(number, growing.stat().st_size, digest.hexdigest())
+            self._parts(multipart).put(part, growing, offset)
+        return part
+
+    def presign_part(
+        self,
+        multipart: Multipart,  # noqa: ARG002
+        number: int,  # noqa: ARG002
+        *,
+        size_bytes: int,  # noqa: ARG002
+        md5: str | None,  # noqa: ARG002
+        expires_sec: int,  # noqa: ARG002
+    ) -> SignedRequest | None:
+        """See `TakesParts.presign_part`."""
+        return None
+
+    def list_parts(self, multipart: Multipart) -> Sequence[Part] | None:
+        """See `TakesParts.list_parts`."""
+        return self._parts(multipart).arrived()
+
+    def complete_multipart(self, multipart: Multipart, parts: Sequence[Part]) -> None:
+        """See `TakesParts.complete_multipart`; nothing is copied."""
+        target = self._path(multipart.key)
+        try:
+            with self._parts(multipart).assembled(list(parts)) as content:
+                self._rename(content, target)
+        except PartsRefused:
+            if not target.is_file():  # else an earlier call came this far
+                raise
+            self.abort_multipart(multipart)
+
+    def abort_multipart(self, multipart: Multipart) -> None:
+        """See `TakesParts.abort_multipart`."""
+        self._parts(multipart).remove()
+
+    def _parts(self, multipart: Multipart) -> PartsFolder:
+        if not _MULTIPART_ID.fullmatch(multipart.id):
+            raise PartsRefused("no multipart upload has such an id")
+        return PartsFolder(self._incoming / multipart.id)
+
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
@@ -129,7 +212,7 @@ class LocalStorage:
             except BaseException:
                 aside.rename(target)
                 raise
-            _flush_folder(target.parent)
+            flush_folder(target.parent)
 
     def _rename(self, source: Path, target: Path) -> None:
         try:
@@ -138,7 +221,7 @@ class LocalStorage:
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             # A file system cannot hold both `a` and `a/b`. Refused, as S3 alone would accept it.
             raise KeyRefused("another object stands in the way of this key") from error
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
 
 
 def _described(key: str, found: os.stat_result) -> Stat:
@@ -150,15 +233,6 @@ def _described(key: str, found: os.stat_result) -> Stat:
         content_type=content_type_of(key),
         modified_at=datetime.fromtimestamp(found.st_mtime, UTC),
     )
-
-
-def _bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
-    total = 0
-    for chunk in chunks:
-        total += len(chunk)
-        if max_bytes is not None and total > max_bytes:
-            raise TooLarge(f"more than {max_bytes} bytes")
-        yield chunk
 
 
 def _slices(path: Path, start: int, stop: int) -> Iterator[bytes]:
@@ -179,35 +253,6 @@ def _files_below(folder: Path) -> Iterator[Path]:
     yield from sorted(found, key=Path.as_posix)
 
 
-def _take_over(folder: Path, into: Path, prefix: str) -> int:
-    """Link or copy a tree of plain files, flushed to the disk; returns its bytes."""
-    size_bytes = 0
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        key = check_key(f"{prefix}/{entry.name}")
-        target = into / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            target.mkdir()
-            size_bytes += _take_over(Path(entry.path), target, key)
-        elif entry.is_file(follow_symlinks=False):
-            size_bytes += _link_or_copy(Path(entry.path), target)
-        else:
-            raise KeyRefused("only plain files and folders can be published")
-    _flush_folder(into)
-    return size_bytes
-
-
-def _link_or_copy(source: Path, target: Path) -> int:
-    try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-            raise
-        shutil.copyfile(source, target)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno()).st_size
-
-
 def _untouched_sec(place: Path) -> float:
     """Since when nobody has written it or moved it here: a move leaves `st_mtime` as it was."""
     found = place.stat()
@@ -224,12 +269,3 @@ def _remove(place: Path) -> None:
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

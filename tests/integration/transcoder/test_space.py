@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENOSPC
@@ -162,10 +162,12 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
 class FillsUp(LocalStorage):
     """A storage whose disk is full once the outputs are on it, and before the pictures are."""
 
-    def publish_folder(self, folder: Path, prefix: str) -> int:
+    def publish_folder(
+        self, folder: Path, prefix: str, *, beat: Callable[[], object] = lambda: None
+    ) -> int:
         if prefix.startswith("posters/"):
             raise OSError(ENOSPC, os.strerror(ENOSPC))
-        return super().publish_folder(folder, prefix)
+        return super().publish_folder(folder, prefix, beat=beat)
 
 
 def test_a_disk_that_fills_up_while_publishing_leaves_nothing_behind(
