@@ -1,43 +1,69 @@
 """From rows to documents: which columns are shown, and addresses resolved."""
 
+from datetime import UTC, datetime
+from typing import TypedDict
+
 from api.schemas import AssetOut, CardOut, EventOut
-from pipeline.addresses import public_url
+from pipeline.addresses import object_url, playback_ends_at, playback_url
 from pipeline.failures import failure_of
 from pipeline.models import Asset, Event
+from pipeline.original import original_key
 from pipeline.settings import Settings
+from pipeline.steps import step_of
+from pipeline.values import Playback
 from pipeline.views import Card
 
 DERIVED = frozenset(
-    {"playable", "retryable", "manifest_url", "fallback_url", "poster_url", "thumbnail_url"}
+    {
+        *("playable", "retryable", "step", "manifest_url", "fallback_url", "poster_url"),
+        *("thumbnail_url", "storyboard_url", "urls_expire_at"),
+    }
 )
 COPIED = tuple(name for name in AssetOut.model_fields if name not in DERIVED)
 """Members of an asset's document that are columns of its row."""
 
 
+class Addresses(TypedDict):
+    """Where a document leads, and until when."""
+
+    manifest_url: str | None
+    fallback_url: str | None
+    poster_url: str | None
+    thumbnail_url: str | None
+    storyboard_url: str | None
+    urls_expire_at: datetime | None
+
+
 def asset_out(asset: Asset, settings: Settings) -> AssetOut:
     """An asset as its owner sees it."""
+    submitted = asset.provider_job_id is not None
     return AssetOut(
         **{name: getattr(asset, name) for name in COPIED},
         playable=asset.published_output_id is not None,
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
+        step=step_of(asset.status, submitted=submitted, progress=asset.progress),
         **_addresses(asset, settings),
     )
 
 
 def card_out(card: Card, settings: Settings) -> CardOut:
-    """An asset as everybody sees it."""
+    """A post's video as a page shows it, of which the card holds what its asker may see."""
+    key = original_key(card.original, settings)
     return CardOut(
         asset_id=card.id,
         post_id=card.post_id,
+        title=card.title,
+        playback=card.playback,
         status=card.status,
+        step=step_of(card.status, submitted=card.submitted, progress=card.progress),
         playable=card.playable,
-        source="processed" if card.playable else "none",
+        source="original" if key else "processed" if card.manifest_url else "none",
         progress=card.progress,
         duration_sec=card.duration_sec,
         width=card.width,
         height=card.height,
         updated_at=card.updated_at,
-        **_addresses(card, settings),
+        **(_original(key, settings) if key else _addresses(card, settings)),
     )
 
 
@@ -46,6 +72,30 @@ def event_out(event: Event) -> EventOut:
     return EventOut.model_validate(event)
 
 
-def _addresses(row: Asset | Card, settings: Settings) -> dict[str, str | None]:
-    names = ("manifest_url", "fallback_url", "poster_url", "thumbnail_url")
-    return {name: public_url(settings, getattr(row, name)) for name in names}
+def _addresses(row: Asset | Card, settings: Settings) -> Addresses:
+    published = row.manifest_url is not None
+    until = _until(settings) if published and row.playback == Playback.SIGNED else None
+    return {
+        "manifest_url": playback_url(settings, row.manifest_url, expires_at=until),
+        "fallback_url": playback_url(settings, row.fallback_url, expires_at=until),
+        "poster_url": playback_url(settings, row.poster_url, expires_at=until),
+        "thumbnail_url": playback_url(settings, row.thumbnail_url, expires_at=until),
+        "storyboard_url": playback_url(settings, row.storyboard_url, expires_at=until),
+        "urls_expire_at": until,
+    }
+
+
+def _original(key: str, settings: Settings) -> Addresses:
+    until = _until(settings)
+    return {
+        "manifest_url": None,
+        "fallback_url": object_url(settings, key, expires_at=until),
+        "poster_url": None,
+        "thumbnail_url": None,
+        "storyboard_url": None,
+        "urls_expire_at": until,
+    }
+
+
+def _until(settings: Settings) -> datetime:
+    return playback_ends_at(datetime.now(UTC), settings.playback_expires_sec)

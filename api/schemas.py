@@ -16,6 +16,8 @@ from pydantic import (
 )
 
 from pipeline.states import Status
+from pipeline.steps import Step
+from pipeline.values import Playback
 
 MAX_CARDS = 100
 MAX_EVENTS = 500
@@ -49,8 +51,25 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _one_of(*names: str) -> ConfigDict:
+    """Say in the schema, too, that exactly one of these members is given and not null."""
+    alternatives = [
+        {
+            "required": [chosen],
+            "properties": {
+                name: {"not": {"type": "null"}} if name == chosen else {"type": "null"}
+                for name in names
+            },
+        }
+        for chosen in names
+    ]
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"oneOf": alternatives})
+
+
 class CreateBody(Body):
     """Registers a video for a post. Exactly one of ``source_url`` and ``upload_id``."""
+
+    model_config = _one_of("source_url", "upload_id")
 
     post_id: UUID
     source_url: Annotated[Text, Field(min_length=1, max_length=4096)] | None = None
@@ -65,6 +84,10 @@ class CreateBody(Body):
     poster_time_sec: Seconds | None = None
     """Where the poster is taken; chosen for you when absent."""
     title: Annotated[Text, Field(max_length=500)] | None = None
+    playback: Playback | None = None
+    """Who is given the addresses of what is published; the site's own policy when absent."""
+    allow_original: Annotated[bool, Field(strict=True)] = False
+    """Whether the source itself may be shown, as it is, if it cannot be converted."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -124,7 +147,13 @@ class AssetOut(BaseModel):
     id: UUID
     post_id: UUID
     owner_id: str
+    title: str | None
+    playback: Playback
+    """Who is given the addresses below: everybody, or those with a right, for a while."""
+    allow_original: bool
     status: Status
+    step: Step | None
+    """What is going on while it is ``processing``."""
     generation: int
     attempt: int
     max_attempts: int
@@ -140,6 +169,10 @@ class AssetOut(BaseModel):
     fallback_url: str | None
     poster_url: str | None
     thumbnail_url: str | None
+    storyboard_url: str | None
+    """Small pictures along the timeline, for a preview while seeking."""
+    urls_expire_at: AwareDatetime | None
+    """Until when the addresses work; null when they do not end."""
     duration_sec: float | None
     width: int | None
     height: int | None
@@ -162,19 +195,33 @@ class AssetPage(BaseModel):
 
 
 class CardOut(BaseModel):
-    """What everybody may see of a post's video."""
+    """What a page may show of a post's video.
+
+    Everybody sees this of a public video. Of a signed one, those without a right to it see no
+    title and no address.
+    """
 
     asset_id: UUID
     post_id: UUID
+    title: str | None
+    playback: Playback
     status: Status
+    step: Step | None
+    """What is going on while it is ``processing``."""
     playable: bool
+    """Something is published, whatever the status. False for an original that stands in."""
     source: Literal["processed", "original", "none"]
-    """Where the addresses below lead."""
+    """Where the addresses below lead: to what was made of the source; to the source itself, as
+    ``fallback_url``, until the video is processed; or nowhere for who asks."""
     progress: float | None
     manifest_url: str | None
     fallback_url: str | None
     poster_url: str | None
     thumbnail_url: str | None
+    storyboard_url: str | None
+    """Small pictures along the timeline, for a preview while seeking."""
+    urls_expire_at: AwareDatetime | None
+    """Until when the addresses work; null when they do not end. Ask again before."""
     duration_sec: float | None
     width: int | None
     height: int | None

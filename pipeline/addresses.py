@@ -1,14 +1,21 @@
 """Where things of ours are found: keys in storage, and the URLs that lead to them."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from math import ceil
 from urllib.parse import quote
 from uuid import UUID
 
-from pipeline.net.tokens import sign_prefix
+from pipeline.net.tokens import sign_object, sign_prefix
 from pipeline.settings import Settings
+from pipeline.values import Playback
 
 SCHEME = "storage:"
+PUBLIC_PREFIXES = ("processed/", "posters/")
+"""What everybody may read, for ever. Sources (``original/``) are never among it."""
+PROTECTED = "protected/"
+"""Root of what signed assets publish. The policy is in the key, so that a segment costs no look at
+the database, and so that a CDN or a bucket policy can enforce it too."""
 SEGMENT_MAX = 200
 """Below the 255 bytes that file systems allow a name."""
 
@@ -31,22 +38,54 @@ def source_key(owner_id: str, post_id: UUID, upload_id: UUID, extension: str) ->
     return f"{owner_prefix(owner_id)}{post_id}/{upload_id}/source.{extension}"
 
 
-def output_prefix(asset_id: UUID, attempt_id: UUID) -> str:
+def output_prefix(asset_id: UUID, attempt_id: UUID, playback: Playback) -> str:
     """Where an attempt writes manifest, segments and fallback; no other attempt does."""
-    return f"processed/{asset_id}/{attempt_id}"
+    return f"{_root(playback)}processed/{asset_id}/{attempt_id}"
 
 
-def poster_prefix(asset_id: UUID, attempt_id: UUID) -> str:
-    """Where an attempt writes poster and thumbnail."""
-    return f"posters/{asset_id}/{attempt_id}"
+def poster_prefix(asset_id: UUID, attempt_id: UUID, playback: Playback) -> str:
+    """Where an attempt writes the pictures: a poster is content as much as a segment is."""
+    return f"{_root(playback)}posters/{asset_id}/{attempt_id}"
 
 
-def public_url(settings: Settings, address: str | None) -> str | None:
-    """What a visitor is given for a ``*_url`` column."""
-    if address is None:
-        return None
-    key = key_of(address)
-    return f"{settings.base_url}/media/public/{quote(key)}" if key is not None else address
+def attempt_prefixes(asset_id: UUID, attempt_id: UUID) -> list[str]:
+    """Every folder an attempt may have written to, under whichever policy."""
+    return [
+        prefix(asset_id, attempt_id, playback)
+        for playback in Playback
+        for prefix in (output_prefix, poster_prefix)
+    ]
+
+
+def _root(playback: Playback) -> str:
+    return PROTECTED if playback is Playback.SIGNED else ""
+
+
+def playback_ends_at(now: datetime, lifetime_sec: int) -> datetime:
+    """When addresses given out at ``now`` end: after a lifetime at the least.
+
+    Rounded up to a quarter of the lifetime, so that within such a quarter the same address is
+    given again, and caches and ETags hold.
+    """
+    quarter_sec = lifetime_sec / 4
+    quarters = ceil((now.timestamp() + lifetime_sec) / quarter_sec)
+    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=quarters * quarter_sec)
+
+
+def playback_url(
+    settings: Settings, address: str | None, *, expires_at: datetime | None
+) -> str | None:
+    """What a viewer is given for a ``*_url`` column.
+
+    Args:
+        expires_at: Until when it is to work; None for a public asset's, which work for ever.
+    """
+    key = key_of(address) if address is not None else None
+    if key is None:
+        return address
+    if expires_at is not None:
+        return signed_url(settings, key, expires_at=expires_at)
+    return f"{settings.base_url}/media/public/{quote(key)}"
 
 
 def signed_url(settings: Settings, key: str, *, expires_at: datetime) -> str:
@@ -57,4 +96,10 @@ def signed_url(settings: Settings, key: str, *, expires_at: datetime) -> str:
     """
     prefix = key.rpartition("/")[0]
     token = sign_prefix(settings.secret_key.get_secret_value(), prefix, expires_at=expires_at)
+    return f"{settings.base_url}/media/{token}/{quote(key)}"
+
+
+def object_url(settings: Settings, key: str, *, expires_at: datetime) -> str:
+    """A URL that reads this one object and nothing beside it, until ``expires_at``."""
+    token = sign_object(settings.secret_key.get_secret_value(), key, expires_at=expires_at)
     return f"{settings.base_url}/media/{token}/{quote(key)}"

@@ -91,6 +91,11 @@ FAILURES: Mapping[str, Failure] = {
         "Tell the operator, then try again.",
         retryable=True,
     ),
+    "playback_unsupported": Failure(
+        "The processing service in use cannot keep this video from the public.",
+        "Ask the operator for one that can, or register the video with public playback.",
+        retryable=False,
+    ),
     "insufficient_space": Failure(
         "The processing service has no room for this video at the moment.",
         "It is taken up by itself once there is room; if that lasts, tell the operator.",

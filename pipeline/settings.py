@@ -3,12 +3,25 @@
 A missing or wrong variable stops the start; all of them are listed at once, by name.
 """
 
+import json
+from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
+from pipeline.values import Playback, PostClaim
 
 GIB = 1024**3
 
@@ -43,11 +56,27 @@ class Settings(BaseSettings):
     """Connections a process keeps per role; a gthread web process has more threads than work
     for the database at any moment."""
 
-    jwt_secret: SecretStr
-    """HS256 key of the tokens that callers bring; at least 32 bytes (RFC 7518, 3.2)."""
-    jwt_issuer: str = "khronika"
-    jwt_audience: str = "authenticated"
-    """Supabase's tokens carry this audience."""
+    jwt_issuers: Annotated[tuple[Issuer, ...], NoDecode] = ()
+    """Whose tokens are accepted, as a JSON list of ``pipeline.issuers.Issuer``."""
+    jwt_secret: SecretStr | None = Field(None, validate_default=True)
+    """HS256 key of one more issuer, whose tokens may be operators'; at least 32 bytes (RFC 7518,
+    3.2). Needed where ``jwt_issuers`` names nobody."""
+    jwt_issuer: str = Field("khronika", min_length=1)
+    """That issuer's ``iss``."""
+    jwt_audience: str = Field("authenticated", min_length=1)
+    """Its ``aud``; Supabase's tokens carry this one."""
+    jwks_life_sec: float = Field(600.0, gt=0)
+    """How old published keys may be before they are asked for anew: the longest that a key its
+    issuer has withdrawn goes on verifying."""
+    jwks_cooldown_sec: float = Field(10.0, gt=0)
+    """The least time between two requests for an issuer's keys, whatever tokens come."""
+    jwks_stale_sec: float = Field(24 * 3600.0, gt=0)
+    """How long keys go on verifying while their issuer does not answer."""
+    jwks_loopback: bool = Field(False, validate_default=True)
+    """Whether keys may come over plain http from this machine; for development."""
+    post_claim: PostClaim = PostClaim.OFF
+    """Whether owners' tokens must name the posts they may register videos for, where there is no
+    ``posts_table`` to ask."""
     secret_key: SecretStr
     """Signs media and upload tokens; at least 32 bytes."""
 
@@ -65,6 +94,15 @@ class Settings(BaseSettings):
     """How long an upload ticket lives."""
     token_expires_sec: int = Field(24 * 3600, ge=60)
     """How long a provider may fetch a source through its signed address."""
+
+    playback: Playback = Playback.PUBLIC
+    """Who is given the addresses of what is published, where create does not say: ``public``
+    (everybody) or ``signed``."""
+    playback_expires_sec: int = Field(6 * 3600, ge=60)
+    """How long a viewer's signed addresses work, at the least: longer than the longest video
+    (``source_max_duration_sec``) and a pause in it."""
+    original_playback: bool = False
+    """Whether a source may stand in for a video that failed, where its owner allows it too."""
 
     max_attempts: int = Field(5, ge=1, le=20)
     """Failures an asset may spend before it fails as ``retry_exhausted``."""
@@ -102,7 +140,10 @@ class Settings(BaseSettings):
     """Active secrets of its callbacks, comma-separated; several while one is being rotated."""
 
     posts_table: str | None = None
-    """The site's table of posts, where it shares our database."""
+    """The site's table of posts, where it shares our database: only a post's owner may then
+    register a video for it."""
+    posts_owner_column: str = Field("owner_id", min_length=1)
+    """The column of ``posts_table`` that says whose post it is."""
     log_level: str = "INFO"
 
     @field_validator("cors_origins", "source_allow", "selfhosted_webhook_secrets", mode="before")
@@ -112,12 +153,48 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("jwt_issuers", mode="before")
+    @classmethod
+    def _parse_json(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(json.loads(value))
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError("is not a JSON list") from None
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _somebody_issues(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # Wrong issuers are told of by themselves; then it is not known whether this is missing.
+        if value is None and info.data.get("jwt_issuers") == ():
+            raise ValueError("is missing, and KHRONIKA_JWT_ISSUERS names no other issuer")
+        return value
+
     @field_validator("jwt_secret", "secret_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value().encode()) < 32:  # noqa: PLR2004 - RFC 7518, 3.2
-            raise ValueError("must be at least 32 bytes")
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_long_enough(value):
+            raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
         return value
+
+    @field_validator("jwks_loopback")
+    @classmethod
+    def _keys_are_authentic(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001
+        for issuer in info.data.get("jwt_issuers", ()):
+            if issuer.is_plain_http and not (value and issuer.is_on_this_machine):
+                raise ValueError(
+                    "jwks_url must be https; http is for this machine alone, where this is true"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _issuers_differ(self) -> Self:
+        if len(self.issuers) < len(self.jwt_issuers) + (self.jwt_secret is not None):
+            raise ValueError(
+                "KHRONIKA_JWT_ISSUERS and KHRONIKA_JWT_ISSUER name an issuer more than once"
+            )
+        return self
 
     @field_validator("selfhosted_webhook_secrets")
     @classmethod
@@ -125,6 +202,21 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("names no secret")
         return value
+
+    @cached_property
+    def issuers(self) -> Mapping[str, Issuer]:
+        """Everybody whose tokens are accepted, by their ``iss``."""
+        known = {issuer.issuer: issuer for issuer in self.jwt_issuers}
+        if self.jwt_secret is not None:
+            simple = Issuer(
+                issuer=self.jwt_issuer,
+                audience=self.jwt_audience,
+                algorithm="HS256",
+                secret=self.jwt_secret,
+                operators=True,
+            )
+            known[simple.issuer] = simple
+        return known
 
     @cached_property
     def base_url(self) -> str:
@@ -141,10 +233,14 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"  {_variable(item['loc'])}: {item['msg']}" for item in error.errors()]
+        lines = [f"  {_place(item['loc'])}{item['msg']}" for item in error.errors()]
         raise SettingsInvalid("the settings are wrong:\n" + "\n".join(lines)) from None
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0])
-    return name if name.isupper() else f"KHRONIKA_{name.upper()}"
+def _place(location: tuple[int | str, ...]) -> str:
+    """The variable, with the place inside it where it holds several; nothing where many clash."""
+    if not location:
+        return ""
+    name, *inside = location
+    variable = str(name) if str(name).isupper() else f"KHRONIKA_{str(name).upper()}"
+    return ".".join([variable, *map(str, inside)]) + ": "

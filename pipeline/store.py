@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, func, insert, select, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, Update, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.errors import IllegalTransition, StaleTransition
@@ -145,7 +145,10 @@ def _append(
 
 
 def report_progress(
-    session: Session, asset: Asset, percent: float, next_poll_at: ColumnElement[datetime]
+    session: Session,
+    asset: Asset,
+    percent: float,
+    next_poll_at: SQLColumnExpression[datetime | None],
 ) -> None:
     """Note how far the current attempt is. Never backwards, and never an event."""
     session.execute(

@@ -54,6 +54,24 @@ def wake_release(attempt_id: UUID) -> Wake:
     return Wake(QUEUE_RECONCILE, TASK_RELEASE, attempt_id)
 
 
+class Playback(StrEnum):
+    """Who is given the addresses of what is published of an asset. Fixed when it is registered."""
+
+    PUBLIC = "public"
+    """Everybody, for ever."""
+    SIGNED = "signed"
+    """Whoever has a right to them, for a while."""
+
+
+class PostClaim(StrEnum):
+    """Whether an owner's token must name the posts that its bearer may register videos for."""
+
+    OFF = "off"
+    """Whoever comes first has a post: for development, and where post ids are secrets."""
+    REQUIRED = "required"
+    """The token's claim ``post_id`` names them: one, or a list."""
+
+
 class Phase(StrEnum):
     """What a provider says of a job, in our words."""
 
@@ -82,6 +100,8 @@ class Outputs:
     height: int
     renditions: Sequence[Mapping[str, Any]] = ()
     size_bytes: int | None = None
+    storyboard_url: str | None = None
+    """Small pictures along the timeline, where the provider makes them."""
 
 
 @dataclass(frozen=True)
@@ -182,3 +202,6 @@ class CreateAsset:
     declared: Mapping[str, Any]
     title: str | None = None
     poster_time_sec: float | None = None
+    playback: Playback | None = None
+    """The installation's own policy when absent."""
+    allow_original: bool = False

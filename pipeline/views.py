@@ -4,35 +4,44 @@ Reads bypass the use cases. Row-level security decides what an owner's session s
 passes the session of the role whose view it wants.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, tuple_
+from sqlalchemy import ColumnElement, Function, Select, Uuid, cast, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from pipeline.errors import NotFound
 from pipeline.models import Asset, Event
 from pipeline.states import Status
+from pipeline.values import Playback
 
 
 class Card(NamedTuple):
-    """A post's video as everybody may see it: a row of ``public_assets``."""
+    """What a page needs to know of a post's video: a row of ``khronika_cards``."""
 
     id: UUID
     post_id: UUID
     status: Status
     progress: float | None
+    submitted: bool
+    """Whether a provider has named its job."""
     playable: bool
+    playback: Playback
+    title: str | None
     manifest_url: str | None
     fallback_url: str | None
     poster_url: str | None
     thumbnail_url: str | None
+    storyboard_url: str | None
     duration_sec: float | None
     width: int | None
     height: int | None
     updated_at: datetime
+    original: Mapping[str, str | None] | None
+    """The source that may stand in, as ``pipeline.original`` reads it."""
 
 
 class Place(NamedTuple):
@@ -99,14 +108,27 @@ def assets_in_status(
 
 
 def public_cards(session: Session, post_ids: Sequence[UUID]) -> list[Card]:
-    """What the public view shows of these posts, in the order asked; unknown ones are absent."""
-    rows = session.execute(
-        text(
-            "SELECT id, post_id, status, progress, playable, manifest_url, fallback_url,"
-            " poster_url, thumbnail_url, duration_sec, width, height, updated_at"
-            " FROM public_assets(:post_ids)"
-        ),
-        {"post_ids": list(post_ids)},
-    )
-    cards = {row.post_id: Card(*row)._replace(status=Status(row.status)) for row in rows}
+    """What everybody may see of these posts, in the order asked; unknown ones are absent.
+
+    Of a signed asset that is its state and its size, and nothing of its content.
+    """
+    return _cards(session, func.public_assets(_array(post_ids)), post_ids)
+
+
+def card_of_post(session: Session, post_id: UUID) -> Card | None:
+    """The whole card of a post's video, if row-level security lets this session see it."""
+    cards = _cards(session, func.khronika_cards(_array([post_id])), [post_id])
+    return cards[0] if cards else None
+
+
+def _array(post_ids: Sequence[UUID]) -> ColumnElement[Any]:
+    return cast(list(post_ids), ARRAY(Uuid))
+
+
+def _cards(session: Session, call: Function[Any], post_ids: Sequence[UUID]) -> list[Card]:
+    rows = session.execute(select(*call.table_valued(*Card._fields).c))
+    cards = {
+        row.post_id: Card(*row)._replace(status=Status(row.status), playback=Playback(row.playback))
+        for row in rows
+    }
     return [cards[post_id] for post_id in dict.fromkeys(post_ids) if post_id in cards]

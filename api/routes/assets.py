@@ -1,19 +1,15 @@
 """An owner's videos: register one, watch it, read its chronicle, try it again."""
 
-import json
-from hashlib import sha256
-from http import HTTPStatus
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response, jsonify, request, url_for
+from flask import Response, url_for
 
 from api.answers import conditional
 from api.auth import Role, authorised, caller, caller_session
+from api.idempotency import change_once, idempotency_key, rendered
 from api.present import asset_out, event_out
-from api.problems import Problem
 from api.schemas import (
-    UNSTORABLE,
     AssetOut,
     CreateBody,
     EventPage,
@@ -24,15 +20,12 @@ from api.services import services
 from api.sources import check_source
 from pipeline import views
 from pipeline.usecases.create import Created, create_asset
-from pipeline.usecases.idempotency import IdempotencyKey
+from pipeline.usecases.idempotency import Answer
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.upload import check_declared
 from pipeline.values import CreateAsset
 
 blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/video-assets")
-
-MAX_KEY_CHARS = 255
-"""As long as Stripe's Idempotency-Key may be."""
 
 
 @blueprint.post("/create")
@@ -72,7 +65,7 @@ def create(json_data: CreateBody) -> Response:
             _command(json_data, who.subject),
             settings=here.settings,
             actor=who.actor,
-            idempotency=_idempotency_key(json_data),
+            idempotency=idempotency_key("create", json_data.model_dump(mode="json")),
             render=lambda asset: asset_out(asset, here.settings).model_dump(mode="json"),
         )
     here.publisher.publish([created.wake] if created.wake else [])
@@ -88,30 +81,14 @@ def _command(body: CreateBody, owner_id: str) -> CreateAsset:
         declared=body.declared(),
         title=body.title,
         poster_time_sec=body.poster_time_sec,
+        playback=body.playback,
+        allow_original=body.allow_original,
     )
 
 
-def _idempotency_key(body: CreateBody) -> IdempotencyKey | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= MAX_KEY_CHARS or UNSTORABLE.search(key):
-        raise Problem(
-            HTTPStatus.BAD_REQUEST,
-            "idempotency_key_invalid",
-            f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} printable characters.",
-        )
-    # Over what was understood, not the bytes: a retry may order its members otherwise.
-    canonical = json.dumps(body.model_dump(mode="json"), sort_keys=True).encode()
-    return IdempotencyKey(caller().subject, "create", key, sha256(canonical).hexdigest())
-
-
 def _created(created: Created) -> Response:
-    response = jsonify(created.body)
-    response.status_code = created.status_code
+    response = rendered(Answer(created.status_code, created.body), replayed=created.replayed)
     response.headers["Location"] = url_for("assets.read", post_id=created.body["post_id"])
-    if created.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
     return response
 
 
@@ -120,15 +97,16 @@ def _created(created: Created) -> Response:
 @blueprint.input(RetryBody)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 422: ""}, security="bearer")
-def retry(json_data: RetryBody) -> AssetOut:
+def retry(json_data: RetryBody) -> Response:
     """Try a failed video again: its retry budget starts over, its history stays."""
-    here = services()
-    with caller_session() as session:
-        retried = retry_asset(
-            session, json_data.post_id, settings=here.settings, actor=caller().actor
-        )
-    here.publisher.publish([retried.wake])
-    return asset_out(retried.asset, here.settings)
+    settings = services().settings
+    return change_once(
+        "retry",
+        json_data.post_id,
+        lambda session, post_id, *, actor: retry_asset(
+            session, post_id, settings=settings, actor=actor
+        ),
+    )
 
 
 @blueprint.get("/<uuid:post_id>")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, request
 
 from api.answers import conditional
 from api.auth import Role, authorised, caller_session
@@ -19,20 +19,37 @@ from pipeline import views
 from pipeline.database import session_of
 from pipeline.errors import NotFound
 from pipeline.states import Status
+from pipeline.values import Playback
 
 blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
 
 
 @blueprint.get("/<uuid:post_id>/playback")
 @blueprint.output(CardOut)
-@blueprint.doc(responses={304: "Not modified", 404: ""})
+@blueprint.doc(responses={304: "Not modified", 401: "", 404: ""}, security=[{}, {"bearer": []}])
 def playback(post_id: UUID) -> Response:
-    """Read what everybody may see of a post's video. Needs no token."""
+    """Read what a page may show of a post's video.
+
+    A public video needs no token. Of a signed one, the token of its owner or an operator gives
+    addresses that work for a while, to hand to one viewer; anybody else learns its state.
+    """
+    card = _entitled(post_id) if "Authorization" in request.headers else None
+    card = card or _public(post_id)
+    if card is None:
+        raise NotFound("post_not_found")
+    return conditional(card_out(card, services().settings), shared=card.playback is Playback.PUBLIC)
+
+
+@authorised(*Role)
+def _entitled(post_id: UUID) -> views.Card | None:
+    with caller_session() as session:
+        return views.card_of_post(session, post_id)
+
+
+def _public(post_id: UUID) -> views.Card | None:
     with session_of(services().engines.public) as session:
         cards = views.public_cards(session, [post_id])
-    if not cards:
-        raise NotFound("post_not_found")
-    return conditional(card_out(cards[0], services().settings), shared=True)
+    return cards[0] if cards else None
 
 
 @blueprint.get("")

@@ -9,15 +9,13 @@ from flask import Response, request
 from api.problems import Problem
 from api.ranges import choose_part
 from api.services import services
+from pipeline.addresses import PUBLIC_PREFIXES
 from pipeline.net.tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 
 blueprint = APIBlueprint("media", __name__, tag="Media", url_prefix="/media")
 
 PUBLIC_TOKEN = "public"  # noqa: S105 - a word in a path, no secret
-PUBLIC_PREFIXES = ("processed/", "posters/")
-"""What everybody may read. Sources (``original/``) are never among it."""
-
 IMMUTABLE = "public, max-age=31536000, immutable"
 PRIVATE = "private, no-cache"
 
@@ -34,7 +32,7 @@ PRIVATE = "private, no-cache"
     }
 )
 def read(token: str, key: str) -> Response:
-    """Read an object. `token` is `public`, or opens one folder for a while."""
+    """Read an object. `token` is `public`, or opens one folder or object for a while."""
     _let_in(token, key)
     storage = services().storage
     try:

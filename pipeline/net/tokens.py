@@ -1,4 +1,4 @@
-"""Tokens that open one folder of the media routes for a while.
+"""Tokens that open one folder of the media routes, or one object, for a while.
 
 A token stands in the path (`/media/{token}/{path}`), so that the relative addresses inside a
 playlist keep it. It is readable but not forgeable: it holds the prefix and the instant it ends.
@@ -13,6 +13,9 @@ from itsdangerous import BadData, BadSignature, URLSafeSerializer
 
 # Bound into the key, so that a token made for anything else with the same key is worth nothing.
 _PURPOSE = "khronika.media-prefix.v1"
+
+_BELOW, _ALONE = "below", "alone"
+"""How far a token reaches: everything under its path, or the path itself and nothing else."""
 
 
 class TokenRejection(StrEnum):
@@ -47,9 +50,22 @@ def sign_prefix(key: str, prefix: str, *, expires_at: datetime) -> str:
     Raises:
         ValueError: the prefix is empty or has a segment that is empty or begins with a dot.
     """
-    if _segments(prefix) is None:
-        raise ValueError("a prefix is whole path segments, none empty or beginning with a dot")
-    token = _serializer(key).dumps([prefix, int(expires_at.timestamp())])
+    return _sign(key, prefix, expires_at, _BELOW)
+
+
+def sign_object(key: str, path: str, *, expires_at: datetime) -> str:
+    """Make a token for this one path: what lies beside it may be another's business.
+
+    Raises:
+        ValueError: as for `sign_prefix`.
+    """
+    return _sign(key, path, expires_at, _ALONE)
+
+
+def _sign(key: str, path: str, expires_at: datetime, reach: str) -> str:
+    if _segments(path) is None:
+        raise ValueError("a path is whole segments, none empty or beginning with a dot")
+    token = _serializer(key).dumps([path, int(expires_at.timestamp()), reach])
     return token if isinstance(token, str) else token.decode()
 
 
@@ -59,17 +75,21 @@ def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> None:
     Raises:
         TokenRejected: see `TokenRejection`.
     """
-    prefix, expires_at = _read(key, token)
+    signed, expires_at, reach = _read(key, token)
     if now >= expires_at:
         raise TokenRejected(TokenRejection.EXPIRED)
-    allowed, asked = _segments(prefix), _segments(path)
-    if allowed is None or asked is None:
-        raise TokenRejected(TokenRejection.OUTSIDE_PREFIX)
-    if len(asked) <= len(allowed) or asked[: len(allowed)] != allowed:
+    allowed, asked = _segments(signed), _segments(path)
+    if allowed is None or asked is None or not _opens(allowed, asked, reach):
         raise TokenRejected(TokenRejection.OUTSIDE_PREFIX)
 
 
-def _read(key: str, token: str) -> tuple[str, datetime]:
+def _opens(allowed: list[str], asked: list[str], reach: str) -> bool:
+    if reach == _ALONE:
+        return asked == allowed
+    return len(asked) > len(allowed) and asked[: len(allowed)] == allowed
+
+
+def _read(key: str, token: str) -> tuple[str, datetime, str]:
     try:
         payload: Any = _serializer(key).loads(token)
     except BadSignature as error:
@@ -77,8 +97,8 @@ def _read(key: str, token: str) -> tuple[str, datetime]:
     except BadData as error:
         raise TokenRejected(TokenRejection.MALFORMED) from error
     match payload:
-        case [str(prefix), int(expires_at)]:
-            return prefix, datetime.fromtimestamp(expires_at, UTC)
+        case [str(path), int(expires_at), ("below" | "alone") as reach]:
+            return path, datetime.fromtimestamp(expires_at, UTC), reach
         case _:
             raise TokenRejected(TokenRejection.MALFORMED)
 

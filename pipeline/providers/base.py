@@ -25,10 +25,13 @@ class Capabilities:
     Attributes:
         idempotent_submit: Repeating ``submit`` with the same attempt id makes no second job.
         margin_sec: How long after a call ended without an answer its job may still appear.
+        protects_outputs: What it makes can be kept from those without a right to it: it writes to
+            our storage, under the prefixes it is given.
     """
 
     idempotent_submit: bool
     margin_sec: float
+    protects_outputs: bool = False
 
 
 class Provider(Protocol):

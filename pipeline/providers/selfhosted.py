@@ -86,7 +86,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class SelfHosted:
     """The adapter of the transcoder's HTTP API."""
 
-    capabilities = Capabilities(idempotent_submit=True, margin_sec=5)
+    capabilities = Capabilities(idempotent_submit=True, margin_sec=5, protects_outputs=True)
 
     def __init__(
         self,

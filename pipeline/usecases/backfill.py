@@ -171,6 +171,7 @@ def _row(post: Post, settings: Settings) -> dict[str, Any]:
         "source_url": post.video_url,
         "max_attempts": settings.max_attempts,
         "provider": settings.default_provider,
+        "playback": settings.playback.value,
         "last_seq": 1,
     }
 

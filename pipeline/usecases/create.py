@@ -47,11 +47,12 @@ INSERT = text("""
     ), asset AS (
         INSERT INTO video_assets (
             id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title,
-            poster_time_sec, max_attempts, provider, next_attempt_at, woken_at, deadline_at,
-            last_seq)
+            poster_time_sec, playback, allow_original, max_attempts, provider, next_attempt_at,
+            woken_at, deadline_at, last_seq)
         SELECT id, :post_id, :owner_id, source_url, upload_id, size_bytes,
-               CAST(:declared AS jsonb), :title, :poster_time_sec, :max_attempts, :provider,
-               now(), now(), now() + make_interval(secs => :wait_deadline_sec), 1
+               CAST(:declared AS jsonb), :title, :poster_time_sec, :playback, :allow_original,
+               :max_attempts, :provider, now(), now(),
+               now() + make_interval(secs => :wait_deadline_sec), 1
         FROM source
         WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT FROM fresh_key)
         ON CONFLICT DO NOTHING
@@ -104,7 +105,8 @@ def create_asset(
         render: Makes the answer's body, which the key keeps for a replay.
 
     Raises:
-        Conflict: ``post_has_asset``, ``upload_incomplete``, ``idempotency_in_flight``.
+        Conflict: ``post_has_asset``, ``playback_differs``, ``upload_incomplete``,
+            ``idempotency_in_flight``.
         NotFound: ``post_not_found`` (somebody else holds the post), ``upload_not_found``.
         Unprocessable: ``idempotency_mismatch``.
     """
@@ -137,6 +139,8 @@ def _insert(
         "declared": json.dumps(dict(request.declared)),
         "title": request.title,
         "poster_time_sec": request.poster_time_sec,
+        "playback": (request.playback or settings.playback).value,
+        "allow_original": request.allow_original,
         "max_attempts": settings.max_attempts,
         "provider": settings.default_provider,
         "wait_deadline_sec": settings.wait_deadline_sec,
@@ -160,6 +164,15 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
             "This post already has a video from another source.",
             asset_id=str(held.id),
             status=held.status.value,
+        )
+    if request.playback not in {None, held.playback}:
+        # What was published under the one policy cannot be taken back by saying the other.
+        raise Conflict(
+            "playback_differs",
+            f"This video was registered with {held.playback} playback. "
+            "Delete it and register it anew.",
+            asset_id=str(held.id),
+            playback=held.playback,
         )
     return held
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 
 from pipeline import debts, due, store
-from pipeline.addresses import output_prefix, owner_prefix, poster_prefix
+from pipeline.addresses import attempt_prefixes, owner_prefix
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.models import Asset, Attempt, Output, Upload
@@ -52,10 +52,7 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
 
 
 def _purge_attempt(services: Services, attempt: Attempt, *, dry_run: bool) -> Purged:
-    prefixes = [
-        output_prefix(attempt.asset_id, attempt.id),
-        poster_prefix(attempt.asset_id, attempt.id),
-    ]
+    prefixes = attempt_prefixes(attempt.asset_id, attempt.id)
     if dry_run:
         return _measure(services, prefixes)
     if not _mark_attempt(services, attempt):

@@ -18,7 +18,7 @@ class Retried:
     """The asset, queued again, and whom to wake."""
 
     asset: Asset
-    wake: Wake
+    wakes: tuple[Wake, ...]
 
 
 def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: str) -> Retried:
@@ -54,4 +54,4 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
         )
 
     queued = write_or_conflict(session, post_id, start_over)
-    return Retried(queued, wake_submit(queued.id))
+    return Retried(queued, (wake_submit(queued.id),))

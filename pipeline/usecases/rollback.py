@@ -51,6 +51,7 @@ def rollback_asset(session: Session, post_id: UUID, *, actor: str) -> Asset:
         fallback_url=previous.fallback_url,
         poster_url=previous.poster_url,
         thumbnail_url=previous.thumbnail_url,
+        storyboard_url=previous.storyboard_url,
         duration_sec=previous.duration_sec,
         width=previous.width,
         height=previous.height,

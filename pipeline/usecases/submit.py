@@ -29,7 +29,7 @@ from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim, NoClaim, claim_asset
 from pipeline.usecases.lookup import look_up
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, SubmitRequest, wake_release
+from pipeline.values import EventDraft, Playback, SubmitRequest, wake_release
 
 DURATION_DISAGREES_SEC = 0.5
 """What a client declares is rounded; less than this is no disagreement."""
@@ -54,6 +54,9 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         found = look_up(services, provider, claim)
         if found is not None:
             return found
+    if claim.asset.playback == Playback.SIGNED and not provider.capabilities.protects_outputs:
+        setback = Setback("playback_unsupported", f"by {provider.name}", retryable=False)
+        return _end_attempt(services, claim, claim.asset, setback, outcome="refused")
     try:
         measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
     except SourceRefused as error:
@@ -121,8 +124,8 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         asset_id=asset.id,
         attempt_id=claim.attempt.id,
         source_url=url_for_provider(services, claim.source, claim.attempt),
-        output_prefix=output_prefix(asset.id, claim.attempt.id),
-        poster_prefix=poster_prefix(asset.id, claim.attempt.id),
+        output_prefix=output_prefix(asset.id, claim.attempt.id, Playback(asset.playback)),
+        poster_prefix=poster_prefix(asset.id, claim.attempt.id, Playback(asset.playback)),
         poster_time_sec=asset.poster_time_sec,
         title=asset.title,
         source_size_bytes=asset.source_size_bytes,

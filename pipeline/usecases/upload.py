@@ -114,7 +114,23 @@ def issue_ticket(
         )
     )
     session.flush()
-    token = _tickets(settings).dumps([str(upload_id), request.owner_id])
+    return _ticket(upload_id, request.owner_id, expires_at, settings)
+
+
+def reissue_ticket(session: Session, upload_id: UUID, *, settings: Settings) -> Ticket:
+    """The ticket of an upload that was registered before: the same one, because it is signed.
+
+    Raises:
+        Conflict: ``upload_expired``: it was never completed, and is forgotten.
+    """
+    upload = session.scalars(select(Upload).where(Upload.id == upload_id)).one_or_none()
+    if upload is None:
+        raise _expired()
+    return _ticket(upload.id, upload.owner_id, upload.expires_at, settings)
+
+
+def _ticket(upload_id: UUID, owner_id: str, expires_at: datetime, settings: Settings) -> Ticket:
+    token = _tickets(settings).dumps([str(upload_id), owner_id])
     return Ticket(upload_id, str(token), expires_at)
 
 
@@ -270,7 +286,11 @@ def _refuse_closed(upload: Upload, now: datetime) -> None:
     if upload.completed_at is not None:
         raise Conflict("upload_completed", "This upload has been completed.")
     if now >= upload.expires_at:
-        raise Conflict("upload_expired", "This ticket has expired; ask for a new one.")
+        raise _expired()
+
+
+def _expired() -> Conflict:
+    return Conflict("upload_expired", "This ticket has expired; ask for a new one.")
 
 
 def _extension(filename: str) -> str:

@@ -32,6 +32,11 @@ TABLES = (
 USER = "(SELECT nullif(current_setting('khronika.user_id', true), ''))"
 OWN_UPLOAD = "EXISTS (SELECT FROM uploads u WHERE u.id = upload_id)"
 OWN_ASSET = "EXISTS (SELECT FROM video_assets a WHERE a.id = asset_id)"
+# An upload's id is its asset's.
+STANDS_IN = (
+    "EXISTS (SELECT FROM video_assets a"
+    " WHERE a.id = uploads.id AND a.allow_original AND a.status = 'failed')"
+)
 
 # (table, role, privileges, policy command, USING, WITH CHECK); None leaves the clause out.
 GRANTS = (
@@ -113,12 +118,52 @@ POLICIES = (
     *(("worker", table, "khronika_worker", "ALL", "true", "true") for table in TABLES),
     *(("operator", table, "khronika_operator", "ALL", "true", "true") for table in TABLES),
     ("viewer", "video_assets", VIEWER, "SELECT", "deleted_at IS NULL", None),
+    ("viewer", "uploads", VIEWER, "SELECT", STANDS_IN, None),
 )
 
-VIEWER_COLUMNS = (
-    "id, post_id, status, progress, published_output_id, manifest_url, fallback_url, poster_url, "
-    "thumbnail_url, duration_sec, width, height, declared, updated_at, deleted_at"
+# What a card is made of. The function that everybody may call returns less than this.
+VIEWER_COLUMNS = {
+    "video_assets": (
+        "id, post_id, status, progress, provider_job_id, published_output_id, playback, title, "
+        "manifest_url, fallback_url, poster_url, thumbnail_url, storyboard_url, duration_sec, "
+        "width, height, declared, updated_at, deleted_at, allow_original, error_code, source_url, "
+        "upload_id, source_info"
+    ),
+    "uploads": "id, storage_key",
+}
+
+CARD = (
+    ("id", "uuid"),
+    ("post_id", "uuid"),
+    ("status", "video_processing_status"),
+    ("progress", "double precision"),
+    ("submitted", "boolean"),
+    ("playable", "boolean"),
+    ("playback", "text"),
+    ("title", "text"),
+    ("manifest_url", "text"),
+    ("fallback_url", "text"),
+    ("poster_url", "text"),
+    ("thumbnail_url", "text"),
+    ("storyboard_url", "text"),
+    ("duration_sec", "double precision"),
+    ("width", "integer"),
+    ("height", "integer"),
+    ("updated_at", "timestamptz"),
+    ("original", "jsonb"),
 )
+CONTENT = frozenset(
+    {
+        "title",
+        "manifest_url",
+        "fallback_url",
+        "poster_url",
+        "thumbnail_url",
+        "storyboard_url",
+        "original",
+    }
+)
+"""What of a signed asset only those with a right are shown."""
 
 
 def _make_roles() -> None:
@@ -152,24 +197,59 @@ def _guard_events() -> None:
     """)
 
 
-def _make_public_view() -> None:
-    op.execute(f"GRANT SELECT ({VIEWER_COLUMNS}) ON video_assets TO {VIEWER}")
-    op.execute("""
-        CREATE FUNCTION public_assets(wanted uuid[]) RETURNS TABLE (
-            id uuid, post_id uuid, status video_processing_status, progress double precision,
-            playable boolean, manifest_url text, fallback_url text, poster_url text,
-            thumbnail_url text, duration_sec double precision, width integer, height integer,
-            updated_at timestamptz)
-        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-            SELECT a.id, a.post_id, a.status, a.progress, a.published_output_id IS NOT NULL,
+def _make_cards() -> None:
+    """One definition of a card, seen with the rights of whoever calls it.
+
+    ``original`` is what the API decides by whether the source may stand in; null wherever the
+    row alone rules it out.
+    """
+    returned = ", ".join(f"{name} {type_}" for name, type_ in CARD)
+    op.execute(f"""
+        CREATE FUNCTION khronika_cards(wanted uuid[]) RETURNS TABLE ({returned})
+        LANGUAGE sql STABLE SECURITY INVOKER AS $$
+            SELECT a.id, a.post_id, a.status, a.progress, a.provider_job_id IS NOT NULL,
+                   a.published_output_id IS NOT NULL, a.playback, a.title,
                    a.manifest_url, a.fallback_url, a.poster_url, a.thumbnail_url,
-                   a.duration_sec,
+                   a.storyboard_url, a.duration_sec,
                    coalesce(a.width, (a.declared ->> 'width')::integer),
                    coalesce(a.height, (a.declared ->> 'height')::integer),
-                   a.updated_at
-            FROM video_assets a WHERE a.post_id = ANY (wanted) AND a.deleted_at IS NULL
+                   a.updated_at,
+                   CASE WHEN a.status = 'failed' AND a.published_output_id IS NULL
+                             AND a.allow_original AND a.source_info IS NOT NULL
+                             AND (a.upload_id IS NOT NULL OR starts_with(a.source_url, 'storage:'))
+                        THEN jsonb_build_object(
+                            'address', coalesce(a.source_url, 'storage:' || (
+                                SELECT u.storage_key FROM public.uploads u
+                                WHERE u.id = a.upload_id)),
+                            'error_code', a.error_code,
+                            'container', a.source_info -> 'container',
+                            'video_codec', a.source_info -> 'video_codec',
+                            'pixel_format', a.source_info -> 'pixel_format',
+                            'audio_codec', a.source_info -> 'audio_codec')
+                   END
+            FROM public.video_assets a
+            WHERE a.post_id = ANY (wanted) AND a.deleted_at IS NULL
         $$
-    """)
+    """)  # noqa: S608 - columns of this file
+    op.execute("REVOKE ALL ON FUNCTION khronika_cards(uuid[]) FROM PUBLIC")
+    for role in ("khronika_api", "khronika_operator", VIEWER):
+        op.execute(f"GRANT EXECUTE ON FUNCTION khronika_cards(uuid[]) TO {role}")
+
+
+def _make_public_view() -> None:
+    for table, columns in VIEWER_COLUMNS.items():
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {VIEWER}")
+    returned = ", ".join(f"{name} {type_}" for name, type_ in CARD)
+    shown = ", ".join(
+        f"CASE WHEN c.playback = 'public' THEN c.{name} END" if name in CONTENT else f"c.{name}"
+        for name, _ in CARD
+    )
+    op.execute(f"""
+        CREATE FUNCTION public_assets(wanted uuid[]) RETURNS TABLE ({returned})
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+            SELECT {shown} FROM khronika_cards(wanted) c
+        $$
+    """)  # noqa: S608 - columns of this file
     # Owned by a role that sees these columns and nothing else, the function can show no more.
     op.execute(f"GRANT {VIEWER} TO CURRENT_USER")
     op.execute(f"GRANT CREATE ON SCHEMA public TO {VIEWER}")
@@ -203,11 +283,13 @@ def upgrade() -> None:
         "GRANT EXECUTE ON FUNCTION khronika_make_event_partitions(integer) TO khronika_worker"
     )
     _guard_events()
+    _make_cards()
     _make_public_view()
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION public_assets(uuid[])")
+    op.execute("DROP FUNCTION khronika_cards(uuid[])")
     op.execute("DROP TRIGGER video_processing_events_of_own_assets ON video_processing_events")
     op.execute("DROP FUNCTION khronika_refuse_strangers()")
     for name, table, role, *_ in POLICIES:

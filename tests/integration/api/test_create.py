@@ -17,7 +17,8 @@ ASSET_MEMBERS = {
     *("next_attempt_at", "hold_reason", "provider", "provider_job_id", "progress", "playable"),
     *("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "duration_sec", "width"),
     *("height", "error_code", "error_message", "retryable", "created_at", "updated_at"),
-    *("playable_at", "completed_at"),
+    *("playable_at", "completed_at", "title", "playback", "allow_original", "step"),
+    *("storyboard_url", "urls_expire_at"),
 }
 
 
@@ -115,6 +116,8 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"width": 0}, "#/width"),
     ({"height": 40_000}, "#/height"),
     ({"poster_time_sec": -1}, "#/poster_time_sec"),
+    ({"playback": "secret"}, "#/playback"),
+    ({"allow_original": "yes"}, "#/allow_original"),
 ]
 
 

@@ -11,7 +11,7 @@ from tests.integration.api.conftest import Client, World, token
 CARD_MEMBERS = {
     *("asset_id", "post_id", "status", "playable", "source", "progress", "manifest_url"),
     *("fallback_url", "poster_url", "thumbnail_url", "duration_sec", "width", "height"),
-    "updated_at",
+    *("updated_at", "title", "playback", "step", "storyboard_url", "urls_expire_at"),
 }
 
 

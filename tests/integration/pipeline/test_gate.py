@@ -7,7 +7,7 @@ from pipeline.reducer import GateResult
 from pipeline.states import Status
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
-from pipeline.values import Outputs
+from pipeline.values import Outputs, Playback
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 
@@ -32,7 +32,9 @@ def outputs(world: World, **changes: str) -> Outputs:
 
 
 def test_outputs_that_play_pass(world: World) -> None:
-    report = check_outputs(world.services, outputs(world), expected_sec=5.28)
+    report = check_outputs(
+        world.services, outputs(world), expected_sec=5.28, playback=Playback.PUBLIC
+    )
 
     assert report.result is GateResult.PASSED
 
@@ -61,7 +63,9 @@ def test_outputs_that_do_not_play_are_rejected_by_rule(
         master.replace("index.m3u8", "https://elsewhere.example/index.m3u8")
     )
 
-    report = check_outputs(world.services, outputs(world, **changes), expected_sec=5.28)
+    report = check_outputs(
+        world.services, outputs(world, **changes), expected_sec=5.28, playback=Playback.PUBLIC
+    )
 
     assert report.result is GateResult.REJECTED
     assert report.rule is not None
@@ -69,7 +73,9 @@ def test_outputs_that_do_not_play_are_rejected_by_rule(
 
 
 def test_a_rendition_shorter_than_its_source_is_rejected(world: World) -> None:
-    report = check_outputs(world.services, outputs(world), expected_sec=32 * 60)
+    report = check_outputs(
+        world.services, outputs(world), expected_sec=32 * 60, playback=Playback.PUBLIC
+    )
 
     assert report.result is GateResult.REJECTED
     assert report.rule == "a variant lasts 5.28 s, the source 1920.00 s"
@@ -79,7 +85,7 @@ def test_an_output_that_cannot_be_reached_now_is_no_verdict(world: World) -> Non
     unreachable = replace(outputs(world), manifest_url="http://127.0.0.1:9/master.m3u8")
 
     with pytest.raises(GateUnavailable):
-        check_outputs(world.services, unreachable, expected_sec=5.28)
+        check_outputs(world.services, unreachable, expected_sec=5.28, playback=Playback.PUBLIC)
 
 
 def test_rejected_outputs_are_retried_and_never_published(world: World) -> None:

@@ -6,7 +6,22 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from pipeline.addresses import key_of, owner_prefix, public_url, signed_url, source_key
+from pipeline.addresses import (
+    PROTECTED,
+    PUBLIC_PREFIXES,
+    attempt_prefixes,
+    key_of,
+    object_url,
+    output_prefix,
+    owner_prefix,
+    playback_ends_at,
+    playback_url,
+    poster_prefix,
+    signed_url,
+    source_key,
+)
+from pipeline.net.tokens import TokenRejected, verify_prefix
+from pipeline.values import Playback
 
 SETTINGS: Any = SimpleNamespace(base_url="https://video.example", secret_key=SecretStr("s" * 32))
 ID = UUID(int=1)
@@ -38,10 +53,73 @@ def test_a_repeated_signature_is_the_same_url() -> None:
 
 def test_addresses_in_storage_are_resolved_and_others_left_alone() -> None:
     assert key_of("storage:processed/a/b") == "processed/a/b"
-    assert key_of("https://cdn.example/x") is None
-    assert public_url(SETTINGS, "https://cdn.example/x") == "https://cdn.example/x"
+    for expires_at in (None, datetime(2026, 1, 1, tzinfo=UTC)):
+        elsewhere = "https://cdn.example/x"
+        assert playback_url(SETTINGS, elsewhere, expires_at=expires_at) == elsewhere
+        assert playback_url(SETTINGS, None, expires_at=expires_at) is None
     assert (
-        public_url(SETTINGS, "storage:processed/a/b")
+        playback_url(SETTINGS, "storage:processed/a/b", expires_at=None)
         == "https://video.example/media/public/processed/a/b"
     )
-    assert public_url(SETTINGS, None) is None
+
+
+def test_an_address_that_ends_is_signed_for_its_folder() -> None:
+    expires_at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    url = playback_url(SETTINGS, "storage:protected/a/master.m3u8", expires_at=expires_at)
+
+    assert url == signed_url(SETTINGS, "protected/a/master.m3u8", expires_at=expires_at)
+    assert "/media/public/" not in url
+
+
+def test_a_token_for_one_object_opens_nothing_beside_it() -> None:
+    expires_at = datetime(2026, 1, 1, tzinfo=UTC)
+    url = object_url(SETTINGS, "original/ana/one.mp4", expires_at=expires_at)
+    token = url.removeprefix("https://video.example/media/").partition("/")[0]
+    now = expires_at - timedelta(seconds=1)
+
+    verify_prefix("s" * 32, token, "original/ana/one.mp4", now=now)
+
+    for other in ("original/ana/two.mp4", "original/ana/one.mp4/x", "original/ana"):
+        with pytest.raises(TokenRejected):
+            verify_prefix("s" * 32, token, other, now=now)
+    with pytest.raises(TokenRejected):
+        verify_prefix("s" * 32, token, "original/ana/one.mp4", now=expires_at)
+
+
+def test_what_a_signed_asset_publishes_lies_outside_of_what_everybody_may_read() -> None:
+    for prefix in (output_prefix, poster_prefix):
+        assert prefix(ID, ID, Playback.PUBLIC).startswith(PUBLIC_PREFIXES)
+        assert not prefix(ID, ID, Playback.SIGNED).startswith(PUBLIC_PREFIXES)
+        assert prefix(ID, ID, Playback.SIGNED).startswith(PROTECTED)
+
+
+def test_pictures_and_outputs_lie_apart_and_a_purge_knows_all_four_folders() -> None:
+    folders = {
+        prefix(ID, ID, playback)
+        for prefix in (output_prefix, poster_prefix)
+        for playback in Playback
+    }
+
+    assert len(folders) == 4
+    assert set(attempt_prefixes(ID, ID)) == folders
+
+
+LIFETIME_SEC = 6 * 3600
+
+
+@pytest.mark.parametrize("second", [0, 1, 5399, 5400, 5401, 12_345])
+def test_an_address_lives_its_lifetime_and_a_quarter_more_at_the_most(second: int) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+
+    left = playback_ends_at(now, LIFETIME_SEC) - now
+
+    assert timedelta(seconds=LIFETIME_SEC) <= left < timedelta(seconds=LIFETIME_SEC * 1.25)
+
+
+def test_addresses_given_within_a_quarter_of_the_lifetime_are_the_same() -> None:
+    start = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+    within, beyond = start + timedelta(seconds=5399), start + timedelta(seconds=5400)
+
+    assert playback_ends_at(start, LIFETIME_SEC) == playback_ends_at(within, LIFETIME_SEC)
+    assert playback_ends_at(start, LIFETIME_SEC) != playback_ends_at(beyond, LIFETIME_SEC)
