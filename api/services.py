@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from api.publish import Publisher
-from pipeline.database import make_engine
+from pipeline.database import LOCK_WAIT_MS, make_engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.policy import FetchPolicy
@@ -63,8 +63,12 @@ def build_services(settings: Settings) -> Services:
         settings=settings,
         engines=Engines(
             api=_engine(settings.api_database_url.get_secret_value(), settings, "api"),
+            # An owner's sessions set the same themselves; a callback may wait for its own twin.
             operator=_engine(
-                settings.operator_database_url.get_secret_value(), settings, "operator"
+                settings.operator_database_url.get_secret_value(),
+                settings,
+                "operator",
+                lock_wait_ms=LOCK_WAIT_MS,
             ),
             public=_engine(settings.public_database_url.get_secret_value(), settings, "public"),
         ),
@@ -77,8 +81,13 @@ def build_services(settings: Settings) -> Services:
     )
 
 
-def _engine(url: str, settings: Settings, role: str) -> Engine:
-    return make_engine(url, pool_size=settings.database_pool_size, name=f"khronika {role}")
+def _engine(url: str, settings: Settings, role: str, lock_wait_ms: int = 0) -> Engine:
+    return make_engine(
+        url,
+        pool_size=settings.database_pool_size,
+        name=f"khronika {role}",
+        lock_wait_ms=lock_wait_ms,
+    )
 
 
 def services() -> Services:

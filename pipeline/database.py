@@ -15,11 +15,17 @@ from sqlalchemy.orm import Session
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_TIMEOUT_SEC = 5
 
+LOCK_WAIT_MS = 200
+"""How long a request waits for a row that another one is changing: longer than a change takes,
+and short enough to hold no thread."""
+
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a lock that was not granted within ``lock_timeout``."""
 
 
-def make_engine(url: str, *, pool_size: int = 5, name: str = "khronika") -> Engine:
+def make_engine(
+    url: str, *, pool_size: int = 5, name: str = "khronika", lock_wait_ms: int = 0
+) -> Engine:
     """An engine whose connections die with the statement that hangs.
 
     ``idle_in_transaction_session_timeout`` enforces the law that no transaction is open across a
@@ -29,6 +35,7 @@ def make_engine(url: str, *, pool_size: int = 5, name: str = "khronika") -> Engi
         url: Any PostgreSQL URL; the driver is always psycopg 3.
         pool_size: Connections kept; as many again may be opened under load.
         name: Shown in ``pg_stat_activity``.
+        lock_wait_ms: How long a lock is waited for; 0: as long as a statement may take.
     """
     return create_engine(
         with_driver(url),
@@ -39,7 +46,7 @@ def make_engine(url: str, *, pool_size: int = 5, name: str = "khronika") -> Engi
             "connect_timeout": CONNECT_TIMEOUT_SEC,
             "application_name": name,
             "options": "-c timezone=UTC -c statement_timeout=30s "
-            "-c idle_in_transaction_session_timeout=30s",
+            f"-c idle_in_transaction_session_timeout=30s -c lock_timeout={lock_wait_ms}",
         },
     )
 
@@ -54,15 +61,15 @@ def user_session(engine: Engine, user_id: str) -> Iterator[Session]:
     """A transaction in which row-level security sees ``user_id``; commits at the end.
 
     The id is bound, never spliced, and is local to the transaction, so that a pooled connection
-    carries nothing over. A lock held by a concurrent request is waited for 200 ms, no longer.
+    carries nothing over. A lock held by a concurrent request is waited for ``LOCK_WAIT_MS``.
     """
     with Session(engine, expire_on_commit=False) as session, session.begin():
         session.execute(
             text(
                 "SELECT set_config('khronika.user_id', :user_id, true),"
-                " set_config('lock_timeout', '200ms', true)"
+                " set_config('lock_timeout', :lock_wait, true)"
             ),
-            {"user_id": user_id},
+            {"user_id": user_id, "lock_wait": f"{LOCK_WAIT_MS}ms"},
         )
         yield session
 

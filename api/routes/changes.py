@@ -1,15 +1,15 @@
 """Ending and redoing: cancel a video in progress, encode one anew, delete one."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import Response
 
-from api.auth import Role, authorised, caller, caller_session
-from api.present import asset_out
+from api.auth import Role, authorised
+from api.idempotency import change_once
 from api.schemas import AssetOut
 from api.services import services
-from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
+from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
 
 blueprint = APIBlueprint("changes", __name__, tag="Changes", url_prefix="/api/video-assets")
 
@@ -20,19 +20,20 @@ ANSWERS = {401: "", 403: "", 404: "", 409: ""}
 @authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
-def cancel(post_id: UUID) -> AssetOut:
+def cancel(post_id: UUID) -> Response:
     """End a video in progress: it fails as `cancelled`, and nothing resurrects it but a retry."""
-    return _change(post_id, cancel_asset)
+    return change_once("cancel", post_id, cancel_asset)
 
 
 @blueprint.post("/<uuid:post_id>/reencode")
 @authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
-def reencode(post_id: UUID) -> AssetOut:
+def reencode(post_id: UUID) -> Response:
     """Process a completed video anew. What is published plays on until it is replaced."""
     settings = services().settings
-    return _change(
+    return change_once(
+        "reencode",
         post_id,
         lambda session, post, *, actor: reencode_asset(
             session, post, settings=settings, actor=actor
@@ -44,14 +45,6 @@ def reencode(post_id: UUID) -> AssetOut:
 @authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
-def delete(post_id: UUID) -> AssetOut:
+def delete(post_id: UUID) -> Response:
     """Delete the video of a post, in whatever state: 404 from then on, and the post is free."""
-    return _change(post_id, delete_asset)
-
-
-def _change(post_id: UUID, verb: Callable[..., Fenced]) -> AssetOut:
-    here = services()
-    with caller_session() as session:
-        fenced = verb(session, post_id, actor=caller().actor)
-    here.publisher.publish(fenced.wakes)
-    return asset_out(fenced.asset, here.settings)
+    return change_once("delete", post_id, delete_asset)

@@ -2,22 +2,28 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import request
+from flask import Response, request
 
 from api.auth import Role, authorised, caller, caller_session
+from api.idempotency import idempotency_key, rendered
 from api.schemas import ReceivedOut, TicketOut, UploadBody, UploadOut
 from api.services import services
 from pipeline.database import user_session
 from pipeline.media.source_info import SourceInfo
+from pipeline.settings import Settings
+from pipeline.usecases.idempotency import Answer, claim, keep
 from pipeline.usecases.upload import (
     NewUpload,
+    Ticket,
     complete_upload,
     issue_ticket,
     owner_of_ticket,
     receive_content,
+    reissue_ticket,
 )
 
 blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/uploads")
@@ -33,12 +39,24 @@ UNBOUNDED = 2**63
 @blueprint.input(UploadBody)
 @blueprint.output(TicketOut, status_code=201)
 @blueprint.doc(responses={401: "", 403: "", 413: "", 422: ""}, security="bearer")
-def issue(json_data: UploadBody) -> TicketOut:
+def issue(json_data: UploadBody) -> Response:
     """Ask for the right to send a file."""
     settings = services().settings
     command = NewUpload(owner_id=caller().subject, **json_data.model_dump())
+    key = idempotency_key("uploads", json_data.model_dump(mode="json"))
     with caller_session() as session:
-        ticket = issue_ticket(session, command, settings=settings, now=datetime.now(UTC))
+        first = claim(session, key)
+        if first is not None:
+            ticket = reissue_ticket(session, UUID(first.body["upload_id"]), settings=settings)
+        else:
+            ticket = issue_ticket(session, command, settings=settings, now=datetime.now(UTC))
+            # Not the whole answer: the ticket in it is an authority, and can be made again.
+            keep(session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)}))
+    document = _ticket_out(ticket, settings).model_dump(mode="json")
+    return rendered(Answer(HTTPStatus.CREATED, document), replayed=first is not None)
+
+
+def _ticket_out(ticket: Ticket, settings: Settings) -> TicketOut:
     return TicketOut(
         upload_id=ticket.upload_id,
         method="PUT",

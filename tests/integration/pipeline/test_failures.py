@@ -306,7 +306,7 @@ def test_retry_starts_the_budget_over_and_keeps_the_history(world: World) -> Non
     with pytest.raises(Conflict) as refused, user_session(world._api, OWNER) as session:
         retry_asset(session, post_id, settings=world.services.settings, actor=f"owner:{OWNER}")
 
-    assert retried.wake == wake_submit(asset_id)
+    assert retried.wakes == (wake_submit(asset_id),)
     assert (refused.value.code, refused.value.extra["status"]) == ("not_failed", "queued")
     assert world.asset(asset_id).failures == 0
     assert world.types(asset_id) == [*before, "retried"]

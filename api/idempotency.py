@@ -1,0 +1,90 @@
+"""Idempotency-Key: the same request again gets the first answer again, and changes nothing."""
+
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, Protocol
+from uuid import UUID
+
+from flask import Response, jsonify, request
+
+from api.auth import Role, caller, caller_session
+from api.present import asset_out
+from api.problems import Problem
+from api.schemas import UNSTORABLE
+from api.services import services
+from pipeline.models import Asset
+from pipeline.usecases.idempotency import Answer, IdempotencyKey, claim, keep
+from pipeline.values import Wake
+
+MAX_KEY_CHARS = 255
+"""As long as Stripe's Idempotency-Key may be."""
+
+
+class Changed(Protocol):
+    """What a use case that changes an asset returns."""
+
+    @property
+    def asset(self) -> Asset:
+        """The asset as it stands now."""
+
+    @property
+    def wakes(self) -> tuple[Wake, ...]:
+        """Whom to wake once it is committed."""
+
+
+def idempotency_key(route: str, asked: Mapping[str, Any]) -> IdempotencyKey | None:
+    """The key of the present request; None when it carries none.
+
+    Args:
+        route: What is asked for. An operator's keys are apart from those of an owner who has the
+            same subject.
+        asked: What was understood of the request, as JSON. Not its bytes: who repeats a request
+            may order its members otherwise.
+
+    Raises:
+        Problem: 400 ``idempotency_key_invalid``.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_CHARS or UNSTORABLE.search(key):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "idempotency_key_invalid",
+            f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} printable characters.",
+        )
+    who = caller()
+    scope = route if who.role is Role.OWNER else f"{who.role.value}:{route}"
+    digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return IdempotencyKey(who.subject, scope, key, digest)
+
+
+def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Response:
+    """Change the video of a post, unless this very request did already; wake who is to go on.
+
+    Args:
+        change: Called with the session, the post and the actor.
+    """
+    here = services()
+    key = idempotency_key(route, {"post_id": str(post_id)})
+    with caller_session() as session:
+        first = claim(session, key)
+        if first is not None:
+            return rendered(first, replayed=True)
+        changed = change(session, post_id, actor=caller().actor)
+        document = asset_out(changed.asset, here.settings).model_dump(mode="json")
+        answer = Answer(HTTPStatus.ACCEPTED, document)
+        keep(session, key, answer)
+    here.publisher.publish(changed.wakes)
+    return rendered(answer)
+
+
+def rendered(answer: Answer, *, replayed: bool = False) -> Response:
+    """An answer over HTTP; one that was given before says so."""
+    response = jsonify(answer.body)
+    response.status_code = answer.status_code
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
