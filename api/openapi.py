@@ -41,8 +41,34 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 }
 """Optional headers of requests, by operation."""
 
+HEADER_SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+
 NOT_JSON = {"get_operations_metrics": "text/plain", "get_media_read": "application/octet-stream"}
 """Operations that answer with something else."""
+
+BODY_REFUSALS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+"""Problems of whatever takes a JSON body: not JSON, too much of it, not said to be, wrong."""
+
+OF_POST = ("get_assets_read", "get_assets_events", "get_lists_playback", "post_changes_cancel")
+LINKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "post_assets_create": {
+        **{name: {"parameters": {"post_id": "$response.body#/post_id"}} for name in OF_POST},
+        "delete_changes_delete": {"parameters": {"post_id": "$response.body#/post_id"}},
+        "post_changes_reencode": {"parameters": {"post_id": "$response.body#/post_id"}},
+        "post_assets_retry": {"requestBody": {"post_id": "$response.body#/post_id"}},
+    },
+    "post_uploads_issue": {
+        "post_uploads_complete": {"parameters": {"upload_id": "$response.body#/upload_id"}},
+    },
+}
+"""What can be asked next with what an operation answered, by operation and next operation."""
 
 EVERYWHERE = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 """Problems any route may answer with."""
@@ -92,7 +118,9 @@ def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
 
 def _complete_answers(operation: dict[str, Any]) -> None:
     answers = operation["responses"]
-    for status in EVERYWHERE:
+    if body := operation.get("requestBody"):
+        body["required"] = True
+    for status in (*EVERYWHERE, *(BODY_REFUSALS if "requestBody" in operation else ())):
         answers.setdefault(str(int(status)), {})
     media_type = NOT_JSON.get(operation["operationId"], "application/json")
     body = {media_type: {"schema": _body_of_success(answers)}}
@@ -102,10 +130,19 @@ def _complete_answers(operation: dict[str, Any]) -> None:
         described.pop("content", None)
         if _is_success(code):
             described["content"] = body
+            described.update(_links(operation["operationId"]))
         elif status >= HTTPStatus.BAD_REQUEST:
             schema = {"$ref": "#/components/schemas/Problem"}
             described["content"] = {MEDIA_TYPE: {"schema": schema}}
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _links(operation_id: str) -> dict[str, Any]:
+    links = {
+        following: {"operationId": following, **arguments}
+        for following, arguments in LINKS.get(operation_id, {}).items()
+    }
+    return {"links": links} if links else {}
 
 
 def _is_success(code: str) -> bool:
@@ -126,5 +163,6 @@ def _body_of_success(answers: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _add_headers(operation: dict[str, Any]) -> None:
     for name, meaning in HEADERS.get(operation["operationId"], {}).items():
-        parameter = {"name": name, "in": "header", "description": meaning}
-        operation["parameters"].append(parameter | {"schema": {"type": "string"}})
+        schema = {"type": "string", **HEADER_SHAPES.get(name, {})}
+        parameter = {"name": name, "in": "header", "description": meaning, "schema": schema}
+        operation["parameters"].append(parameter)

@@ -126,6 +126,8 @@ class EventsQuery(Body):
 class ListQuery(Body):
     """Either ``post_ids`` (public cards) or ``status`` (the operators' list)."""
 
+    model_config = _one_of("post_ids", "status")
+
     post_ids: Annotated[str, Field(max_length=40 * MAX_CARDS)] | None = None
     """Up to 100 ids, comma-separated."""
     status: Status | None = None

@@ -1,0 +1,33 @@
+"""The whole API against its own OpenAPI document, asked by schemathesis."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.api.conftest import Client, token
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+@pytest.mark.parametrize("role", ["authenticated", "service_role"])
+def test_every_answer_to_whatever_is_asked_is_a_documented_one(
+    api: Client, role: str, tmp_path: Path
+) -> None:
+    asked = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli"),
+            *("--config-file", str(HERE / "schemathesis.toml")),
+            *("run", f"{api.url}/openapi.json", "--seed", "1", "--max-examples", "30"),
+            *("--header", f"Authorization: Bearer {token('ana', role=role)}"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stdout + asked.stderr
