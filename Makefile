@@ -22,7 +22,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install lock up demo test bench evidence check lint chaos fuzz check-system
+.PHONY: help install lock sbom up demo test bench evidence check lint chaos fuzz check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,12 @@ $(STAMP): bootstrap.lock requirements.lock pyproject.toml
 lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml --output-file requirements.lock
+	@$(MAKE) --no-print-directory install
+	@$(PYTHON_IN_VENV) -m stack.licences
+
+sbom: $(STAMP) ## Write khronika.cdx.json: every package, its version and licence (CycloneDX)
+	@$(VENV)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-format JSON --output-file khronika.cdx.json $(VENV)
 
 # `exec`, here and below: the shell gives way to Python, so that a signal reaches it.
 up: $(STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
