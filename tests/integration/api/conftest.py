@@ -22,11 +22,12 @@ from werkzeug.serving import make_server
 from api.app import create_app
 from api.services import EXTENSION, Services
 from pipeline import store
+from pipeline.addresses import output_prefix, poster_prefix
 from pipeline.database import make_engine, session_of
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.models import Asset, Event
 from pipeline.states import Status
-from pipeline.values import EventDraft
+from pipeline.values import EventDraft, Playback
 from tests import clips
 from tests.scripted_provider import SECRET, TOKEN
 
@@ -209,16 +210,18 @@ class World:
     def complete(self, asset_id: str, attempt_id: UUID | None = None) -> Asset:
         """Publish outputs under the attempt's prefix, whether or not there are such files."""
         attempt_id = attempt_id or uuid4()
-        prefix = f"{asset_id}/{attempt_id}"
+        whose = UUID(asset_id), attempt_id, Playback(self.asset(asset_id).playback)
+        outputs, pictures = output_prefix(*whose), poster_prefix(*whose)
         self.move(asset_id, Status.PROCESSING, progress=50.0)
         return self.move(
             asset_id,
             Status.COMPLETED,
             published_output_id=uuid4(),
-            manifest_url=f"storage:processed/{prefix}/master.m3u8",
-            fallback_url=f"storage:processed/{prefix}/fallback/video.mp4",
-            poster_url=f"storage:posters/{prefix}/poster.jpg",
+            manifest_url=f"storage:{outputs}/master.m3u8",
+            fallback_url=f"storage:{outputs}/fallback/video.mp4",
+            poster_url=f"storage:{pictures}/poster.jpg",
             thumbnail_url="https://cdn.example/thumb.jpg",
+            storyboard_url=f"storage:{pictures}/storyboard.vtt",
             duration_sec=5.28,
             width=1280,
             height=720,

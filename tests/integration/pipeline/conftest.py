@@ -19,7 +19,7 @@ from pipeline.services import Services, build_services
 from pipeline.settings import Settings
 from pipeline.usecases.create import create_asset
 from pipeline.usecases.receive import Received, receive_callback
-from pipeline.values import CreateAsset
+from pipeline.values import CreateAsset, Playback
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider
 
 CLIP = Path(__file__).parents[2] / "media" / "big-buck-bunny-720p-5s.mp4"
@@ -104,6 +104,7 @@ def settings(
         "KHRONIKA_SECRET_KEY": "s" * 32,
         "KHRONIKA_SOURCE_ALLOW": "127.0.0.0/8",
         "KHRONIKA_SOURCE_HTTP": "true",
+        "KHRONIKA_SOURCE_PORTS": "any",
         "KHRONIKA_SELFHOSTED_URL": provider.url,
         "KHRONIKA_SELFHOSTED_TOKEN": TOKEN,
         "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": SECRET,
@@ -135,13 +136,22 @@ class World:
         self._api.dispose()
         self.operator.dispose()
 
-    def create(self, source: str = "source.mp4", **declared: float) -> UUID:
+    def create(
+        self, source: str = "source.mp4", playback: Playback | None = None, **declared: float
+    ) -> UUID:
         """Register a source that the scripted provider serves."""
-        return self.create_for(uuid4(), source, **declared)
+        return self.create_for(uuid4(), source, playback, **declared)
 
-    def create_for(self, post_id: UUID, source: str = "source.mp4", **declared: float) -> UUID:
+    def create_for(
+        self,
+        post_id: UUID,
+        source: str = "source.mp4",
+        playback: Playback | None = None,
+        **declared: float,
+    ) -> UUID:
         """Register it for this post."""
-        request = CreateAsset(post_id, OWNER, f"{self.provider.url}/out/{source}", None, declared)
+        url = f"{self.provider.url}/out/{source}"
+        request = CreateAsset(post_id, OWNER, url, None, declared, playback=playback)
         with user_session(self._api, OWNER) as session:
             created = create_asset(
                 session,

@@ -1,10 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pipeline.gate import GateUnavailable, check_outputs
 from pipeline.reducer import GateResult
 from pipeline.states import Status
+from pipeline.steps import Step, step_of
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
 from pipeline.values import Outputs, Playback
@@ -70,6 +72,60 @@ def test_outputs_that_do_not_play_are_rejected_by_rule(
     assert report.result is GateResult.REJECTED
     assert report.rule is not None
     assert rule in report.rule
+
+
+@pytest.mark.parametrize(
+    ("playback", "root"),
+    [
+        (Playback.SIGNED, "storage:"),
+        (Playback.SIGNED, "https://cdn.example/protected/"),
+        (Playback.PUBLIC, "storage:protected/"),
+    ],
+)
+def test_outputs_outside_of_their_policys_root_are_rejected(
+    world: World, playback: Playback, root: str
+) -> None:
+    misplaced = Outputs(
+        manifest_url=f"{root}processed/a/t/master.m3u8",
+        fallback_url=f"{root}processed/a/t/fallback/video.mp4",
+        poster_url=f"{root}posters/a/t/poster.jpg",
+        thumbnail_url=f"{root}posters/a/t/thumb.jpg",
+        duration_sec=5.28,
+        width=320,
+        height=180,
+    )
+
+    report = check_outputs(world.services, misplaced, expected_sec=5.28, playback=playback)
+
+    assert report.result is GateResult.REJECTED
+    assert report.rule == f"an output lies where {playback} playback cannot have it"
+
+
+@pytest.mark.parametrize("name", ["fallback_url", "poster_url", "thumbnail_url", "storyboard_url"])
+def test_one_misplaced_output_is_enough(world: World, name: str) -> None:
+    elsewhere: dict[str, Any] = {name: "storage:protected/processed/a/t/x"}
+    misplaced = replace(outputs(world), **elsewhere)
+
+    report = check_outputs(world.services, misplaced, expected_sec=5.28, playback=Playback.PUBLIC)
+
+    assert report.rule == "an output lies where public playback cannot have it"
+
+
+def test_while_the_gate_looks_all_is_encoded(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    job = world.provider.finish(
+        world.attempt_id(asset_id), manifest="http://127.0.0.1:9/master.m3u8"
+    )
+    received = world.receive(callback(job))
+    assert received.wake is not None
+    due_before = world.asset(asset_id).next_poll_at
+
+    reconcile(world.services, received.wake.id)
+
+    asset = world.asset(asset_id)
+    assert step_of(asset.status, submitted=True, progress=asset.progress) is Step.CHECKING
+    assert asset.next_poll_at == due_before
 
 
 def test_a_rendition_shorter_than_its_source_is_rejected(world: World) -> None:

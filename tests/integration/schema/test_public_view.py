@@ -4,7 +4,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
 
+from pipeline import views
 from pipeline.catalogue import TABLES
 from pipeline.database import session_of, user_session
 from tests.integration.schema.conftest import ALICE, BOB, Belongings
@@ -67,3 +69,88 @@ def test_a_deleted_asset_is_not_shown(
 
     with session_of(engines["public"]) as session:
         assert session.execute(VIEW, {"wanted": [post_id]}).all() == []
+
+
+CONTENT = {
+    *("title", "manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url"),
+    "original",
+}
+STANDING_IN = dict.fromkeys(CONTENT - {"original"}, "'x'") | {
+    "status": "'failed'",
+    "error_code": "'encode_failed'",
+    "allow_original": "true",
+    "source_url": "'storage:original/x'",
+    "source_info": "'{}'",
+}
+"""An asset of which everything would be shown: its addresses, and its source."""
+
+
+def expose(engines: Mapping[str, Engine], has: Belongings, **columns: str) -> None:
+    assigned = ", ".join(f"{name} = {value}" for name, value in columns.items())
+    with session_of(engines["operator"]) as session:
+        session.execute(
+            text(f"UPDATE video_assets SET {assigned} WHERE id = :id"), {"id": has.asset_id}
+        )
+
+
+def test_of_a_signed_video_the_view_leaves_out_the_content_and_nothing_else(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
+) -> None:
+    has = belongings[ALICE]
+    expose(engines, has, **STANDING_IN)
+    seen = {}
+    for playback in ("public", "signed"):
+        expose(engines, has, playback=f"'{playback}'")
+        with session_of(engines["public"]) as session:
+            seen[playback] = session.execute(VIEW, {"wanted": [has.post_id]}).mappings().one()
+
+    assert all(seen["public"][name] is not None for name in CONTENT)
+    changed = {name for name, shown in seen["public"].items() if seen["signed"][name] != shown}
+    assert changed == CONTENT | {"playback", "updated_at"}
+    assert all(seen["signed"][name] is None for name in CONTENT)
+
+
+def test_the_whole_card_is_seen_by_its_owner_and_operators_only(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
+) -> None:
+    has = belongings[ALICE]
+    expose(engines, has, **STANDING_IN, playback="'signed'")
+
+    with user_session(engines["api"], ALICE) as session:
+        mine = views.card_of_post(session, has.post_id)
+    with user_session(engines["api"], BOB) as session:
+        assert views.card_of_post(session, has.post_id) is None
+    with session_of(engines["operator"]) as session:
+        assert views.card_of_post(session, has.post_id) == mine
+    assert mine is not None
+    assert (mine.title, mine.manifest_url) == ("x", "x")
+    with (
+        session_of(engines["public"]) as session,
+        pytest.raises(ProgrammingError, match="permission denied"),
+    ):
+        views.card_of_post(session, has.post_id)
+
+
+def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
+) -> None:
+    reached = text("SELECT count(*), max(storage_key) FROM uploads")
+    has = belongings[ALICE]
+    expose(engines, belongings[BOB], **STANDING_IN)
+    with session_of(engines["owner"]) as session:
+        session.execute(text("SET LOCAL ROLE khronika_viewer"))
+        assert session.execute(reached).one() == (0, None)
+
+    with session_of(engines["operator"]) as session:
+        # What the worker leaves behind hangs on the row; an upload's id is its asset's.
+        session.execute(
+            text("""INSERT INTO video_assets (id, post_id, owner_id, upload_id, max_attempts,
+                        provider, status, error_code, allow_original, source_info)
+                    VALUES (:id, gen_random_uuid(), 'alice', :id, 5, 'selfhosted', 'failed',
+                        'encode_failed', true, '{}')"""),
+            {"id": has.upload_id},
+        )
+
+    with session_of(engines["owner"]) as session:
+        session.execute(text("SET LOCAL ROLE khronika_viewer"))
+        assert session.execute(reached).one() == (1, "k")

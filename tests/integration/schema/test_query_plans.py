@@ -57,6 +57,11 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         ).all(),
         "video_assets_post_live",
     ),
+    "a card": (
+        "operator",
+        lambda session: views.card_of_post(session, POST),
+        "video_assets_post_live",
+    ),
     "the operators' list": (
         "operator",
         lambda session: views.assets_in_status(session, Status.COMPLETED, before=None, limit=50),
@@ -206,4 +211,28 @@ def test_a_page_of_the_chronicle_is_read_from_the_primary_keys_of_the_partitions
         plan = plan_of(connection, lambda session: session.execute(page))
 
     assert "_pkey" in plan
+    assert "Seq Scan" not in plan
+
+
+def feed(session: Session) -> Any:
+    """What ``public_assets`` runs inside, where the planner shows nothing of it."""
+    wanted = [uuid4() for _ in range(100)]
+    return session.execute(text("SELECT * FROM khronika_cards(:wanted)"), {"wanted": wanted})
+
+
+@pytest.mark.parametrize(
+    ("part", "become"),
+    [
+        ("owner", "SET LOCAL ROLE khronika_viewer"),
+        ("api", "SELECT set_config('khronika.user_id', 'owner-7', true)"),
+    ],
+)
+def test_a_feeds_cards_are_read_from_their_index_under_row_security(
+    filled: Mapping[str, Engine], part: str, become: str
+) -> None:
+    with filled[part].connect() as connection:
+        connection.execute(text(become))
+        plan = plan_of(connection, feed)
+
+    assert "video_assets_post_live" in plan
     assert "Seq Scan" not in plan
