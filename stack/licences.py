@@ -67,7 +67,7 @@ def _classified(said: PackageMetadata) -> str:
 
 
 def _first_line(said: PackageMetadata, field: str) -> str:
-    text = said[field] if field in said else ""
+    text = next(iter(said.get_all(field) or []), "")
     return text.strip().partition("\n")[0].replace("|", "/")
 
 
