@@ -1,52 +1,52 @@
-"""Who is calling: bearer tokens (JWT, HS256) and what their role may do."""
+"""Who is calling, by a person's token or a server's key, and what they may do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
-import jwt
+import structlog
 from flask import g, request
 from sqlalchemy.orm import Session
 
-from api.problems import Problem
-from api.schemas import UNSTORABLE
-from api.services import services
+from api.jwks import KeysUnavailable
+from api.problems import RETRY_AFTER_SEC, Problem, invalid
+from api.services import Services, services
+from api.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
 from pipeline.database import session_of, user_session
-from pipeline.settings import Settings
+from pipeline.scopes import OF_OWNERS, Scope, with_implied
+from pipeline.usecases.keys import PREFIX, recognise_key
 
-ALGORITHM = "HS256"
-"""Fixed here: a token's own header never chooses how it is verified (RFC 8725, 3.1)."""
+__all__ = ["Caller", "Role", "Scope", "authorised", "caller", "caller_session", "owner_named"]
 
-LEEWAY_SEC = 30
-"""Clocks of issuer and API may differ by this much."""
+OF_ROLES: Mapping[Role, frozenset[Scope]] = {
+    Role.OWNER: with_implied(OF_OWNERS),
+    Role.OPERATOR: with_implied(frozenset({Scope.OPERATOR})),
+    Role.READER: with_implied(frozenset({Scope.OPERATOR_READ})),
+}
+"""What a person's token lets its bearer do."""
 
-MAX_SUBJECT_CHARS = 128
-"""As long as ``owner_id`` may be."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-class Role(StrEnum):
-    """What a token lets its bearer be."""
-
-    OWNER = "owner"
-    """Any token without one of the roles below: sees and changes its subject's own assets."""
-    OPERATOR = "service_role"
-    """Sees everything, retries anything."""
-    READER = "operator_read"
-    """Sees everything, changes nothing."""
-
-
 @dataclass(frozen=True)
 class Caller:
-    """Who sent the request."""
+    """Who sent the request.
+
+    Attributes:
+        subject: The owner, or what an operator is called.
+        posts: The posts that their token names.
+    """
 
     subject: str
     role: Role
+    scopes: frozenset[Scope]
+    posts: frozenset[UUID] = frozenset()
 
     @property
     def actor(self) -> str:
@@ -54,22 +54,36 @@ class Caller:
         kind = "owner" if self.role is Role.OWNER else "operator"
         return f"{kind}:{self.subject}"
 
+    @property
+    def claimed_posts(self) -> frozenset[UUID] | None:
+        """The posts they may register videos for; None for operators, who need no claim."""
+        return self.posts if self.role is Role.OWNER else None
 
-def authorised(*roles: Role) -> Callable[[View], View]:
+
+def authorised(*roles: Role, scope: Scope | None = None) -> Callable[[View], View]:
     """Let only these roles through; the view finds the caller in ``caller()``.
 
     Stands above ``@input``: who may not ask is not told what is wrong with the question.
+
+    Args:
+        roles: Who may ask.
+        scope: What a key must be for; ``scope_of`` the request's method when absent.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.caller = _let_in(roles)
+            g.caller = _let_in(roles, scope or scope_of(request.method))
             return view(*args, **kwargs)
 
         return cast("View", guarded)
 
     return decorate
+
+
+def scope_of(method: str) -> Scope:
+    """What a key must be for where a route does not say: reading, or changing."""
+    return Scope.ASSETS_READ if method in SAFE_METHODS else Scope.ASSETS_WRITE
 
 
 def caller() -> Caller:
@@ -89,59 +103,83 @@ def caller_session() -> Iterator[Session]:
             yield session
 
 
-def _let_in(roles: tuple[Role, ...]) -> Caller:
-    who = identify(request.headers.get("Authorization"), services().settings)
+def owner_named(owner_id: str | None) -> str:
+    """For whom the request is: its sender, or whom an operator names.
+
+    Raises:
+        Problem: 422 ``owner_not_yours``, ``owner_id_missing``.
+    """
+    who = caller()
+    if who.role is Role.OWNER:
+        if owner_id not in (None, who.subject):
+            raise invalid("owner_id", "Only an operator acts for others.", code="owner_not_yours")
+        return who.subject
+    if owner_id is None:
+        raise invalid("owner_id", "An operator names the owner.", code="owner_id_missing")
+    return owner_id
+
+
+def _let_in(roles: tuple[Role, ...], scope: Scope) -> Caller:
+    who = identify(request.headers.get("Authorization"), services())
     if who.role not in roles:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "role_not_allowed",
             f"This needs the role {' or '.join(role.value for role in roles)}.",
         )
+    if scope not in who.scopes:
+        raise Problem(HTTPStatus.FORBIDDEN, "scope_missing", f"This needs the scope {scope}.")
     return who
 
 
-def identify(authorization: str | None, settings: Settings) -> Caller:
-    """Verify the token of an ``Authorization`` header.
+def identify(authorization: str | None, here: Services) -> Caller:
+    """Verify what an ``Authorization`` header carries.
 
     Raises:
-        Problem: 401 ``token_missing``, ``token_expired`` or ``token_invalid``.
+        Problem: 401 ``token_missing``, ``token_expired`` or ``token_invalid``; 403
+            ``role_not_trusted``; 503 ``issuer_unavailable``.
     """
     scheme, _, token = (authorization or "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
         raise _unauthorised("token_missing", "Send a token: Authorization: Bearer ….")
-    return _caller_of(_claims(token.strip(), settings))
+    return _of_key(token, here) if token.startswith(PREFIX) else _of_token(token, here)
 
 
-def _claims(token: str, settings: Settings) -> dict[str, Any]:
+def _of_token(token: str, here: Services) -> Caller:
     try:
-        return jwt.decode(
-            token,
-            settings.jwt_secret.get_secret_value(),
-            algorithms=[ALGORITHM],
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            leeway=LEEWAY_SEC,
-            options={"require": ["exp", "iss", "aud"]},
-        )
-    except jwt.ExpiredSignatureError:
+        identity = here.verifier.verify(token)
+    except TokenExpired:
         raise _unauthorised("token_expired", "The token has expired; get a new one.") from None
-    except jwt.PyJWTError:
-        # Why exactly is for nobody but the issuer's developer; a forger would like to know too.
+    except TokenInvalid:
         raise _invalid() from None
+    except RoleNotTrusted:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "role_not_trusted",
+            "The issuer of this token is not one that makes operators.",
+        ) from None
+    except KeysUnavailable:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "issuer_unavailable",
+            "The token's issuer does not publish its keys now; try again shortly.",
+            headers={"Retry-After": str(RETRY_AFTER_SEC)},
+        ) from None
+    return Caller(identity.subject, identity.role, OF_ROLES[identity.role], identity.posts)
 
 
-def _caller_of(claims: dict[str, Any]) -> Caller:
-    named = claims.get("role")
-    role = Role(named) if named in (Role.OPERATOR, Role.READER) else Role.OWNER
-    # Supabase's service tokens have no subject; an owner without one would own nothing.
-    subject = claims.get("sub") or ("" if role is Role.OWNER else role.value)
-    if not isinstance(subject, str) or not _is_storable(subject):
+def _of_key(key: str, here: Services) -> Caller:
+    with session_of(here.engines.api) as session:
+        bearer = recognise_key(session, key)
+    if bearer is None:
         raise _invalid()
-    return Caller(subject, role)
-
-
-def _is_storable(subject: str) -> bool:
-    return 0 < len(subject) <= MAX_SUBJECT_CHARS and not UNSTORABLE.search(subject)
+    structlog.contextvars.bind_contextvars(key_id=str(bearer.key_id))
+    scopes = with_implied(bearer.scopes)
+    if bearer.owner_id is not None:
+        return Caller(bearer.owner_id, Role.OWNER, scopes)
+    role = Role.OPERATOR if Scope.OPERATOR in scopes else Role.READER
+    return Caller(f"key:{bearer.key_id}", role, scopes)
 
 
 def _invalid() -> Problem:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from flask import Response, jsonify, request
 
+from api.audit import audit_operator
 from api.auth import Role, caller, caller_session
 from api.present import asset_out
 from api.problems import Problem
@@ -74,6 +75,7 @@ def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Re
         if first is not None:
             return rendered(first, replayed=True)
         changed = change(session, post_id, actor=caller().actor)
+        audit_operator(session, route, post_id=post_id, asset_id=changed.asset.id)
         document = asset_out(changed.asset, here.settings).model_dump(mode="json")
         answer = Answer(HTTPStatus.ACCEPTED, document)
         keep(session, key, answer)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipeline.errors import (
     Conflict,
     DomainError,
+    Forbidden,
     NotFound,
     SignatureInvalid,
     TooLarge,
@@ -20,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS_OF: Mapping[type[DomainError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
+    Forbidden: HTTPStatus.FORBIDDEN,
     Conflict: HTTPStatus.CONFLICT,
     Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -37,6 +39,7 @@ RETRYABLE = frozenset(
         "upload_incomplete",
         "database_unavailable",
         "storage_unavailable",
+        "issuer_unavailable",
         "internal_error",
         "token_expired",
     }

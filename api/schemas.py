@@ -42,6 +42,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
 Bytes = Annotated[int, Field(strict=True, ge=0, le=MAX_BIGINT)]
+OwnerId = Annotated[Text, Field(min_length=1, max_length=128)]
 Mime = Annotated[Text, Field(min_length=1, max_length=255)]
 
 
@@ -76,6 +77,8 @@ class CreateBody(Body):
     """An http(s) address, or ``storage:{key}`` under the caller's own prefix."""
     upload_id: UUID | None = None
     """A completed upload of the same post."""
+    owner_id: OwnerId | None = None
+    """Whose video it is to be: for operators, who must say so."""
     mime_type: Mime | None = None
     size_bytes: Bytes | None = None
     duration_sec: Seconds | None = None
@@ -114,6 +117,8 @@ class UploadBody(Body):
     filename: Annotated[Text, Field(min_length=1, max_length=255)]
     size_bytes: Bytes
     mime_type: Mime
+    owner_id: OwnerId | None = None
+    """Whose upload it is to be: for operators, who must say so."""
 
 
 class EventsQuery(Body):

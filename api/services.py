@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from api.publish import Publisher
+from api.tokens import Verifier, verifier_of
 from pipeline.database import LOCK_WAIT_MS, make_engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
@@ -41,6 +42,7 @@ class Services:
     providers: Mapping[str, Provider]
     storage: Storage
     publisher: Publisher
+    verifier: Verifier
     tools: Tools
     limits: Limits
     fetch_policy: FetchPolicy
@@ -75,6 +77,7 @@ def build_services(settings: Settings) -> Services:
         providers=load_providers(settings),
         storage=open_storage(settings.storage_url),
         publisher=Publisher(settings.broker_url.get_secret_value()),
+        verifier=verifier_of(settings),
         tools=locate_tools(environ),
         limits=limits_of(settings),
         fetch_policy=fetch_policy(settings),

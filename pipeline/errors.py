@@ -3,6 +3,7 @@
 KhronikaError
 ├── DomainError                 the caller asked for something that cannot be; has a ``code``
 │   ├── NotFound                post_not_found, upload_not_found, unknown_provider
+│   ├── Forbidden               post_not_claimed
 │   ├── Conflict                post_has_asset, not_failed, status_changed, upload_incomplete, …
 │   ├── Unprocessable           a well-formed request that means nothing we can do
 │   ├── TooLarge                source_too_large
@@ -43,6 +44,10 @@ class DomainError(KhronikaError):
 
 class NotFound(DomainError):
     """There is nothing here that you can see."""
+
+
+class Forbidden(DomainError):
+    """You may not do this."""
 
 
 class Conflict(DomainError):

@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, Text, Uuid, cast, column, func, select, table, text
+from sqlalchemy import (
+    RowMapping,
+    Select,
+    Text,
+    Uuid,
+    cast,
+    column,
+    exists,
+    func,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from pipeline.errors import Unprocessable
@@ -99,6 +111,14 @@ def _check_columns(posts: Posts, found: RowMapping) -> None:
         raise Unprocessable(
             "posts_table_unsuitable", f"{posts.name}.id is {types['id']}; it must be a uuid."
         )
+
+
+def owns_post(session: Session, posts: Posts, post_id: UUID, owner_id: str) -> bool:
+    """Whether there is such a post and it is this owner's: one statement, whichever it is."""
+    owner = cast(column(posts.owner_column), Text)
+    of_posts = table(posts.table, schema=posts.schema)
+    found = exists().select_from(of_posts).where(column("id", Uuid) == post_id, owner == owner_id)
+    return bool(session.scalar(select(found)))
 
 
 def count_videos(session: Session, posts: Posts) -> int:

@@ -6,7 +6,8 @@ from apiflask import APIBlueprint
 from flask import Response, url_for
 
 from api.answers import conditional
-from api.auth import Role, authorised, caller, caller_session
+from api.audit import audit_operator
+from api.auth import Role, authorised, caller, caller_session, owner_named
 from api.idempotency import change_once, idempotency_key, rendered
 from api.present import asset_out, event_out
 from api.schemas import (
@@ -21,6 +22,7 @@ from api.sources import check_source
 from pipeline import views
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.idempotency import Answer
+from pipeline.usecases.occupy import require_post
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.upload import check_declared
 from pipeline.values import CreateAsset
@@ -29,7 +31,7 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
 
 
 @blueprint.post("/create")
-@authorised(Role.OWNER)
+@authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.input(CreateBody)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
@@ -45,14 +47,15 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
     security="bearer",
 )
 def create(json_data: CreateBody) -> Response:
-    """Register a video for a post.
+    """Register a video for a post; an operator does it for an owner whom it names.
 
     The same post and source again answers 200 with the asset as it is. With an Idempotency-Key
     a repeated request gets the first answer again.
     """
     here, who = services(), caller()
+    owner_id = owner_named(json_data.owner_id)
     if json_data.source_url is not None:
-        check_source(json_data.source_url, who.subject, here.fetch_policy)
+        check_source(json_data.source_url, owner_id, here.fetch_policy)
     check_declared(
         here.settings,
         mime_type=json_data.mime_type,
@@ -60,14 +63,25 @@ def create(json_data: CreateBody) -> Response:
         duration_sec=json_data.duration_sec,
     )
     with caller_session() as session:
+        require_post(
+            session,
+            json_data.post_id,
+            owner_id,
+            settings=here.settings,
+            claimed=who.claimed_posts,
+        )
         created = create_asset(
             session,
-            _command(json_data, who.subject),
+            _command(json_data, owner_id),
             settings=here.settings,
             actor=who.actor,
             idempotency=idempotency_key("create", json_data.model_dump(mode="json")),
             render=lambda asset: asset_out(asset, here.settings).model_dump(mode="json"),
         )
+        if created.wake is not None:
+            audit_operator(
+                session, "create", post_id=json_data.post_id, asset_id=created.body["id"]
+            )
     here.publisher.publish([created.wake] if created.wake else [])
     return _created(created)
 

@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api.answers import conditional
-from api.auth import Role, authorised, caller_session
+from api.auth import Role, Scope, authorised, caller_session
 from api.present import asset_out, card_out
 from api.problems import Problem
 from api.schemas import MAX_CARDS, AssetPage, CardList, CardOut, ListOut, ListQuery
@@ -40,7 +40,7 @@ def playback(post_id: UUID) -> Response:
     return conditional(card_out(card, services().settings), shared=card.playback is Playback.PUBLIC)
 
 
-@authorised(*Role)
+@authorised(*Role, scope=Scope.PLAYBACK)
 def _entitled(post_id: UUID) -> views.Card | None:
     with caller_session() as session:
         return views.card_of_post(session, post_id)

@@ -8,7 +8,8 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.auth import Role, authorised, caller, caller_session
+from api.audit import audit_operator
+from api.auth import Role, authorised, caller, caller_session, owner_named
 from api.idempotency import idempotency_key, rendered
 from api.schemas import ReceivedOut, TicketOut, UploadBody, UploadOut
 from api.services import services
@@ -16,6 +17,7 @@ from pipeline.database import user_session
 from pipeline.media.source_info import SourceInfo
 from pipeline.settings import Settings
 from pipeline.usecases.idempotency import Answer, claim, keep
+from pipeline.usecases.occupy import require_post
 from pipeline.usecases.upload import (
     NewUpload,
     Ticket,
@@ -35,16 +37,24 @@ UNBOUNDED = 2**63
 
 
 @blueprint.post("")
-@authorised(Role.OWNER)
+@authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.input(UploadBody)
 @blueprint.output(TicketOut, status_code=201)
-@blueprint.doc(responses={401: "", 403: "", 413: "", 422: ""}, security="bearer")
+@blueprint.doc(responses={401: "", 403: "", 404: "", 413: "", 422: ""}, security="bearer")
 def issue(json_data: UploadBody) -> Response:
-    """Ask for the right to send a file."""
+    """Ask for the right to send a file; an operator does it for an owner whom it names."""
     settings = services().settings
-    command = NewUpload(owner_id=caller().subject, **json_data.model_dump())
+    owner_id = owner_named(json_data.owner_id)
+    command = NewUpload(**json_data.model_dump() | {"owner_id": owner_id})
     key = idempotency_key("uploads", json_data.model_dump(mode="json"))
     with caller_session() as session:
+        require_post(
+            session,
+            json_data.post_id,
+            owner_id,
+            settings=settings,
+            claimed=caller().claimed_posts,
+        )
         first = claim(session, key)
         if first is not None:
             ticket = reissue_ticket(session, UUID(first.body["upload_id"]), settings=settings)
@@ -52,6 +62,7 @@ def issue(json_data: UploadBody) -> Response:
             ticket = issue_ticket(session, command, settings=settings, now=datetime.now(UTC))
             # Not the whole answer: the ticket in it is an authority, and can be made again.
             keep(session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)}))
+            audit_operator(session, "upload", post_id=json_data.post_id, upload_id=ticket.upload_id)
     document = _ticket_out(ticket, settings).model_dump(mode="json")
     return rendered(Answer(HTTPStatus.CREATED, document), replayed=first is not None)
 
@@ -94,7 +105,7 @@ def _chunks() -> Iterator[bytes]:
 
 
 @blueprint.post("/<uuid:upload_id>/complete")
-@authorised(Role.OWNER)
+@authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.output(UploadOut)
 @blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: ""}, security="bearer")
 def complete(upload_id: UUID) -> UploadOut:

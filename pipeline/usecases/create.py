@@ -43,7 +43,8 @@ INSERT = text("""
         WHERE CAST(:upload_id AS uuid) IS NULL
         UNION ALL
         SELECT id, NULL, id, received_bytes FROM uploads
-        WHERE id = CAST(:upload_id AS uuid) AND post_id = :post_id AND completed_at IS NOT NULL
+        WHERE id = CAST(:upload_id AS uuid) AND post_id = :post_id AND owner_id = :owner_id
+          AND completed_at IS NOT NULL
     ), asset AS (
         INSERT INTO video_assets (
             id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title,
@@ -101,7 +102,7 @@ def create_asset(
     The same post and source again is the asset as it is, never a retry.
 
     Args:
-        session: Inside ``user_session``: row-level security decides what is seen.
+        session: Of the owner, or of an operator who registers a video for one.
         render: Makes the answer's body, which the key keeps for a replay.
 
     Raises:
@@ -153,7 +154,11 @@ def _insert(
 
 def _existing(session: Session, request: CreateAsset) -> Asset:
     held = session.scalars(
-        select(Asset).where(Asset.post_id == request.post_id, Asset.deleted_at.is_(None))
+        select(Asset).where(
+            Asset.post_id == request.post_id,
+            Asset.owner_id == request.owner_id,
+            Asset.deleted_at.is_(None),
+        )
     ).one_or_none()
     if held is None:
         _explain_absence(session, request)
@@ -181,7 +186,11 @@ def _explain_absence(session: Session, request: CreateAsset) -> None:
     if request.upload_id is None:
         return
     upload = session.scalars(
-        select(Upload).where(Upload.id == request.upload_id, Upload.post_id == request.post_id)
+        select(Upload).where(
+            Upload.id == request.upload_id,
+            Upload.post_id == request.post_id,
+            Upload.owner_id == request.owner_id,
+        )
     ).one_or_none()
     if upload is None:
         raise NotFound("upload_not_found")

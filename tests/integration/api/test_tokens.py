@@ -126,7 +126,8 @@ def test_an_operator_without_a_subject_is_named_by_its_role(api: Client, world: 
     assert world.events(asset["id"])[-1].actor == "operator:service_role"
 
 
-def test_an_operator_owns_nothing_and_so_creates_nothing(api: Client, world: World) -> None:
+def test_an_operator_owns_nothing_and_so_names_the_owner(api: Client, world: World) -> None:
     headers = {"Authorization": f"Bearer {token('ops', role='service_role')}"}
-    assert api.create(as_=None, headers=headers).status_code == 403
+    answer = api.create(as_=None, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "owner_id_missing")
     assert world.count() == 0

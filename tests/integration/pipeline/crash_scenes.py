@@ -155,7 +155,9 @@ def requested(world: World) -> Given:
         "role": "authenticated",
         "exp": int(datetime.now(UTC).timestamp()) + 600,
     }
-    key = world.services.settings.jwt_secret.get_secret_value()
+    secret = world.services.settings.jwt_secret
+    assert secret is not None
+    key = secret.get_secret_value()
     headers = {
         "Authorization": f"Bearer {jwt.encode(token, key, algorithm='HS256')}",
         "Content-Type": "application/json",
