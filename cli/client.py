@@ -131,13 +131,18 @@ class ApiClient:
         *,
         title: str | None = None,
         poster_time_sec: float | None = None,
+        playback: str | None = None,
+        allow_original: bool | None = None,
     ) -> Document:
         """Register a video. The same post and source again is the asset as it is."""
+        said = {
+            "title": title,
+            "poster_time_sec": poster_time_sec,
+            "playback": playback,
+            "allow_original": allow_original,
+        }
         body = {"post_id": str(post_id), **source.members()}
-        if title is not None:
-            body["title"] = title
-        if poster_time_sec is not None:
-            body["poster_time_sec"] = poster_time_sec
+        body |= {name: value for name, value in said.items() if value is not None}
         return self._call("POST", "/api/video-assets/create", json=body)
 
     def asset(self, post_id: UUID) -> Document:

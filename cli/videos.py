@@ -14,6 +14,7 @@ from cli.lifecycle import LifecycleView, Update, follow
 from cli.outcomes import Exit, reporting
 from cli.output import Output
 from cli.words import summary
+from pipeline.values import Playback
 
 
 def connect(url: str | None, token: str | None, owner: str) -> ApiClient:
@@ -43,6 +44,16 @@ def submit(
     poster_time: Annotated[
         float | None, typer.Option(min=0, help="Where to take the poster, in seconds.")
     ] = None,
+    playback: Annotated[
+        Playback | None,
+        typer.Option(help="Who is given its addresses. Default: the installation's policy."),
+    ] = None,
+    allow_original: Annotated[
+        bool,
+        typer.Option(
+            "--allow-original", help="Let the file itself be shown if it cannot be converted."
+        ),
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow it until it has completed or failed.")
     ] = False,
@@ -64,7 +75,14 @@ def submit(
         LifecycleView(output.console) as view,
     ):
         sent = _send(client, post, given, view)
-        asset = client.create(post, sent, title=title, poster_time_sec=poster_time)
+        asset = client.create(
+            post,
+            sent,
+            title=title,
+            poster_time_sec=poster_time,
+            playback=playback,
+            allow_original=allow_original or None,
+        )
         if watch:
             asset = _follow(client, post, view, output)
         else:

@@ -13,6 +13,7 @@ from pipeline.posts import Posts, check_posts, count_videos
 from pipeline.settings import Settings, load_settings
 from pipeline.states import Status
 from pipeline.usecases.backfill import AWAITING_ENQUEUE, NEVER, Page, backfill_page
+from pipeline.values import Playback
 from tests.integration.cli.conftest import Site, khronika
 
 POSTS = Posts("posts")
@@ -55,6 +56,16 @@ def events(engine: Engine, asset: Asset) -> list[tuple[int, str, str]]:
     chosen = select(Event).where(Event.asset_id == asset.id).order_by(Event.seq)
     with session_of(engine) as session:
         return [(event.seq, event.type, event.actor) for event in session.scalars(chosen)]
+
+
+def test_a_registered_post_has_the_installations_playback_policy(
+    site: Site, operator: Engine, settings: Settings
+) -> None:
+    post_id = site.post()
+
+    backfill(operator, settings.model_copy(update={"playback": Playback.SIGNED}))
+
+    assert assets(operator)[post_id].playback == "signed"
 
 
 def test_a_registered_post_is_held_for_as_long_as_nobody_enqueues_it(

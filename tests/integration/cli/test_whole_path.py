@@ -1,3 +1,7 @@
+from urllib.parse import urlsplit
+
+import requests
+
 from tests.integration.cli.conftest import khronika_process
 from tests.running import RunningStack
 
@@ -17,6 +21,30 @@ def test_a_file_goes_in_and_a_playable_video_comes_out(running_stack: RunningSta
     assert kinds[0] == "created"
     assert kinds[-1] == "completed"
     assert asset["manifest_url"] in told.out
+
+
+def test_a_signed_video_plays_by_its_owners_addresses_alone(running_stack: RunningStack) -> None:
+    env = {"KHRONIKA_HOME": str(running_stack.home.root)}
+
+    sent = khronika_process(*("submit", CLIP, "--playback", "signed", "--watch", "--json"), env=env)
+
+    assert sent.code == 0, sent.out + running_stack.log("worker")
+    asset = sent.lines[-1]["asset"]
+    assert (asset["status"], asset["playback"]) == ("completed", "signed")
+    base, _, manifest = asset["manifest_url"].rpartition("/")
+    master = read(f"{base}/{manifest}")
+    rendition = next(line for line in master.text.splitlines() if line.endswith(".m3u8"))
+    playlist = read(f"{base}/{rendition}").text
+    segment = next(line for line in playlist.splitlines() if line.endswith(".m4s"))
+    folder = rendition.rpartition("/")[0]
+    for url in (f"{base}/{folder}/{segment}", asset["fallback_url"], asset["poster_url"]):
+        token = urlsplit(url).path.split("/")[2]
+        assert read(url).status_code == 200
+        assert read(url.replace(token, "public")).status_code == 404
+
+
+def read(url: str) -> requests.Response:
+    return requests.get(url, timeout=10)
 
 
 def test_the_doctor_finds_a_running_stack_healthy(running_stack: RunningStack) -> None:
