@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from apiflask import APIFlask
 
-from api import cors, failures, lifecycle, openapi
+from api import cors, failures, lifecycle, limits, openapi, proxies
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.routes import assets, callbacks, changes, lists, media, operations, uploads
 from api.scrape import Figures
@@ -13,7 +13,7 @@ from api.services import EXTENSION, Services, build_services
 from pipeline.logs import configure_logs
 from pipeline.media.tools import ToolsMissing
 from pipeline.settings import Settings, SettingsInvalid, load_settings
-from pipeline.storage.open import StorageUrlInvalid
+from pipeline.storage.places import StorageUrlInvalid
 
 BLUEPRINTS = (
     assets.blueprint,
@@ -58,10 +58,12 @@ def _assemble(here: Services) -> APIFlask:
     app.extensions[EXTENSION] = here
     app.extensions[operations.FIGURES] = Figures(here.engines.operator, here.publisher)
     openapi.configure(app)
+    proxies.register(app, here.settings.proxies)
     # after_request functions run in reverse: the lifecycle's log line comes last.
     lifecycle.register(app)
     cors.register(app)
     failures.register(app)
+    limits.register(app, here.settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app

@@ -1,22 +1,12 @@
-"""What every storage driver must do. A new driver joins by adding itself to `DRIVERS`."""
+"""What every storage driver must do. `conftest.py` names the drivers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.storage.base import KeyRefused, ObjectMissing, Storage, TooLarge
-from pipeline.storage.open import open_storage
-
-Driver = Callable[[Path], Storage]
-
-
-def local(folder: Path) -> Storage:
-    return open_storage(f"file://{folder}/storage")
-
-
-DRIVERS: tuple[Driver, ...] = (local,)
 
 UNUSABLE_KEYS = [
     "",
@@ -38,12 +28,6 @@ UNUSABLE_KEYS = [
     "a/" + "b" * 256,
     "a/\ud800",
 ]
-
-
-@pytest.fixture(params=DRIVERS, ids=lambda driver: driver.__name__)
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    driver: Driver = request.param
-    return driver(tmp_path)
 
 
 @pytest.fixture

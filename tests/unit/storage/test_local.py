@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.storage.base import KeyRefused
+from pipeline.storage.base import KeyRefused, PartsRefused
 from pipeline.storage.local import LocalStorage
+from pipeline.storage.multipart import Multipart
 
 
 def everything(root: Path) -> list[str]:
@@ -118,3 +119,58 @@ def test_the_etag_tells_two_files_of_one_instant_apart(root: Path) -> None:
         tags.add(storage.stat("a").etag)
 
     assert len(tags) == 2
+
+
+def test_parts_that_may_still_be_added_to_are_no_leftovers(root: Path) -> None:
+    storage = LocalStorage(root)
+    multipart = storage.start_multipart("a")
+    storage.put_part(multipart, 1, 0, [b"x"])
+
+    assert storage.remove_unfinished(older_than_sec=60) == 0
+    assert storage.remove_unfinished(older_than_sec=0) == 1
+
+
+def test_a_part_whose_copy_was_cut_off_counts_as_absent(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(root)
+    multipart = storage.start_multipart("a")
+    part = storage.put_part(multipart, 1, 0, [b"one"])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("pipeline.storage.local_parts.shutil.copyfileobj", full)
+        with pytest.raises(OSError, match="space"):
+            storage.put_part(multipart, 1, 0, [b"two"])
+
+    with pytest.raises(PartsRefused):
+        storage.complete_multipart(multipart, [part])
+    storage.complete_multipart(multipart, [storage.put_part(multipart, 1, 0, [b"one"])])
+    assert everything(root) == ["a"]
+
+
+def test_completion_cut_off_after_the_rename_is_finished_by_the_next(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(root)
+    multipart = storage.start_multipart("a")
+    part = storage.put_part(multipart, 1, 0, [b"one"])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("pipeline.storage.local_parts.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            storage.complete_multipart(multipart, [part])
+
+    storage.complete_multipart(multipart, [part])
+    assert everything(root) == ["a"]
+
+
+@pytest.mark.parametrize("id_", ["../a", "", "f" * 31, "F" * 32])
+def test_an_id_that_could_lead_astray_names_no_parts(root: Path, id_: str) -> None:
+    with pytest.raises(PartsRefused):
+        LocalStorage(root).abort_multipart(Multipart("a", id_))

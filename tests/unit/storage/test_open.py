@@ -1,8 +1,10 @@
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from pipeline.storage.open import StorageUrlInvalid, open_storage
+from pipeline.storage.open import open_storage
+from pipeline.storage.places import Credentials, S3Place, StorageUrlInvalid, bucket_of
 
 
 def test_a_file_url_opens_its_folder_and_makes_it(tmp_path: Path) -> None:
@@ -14,7 +16,13 @@ def test_a_file_url_opens_its_folder_and_makes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("s3://bucket/folder", "not supported yet"),
+        ("s3:///folder", "names a bucket"),
+        ("s3://key:secret@bucket/folder", "credentials"),
+        ("s3://bucket/../a", "prefix"),
+        ("s3://bucket?acl=public", "endpoint and region"),
+        ("s3://bucket?endpoint=", "endpoint and region"),
+        ("s3://bucket?endpoint=ftp://host", "http"),
+        ("s3://bucket?endpoint=https://key:secret@host", "without credentials"),
         ("https://example.com", "file:///"),
         ("/srv/videos", "file:///"),
         ("", "file:///"),
@@ -33,3 +41,22 @@ def test_credentials_in_a_url_are_not_repeated() -> None:
         open_storage("s3://key:hunter2@host/bucket")
 
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("s3://bucket", S3Place("bucket", "", None, None)),
+        ("s3://bucket/a/b/", S3Place("bucket", "a/b/", None, None)),
+        (
+            "s3://b?endpoint=https://project.supabase.co/storage/v1/s3&region=eu-central-1",
+            S3Place("b", "", "https://project.supabase.co/storage/v1/s3", "eu-central-1"),
+        ),
+    ],
+)
+def test_an_s3_url_names_a_bucket_and_where_it_is(url: str, place: S3Place) -> None:
+    assert bucket_of(urlsplit(url)) == place
+
+
+def test_credentials_are_not_shown() -> None:
+    assert "hunter2" not in repr(Credentials("key", "hunter2"))

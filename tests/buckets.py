@@ -1,0 +1,66 @@
+"""S3 servers of our own, for tests: two programs, so that no quirk of one becomes our truth."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import localbucket
+from moto.server import ThreadedMotoServer
+
+from pipeline.storage.places import Credentials, bucket_of
+from pipeline.storage.s3_client import connect
+
+CREDENTIALS = Credentials("test-key-id", "test-secret")
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A server of S3's protocol on loopback."""
+
+    endpoint: str
+
+    def make_bucket(self, prefix: str = "") -> str:
+        """Make a bucket nobody has used and give its storage URL."""
+        url = f"s3://bucket-{next(_numbers)}/{prefix}?endpoint={quote(self.endpoint, safe='')}"
+        place = bucket_of(urlsplit(url))
+        connect(place, CREDENTIALS).create_bucket(Bucket=place.bucket)
+        return url
+
+
+@contextmanager
+def moto_server() -> Iterator[S3Server]:
+    """Nearly the whole of S3."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield S3Server(f"http://{host}:{port}")
+    finally:
+        server.stop()
+
+
+class _Quiet(localbucket.S3Handler):  # type: ignore[misc] # it has no types
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def localbucket_server(folder: Path) -> Iterator[S3Server]:
+    """The least of S3: no lists of parts or of uploads, no removal of many objects at once."""
+    handler = type("Handler", (_Quiet,), {"data_root": folder})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
+    thread.start()
+    try:
+        yield S3Server(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
