@@ -8,16 +8,26 @@ from typing import Any
 
 from apiflask import APIFlask
 
+from api.auth import scope_of
 from api.problems import MEDIA_TYPE
 from api.schemas import ProblemOut
+from pipeline.scopes import Scope
 
 SECURITY = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "`sub` is the owner; `role` `service_role` an operator, `operator_read` "
-        "one who only reads.",
+        "description": "A person's token. `sub` is the owner; `role` `service_role` an operator, "
+        "`operator_read` one who only reads; `post_id` the posts that its bearer may register "
+        "videos for, where the installation requires that.",
+    },
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "khv_",
+        "description": "A server's key, with the scope that is named. `operator` stands for every "
+        "scope, `operator:read` for those that read.",
     },
     "ticket": {"type": "apiKey", "in": "header", "name": "X-Upload-Token"},
     "callback": {
@@ -27,6 +37,15 @@ SECURITY = {
         "description": "Standard Webhooks, over id, timestamp and raw body.",
     },
 }
+
+SCOPES: Mapping[str, Scope] = {
+    "get_lists_playback": Scope.PLAYBACK,
+    "get_lists_many": Scope.OPERATOR_READ,
+}
+"""What a key must be for, where the method alone does not say it."""
+
+OF_CALLERS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""Problems of whatever looks at who is calling."""
 
 HEADERS: Mapping[str, Mapping[str, str]] = {
     "post_assets_create": {"Idempotency-Key": "Gives a repeated request the first answer again."},
@@ -99,7 +118,8 @@ def _complete(generated: dict[str, Any] | str) -> dict[str, Any] | str:
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     for operations in spec["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
+            _complete_security(method, operation)
             _complete_answers(operation)
             _add_headers(operation)
     return spec
@@ -114,6 +134,17 @@ def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
         name.rpartition(".")[2]: schema for name, schema in schemas.items()
     }
     return spec
+
+
+def _complete_security(method: str, operation: dict[str, Any]) -> None:
+    """Whoever may come with a token may come with a key."""
+    ways = operation.get("security", [])
+    if not any("bearer" in way for way in ways):
+        return
+    scope = SCOPES.get(operation["operationId"], scope_of(method.upper()))
+    ways.append({"key": [scope.value]})
+    for status in OF_CALLERS:
+        operation["responses"].setdefault(str(int(status)), {})
 
 
 def _complete_answers(operation: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Runs a backfill page by page, with a bar, and adds up what it did."""
 
-import getpass
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from cli.operator import configured, database_away, present_operator
 from cli.outcomes import CommandFailed, Exit
 from pipeline.database import make_engine, session_of
 from pipeline.posts import Posts, check_posts, count_videos
 from pipeline.services import fetch_policy
-from pipeline.settings import Settings, SettingsInvalid, load_settings
+from pipeline.settings import Settings
 from pipeline.usecases.backfill import Page, backfill_page
 
 PAGE_SIZE = 500
@@ -87,12 +87,7 @@ def run(order: Order, console: Console) -> Totals:
         CommandFailed: the settings are wrong, or the database does not answer.
         Unprocessable: the table cannot be read as a table of posts.
     """
-    try:
-        settings = load_settings()
-    except SettingsInvalid as error:
-        raise CommandFailed(
-            Exit.USAGE, "not_configured", str(error), "Set the variables that are named."
-        ) from error
+    settings = configured()
     name = order.posts_table or settings.posts_table
     if not name:
         raise CommandFailed(
@@ -106,10 +101,7 @@ def run(order: Order, console: Console) -> Totals:
     try:
         return _with_bar(_Run(engine, Posts(name, order.owner_column), settings, order), console)
     except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).strip()
-        raise CommandFailed(
-            Exit.UNREACHABLE, "database_unavailable", said, "Run `khronika doctor`."
-        ) from error
+        raise database_away(error) from error
     finally:
         engine.dispose()
 
@@ -141,18 +133,32 @@ class _Run:
                 left -= max(page.registered, page.enqueued)
 
     def _page(self, after: UUID | None, size: int) -> Page:
+        who = present_operator()
         with session_of(self.engine) as session:
-            return backfill_page(
+            page = backfill_page(
                 session,
                 self.posts,
                 settings=self.settings,
                 policy=fetch_policy(self.settings),
-                actor=f"operator:{getpass.getuser()}",
+                actor=who.actor,
                 after=after,
                 size=size,
                 enqueue=self.order.enqueue,
                 dry_run=self.order.dry_run,
             )
+            if page.enqueued and not self.order.dry_run:
+                who.audit(
+                    session, "backfill_enqueue", enqueued=page.enqueued, **_range(after, page)
+                )
+        return page
+
+
+def _range(after: UUID | None, page: Page) -> dict[str, str | None]:
+    """Which posts a page held; its assets' chronicles name the same actor one by one."""
+    return {
+        "after_post_id": str(after) if after else None,
+        "last_post_id": str(page.last) if page.last else None,
+    }
 
 
 def _with_bar(run: _Run, console: Console) -> Totals:

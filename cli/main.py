@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import changes, operations, upkeep, videos
+from cli import changes, keys, operations, upkeep, videos
 
 app = typer.Typer(
     name="khronika",
@@ -39,4 +39,5 @@ app.command(rich_help_panel=_OPERATORS)(operations.token)
 app.command(rich_help_panel=_OPERATORS)(operations.backfill)
 app.command(rich_help_panel=_OPERATORS)(upkeep.rollback)
 app.command(rich_help_panel=_OPERATORS)(upkeep.clean)
+app.add_typer(keys.app, name="keys", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(operations.doctor)

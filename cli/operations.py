@@ -51,7 +51,10 @@ def backfill(
         ),
     ] = None,
     owner_column: Annotated[
-        str, typer.Option(help="The column that says whose post it is.")
+        str,
+        typer.Option(
+            envvar="KHRONIKA_POSTS_OWNER_COLUMN", help="The column that says whose post it is."
+        ),
     ] = "owner_id",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Register or queue at most so many.")
@@ -70,7 +73,6 @@ def backfill(
     from cli.backfill import Order, run  # noqa: PLC0415 - see the top
 
     with reporting(as_json) as output:
-        os.environ.update(complete(os.environ))
         order = Order(posts_table, owner_column, enqueue, dry_run, limit)
         done = run(order, output.console).document() | {"dry_run": dry_run}
         output.data(done)

@@ -4,8 +4,7 @@ What they stand on is imported when they run, as in ``cli.operations``.
 """
 
 import os
-from contextlib import ExitStack, closing
-from getpass import getuser
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -20,17 +19,14 @@ def rollback(post_id: options.PostId, *, as_json: options.Json = False) -> None:
 
     Works for a day after a re-encode, until the files are removed. Speaks to the database.
     """
-    from pipeline.database import make_engine, session_of  # noqa: PLC0415 - see the top
-    from pipeline.settings import load_settings  # noqa: PLC0415
+    from cli.operator import operator_session, present_operator  # noqa: PLC0415 - see the top
     from pipeline.usecases.rollback import rollback_asset  # noqa: PLC0415
 
     with reporting(as_json) as output:
-        os.environ.update(complete(os.environ))
-        engine = make_engine(load_settings().operator_database_url.get_secret_value())
-        with ExitStack() as exits:
-            exits.callback(engine.dispose)
-            session = exits.enter_context(session_of(engine))
-            asset = rollback_asset(session, post_id, actor=f"operator:{getuser()}")
+        who = present_operator()
+        with operator_session() as session:
+            asset = rollback_asset(session, post_id, actor=who.actor)
+            who.audit(session, "rollback", post_id=str(post_id), asset_id=str(asset.id))
         published = str(asset.published_output_id)
         output.data({"post_id": str(post_id), "published_output_id": published})
         output.show(f"published again: {published}")
