@@ -14,7 +14,8 @@ ALLOWED = {
     "Access-Control-Max-Age": "600",
 }
 EXPOSED = (
-    "ETag, Location, Retry-After, Idempotency-Replayed, X-Request-Id, Content-Range, Accept-Ranges"
+    "ETag, Location, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy, "
+    "X-Request-Id, Content-Range, Accept-Ranges"
 )
 
 

@@ -9,6 +9,8 @@ from apiflask import APIFlask
 from flask import Response, g, request
 from prometheus_client import Histogram
 
+from api.proxies import client_address
+
 log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -58,4 +60,5 @@ def _account(status_code: int) -> None:
         method=method,
         status=status_code,
         duration_ms=round(seconds * 1000, 1),
+        address=client_address(),
     )

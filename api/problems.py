@@ -42,6 +42,7 @@ RETRYABLE = frozenset(
         "issuer_unavailable",
         "internal_error",
         "token_expired",
+        "rate_limited",
     }
 )
 """Codes after which the same request, made again a little later, may succeed."""

@@ -5,24 +5,19 @@ broker that is down or silent may cost a request ``4 * TIMEOUT_SEC`` at worst, a
 breaker open nothing at all.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from threading import Lock
+from collections.abc import Iterable, Mapping
 
 import structlog
 from celery import Celery
 from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
+from api.breaker import Breaker
 from pipeline.crash import Boundary, crash_point
 from pipeline.values import BROKER_KEY_PREFIX, Wake
 
 TIMEOUT_SEC = 0.2
 """Each of connecting, writing and reading; a broker on the same network answers in 1 ms."""
-
-FAILURES_TO_OPEN = 3
-OPEN_SEC = 5.0
-"""How long a broker that failed is left alone; about as long as the sweep takes to notice work."""
 
 POOL_LIMIT = 128
 """More than a process has threads."""
@@ -30,41 +25,6 @@ POOL_LIMIT = 128
 log = structlog.get_logger()
 
 PUBLISHES = Counter("khronika_publishes", "Wakes sent to the broker, by outcome.", ["outcome"])
-
-
-class Breaker:
-    """Stops calls to something that fails, and lets one through now and then to see.
-
-    Args:
-        clock: Monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        self._failures = 0
-        self._closed_until = 0.0
-
-    def allows(self) -> bool:
-        """Whether to call now. While open, one caller in ``OPEN_SEC`` is let through."""
-        with self._lock:
-            if self._failures < FAILURES_TO_OPEN:
-                return True
-            if self._clock() < self._closed_until:
-                return False
-            self._closed_until = self._clock() + OPEN_SEC
-            return True
-
-    def succeeded(self) -> None:
-        """Record that a call went through."""
-        with self._lock:
-            self._failures = 0
-
-    def failed(self) -> None:
-        """Record that a call did not."""
-        with self._lock:
-            self._failures += 1
-            self._closed_until = self._clock() + OPEN_SEC
 
 
 class Publisher:

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
+from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.values import Playback, PostClaim
 
 GIB = 1024**3
@@ -103,6 +104,25 @@ class Settings(BaseSettings):
     (``source_max_duration_sec``) and a pause in it."""
     original_playback: bool = False
     """Whether a source may stand in for a video that failed, where its owner allows it too."""
+
+    limits_url: StoreUrl | None = None
+    """Where requests are counted: Redis or Valkey, or ``memory://`` (each process for itself).
+    With the broker when absent, or in memory where that is RabbitMQ."""
+    limit_create: Rate = "60/minute"
+    """Videos one owner may register: many more than a person posts, and an import in an hour."""
+    limit_retry: Rate = "30/minute"
+    """Manual retries and re-encodes of one owner: each may cost a whole encode, and none helps
+    within the second."""
+    limit_uploads: Rate = "60/minute"
+    """Upload tickets of one owner: as many as videos."""
+    limit_address_factor: int = Field(10, ge=1)
+    """Owners who may share an address, as an office does: one address may ask that much more."""
+    limit_bad_signatures: Rate = "60/minute"
+    """Callbacks with a bad signature that one address is told about and that are written down. A
+    good one is taken in any case."""
+    proxies: int = Field(0, ge=0, le=10)
+    """Proxies before the API that each add an address to ``X-Forwarded-For``. One too many, and
+    callers choose the address they are counted by."""
 
     max_attempts: int = Field(5, ge=1, le=20)
     """Failures an asset may spend before it fails as ``retry_exhausted``."""
@@ -222,6 +242,13 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where the API is reached, with no slash at its end."""
         return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def limit_store_url(self) -> str:
+        """Where requests are counted."""
+        if self.limits_url is not None:
+            return self.limits_url.get_secret_value()
+        return store_for(self.broker_url.get_secret_value())
 
 
 def load_settings() -> Settings:

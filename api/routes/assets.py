@@ -9,6 +9,7 @@ from api.answers import conditional
 from api.audit import audit_operator
 from api.auth import Role, authorised, caller, caller_session, owner_named
 from api.idempotency import change_once, idempotency_key, rendered
+from api.limits import Policy, limited
 from api.present import asset_out, event_out
 from api.schemas import (
     AssetOut,
@@ -32,6 +33,7 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
 
 @blueprint.post("/create")
 @authorised(Role.OWNER, Role.OPERATOR)
+@limited(Policy.CREATE)
 @blueprint.input(CreateBody)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
@@ -43,6 +45,7 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
         409: "",
         413: "",
         422: "",
+        429: "",
     },
     security="bearer",
 )
@@ -108,9 +111,10 @@ def _created(created: Created) -> Response:
 
 @blueprint.post("/retry")
 @authorised(Role.OWNER, Role.OPERATOR)
+@limited(Policy.RETRY)
 @blueprint.input(RetryBody)
 @blueprint.output(AssetOut, status_code=202)
-@blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 422: ""}, security="bearer")
+@blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 422: "", 429: ""}, security="bearer")
 def retry(json_data: RetryBody) -> Response:
     """Try a failed video again: its retry budget starts over, its history stays."""
     settings = services().settings

@@ -6,6 +6,8 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 from flask import g, request
 
+from api.limits import Policy, limited_by_address
+from api.proxies import client_address
 from api.schemas import CallbackOut
 from api.services import services
 from pipeline.database import session_of
@@ -26,7 +28,9 @@ ANSWERS = {
 
 @blueprint.post("/webhook")
 @blueprint.output(CallbackOut, status_code=202)
-@blueprint.doc(responses={200: "Known already", 401: "", 413: "", 503: ""}, security="callback")
+@blueprint.doc(
+    responses={200: "Known already", 401: "", 413: "", 429: "", 503: ""}, security="callback"
+)
 def take_default() -> tuple[CallbackOut, int]:
     """Take a callback of the default provider."""
     return take(services().settings.default_provider)
@@ -35,7 +39,8 @@ def take_default() -> tuple[CallbackOut, int]:
 @blueprint.post("/webhook/<provider>")
 @blueprint.output(CallbackOut, status_code=202)
 @blueprint.doc(
-    responses={200: "Known already", 401: "", 404: "", 413: "", 503: ""}, security="callback"
+    responses={200: "Known already", 401: "", 404: "", 413: "", 429: "", 503: ""},
+    security="callback",
 )
 def take_named(provider: str) -> tuple[CallbackOut, int]:
     """Take a signed callback. It is stored, with its raw bytes, before it is answered."""
@@ -64,21 +69,24 @@ def _receive(provider: Provider, body: bytes) -> Received:
                 provider,
                 headers=dict(request.headers),
                 body=body,
-                source=_source(),
+                source=client_address(),
                 request_id=g.request_id,
                 now=datetime.now(UTC),
             )
     except SignatureInvalid as error:
-        with session_of(engine) as session:
-            record_rejection(
-                session,
-                reason=str(error.extra.get("reason", error.code)),
-                provider=provider.name,
-                source=_source(),
-                request_id=g.request_id,
-            )
+        _write_down(provider, error)
         raise
 
 
-def _source() -> str:
-    return request.remote_addr or "unknown"
+# Only what failed its verification is counted, and after it: somebody who floods us from the
+# provider's own address, or through its proxy, must not keep a good callback out.
+@limited_by_address(Policy.BAD_SIGNATURES)
+def _write_down(provider: Provider, error: SignatureInvalid) -> None:
+    with session_of(services().engines.api) as session:
+        record_rejection(
+            session,
+            reason=str(error.extra.get("reason", error.code)),
+            provider=provider.name,
+            source=client_address(),
+            request_id=g.request_id,
+        )

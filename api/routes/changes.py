@@ -7,13 +7,14 @@ from flask import Response
 
 from api.auth import Role, authorised
 from api.idempotency import change_once
+from api.limits import Policy, limited
 from api.schemas import AssetOut
 from api.services import services
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
 
 blueprint = APIBlueprint("changes", __name__, tag="Changes", url_prefix="/api/video-assets")
 
-ANSWERS = {401: "", 403: "", 404: "", 409: ""}
+ANSWERS = {401: "", 403: "", 404: "", 409: "", 422: ""}
 
 
 @blueprint.post("/<uuid:post_id>/cancel")
@@ -27,8 +28,9 @@ def cancel(post_id: UUID) -> Response:
 
 @blueprint.post("/<uuid:post_id>/reencode")
 @authorised(Role.OWNER, Role.OPERATOR)
+@limited(Policy.RETRY)
 @blueprint.output(AssetOut, status_code=202)
-@blueprint.doc(responses=ANSWERS, security="bearer")
+@blueprint.doc(responses=ANSWERS | {429: ""}, security="bearer")
 def reencode(post_id: UUID) -> Response:
     """Process a completed video anew. What is published plays on until it is replaced."""
     settings = services().settings

@@ -11,6 +11,7 @@ from flask import Response, request
 from api.audit import audit_operator
 from api.auth import Role, authorised, caller, caller_session, owner_named
 from api.idempotency import idempotency_key, rendered
+from api.limits import Policy, limited
 from api.schemas import ReceivedOut, TicketOut, UploadBody, UploadOut
 from api.services import services
 from pipeline.database import user_session
@@ -38,9 +39,12 @@ UNBOUNDED = 2**63
 
 @blueprint.post("")
 @authorised(Role.OWNER, Role.OPERATOR)
+@limited(Policy.UPLOADS)
 @blueprint.input(UploadBody)
 @blueprint.output(TicketOut, status_code=201)
-@blueprint.doc(responses={401: "", 403: "", 404: "", 413: "", 422: ""}, security="bearer")
+@blueprint.doc(
+    responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: "", 429: ""}, security="bearer"
+)
 def issue(json_data: UploadBody) -> Response:
     """Ask for the right to send a file; an operator does it for an owner whom it names."""
     settings = services().settings

@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from api import publish
-from api.publish import FAILURES_TO_OPEN, TIMEOUT_SEC, Publisher
+from api.breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
+from api.publish import TIMEOUT_SEC, Publisher
 from pipeline.values import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
 from tests.integration.api.conftest import World, serving
 
@@ -97,12 +98,12 @@ def _counts() -> dict[str, float]:
 
 def test_a_broker_that_comes_back_is_used_again(broker_url: str) -> None:
     now = [0.0]
-    breaker = publish.Breaker(lambda: now[0])
+    breaker = Breaker(lambda: now[0])
     with closing(Publisher(broker_url, breaker)) as publisher:
         for _ in range(FAILURES_TO_OPEN):
             breaker.failed()
         assert _outcome(publisher) == "skipped"
-        now[0] += publish.OPEN_SEC
+        now[0] += OPEN_SEC
         assert _outcome(publisher) == "sent"
         assert _outcome(publisher) == "sent"
 

@@ -1,0 +1,180 @@
+"""How often one owner, and one address, may ask for what costs something.
+
+Limits protect the service from haste, not its money: that is what the quotas in the database are
+for. They are therefore open while their store is away. Operators are not limited: a site's own
+server that acts for all of its owners is one of them.
+"""
+
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+from math import ceil
+from time import time
+from typing import Any, NamedTuple, TypeVar, cast
+
+from apiflask import APIFlask
+from flask import Response
+from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
+from prometheus_client import Counter
+from redis.exceptions import RedisError
+
+from api.auth import Role, caller
+from api.limit_store import StoreAway, bounded
+from api.problems import Problem, answer
+from api.proxies import client_address
+from api.services import services
+from pipeline.rates import times
+from pipeline.settings import Settings
+
+REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
+
+NETWORK_BITS = 64
+"""Of an IPv6 address: the rest of it every customer of a provider chooses at will (RFC 6177)."""
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Policy(StrEnum):
+    """What is limited; the setting of each is ``limit_{policy}``."""
+
+    CREATE = "create"
+    RETRY = "retry"
+    """Whatever has a registered video encoded once more."""
+    UPLOADS = "uploads"
+    BAD_SIGNATURES = "bad_signatures"
+
+
+class Standing(NamedTuple):
+    """How much of a limit is left to whoever asked."""
+
+    policy: str
+    quota: int
+    window_sec: int
+    remaining: int
+    reset_sec: int
+    """Until the oldest request that counts no longer does, and there is room for one more."""
+
+
+limiter = Limiter(key_func=client_address, strategy="moving-window", swallow_errors=True)
+
+
+def register(app: APIFlask, settings: Settings) -> None:
+    """Count this application's requests, and tell callers where they stand."""
+    app.config["RATELIMIT_STORAGE_URI"] = bounded(settings.limit_store_url)
+    # It reports every request that a store which is away could not count; the store does so once.
+    logging.getLogger("flask-limiter").setLevel(logging.CRITICAL)
+    limiter.init_app(app)
+    app.register_error_handler(RateLimitExceeded, _refuse)
+    app.after_request(_tell)
+
+
+def limited(policy: Policy) -> Callable[[View], View]:
+    """Limit a route per owner, and per address; stands below ``@authorised``."""
+
+    def decorate(view: View) -> View:
+        by_owner = limiter.shared_limit(
+            partial(_of_owner, policy), policy, key_func=_owner, exempt_when=_is_operator
+        )
+        by_address = limiter.shared_limit(
+            partial(_of_address, policy),
+            f"{policy}_address",
+            key_func=_network,
+            exempt_when=_is_operator,
+        )
+        return cast("View", by_owner(by_address(view)))
+
+    return decorate
+
+
+def limited_by_address(policy: Policy) -> Callable[[View], View]:
+    """Limit what nobody in particular asks for, per address."""
+
+    def decorate(view: View) -> View:
+        limit = limiter.shared_limit(partial(_of_owner, policy), policy, key_func=_network)
+        return cast("View", limit(view))
+
+    return decorate
+
+
+def _of_owner(policy: Policy) -> str:
+    return cast("str", getattr(services().settings, f"limit_{policy}"))
+
+
+def _of_address(policy: Policy) -> str:
+    return times(_of_owner(policy), services().settings.limit_address_factor)
+
+
+def _is_operator() -> bool:
+    return caller().role is not Role.OWNER
+
+
+def _owner() -> str:
+    return caller().subject
+
+
+def _network() -> str:
+    return network_of(client_address())
+
+
+def network_of(address: str) -> str:
+    """What one party holds: an IPv4 address, or the network of an IPv6 address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), NETWORK_BITS), strict=False))
+
+
+def _refuse(_error: RateLimitExceeded) -> Response:
+    breached = limiter.current_limit
+    assert breached is not None
+    REFUSED.labels(breached.request_args[-1]).inc()
+    wait_sec = _wait_sec(breached)
+    return answer(
+        Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "rate_limited",
+            f"Too many requests: {breached.limit} are served. Try again in {wait_sec} s.",
+            headers={"Retry-After": str(wait_sec)},
+        )
+    )
+
+
+def _wait_sec(breached: RequestLimit) -> int:
+    try:
+        return _standing(breached).reset_sec
+    except (RedisError, StoreAway):
+        return breached.limit.get_expiry()
+
+
+def _tell(response: Response) -> Response:
+    """Say where the caller stands with the limit that is used up first."""
+    try:
+        standings = [_standing(limit) for limit in limiter.current_limits]
+    except (RedisError, StoreAway):
+        return response
+    if not standings:
+        return response
+    nearest = min(standings, key=lambda standing: standing.remaining)
+    name = f'"{nearest.policy}"'
+    response.headers["RateLimit-Policy"] = f"{name};q={nearest.quota};w={nearest.window_sec}"
+    response.headers["RateLimit"] = f"{name};r={nearest.remaining};t={nearest.reset_sec}"
+    return response
+
+
+def _standing(applied: RequestLimit) -> Standing:
+    reset_at, remaining = applied.window
+    return Standing(
+        policy=applied.request_args[-1],
+        quota=applied.limit.amount,
+        window_sec=applied.limit.get_expiry(),
+        remaining=max(remaining, 0),
+        reset_sec=max(1, ceil(reset_at - time())),
+    )
