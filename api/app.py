@@ -13,7 +13,7 @@ from api.services import EXTENSION, Services, build_services
 from pipeline.logs import configure_logs
 from pipeline.media.tools import ToolsMissing
 from pipeline.settings import Settings, SettingsInvalid, load_settings
-from pipeline.storage.open import StorageUrlInvalid
+from pipeline.storage.places import StorageUrlInvalid
 
 BLUEPRINTS = (
     assets.blueprint,
