@@ -105,6 +105,11 @@ FAILURES: Mapping[str, Failure] = {
     "output_rejected": Failure(
         "The processed video did not pass our checks.", _TRY_AGAIN, retryable=True
     ),
+    "output_misplaced": Failure(
+        "The processing service named files that are not its own to publish.",
+        "Tell the operator, then try again.",
+        retryable=True,
+    ),
     "internal_error": Failure("Something went wrong on our side.", _TRY_AGAIN, retryable=True),
 }
 """Failure codes an asset can carry; a code a provider invents is stored as ``provider_failed``."""

@@ -15,7 +15,14 @@ from pipeline.addresses import PROTECTED, key_of, signed_url
 from pipeline.media.boxes import is_faststart, walk
 from pipeline.media.frames import is_black, luma_of
 from pipeline.media.limits import MediaRefused
-from pipeline.media.playlist import MediaPlaylist, PlaylistInvalid, parse_master, parse_media
+from pipeline.media.playlist import (
+    MediaPlaylist,
+    PlaylistInvalid,
+    addresses_in,
+    leaves_folder,
+    parse_master,
+    parse_media,
+)
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.reducer import GateResult
 from pipeline.services import Services
@@ -82,19 +89,21 @@ class _Gate:
 
     def check_manifest(self, address: str) -> None:
         url, fetcher = self._reach(address)
-        master = parse_master(_text(fetcher, url))
+        text = _text(fetcher, url)
+        master = parse_master(text)
+        _require_below(text)
         _require(bool(master.variants), "the manifest names no variant")
         for variant in master.variants:
-            _require_relative(variant.uri)
             self._check_variant(fetcher, urljoin(url, variant.uri))
 
     def _check_variant(self, fetcher: GuardedFetcher, url: str) -> None:
-        playlist = parse_media(_text(fetcher, url))
+        text = _text(fetcher, url)
+        playlist = parse_media(text)
+        _require_below(text)
         _require(playlist.ended, "a variant has no end")
         _require(bool(playlist.segments), "a variant has no segment")
         self._require_duration(playlist.duration_sec, "a variant")
         for uri in _ends_of(playlist):
-            _require_relative(uri)
             _require(bool(fetcher.read(urljoin(url, uri), 0, 1)), "a segment is empty")
 
     def check_fallback(self, address: str) -> None:
@@ -164,9 +173,14 @@ def _ends_of(playlist: MediaPlaylist) -> list[str]:
     return [playlist.map_uri, *ends] if playlist.map_uri else ends
 
 
-def _require_relative(uri: str) -> None:
-    # A playlist that points elsewhere could be changed after the gate has looked.
-    _require("://" not in uri and ".." not in uri and not uri.startswith("/"), f"{uri} leads away")
+def _require_below(playlist: str) -> None:
+    """Hold every address of a playlist to its own folder, before one is followed.
+
+    Others wrote it, we read on from inside of our own network, and what it points at elsewhere
+    could be changed after the gate has looked.
+    """
+    for uri in addresses_in(playlist):
+        _require(not leaves_folder(uri), f"{uri[:200]!r} leads away")
 
 
 def _require(condition: bool, rule: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -29,6 +29,13 @@ class GateResult(StrEnum):
 
     PASSED = "passed"
     REJECTED = "rejected"
+    MISPLACED = "misplaced"
+
+
+OUTPUT_CODES = {
+    GateResult.REJECTED: "output_rejected",
+    GateResult.MISPLACED: "output_misplaced",
+}
 
 
 @dataclass(frozen=True)
@@ -117,9 +124,11 @@ def _on_success(
     in_time = standing.current_attempt and standing.status is Status.PROCESSING
     if gate is GateResult.PASSED:
         return Publish(late=not in_time)
+    code = OUTPUT_CODES[gate]
     if in_time:
-        return FailAttempt("output_rejected", gate_detail, retryable=True)
-    return Ignore("output_rejected")
+        # Another encode may play; it would lie in the same wrong place.
+        return FailAttempt(code, gate_detail, retryable=gate is GateResult.REJECTED)
+    return Ignore(code)
 
 
 def _on_current(news: ProviderStatus) -> Decision:

@@ -12,6 +12,7 @@ from pipeline.database import make_engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
+from pipeline.net.policy import allowed_ports
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.settings import Settings
@@ -76,7 +77,7 @@ def fetch_policy(settings: Settings) -> FetchPolicy:
     return FetchPolicy(
         allow=settings.source_allow,
         https_only=not settings.source_http,
-        ports=None,
+        ports=allowed_ports(settings.source_ports, http=settings.source_http),
         total_timeout_sec=settings.task_soft_limit_sec / 2,
     )
 

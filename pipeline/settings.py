@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AnyHttpUrl,
@@ -25,6 +25,9 @@ from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.values import Playback, PostClaim
 
 GIB = 1024**3
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(pattern=r"^[0-9a-z._-]+$")]
 
 
 class SettingsInvalid(Exception):
@@ -88,7 +91,10 @@ class Settings(BaseSettings):
     source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Private networks that sources may be fetched from; empty in production."""
     source_http: bool = False
-    """Whether plain http sources are accepted; for development."""
+    """Whether plain http is accepted of sources, and of what a provider made; for development."""
+    source_ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
+    """Ports that either may be fetched from, comma-separated, or ``any``. Empty: 443, and 80 where
+    plain http is accepted; any other is hardly ever a video's and often somebody's service."""
     source_max_bytes: int = Field(5 * GIB, ge=1)
     source_max_duration_sec: float = Field(4 * 3600, gt=0)
     upload_expires_sec: int = Field(24 * 3600, ge=60)
@@ -158,6 +164,9 @@ class Settings(BaseSettings):
     selfhosted_token: SecretStr
     selfhosted_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode]
     """Active secrets of its callbacks, comma-separated; several while one is being rotated."""
+    selfhosted_output_hosts: Annotated[frozenset[Host], NoDecode] = frozenset()
+    """Hosts that what it made may lie on, comma-separated. Empty: only in our own storage, below
+    the prefixes of the attempt it was made for."""
 
     posts_table: str | None = None
     """The site's table of posts, where it shares our database: only a post's owner may then
@@ -190,6 +199,13 @@ class Settings(BaseSettings):
         if value is None and info.data.get("jwt_issuers") == ():
             raise ValueError("is missing, and KHRONIKA_JWT_ISSUERS names no other issuer")
         return value
+
+    @field_validator("source_ports", "selfhosted_output_hosts", mode="before")
+    @classmethod
+    def _split_set(cls, value: object) -> object:
+        if value == "any" or not isinstance(value, str):
+            return value
+        return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
 
     @field_validator("jwt_secret", "secret_key")
     @classmethod

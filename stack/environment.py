@@ -58,9 +58,10 @@ def build_environment(
         "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],
         "KHRONIKA_SECRET_KEY": credentials["secret_key"],
         "KHRONIKA_PUBLIC_URL": public_url,
-        # Development only: sources on this machine, over plain http.
+        # Development only: sources on this machine, over plain http, on the ports of the day.
         "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
         "KHRONIKA_SOURCE_HTTP": "true",
+        "KHRONIKA_SOURCE_PORTS": "any",
         # One machine's scripts, tests and fault runs are hastier than any site's people.
         **dict.fromkeys(LIMITS, "100000/minute"),
         "KHRONIKA_SELFHOSTED_URL": f"http://127.0.0.1:{ports.transcoder}",
@@ -73,6 +74,7 @@ def build_environment(
         "KHRONIKA_TRANSCODER_STORAGES": json.dumps({"default": storage}),
         "KHRONIKA_TRANSCODER_SCRATCH": str(home.scratch),
         "KHRONIKA_TRANSCODER_SOURCE_ALLOW": LOOPBACK_NETWORKS,
+        "KHRONIKA_TRANSCODER_SOURCE_PORTS": "any",
     }
     settled = {
         "PORT": str(ports.web),

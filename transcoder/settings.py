@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import Limits
 from pipeline.net.fetch import FetchPolicy
+from pipeline.net.policy import allowed_ports
 from pipeline.net.signatures import sign
 from pipeline.storage.open import open_storage
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
 
 PREFIX = "KHRONIKA_TRANSCODER_"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
 _DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s; a trickle slower than that is no source
 _MAX_PIXELS = 8192 * 4320  # 8K; a decoder allocates a dozen frames of this size
 _MAX_STREAMS = 64
@@ -53,6 +56,9 @@ class Settings(BaseSettings):
     source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Networks that sources may come from although they are private, separated by commas. Where
     any is listed, sources may also be plain http, as such networks usually are."""
+    source_ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
+    """Ports of sources, separated by commas, or `any`. Empty: 443, and 80 where plain http is
+    accepted. Whoever gives us jobs from its own storage names the port of its API here."""
     stall_sec: float = Field(default=120, gt=0)
     """How long an encoder may produce nothing new: the slowest frames take seconds, not minutes."""
     lease_sec: float = Field(default=90, gt=0)
@@ -68,10 +74,10 @@ class Settings(BaseSettings):
     concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
     """Encodes at once on this machine; one ffmpeg keeps about four cores busy."""
 
-    @field_validator("callback_secrets", "source_allow", mode="before")
+    @field_validator("callback_secrets", "source_allow", "source_ports", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
+        if isinstance(value, str) and value != "any":
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
@@ -119,6 +125,7 @@ class Settings(BaseSettings):
         return FetchPolicy(
             allow=self.source_allow,
             https_only=not self.source_allow,
+            ports=allowed_ports(self.source_ports, http=bool(self.source_allow)),
             total_timeout_sec=_DOWNLOAD_TIMEOUT_SEC,
         )
 

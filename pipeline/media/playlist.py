@@ -6,6 +6,7 @@ decides what it may point at (see `leaves_folder`).
 """
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 import m3u8
 
 MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
+_LINE_END = re.compile(r"\r?\n")
+_URI_ATTRIBUTE = re.compile(r'URI="([^"\r\n]*)"')
 # What m3u8 raises for attributes it cannot read, depending on where it stumbles.
 _PARSER_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
 
@@ -103,9 +106,25 @@ def parse_media(text: str) -> MediaPlaylist:
     )
 
 
+def addresses_in(text: str) -> list[str]:
+    """Every address in a playlist of either kind: its own lines, and those in attributes.
+
+    Found without parsing, so that no tag is passed over because we have no use for it.
+    """
+    lines = [line for line in _LINE_END.split(text) if line and not line.startswith("#")]
+    return lines + _URI_ATTRIBUTE.findall(text)
+
+
 def leaves_folder(uri: str) -> bool:
-    """Whether an address points anywhere but at or below the playlist's own folder."""
-    parts = urlsplit(uri)
+    """Whether an address points anywhere but at or below the playlist's own folder.
+
+    Read as leniently as players do, which drop tabs and control characters and take a backslash
+    for a slash.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # a bracket or a host that nobody could read
+        return True
     path = unquote(parts.path)
     climbs = ".." in path.replace("\\", "/").split("/")
     return bool(parts.scheme or parts.netloc or climbs or path.startswith(("/", "\\")))

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pipeline.net.addresses import Address, Network, is_fetchable
@@ -13,6 +14,7 @@ __all__ = ["FetchPolicy", "FetchRefused", "check_address", "check_port", "check_
 
 _MAX_URL_CHARS = 4096  # signed object-store URLs reach 2000
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]|\\")
+_HOST = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+")  # a name or an IPv6 address; no zone, no escapes
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -23,10 +25,18 @@ class FetchPolicy:
     allow: tuple[Network, ...] = ()  # networks that may be fetched from although not public
     https_only: bool = True
     ports: frozenset[int] | None = None  # None: any
+    hosts: frozenset[str] | None = None  # in lower case; None: any
     connect_timeout_sec: float = 5  # for each address of the host
     read_timeout_sec: float = 15  # without a single byte
     total_timeout_sec: float = 60  # one call with all its redirects, whatever trickles in
     max_redirects: int = 3
+
+
+def allowed_ports(named: frozenset[int] | Literal["any"], *, http: bool) -> frozenset[int] | None:
+    """A policy's ports, of a setting: those named, or the scheme's own where none is."""
+    if named == "any":
+        return None
+    return named or frozenset(_DEFAULT_PORTS[scheme] for scheme in _schemes(https_only=not http))
 
 
 def check_url(url: str, policy: FetchPolicy) -> None:
@@ -41,15 +51,24 @@ def check_url(url: str, policy: FetchPolicy) -> None:
     if len(url) > _MAX_URL_CHARS or _UNPRINTABLE.search(url):
         raise url_refused("The URL is too long or holds characters that must be percent-encoded.")
     parts, port = _parts(url)
-    if parts.scheme not in (("https",) if policy.https_only else ("http", "https")):
+    if parts.scheme not in _schemes(https_only=policy.https_only):
         raise url_refused("The URL is not an https address.")
     if not parts.hostname:
         raise url_refused("The URL names no host.")
     if "@" in parts.netloc:
         raise url_refused("The URL holds a user name or password.")
+    _check_host(parts.hostname, policy)
     check_port(port or _DEFAULT_PORTS[parts.scheme], policy)
     if literal := _literal(parts.hostname):
         check_address(literal, policy)
+
+
+def _check_host(host: str, policy: FetchPolicy) -> None:
+    # Readers of URLs differ in what they make of %31, of a zone and of a bracket: none is needed.
+    if not _HOST.fullmatch(host):
+        raise url_refused("The URL's host is not spelled as a name or an address.")
+    if policy.hosts is not None and host.removesuffix(".") not in policy.hosts:
+        raise url_refused("The URL's host is not one of those allowed.")
 
 
 def check_port(port: int, policy: FetchPolicy) -> None:
@@ -62,6 +81,10 @@ def check_address(address: Address, policy: FetchPolicy) -> None:
     """Raises `FetchRefused` (`url_refused`) unless the address is public or allowed."""
     if not is_fetchable(address, policy.allow):
         raise url_refused("The URL leads to an address that is not on the public internet.")
+
+
+def _schemes(*, https_only: bool) -> tuple[str, ...]:
+    return ("https",) if https_only else ("https", "http")
 
 
 def _parts(url: str) -> tuple[SplitResult, int | None]:

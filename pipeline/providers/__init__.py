@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.providers.base import Provider
+from pipeline.providers.base import Provider, Trust
 from pipeline.providers.selfhosted import SelfHosted
 from pipeline.settings import Settings
 
@@ -17,5 +17,6 @@ def load_providers(settings: Settings) -> Mapping[str, Provider]:
             secrets=[s.get_secret_value() for s in settings.selfhosted_webhook_secrets],
             timeout_sec=settings.provider_timeout_sec,
             tolerance_sec=settings.callback_tolerance_sec,
+            trust=Trust(output_hosts=settings.selfhosted_output_hosts),
         )
     }

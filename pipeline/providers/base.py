@@ -34,6 +34,17 @@ class Capabilities:
     protects_outputs: bool = False
 
 
+@dataclass(frozen=True)
+class Trust:
+    """How far an account is believed, by its settings. The narrowest where nothing is said.
+
+    Attributes:
+        output_hosts: Hosts that what it made may lie on, beside our own storage.
+    """
+
+    output_hosts: frozenset[str] = frozenset()
+
+
 class Provider(Protocol):
     """One configured account at one provider."""
 
@@ -44,6 +55,10 @@ class Provider(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do."""
+
+    @property
+    def trust(self) -> Trust:
+        """How far it is believed."""
 
     def submit(self, request: SubmitRequest) -> Submitted:
         """Ask for one attempt to be processed.

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
 from pipeline.net.signatures import verify
-from pipeline.providers.base import CallbackUnreadable, Capabilities
+from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
 from pipeline.values import (
     Outputs,
     Phase,
@@ -97,8 +97,10 @@ class SelfHosted:
         secrets: Sequence[str],
         timeout_sec: float,
         tolerance_sec: int,
+        trust: Trust,
     ) -> None:
         self.name = name
+        self.trust = trust
         self._jobs = url.rstrip("/") + "/v1/jobs"
         self._secrets = tuple(secrets)
         self._timeout = (min(5.0, timeout_sec), timeout_sec)

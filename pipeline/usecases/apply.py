@@ -1,5 +1,7 @@
 """Apply a provider's word to an asset: the one path of callbacks and polls."""
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
@@ -8,9 +10,12 @@ from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.gate import GateReport, check_outputs
 from pipeline.models import Asset, Attempt
+from pipeline.net.fetch import GuardedFetcher
+from pipeline.output_places import Place, misplaced
 from pipeline.reducer import (
     Decision,
     FailAttempt,
+    GateResult,
     Ignore,
     Note,
     Publish,
@@ -18,13 +23,13 @@ from pipeline.reducer import (
     Verify,
     decide,
 )
-from pipeline.services import Services
+from pipeline.services import Services, fetch_policy
 from pipeline.states import Status
 from pipeline.steps import DONE_PERCENT
 from pipeline.usecases.news import Applied, News
 from pipeline.usecases.publish import publish
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, Phase, Playback, ProviderStatus, wake_release
+from pipeline.values import EventDraft, Outputs, Phase, Playback, ProviderStatus, wake_release
 
 ATTEMPT_OUTCOMES = {
     Phase.COMPLETED: "completed",
@@ -45,18 +50,35 @@ def apply_news(services: Services, news: News) -> Applied:
     if result is not None:
         return result
     assert news.status.outputs is not None
-    with session_of(services.engine) as session:
-        asset = session.get_one(Asset, news.asset_id)
-    report = check_outputs(
-        services,
-        news.status.outputs,
-        expected_sec=_source_duration(asset),
-        playback=Playback(asset.playback),
-    )
+    report = _look_at(services, news, news.status.outputs)
     crash_point(Boundary.GATE_PASSED)
     result = _apply(services, news, report)
     assert result is not None
     return result
+
+
+def _look_at(services: Services, news: News, outputs: Outputs) -> GateReport:
+    """Where the outputs lie first: what is misplaced is not even fetched."""
+    with session_of(services.engine) as session:
+        asset = session.get_one(Asset, news.asset_id)
+        account = session.get_one(Attempt, news.attempt_id).provider
+    place = Place(
+        asset_id=asset.id,
+        attempt_id=news.attempt_id,
+        playback=Playback(asset.playback),
+        hosts=services.providers[account].trust.output_hosts,
+    )
+    policy = fetch_policy(services.settings)
+    wrong = misplaced(outputs, place, policy)
+    if wrong:
+        return GateReport(GateResult.MISPLACED, wrong)
+    with GuardedFetcher(place.narrowed(policy)) as fetcher:
+        return check_outputs(
+            replace(services, fetcher=fetcher),
+            outputs,
+            expected_sec=_source_duration(asset),
+            playback=place.playback,
+        )
 
 
 def _source_duration(asset: Asset) -> float | None:

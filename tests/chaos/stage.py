@@ -151,6 +151,7 @@ def _environment(
         **{name: value for name, value in built.items() if name != "DATABASE_URL"},
         **SETTINGS,
         "KHRONIKA_SELFHOSTED_URL": _url(sockets.provider),
+        "KHRONIKA_SELFHOSTED_OUTPUT_HOSTS": "127.0.0.1",
         "KHRONIKA_LOG_LEVEL": "WARNING",
         "KHRONIKA_WEB_BIND": f"fd://{sockets.web.fileno()}",
         "KHRONIKA_TRANSCODER_BIND": f"fd://{sockets.transcoder.fileno()}",

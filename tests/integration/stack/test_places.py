@@ -21,7 +21,13 @@ def test_two_stacks_run_side_by_side(start: Start, place: Path) -> None:
     (one, home_one), (two, home_two) = begin("one"), begin("two")
     assert one.wait_until_ready() != two.wait_until_ready()
     first, second = (read_environment(Home(home)) for home in (home_one, home_two))
-    shared = {"KHRONIKA_SOURCE_ALLOW", "KHRONIKA_SOURCE_HTTP", "KHRONIKA_TRANSCODER_SOURCE_ALLOW"}
+    shared = {
+        "KHRONIKA_SOURCE_ALLOW",
+        "KHRONIKA_SOURCE_HTTP",
+        "KHRONIKA_SOURCE_PORTS",
+        "KHRONIKA_TRANSCODER_SOURCE_ALLOW",
+        "KHRONIKA_TRANSCODER_SOURCE_PORTS",
+    }
     assert {name for name in first if first[name] == second[name]} == shared
 
     assert one.stop() == 0

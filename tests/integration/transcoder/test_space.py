@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 
 from pipeline.errors import TransientProviderError
 from pipeline.media.tools import Tools
+from pipeline.providers.base import Trust
 from pipeline.providers.selfhosted import SelfHosted
 from pipeline.storage.local import LocalStorage
 from pipeline.values import SubmitRequest
@@ -138,6 +139,7 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
         secrets=[SECRET],
         timeout_sec=10,
         tolerance_sec=300,
+        trust=Trust(),
     )
     request = SubmitRequest(
         asset_id=uuid4(),

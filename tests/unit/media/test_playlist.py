@@ -9,6 +9,7 @@ from pipeline.media.playlist import (
     PlaylistInvalid,
     Segment,
     Variant,
+    addresses_in,
     leaves_folder,
     parse_master,
     parse_media,
@@ -121,7 +122,15 @@ def test_a_broken_media_playlist_is_refused(text: str) -> None:
         "%2e%2e/a.m4s",
         "..\\a.m4s",
         "data:text/plain,x",
+        "\x01//elsewhere.example/a.m4s",
+        " //elsewhere.example/a.m4s",
+        "/\t/elsewhere.example/a.m4s",
+        ".\t./a.m4s",
+        "\\\\elsewhere.example\\a.m4s",
+        "HTTPS:a.m4s",
+        "//[",
     ],
+    ids=ascii,
 )
 def test_an_address_outside_the_folder_is_told(uri: str) -> None:
     assert leaves_folder(uri)
@@ -130,6 +139,14 @@ def test_an_address_outside_the_folder_is_told(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["a.m4s", "720p/index.m3u8", "a..b/c.m4s", "a.m4s?token=x/../y"])
 def test_an_address_inside_the_folder_is_fine(uri: str) -> None:
     assert not leaves_folder(uri)
+
+
+def test_every_address_is_found_whichever_tag_holds_it() -> None:
+    text = (
+        '#EXTM3U\r\n#EXT-X-KEY:METHOD=AES-128,URI="key"\n#EXT-X-MAP:URI="init.mp4"\n'
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",URI="sound.m3u8"\n#EXTINF:6,\r\n1.m4s\n\n2.m4s\n'
+    )
+    assert sorted(addresses_in(text)) == ["1.m4s", "2.m4s", "init.mp4", "key", "sound.m3u8"]
 
 
 LINES = [*MASTER.splitlines(), *MEDIA.splitlines()]

@@ -35,6 +35,15 @@ def test_plain_http_is_for_private_networks_only(monkeypatch: pytest.MonkeyPatch
     assert not load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.https_only
 
 
+def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load(monkeypatch).fetch_policy.ports == {443}
+    assert load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.ports == {80, 443}
+    assert load(monkeypatch, SOURCE_PORTS="443, 8080").fetch_policy.ports == {443, 8080}
+    assert load(monkeypatch, SOURCE_PORTS="any").fetch_policy.ports is None
+
+
 def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsInvalid) as problem:
         load(

@@ -1,0 +1,135 @@
+"""A holder of a provider's secret names outputs that are not that attempt's."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pipeline.states import Status
+from pipeline.usecases.poll import poll
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.submit import submit
+from tests.integration.pipeline.conftest import World
+from tests.scripted_provider import callback
+
+
+class Inside(ThreadingHTTPServer):
+    """Somebody's service on an address of its own; it must never be asked anything."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.2", 0), self._handler())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.2:{self.server_port}"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        inside = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                inside.asked.append(self.path)
+                self.send_error(404)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def inside() -> Iterator[Inside]:
+    server = Inside()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_another_assets_files_are_refused_for_good_and_the_chronicle_says_which(
+    world: World,
+) -> None:
+    victim, asset_id = world.create(), world.create()
+    submit(world.services, asset_id)
+    stolen = f"storage:processed/{victim}/{world.attempt_id(asset_id)}/master.m3u8"
+    job = world.provider.finish(world.attempt_id(asset_id), manifest=stolen)
+    received = world.receive(callback(job))
+    assert received.wake is not None
+
+    assert reconcile(world.services, received.wake.id).what == "failed"
+
+    asset = world.asset(asset_id)
+    assert (asset.status, asset.error_code) == (Status.FAILED, "output_misplaced")
+    assert asset.manifest_url is None
+    said = world.chronicle(asset_id)[-1].detail
+    assert said["code"] == "output_misplaced"
+    assert said["message"] == "the manifest lies outside of what this attempt writes"
+    assert world.delivery(received.wake.id).status == "applied"
+
+
+def test_a_poll_that_names_an_original_is_refused_too(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    world.provider.finish(world.attempt_id(asset_id), fallback="storage:original/ana/source.mp4")
+    world.make_past(asset_id, "next_poll_at")
+
+    poll(world.services, asset_id)
+
+    assert world.asset(asset_id).error_code == "output_misplaced"
+
+
+def test_a_host_that_is_not_the_accounts_is_not_even_asked(world: World, inside: Inside) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    job = world.provider.finish(world.attempt_id(asset_id), thumbnail=f"{inside.url}/thumb.jpg")
+    received = world.receive(callback(job))
+    assert received.wake is not None
+
+    reconcile(world.services, received.wake.id)
+
+    assert world.asset(asset_id).error_code == "output_misplaced"
+    assert inside.asked == []
+
+
+LEADING_AWAY = {
+    "a segment": "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:5.28,\n{url}\n#EXT-X-ENDLIST\n",
+    "a segment in the middle": "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:1,\na.ts\n"
+    "#EXTINF:3.28,\n{url}\n#EXTINF:1,\nb.ts\n#EXT-X-ENDLIST\n",
+    "a key": '#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n'
+    "#EXTINF:5.28,\na.ts\n#EXT-X-ENDLIST\n",
+}
+
+
+@pytest.mark.parametrize("text", LEADING_AWAY.values(), ids=LEADING_AWAY.keys())
+@pytest.mark.parametrize("lead", ["http://", "\x01//", "/\t/"], ids=ascii)
+def test_a_playlist_that_leads_away_is_refused_and_not_followed(
+    world: World, inside: Inside, text: str, lead: str
+) -> None:
+    away = f"{lead}{inside.url.removeprefix('http://')}/secret"
+    _write(world.provider.folder, "leading.m3u8", text.format(url=away))
+    master = (world.provider.folder / "master.m3u8").read_text()
+    _write(
+        world.provider.folder, "leading-master.m3u8", master.replace("index.m3u8", "leading.m3u8")
+    )
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    manifest = f"{world.provider.url}/out/leading-master.m3u8"
+    received = world.receive(
+        callback(world.provider.finish(world.attempt_id(asset_id), manifest=manifest))
+    )
+    assert received.wake is not None
+
+    reconcile(world.services, received.wake.id)
+
+    assert world.asset(asset_id).error_code == "output_rejected"
+    assert world.chronicle(asset_id)[-1].detail["message"].endswith("leads away")
+    assert inside.asked == []
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
