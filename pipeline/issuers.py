@@ -36,10 +36,8 @@ class Issuer(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         is_symmetric = self.algorithm == "HS256"
-        if is_symmetric is not (self.secret is not None and self.jwks_url is None):
-            raise ValueError("HS256 takes a secret and no jwks_url, the others a jwks_url alone")
-        if not is_symmetric and self.jwks_url is None:
-            raise ValueError(f"{self.algorithm} needs a jwks_url")
+        if (self.secret is not None, self.jwks_url is not None) != (is_symmetric, not is_symmetric):
+            raise ValueError("HS256 needs a secret and no jwks_url, any other a jwks_url alone")
         if self.secret is not None and not is_long_enough(self.secret):
             raise ValueError(f"the secret must be at least {MIN_SECRET_BYTES} bytes")
         if self.audience is None and not self.operators:
