@@ -18,6 +18,9 @@ blueprint = APIBlueprint("media", __name__, tag="Media", url_prefix="/media")
 PUBLIC_TOKEN = "public"  # noqa: S105 - a word in a path, no secret
 IMMUTABLE = "public, max-age=31536000, immutable"
 PRIVATE = "private, no-cache"
+PLAYLIST = ".m3u8"
+PRESIGNED_MAX_SEC = 7 * 24 * 3600
+"""The longest that a signature of version 4 may last (AWS, "Authenticating Requests")."""
 
 
 @blueprint.get("/<token>/<path:key>")
@@ -26,6 +29,7 @@ PRIVATE = "private, no-cache"
         200: "The object",
         206: "The part of it that was asked for",
         304: "Not modified",
+        307: "The storage itself gives it",
         403: "",
         404: "",
         416: "",
@@ -33,9 +37,11 @@ PRIVATE = "private, no-cache"
 )
 def read(token: str, key: str) -> Response:
     """Read an object. `token` is `public`, or opens one folder or object for a while."""
-    _let_in(token, key)
+    left_sec = _let_in(token, key)
     storage = services().storage
     try:
+        if url := _address_in_storage(key, left_sec):
+            return _redirected(url, left_sec, token)
         stored = storage.stat(key)
     except (ObjectMissing, KeyRefused):
         raise _missing() from None
@@ -48,14 +54,16 @@ def read(token: str, key: str) -> Response:
     return _described(response, stored, token)
 
 
-def _let_in(token: str, key: str) -> None:
+def _let_in(token: str, key: str) -> int:
+    """Refuse who may not read this, and say for how many seconds the others may."""
+    settings, now = services().settings, datetime.now(UTC)
     if token == PUBLIC_TOKEN:
         if not key.startswith(PUBLIC_PREFIXES) or not _is_key(key):
             raise _missing()
-        return
-    secret = services().settings.secret_key.get_secret_value()
+        return settings.playback_expires_sec
     try:
-        verify_prefix(secret, token, key, now=datetime.now(UTC))
+        ends_at = verify_prefix(settings.secret_key.get_secret_value(), token, key, now=now)
+        return max(1, int((ends_at - now).total_seconds()))
     except TokenRejected as error:
         expired = error.reason is TokenRejection.EXPIRED
         raise Problem(
@@ -63,6 +71,26 @@ def _let_in(token: str, key: str) -> None:
             "media_token_expired" if expired else "media_token_invalid",
             "This address has expired." if expired else "This address opens nothing.",
         ) from None
+
+
+def _address_in_storage(key: str, left_sec: int) -> str | None:
+    """Where a storage that serves by itself gives the object, for as long as the token does.
+
+    Playlists are read out here, so that what they name relatively comes here with the token. HEAD
+    is answered here too: an address signed for GET refuses it.
+    """
+    if request.method == "HEAD" or key.endswith(PLAYLIST):
+        return None
+    return services().storage.presign_get(key, expires_sec=min(left_sec, PRESIGNED_MAX_SEC))
+
+
+def _redirected(url: str, left_sec: int, token: str) -> Response:
+    # 307, and not the 302 of Flask's own helper: the method stays (RFC 9110, 15.4.8).
+    response = Response(status=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": url})
+    # Whoever follows a kept redirect must still find half of its life left.
+    kept = f"public, max-age={left_sec // 2}" if token == PUBLIC_TOKEN else "private, no-store"
+    response.headers["Cache-Control"] = kept
+    return response
 
 
 def _is_key(key: str) -> bool:

@@ -69,8 +69,11 @@ def _sign(key: str, path: str, expires_at: datetime, reach: str) -> str:
     return token if isinstance(token, str) else token.decode()
 
 
-def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> None:
+def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> datetime:
     """Check that a token opens a path, which has been percent-decoded once and no more.
+
+    Returns:
+        The instant from which it will not.
 
     Raises:
         TokenRejected: see `TokenRejection`.
@@ -81,6 +84,7 @@ def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> None:
     allowed, asked = _segments(signed), _segments(path)
     if allowed is None or asked is None or not _opens(allowed, asked, reach):
         raise TokenRejected(TokenRejection.OUTSIDE_PREFIX)
+    return expires_at
 
 
 def _opens(allowed: list[str], asked: list[str], reach: str) -> bool:

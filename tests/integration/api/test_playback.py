@@ -8,8 +8,10 @@ from uuid import uuid4
 import pytest
 import requests
 
+from pipeline.database import session_of
 from pipeline.net.tokens import sign_prefix
 from pipeline.states import Status
+from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import (
     OWNER,
     SECRET_KEY,
@@ -101,6 +103,25 @@ def test_a_server_with_a_right_gets_a_card_whose_addresses_work_for_a_while(
     left = datetime.fromisoformat(shown["urls_expire_at"]) - datetime.now(UTC)
     lifetime = timedelta(seconds=api.services.settings.playback_expires_sec)
     assert timedelta(0) < left <= lifetime * 1.25
+
+
+@pytest.mark.parametrize(
+    ("owner_id", "scope", "source"),
+    [
+        (OWNER, "playback", "processed"),
+        (OWNER, "assets:read", "processed"),
+        (STRANGER, "playback", "none"),
+        (None, "operator:read", "processed"),
+    ],
+)
+def test_a_servers_key_gets_addresses_of_its_owners_videos(
+    api: Client, world: World, owner_id: str | None, scope: str, source: str
+) -> None:
+    asset = publish(api, world, playback="signed")
+    with session_of(api.services.engines.operator) as session:
+        made = make_key(session, NewKey("site", owner_id, [scope]), actor="ops", source=None)
+    shown = card(api, asset, headers={"Authorization": f"Bearer {made.key}"})
+    assert (shown.status_code, shown.json()["source"]) == (200, source)
 
 
 def test_a_token_that_is_none_is_refused_rather_than_overlooked(api: Client, world: World) -> None:

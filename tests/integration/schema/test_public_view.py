@@ -131,26 +131,51 @@ def test_the_whole_card_is_seen_by_its_owner_and_operators_only(
         views.card_of_post(session, has.post_id)
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"status": "'queued'"},
+        {"published_output_id": "gen_random_uuid()"},
+        {"allow_original": "false"},
+        {"source_info": "NULL"},
+        {"source_url": "'https://videos.example/a.mp4'"},
+    ],
+    ids=lambda missing: next(iter(missing)),
+)
+def test_the_view_names_no_source_that_the_row_alone_rules_out(
+    engines: Mapping[str, Engine],
+    belongings: Mapping[str, Belongings],
+    missing: dict[str, str],
+) -> None:
+    has = belongings[ALICE]
+    expose(engines, has, **STANDING_IN | missing)
+
+    with session_of(engines["public"]) as session:
+        row = session.execute(VIEW, {"wanted": [has.post_id]}).mappings().one()
+
+    assert row["original"] is None
+
+
+UPLOADED = """INSERT INTO video_assets (id, post_id, owner_id, upload_id, max_attempts, provider,
+                  status, error_code, deadline_at, allow_original, source_info)
+              VALUES (:id, gen_random_uuid(), 'alice', :id, 5, 'selfhosted',
+                  'failed', 'encode_failed', now(), true, '{}')"""
+
+
 def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
     engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
 ) -> None:
-    reached = text("SELECT count(*), max(storage_key) FROM uploads")
-    has = belongings[ALICE]
-    expose(engines, belongings[BOB], **STANDING_IN)
-    with session_of(engines["owner"]) as session:
-        session.execute(text("SET LOCAL ROLE khronika_viewer"))
-        assert session.execute(reached).one() == (0, None)
-
+    upload = {"id": belongings[ALICE].upload_id}
     with session_of(engines["operator"]) as session:
-        # What the worker leaves behind hangs on the row; an upload's id is its asset's.
-        session.execute(
-            text("""INSERT INTO video_assets (id, post_id, owner_id, upload_id, max_attempts,
-                        provider, status, error_code, allow_original, source_info)
-                    VALUES (:id, gen_random_uuid(), 'alice', :id, 5, 'selfhosted', 'failed',
-                        'encode_failed', true, '{}')"""),
-            {"id": has.upload_id},
-        )
+        session.execute(text(UPLOADED), upload)
 
-    with session_of(engines["owner"]) as session:
-        session.execute(text("SET LOCAL ROLE khronika_viewer"))
-        assert session.execute(reached).one() == (1, "k")
+    for columns, reached in (
+        ("status = 'failed', allow_original = true", ["k"]),
+        ("status = 'queued', allow_original = true", []),
+        ("status = 'failed', allow_original = false", []),
+    ):
+        with session_of(engines["operator"]) as session:
+            session.execute(text(f"UPDATE video_assets SET {columns} WHERE id = :id"), upload)
+        with session_of(engines["owner"]) as session:
+            session.execute(text("SET LOCAL ROLE khronika_viewer"))
+            assert session.scalars(text("SELECT storage_key FROM uploads")).all() == reached

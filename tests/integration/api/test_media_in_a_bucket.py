@@ -1,0 +1,91 @@
+"""/media over a storage that serves by itself: playlists from here, the rest from the bucket."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from pipeline.net.tokens import sign_prefix
+from tests.buckets import CREDENTIALS, S3Server, moto_server
+from tests.integration.api.conftest import SECRET_KEY, Client, serving
+
+CONTENT = bytes(range(256)) * 10
+FOLDER = "processed/asset/attempt"
+SEGMENT, PLAYLIST = f"{FOLDER}/720p/seg_00000.m4s", f"{FOLDER}/master.m3u8"
+PROTECTED = f"protected/{SEGMENT}"
+
+
+@pytest.fixture(scope="module")
+def bucket_server() -> Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture
+def api(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, bucket_server: S3Server
+) -> Iterator[Client]:
+    monkeypatch.setenv("STORAGE_URL", bucket_server.make_bucket())
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIALS.key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIALS.secret)
+    with serving(monkeypatch) as client:
+        for key in (SEGMENT, PROTECTED, "original/ana/p/u/source.mp4"):
+            client.services.storage.write(key, [CONTENT])
+        client.services.storage.write(PLAYLIST, [b"#EXTM3U\n"])
+        yield client
+
+
+def signed(key: str, *, lasts: timedelta = timedelta(minutes=5)) -> str:
+    token = sign_prefix(SECRET_KEY, key.rpartition("/")[0], expires_at=datetime.now(UTC) + lasts)
+    return f"/media/{token}/{key}"
+
+
+def ask(api: Client, path: str, **options: object) -> requests.Response:
+    return api.get(path, as_=None, allow_redirects=False, **options)
+
+
+def test_a_segment_comes_from_the_bucket_in_the_part_that_was_asked_for(api: Client) -> None:
+    for path in (f"/media/public/{SEGMENT}", signed(PROTECTED)):
+        answer = ask(api, path)
+        assert (answer.status_code, answer.content) == (307, b"")
+        assert urlsplit(answer.headers["Location"]).netloc != urlsplit(api.url).netloc
+        part = api.get(path, as_=None, headers={"Range": "bytes=5-9"}, allow_redirects=False)
+        given = requests.get(part.headers["Location"], headers={"Range": "bytes=5-9"}, timeout=10)
+        assert (given.status_code, given.content) == (206, CONTENT[5:10])
+
+
+def test_the_buckets_address_ends_no_later_than_the_token(api: Client) -> None:
+    location = ask(api, signed(PROTECTED, lasts=timedelta(seconds=90))).headers["Location"]
+    [lasts_sec] = parse_qs(urlsplit(location).query)["X-Amz-Expires"]
+    assert 0 < int(lasts_sec) <= 90
+
+
+def test_a_redirect_of_a_signed_address_is_nobodys_to_keep(api: Client) -> None:
+    assert ask(api, signed(PROTECTED)).headers["Cache-Control"] == "private, no-store"
+    kept = ask(api, f"/media/public/{SEGMENT}").headers["Cache-Control"]
+    assert kept == f"public, max-age={api.services.settings.playback_expires_sec // 2}"
+
+
+def test_a_playlist_comes_from_here_so_that_what_it_names_keeps_the_token(api: Client) -> None:
+    answer = ask(api, f"/media/public/{PLAYLIST}")
+    assert (answer.status_code, answer.content) == (200, b"#EXTM3U\n")
+
+
+def test_a_head_is_answered_from_here(api: Client) -> None:
+    answer = api.call("HEAD", f"/media/public/{SEGMENT}", as_=None, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(CONTENT)))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/media/public/{PROTECTED}", 404),
+        ("/media/public/original/ana/p/u/source.mp4", 404),
+        (signed(PROTECTED, lasts=timedelta(seconds=-1)), 403),
+        (signed(PROTECTED).replace("protected/", "", 1), 403),
+    ],
+)
+def test_nobody_is_sent_to_the_bucket_without_a_right(api: Client, path: str, status: int) -> None:
+    assert ask(api, path).status_code == status
