@@ -47,8 +47,19 @@ SCOPES: Mapping[str, Scope] = {
 OF_CALLERS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 """Problems of whatever looks at who is calling."""
 
+KEYED = (
+    *("post_assets_create", "post_assets_retry", "post_uploads_issue", "post_changes_cancel"),
+    *("post_changes_reencode", "delete_changes_delete"),
+)
+"""Operations that change something, each once for one key."""
+
 HEADERS: Mapping[str, Mapping[str, str]] = {
-    "post_assets_create": {"Idempotency-Key": "Gives a repeated request the first answer again."},
+    **{
+        operation: {
+            "Idempotency-Key": "Gives a repeated request the first answer again, for a day."
+        }
+        for operation in KEYED
+    },
     "get_assets_read": {"If-None-Match": "The ETag that the caller holds."},
     "get_lists_playback": {"If-None-Match": "The ETag that the caller holds."},
     "get_lists_many": {"If-None-Match": "The ETag that the caller holds."},
@@ -63,6 +74,14 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 HEADER_SHAPES: Mapping[str, Mapping[str, Any]] = {
     "Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 }
+
+STANDING = {
+    "RateLimit-Policy": 'The limit that is used up first, as `"create";q=60;w=60`: its quota, and '
+    "the seconds that is for.",
+    "RateLimit": 'Where the caller stands with it, as `"create";r=59;t=30`: what remains, and the '
+    "seconds until there is more.",
+}
+"""Headers of the answers to what is limited (draft-ietf-httpapi-ratelimit-headers-11)."""
 
 NOT_JSON = {"get_operations_metrics": "text/plain", "get_media_read": "application/octet-stream"}
 """Operations that answer with something else."""
@@ -88,6 +107,8 @@ LINKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
 }
 """What can be asked next with what an operation answered, by operation and next operation."""
+
+TOO_MANY = str(int(HTTPStatus.TOO_MANY_REQUESTS))
 
 EVERYWHERE = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 """Problems any route may answer with."""
@@ -122,6 +143,7 @@ def _complete(generated: dict[str, Any] | str) -> dict[str, Any] | str:
             _complete_security(method, operation)
             _complete_answers(operation)
             _add_headers(operation)
+            _add_answer_headers(operation)
     return spec
 
 
@@ -151,7 +173,10 @@ def _complete_answers(operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     if body := operation.get("requestBody"):
         body["required"] = True
-    for status in (*EVERYWHERE, *(BODY_REFUSALS if "requestBody" in operation else ())):
+    refusals = BODY_REFUSALS if "requestBody" in operation else ()
+    if operation["operationId"] in KEYED:
+        refusals = (*refusals, HTTPStatus.BAD_REQUEST)  # of a key that is none
+    for status in (*EVERYWHERE, *refusals):
         answers.setdefault(str(int(status)), {})
     media_type = NOT_JSON.get(operation["operationId"], "application/json")
     body = {media_type: {"schema": _body_of_success(answers)}}
@@ -197,3 +222,29 @@ def _add_headers(operation: dict[str, Any]) -> None:
         schema = {"type": "string", **HEADER_SHAPES.get(name, {})}
         parameter = {"name": name, "in": "header", "description": meaning, "schema": schema}
         operation["parameters"].append(parameter)
+
+
+def _add_answer_headers(operation: dict[str, Any]) -> None:
+    for code, described in operation["responses"].items():
+        headers = _headers_of_answer(operation, code)
+        if headers:
+            described["headers"] = {
+                name: {"description": meaning, "schema": {"type": "string"}}
+                for name, meaning in headers.items()
+            }
+
+
+def _headers_of_answer(operation: dict[str, Any], code: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if operation["operationId"] in KEYED and _is_success(code):
+        headers["Idempotency-Replayed"] = "`true` where the answer was given before."
+    if code == TOO_MANY:
+        headers |= STANDING | {"Retry-After": "Seconds after which the request is served."}
+    elif TOO_MANY in operation["responses"] and _is_success(code) and _is_for_callers(operation):
+        headers |= STANDING
+    return headers
+
+
+def _is_for_callers(operation: dict[str, Any]) -> bool:
+    """Whether every request counts. Of callbacks only those with a bad signature do."""
+    return any("bearer" in way for way in operation.get("security", []))

@@ -28,6 +28,7 @@ from pipeline.media.tools import Tools, locate_tools
 from pipeline.models import Asset, Event
 from pipeline.states import Status
 from pipeline.values import EventDraft, Playback
+from stack.environment import LIMITS
 from tests import clips
 from tests.scripted_provider import SECRET, TOKEN
 
@@ -129,6 +130,7 @@ def environment(
         "KHRONIKA_SELFHOSTED_TOKEN": TOKEN,
         "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": SECRET,
         "KHRONIKA_CALLBACK_MAX_BYTES": "4096",
+        **dict.fromkeys(LIMITS, "100000/minute"),  # a test is hastier than people
         "KHRONIKA_SOURCE_MAX_BYTES": "10000000",
         "KHRONIKA_SOURCE_MAX_DURATION_SEC": "60",
     }
