@@ -11,6 +11,7 @@ from pipeline.errors import (
     Conflict,
     DomainError,
     Forbidden,
+    LimitReached,
     NotFound,
     SignatureInvalid,
     TooLarge,
@@ -25,6 +26,7 @@ STATUS_OF: Mapping[type[DomainError], HTTPStatus] = {
     Conflict: HTTPStatus.CONFLICT,
     Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
     SignatureInvalid: HTTPStatus.UNAUTHORIZED,
 }
 """What each domain error means over HTTP."""
@@ -43,6 +45,9 @@ RETRYABLE = frozenset(
         "internal_error",
         "token_expired",
         "rate_limited",
+        "too_many_in_flight",
+        "quota_exceeded",
+        "owner_busy",
     }
 )
 """Codes after which the same request, made again a little later, may succeed."""
@@ -87,7 +92,8 @@ def from_domain(error: DomainError) -> Problem:
     """The problem a domain error is; by the table above."""
     kind = next(kind for kind in STATUS_OF if isinstance(error, kind))
     current = {} if kind in PRIVATE else error.extra
-    return Problem(STATUS_OF[kind], error.code, str(error), current=current)
+    wait = {"Retry-After": str(error.retry_after_sec)} if isinstance(error, LimitReached) else {}
+    return Problem(STATUS_OF[kind], error.code, str(error), headers=wait, current=current)
 
 
 def from_validation(error: ValidationError, location: str) -> Problem:

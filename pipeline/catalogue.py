@@ -28,6 +28,7 @@ INTENDED = Path(__file__).with_suffix(".json")
 TABLES = tuple(sorted(Base.metadata.tables))
 FUNCTIONS = (
     "khronika_cards",
+    "khronika_live_assets",
     "khronika_make_event_partitions",
     "khronika_refuse_change",
     "khronika_refuse_strangers",

@@ -7,6 +7,7 @@ KhronikaError
 │   ├── Conflict                post_has_asset, not_failed, status_changed, upload_incomplete, …
 │   ├── Unprocessable           a well-formed request that means nothing we can do
 │   ├── TooLarge                source_too_large
+│   ├── LimitReached            too_many_in_flight, quota_exceeded; carries ``retry_after_sec``
 │   └── SignatureInvalid        a callback whose signature does not hold
 ├── StaleTransition             the row moved on since it was read: the writer's view is stale
 ├── IllegalTransition           an edge that does not exist: a bug in the caller
@@ -60,6 +61,20 @@ class Unprocessable(DomainError):
 
 class TooLarge(DomainError):
     """The content is larger than allowed."""
+
+
+class LimitReached(DomainError):
+    """You have as much as you may have for now.
+
+    Attributes:
+        retry_after_sec: When it is worth asking again.
+    """
+
+    def __init__(
+        self, code: str, message: str | None = None, *, retry_after_sec: int, **extra: Any
+    ) -> None:
+        super().__init__(code, message, **extra)
+        self.retry_after_sec = retry_after_sec
 
 
 class SignatureInvalid(DomainError):

@@ -50,6 +50,9 @@ class Asset(Base):
     """public, or signed: whether everybody may have the addresses of what is published."""
     allow_original: Mapped[bool]
     """Whether the owner lets the source itself stand in for a video that failed."""
+    charged_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    charged_sec: Mapped[float | None]
+    """What its owner's quota of the day of its creation was charged; null where it was not."""
 
     status: Mapped[Status]
     generation: Mapped[int]
@@ -106,6 +109,8 @@ class Attempt(Base):
     provider_job_id: Mapped[str | None]
     provider_request_id: Mapped[str | None]
     created_at: Mapped[datetime]
+    reserved_sec: Mapped[float | None]
+    """Media seconds that its account's hour is charged with it; null where it is not charged."""
     intended_at: Mapped[datetime | None]
     """Committed just before the provider was last called: from here on the job may exist."""
     absent_at: Mapped[datetime | None]

@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.rates import Rate, StoreUrl, store_for
-from pipeline.values import Playback, PostClaim
+from pipeline.values import Playback, PostClaim, SpendLimits
 
 GIB = 1024**3
 
@@ -129,6 +129,23 @@ class Settings(BaseSettings):
     proxies: int = Field(0, ge=0, le=10)
     """Proxies before the API that each add an address to ``X-Forwarded-For``. One too many, and
     callers choose the address they are counted by."""
+
+    owner_max_live: int = Field(100, ge=1)
+    """Videos of one owner that may be queued, retrying or processing at once: an album in one go,
+    and still a wait of hours for nobody else. What failed, completed or was deleted is not
+    counted."""
+    owner_daily_assets: int | None = Field(None, ge=1)
+    """Videos one owner may register in a day (UTC). Unset is without end, here and below: what a
+    day of a site's users is only the site knows, and what is in flight is bounded in any case."""
+    owner_daily_bytes: int | None = Field(None, ge=1)
+    """Bytes of sources one owner may register in a day."""
+    owner_daily_media_sec: float | None = Field(None, gt=0)
+    """Seconds of video one owner may register in a day."""
+    spend_assets_per_hour: int | None = Field(None, ge=1)
+    """Videos that a provider account may be given within a clock hour: it bounds what a fault or
+    an attack can cost. Unset is without end: what an hour may cost only its operator knows."""
+    spend_minutes_per_hour: float | None = Field(None, gt=0)
+    """Minutes of video that a provider account may be given within a clock hour."""
 
     max_attempts: int = Field(5, ge=1, le=20)
     """Failures an asset may spend before it fails as ``retry_exhausted``."""
@@ -265,6 +282,10 @@ class Settings(BaseSettings):
         if self.limits_url is not None:
             return self.limits_url.get_secret_value()
         return store_for(self.broker_url.get_secret_value())
+
+    def spend_limits(self, account: str) -> SpendLimits:  # noqa: ARG002 - all share one, so far
+        """What a provider account may be given within a clock hour."""
+        return SpendLimits(self.spend_assets_per_hour, self.spend_minutes_per_hour)
 
 
 def load_settings() -> Settings:

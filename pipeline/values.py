@@ -72,6 +72,14 @@ class PostClaim(StrEnum):
     """The token's claim ``post_id`` names them: one, or a list."""
 
 
+@dataclass(frozen=True)
+class SpendLimits:
+    """What one provider account may be given within a clock hour; None is without end."""
+
+    assets_per_hour: int | None = None
+    minutes_per_hour: float | None = None
+
+
 class Phase(StrEnum):
     """What a provider says of a job, in our words."""
 

@@ -4,17 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
+from pipeline import debts, spend, store
 from pipeline.failures import failure_of
+from pipeline.holds import sentence_of
 from pipeline.models import Asset, Attempt
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.sources import Source, locate
 from pipeline.states import WAITING, Status
 from pipeline.values import EventDraft, Wake, wake_release
+
+HOLD_JITTER_SEC = 60.0
+"""Over how long what waits for the next hour is spread when that begins."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,10 @@ class NoClaim:
 def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim | NoClaim:
     """Claim what is due, take over what was dropped, leave everything else alone.
 
-    Safe to run twice: the second run finds a lease that holds.
+    What its provider account has no budget left for is held until the next hour. A takeover is the
+    same attempt and costs nothing more.
+
+    Safe to run twice: the second run finds a lease that holds, or nothing due.
     """
     locked = store.lock(session, asset_id, skip_locked=True)
     if locked is None:
@@ -47,7 +54,7 @@ def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim |
     if asset.deleted_at is not None:
         return NoClaim("deleted")
     if asset.status in WAITING and _is_past(asset.next_attempt_at, now):
-        return _fresh(services.settings, session, asset)
+        return _fresh(services, session, asset, now)
     if asset.status is Status.PROCESSING and _is_past(asset.lease_expires_at, now):
         return _take_over(services.settings, session, asset)
     return NoClaim("nothing_to_submit")
@@ -57,7 +64,39 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
     return instant is not None and instant <= now
 
 
-def _fresh(settings: Settings, session: Session, asset: Asset) -> Claim:
+def _fresh(services: Services, session: Session, asset: Asset, now: datetime) -> Claim | NoClaim:
+    limits = services.settings.spend_limits(asset.provider)
+    media_sec = spend.media_sec_of(asset)
+    if not spend.reserve(session, asset.provider, media_sec, limits):
+        return _hold(services, session, asset, now)
+    return _start(services.settings, session, asset, reserved_sec=media_sec)
+
+
+def _hold(services: Services, session: Session, asset: Asset, now: datetime) -> NoClaim:
+    """Leave it where it is until the next hour: neither its budget nor its deadline is touched.
+
+    The chronicle is told once, not at every look.
+    """
+    delay_sec = spend.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
+    detail = {
+        "code": spend.SPEND_GUARD,
+        "message": sentence_of(spend.SPEND_GUARD),
+        "delay_sec": round(delay_sec, 3),
+    }
+    is_news = asset.hold_reason != spend.SPEND_GUARD
+    store.amend(
+        session,
+        asset,
+        EventDraft("held", "worker", detail) if is_news else None,
+        hold_reason=spend.SPEND_GUARD,
+        next_attempt_at=store.from_now(delay_sec),
+        woken_at=None,
+        deadline_at=Asset.deadline_at + func.make_interval(0, 0, 0, 0, 0, 0, delay_sec),
+    )
+    return NoClaim("held")
+
+
+def _start(settings: Settings, session: Session, asset: Asset, *, reserved_sec: float) -> Claim:
     # Whatever an earlier attempt may still have at a provider is owed its release before this
     # attempt can submit.
     debts.owe_releases(session, asset.id)
@@ -67,6 +106,7 @@ def _fresh(settings: Settings, session: Session, asset: Asset) -> Claim:
         generation=asset.generation,
         number=asset.attempt + 1,
         provider=asset.provider,
+        reserved_sec=reserved_sec,
     )
     session.execute(
         insert(Attempt).values(
@@ -75,6 +115,7 @@ def _fresh(settings: Settings, session: Session, asset: Asset) -> Claim:
             generation=attempt.generation,
             number=attempt.number,
             provider=attempt.provider,
+            reserved_sec=attempt.reserved_sec,
         )
     )
     claimed = store.advance(

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from sqlalchemy import select, text
+from sqlalchemy import column, select, text
 from sqlalchemy.orm import Session
 
 from pipeline.errors import Conflict, NotFound
@@ -21,11 +21,13 @@ from pipeline.usecases.idempotency import (
     in_flight_is_a_conflict,
     keep,
 )
+from pipeline.usecases.quotas import Standing, owner_is_busy, refuse_excess
 from pipeline.values import CreateAsset, Wake, wake_submit
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload is
-# read in the same breath and must be complete.
+# read in the same breath and must be complete. What is inserted is charged to the owner's day; the
+# function takes the owner's lock before it counts, and counts what the statement has inserted too.
 INSERT = text("""
     WITH fresh_key AS (
         INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
@@ -39,20 +41,24 @@ INSERT = text("""
         RETURNING key
     ), source AS (
         SELECT CAST(:asset_id AS uuid) AS id, CAST(:source_url AS text) AS source_url,
-               CAST(NULL AS uuid) AS upload_id, CAST(NULL AS bigint) AS size_bytes
+               CAST(NULL AS uuid) AS upload_id, CAST(NULL AS bigint) AS size_bytes,
+               CAST(:declared_bytes AS bigint) AS charged_bytes,
+               CAST(:declared_sec AS double precision) AS charged_sec
         WHERE CAST(:upload_id AS uuid) IS NULL
         UNION ALL
-        SELECT id, NULL, id, received_bytes FROM uploads
+        SELECT id, NULL, id, received_bytes, received_bytes,
+               coalesce(CAST(source_info ->> 'duration_sec' AS double precision), 0)
+        FROM uploads
         WHERE id = CAST(:upload_id AS uuid) AND post_id = :post_id AND owner_id = :owner_id
           AND completed_at IS NOT NULL
     ), asset AS (
         INSERT INTO video_assets (
             id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title,
-            poster_time_sec, playback, allow_original, max_attempts, provider, next_attempt_at,
-            woken_at, deadline_at, last_seq)
+            poster_time_sec, playback, allow_original, charged_bytes, charged_sec, max_attempts,
+            provider, next_attempt_at, woken_at, deadline_at, last_seq)
         SELECT id, :post_id, :owner_id, source_url, upload_id, size_bytes,
                CAST(:declared AS jsonb), :title, :poster_time_sec, :playback, :allow_original,
-               :max_attempts, :provider, now(), now(),
+               charged_bytes, charged_sec, :max_attempts, :provider, now(), now(),
                now() + make_interval(secs => :wait_deadline_sec), 1
         FROM source
         WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT FROM fresh_key)
@@ -66,9 +72,22 @@ INSERT = text("""
                    'source', CASE WHEN upload_id IS NULL THEN 'url' ELSE 'upload' END,
                    'declared', declared)
         FROM asset
+    ), usage AS (
+        INSERT INTO owner_usage AS day (owner_id, day, assets, bytes, media_sec)
+        SELECT owner_id, CAST(timezone('UTC', now()) AS date), 1, charged_bytes, charged_sec
+        FROM asset
+        ON CONFLICT (owner_id, day) DO UPDATE
+            SET assets = day.assets + 1, bytes = day.bytes + excluded.bytes,
+                media_sec = day.media_sec + excluded.media_sec
+        RETURNING assets AS day_assets, bytes AS day_bytes, media_sec AS day_media_sec
     )
-    SELECT * FROM asset
+    SELECT asset.*, usage.*, khronika_live_assets(asset.owner_id) AS live_assets,
+           CAST(ceil(86400 - extract(epoch FROM CAST(timezone('UTC', now()) AS time))) AS integer)
+               AS resets_in_sec
+    FROM asset, usage
 """)
+
+STANDING = tuple(field.name for field in fields(Standing))
 
 
 @dataclass(frozen=True)
@@ -110,6 +129,8 @@ def create_asset(
             ``idempotency_in_flight``.
         NotFound: ``post_not_found`` (somebody else holds the post), ``upload_not_found``.
         Unprocessable: ``idempotency_mismatch``.
+        LimitReached: ``too_many_in_flight``, ``quota_exceeded``, ``owner_busy``. The transaction
+            must not be committed.
     """
     asset = _insert(session, request, settings, actor, idempotency)
     if asset is not None:
@@ -146,10 +167,18 @@ def _insert(
         "provider": settings.default_provider,
         "wait_deadline_sec": settings.wait_deadline_sec,
         "actor": actor,
+        "declared_bytes": request.declared.get("size_bytes") or 0,
+        "declared_sec": request.declared.get("duration_sec") or 0,
         **columns_of(idempotency),
     }
-    with in_flight_is_a_conflict():
-        return session.scalars(select(Asset).from_statement(INSERT), parameters).one_or_none()
+    inserted = select(Asset, *map(column, STANDING)).from_statement(INSERT)
+    with in_flight_is_a_conflict() if idempotency else owner_is_busy():
+        row = session.execute(inserted, parameters).one_or_none()
+    if row is None:
+        return None
+    asset: Asset = row[0]
+    refuse_excess(settings, asset, Standing(*row[1:]))
+    return asset
 
 
 def _existing(session: Session, request: CreateAsset) -> Asset:

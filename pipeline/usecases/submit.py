@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 
-from pipeline import debts, store
+from pipeline import debts, spend, store
 from pipeline.addresses import output_prefix, poster_prefix
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
@@ -25,6 +25,7 @@ from pipeline.models import Asset
 from pipeline.providers.base import Provider
 from pipeline.services import Outcome, Services
 from pipeline.sources import Measured, SourceRefused, measure, url_for_provider
+from pipeline.usecases import quotas
 from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim, NoClaim, claim_asset
 from pipeline.usecases.lookup import look_up
@@ -83,10 +84,12 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
             width=info.width,
             height=info.height,
         )
+        quotas.book_measured(session, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch:
             asset = store.amend(session, asset, EventDraft("metadata_mismatch", "worker", mismatch))
         store.update_attempt(session, claim.attempt.id, intended_at=func.now())
+        spend.book_measured(session, claim.attempt.id, info.duration_sec)
     return asset
 
 
@@ -184,6 +187,8 @@ def _end_attempt(
             return Outcome("stale")
         # This call made no job; an earlier one of the same attempt may have, or may yet.
         owed = debts.owe_release(session, attempt_id) if claim.attempt.intended_at else []
+        if claim.attempt.intended_at is None:
+            spend.give_back(session, attempt_id)
         store.update_attempt(session, attempt_id, outcome=outcome)
     return Outcome(settled.status.value, tuple(map(wake_release, owed)))
 

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import due
+from pipeline import due, spend
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.services import Outcome, Services
+from pipeline.usecases import quotas
 from pipeline.usecases.expire import expire
 from pipeline.values import Wake, wake_poll, wake_reconcile, wake_release, wake_submit
 
@@ -29,6 +30,7 @@ def sweep(services: Services) -> Outcome:
         ),
         (due.unpaid_releases, wake_release),
     ]
+    _release_held(services)
     wakes: list[Wake] = []
     for find, wake in passes:
         with session_of(services.engine) as session:
@@ -39,6 +41,13 @@ def sweep(services: Services) -> Outcome:
     return Outcome(f"woke {len(wakes)}", tuple(wakes))
 
 
+def _release_held(services: Services) -> None:
+    """Make due what waits for a budget that has room again."""
+    for account in services.providers:
+        with session_of(services.engine) as session:
+            spend.release_held(session, account, services.settings.spend_limits(account))
+
+
 def _expire_late(services: Services) -> list[Wake]:
     with session_of(services.engine) as session:
         late = due.past_deadlines(session)
@@ -46,9 +55,12 @@ def _expire_late(services: Services) -> list[Wake]:
 
 
 def tidy(services: Services) -> Outcome:
-    """Housekeeping that can wait: partitions ahead, expired keys. Safe to run at any time."""
+    """Housekeeping that can wait: partitions ahead, expired keys, old books. Safe at any time."""
     with session_of(services.engine) as session:
         due.make_event_partitions(session)
     with session_of(services.engine) as session:
         due.prune_idempotency_keys(session)
+    with session_of(services.engine) as session:
+        spend.prune(session)
+        quotas.prune(session)
     return Outcome("tidied")

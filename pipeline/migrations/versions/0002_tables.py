@@ -39,6 +39,8 @@ def upgrade() -> None:
             playback text NOT NULL DEFAULT 'public'
                 CONSTRAINT video_assets_playback CHECK (playback IN ('public', 'signed')),
             allow_original boolean NOT NULL DEFAULT false,
+            charged_bytes bigint,
+            charged_sec double precision,
             status video_processing_status NOT NULL DEFAULT 'queued',
             generation integer NOT NULL DEFAULT 1,
             attempt integer NOT NULL DEFAULT 0,
@@ -96,6 +98,7 @@ def upgrade() -> None:
             provider_job_id text,
             provider_request_id text,
             created_at timestamptz NOT NULL DEFAULT now(),
+            reserved_sec double precision,
             intended_at timestamptz,
             absent_at timestamptz,
             submitted_at timestamptz,

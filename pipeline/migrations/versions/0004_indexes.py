@@ -21,6 +21,11 @@ INDEXES = {
         "ON video_assets (next_attempt_at) "
         "WHERE status IN ('queued', 'retrying') AND deleted_at IS NULL"
     ),
+    "video_assets_held": (
+        "ON video_assets (hold_reason, provider, next_attempt_at) "
+        "WHERE hold_reason IS NOT NULL AND status IN ('queued', 'retrying') "
+        "AND deleted_at IS NULL"
+    ),
     "video_assets_lease": (
         "ON video_assets (lease_expires_at) "
         "WHERE status = 'processing' AND lease_expires_at IS NOT NULL AND deleted_at IS NULL"

@@ -69,7 +69,7 @@ GRANTS = (
     ("video_outputs", "khronika_operator", "SELECT, UPDATE (published_at, retired_at)"),
     ("video_processing_events", "khronika_operator", "SELECT, INSERT"),
     ("webhook_deliveries", "khronika_operator", "SELECT"),
-    ("uploads", "khronika_operator", "SELECT"),
+    ("uploads", "khronika_operator", "SELECT, INSERT, UPDATE"),
     ("idempotency_keys", "khronika_operator", "SELECT, INSERT, UPDATE, DELETE"),
     ("upload_parts", "khronika_operator", "SELECT"),
     ("owner_usage", "khronika_operator", "SELECT, INSERT, UPDATE"),
@@ -197,6 +197,30 @@ def _guard_events() -> None:
     """)
 
 
+def _make_cap() -> None:
+    """How much of an owner's is live, asked by one transaction after the other.
+
+    Volatile, so that the count begins after the lock was had and sees what whoever had it before
+    committed; and what the calling statement itself has inserted. What a backfill has registered
+    only is no work yet: nobody could wait for it to end.
+    """
+    op.execute("""
+        CREATE FUNCTION khronika_live_assets(owner text) RETURNS bigint
+        LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+        BEGIN
+            PERFORM pg_advisory_xact_lock(hashtextextended('live assets of ' || owner, 0));
+            RETURN (
+                SELECT count(*) FROM public.video_assets a
+                WHERE a.owner_id = owner AND a.status IN ('queued', 'retrying', 'processing')
+                  AND a.deleted_at IS NULL
+                  AND a.hold_reason IS DISTINCT FROM 'awaiting_enqueue');
+        END $$
+    """)
+    op.execute("REVOKE ALL ON FUNCTION khronika_live_assets(text) FROM PUBLIC")
+    for role in ("khronika_api", "khronika_operator"):
+        op.execute(f"GRANT EXECUTE ON FUNCTION khronika_live_assets(text) TO {role}")
+
+
 def _make_cards() -> None:
     """One definition of a card, seen with the rights of whoever calls it.
 
@@ -283,6 +307,7 @@ def upgrade() -> None:
         "GRANT EXECUTE ON FUNCTION khronika_make_event_partitions(integer) TO khronika_worker"
     )
     _guard_events()
+    _make_cap()
     _make_cards()
     _make_public_view()
 
@@ -290,6 +315,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION public_assets(uuid[])")
     op.execute("DROP FUNCTION khronika_cards(uuid[])")
+    op.execute("DROP FUNCTION khronika_live_assets(text)")
     op.execute("DROP TRIGGER video_processing_events_of_own_assets ON video_processing_events")
     op.execute("DROP FUNCTION khronika_refuse_strangers()")
     for name, table, role, *_ in POLICIES:

@@ -1,0 +1,24 @@
+"""Why an asset waits without spending its retry budget: the one table of ``hold_reason``.
+
+A provider that would not take a job gives one of ``pipeline.failures`` as the reason; what is in
+this table are our own reasons.
+"""
+
+from collections.abc import Mapping
+
+from pipeline.failures import failure_of
+
+HOLDS: Mapping[str, str] = {
+    "spend_guard": (
+        "The hourly budget of the processing service is used up. "
+        "It is taken up by itself in the next hour, or as soon as the operator raises the budget."
+    ),
+    "awaiting_enqueue": (
+        "It is registered only. It is taken up when the operator's backfill enqueues it."
+    ),
+}
+
+
+def sentence_of(hold_reason: str) -> str:
+    """What an asset waits for, in words for people."""
+    return HOLDS.get(hold_reason) or failure_of(hold_reason).message

@@ -1,0 +1,172 @@
+"""What one owner may have in flight and register in a day.
+
+Create counts itself in and is undone where that is too much: owners' creates take turns at the
+owner's lock and at the row of the day, so that two at the limit cannot both pass.
+
+Nothing is given back: what a day's quota bounds is what a day costs, and a video that is deleted or
+failed has cost all the same. A retry and a re-encode are free, because they are rare, have limits
+of their own, and would make owners pay for our failures.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from pipeline.database import lock_timed_out
+from pipeline.errors import LimitReached
+from pipeline.models import Asset
+from pipeline.settings import Settings
+from pipeline.sources import Measured
+from pipeline.spend import KEPT_DAYS
+
+IN_FLIGHT_RETRY_SEC = 30
+"""What an owner with too much in flight is told to wait: about as long as a short clip takes."""
+BUSY_RETRY_SEC = 1
+"""Creates of one owner take turns, and each takes milliseconds."""
+
+# To the day it was registered on, where its row still is: that day's quota let it in.
+BOOK = text("""
+    UPDATE owner_usage SET bytes = bytes + :bytes, media_sec = greatest(0, media_sec + :media_sec)
+    WHERE owner_id = :owner_id AND day = CAST(timezone('UTC', :registered_at) AS date)
+""")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an owner stands, the asset that is being registered included.
+
+    Attributes:
+        live_assets: Queued, retrying or processing, and not deleted.
+        day_assets: Registered since midnight, UTC; so are the bytes and the seconds of video.
+        resets_in_sec: Until the next midnight, UTC.
+    """
+
+    live_assets: int
+    day_assets: int
+    day_bytes: int
+    day_media_sec: float
+    resets_in_sec: int
+
+
+def refuse_excess(settings: Settings, charged: Asset, standing: Standing) -> None:
+    """Refuse what is over a limit; whoever calls must undo what was counted in.
+
+    Raises:
+        LimitReached: ``too_many_in_flight``, ``quota_exceeded``.
+    """
+    if standing.live_assets > settings.owner_max_live:
+        raise LimitReached(
+            "too_many_in_flight",
+            f"At most {settings.owner_max_live} of an owner's videos may be in progress at once. "
+            "Register this one when one of them is done.",
+            retry_after_sec=IN_FLIGHT_RETRY_SEC,
+            limit=settings.owner_max_live,
+            used=standing.live_assets - 1,
+        )
+    for quota in _quotas(settings, charged, standing):
+        if quota.is_exceeded:
+            raise LimitReached(
+                "quota_exceeded",
+                f"{quota.told} It begins anew at midnight, UTC.",
+                retry_after_sec=standing.resets_in_sec,
+                **quota.numbers,
+            )
+
+
+@contextmanager
+def owner_is_busy() -> Iterator[None]:
+    """Around a create without a key: a lock that is not granted is another create of the owner's.
+
+    Raises:
+        LimitReached: ``owner_busy``.
+    """
+    try:
+        yield
+    except OperationalError as error:
+        if not lock_timed_out(error):
+            raise
+        raise LimitReached(
+            "owner_busy",
+            "Too many of an owner's videos are just being registered.",
+            retry_after_sec=BUSY_RETRY_SEC,
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Quota:
+    name: str
+    unit: str
+    limit: float | None
+    used: float
+    asked: float
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Also where nothing more is left and nobody said how much is asked."""
+        if self.limit is None:
+            return False
+        return self.used >= self.limit or self.used + self.asked > self.limit
+
+    @property
+    def told(self) -> str:
+        return (
+            f"An owner may register {self.limit:.0f} {self.unit} a day: "
+            f"{self.used:.0f} are used, and this video needs {self.asked:.0f}."
+        )
+
+    @property
+    def numbers(self) -> Mapping[str, Any]:
+        return {"quota": self.name, "limit": self.limit, "used": self.used, "asked": self.asked}
+
+
+def _quotas(settings: Settings, charged: Asset, now: Standing) -> tuple[_Quota, ...]:
+    size, length = charged.charged_bytes or 0, charged.charged_sec or 0.0
+    return (
+        _Quota("assets", "videos", settings.owner_daily_assets, now.day_assets - 1, 1),
+        _Quota("bytes", "bytes", settings.owner_daily_bytes, now.day_bytes - size, size),
+        _Quota(
+            "media_sec",
+            "seconds of video",
+            settings.owner_daily_media_sec,
+            round(now.day_media_sec - length, 3),
+            length,
+        ),
+    )
+
+
+def book_measured(session: Session, asset: Asset, measured: Measured) -> None:
+    """Charge the owner's day with what a source was found to be, in place of what was said.
+
+    Once in an asset's life: the caller writes ``source_info`` in the same transaction, under the
+    asset's guard, and from then on there is nothing to book.
+
+    Args:
+        asset: As it was read before it was measured.
+    """
+    if asset.source_info is not None or asset.charged_sec is None:
+        return
+    session.execute(
+        BOOK,
+        {
+            "owner_id": asset.owner_id,
+            "registered_at": asset.created_at,
+            "bytes": measured.size_bytes - (asset.charged_bytes or 0),
+            "media_sec": measured.info.duration_sec - asset.charged_sec,
+        },
+    )
+
+
+def prune(session: Session) -> None:
+    """Forget days that nobody looks back on any more."""
+    session.execute(
+        text("""
+            DELETE FROM owner_usage
+            WHERE day < CAST(timezone('UTC', now()) AS date) - CAST(:kept_days AS integer)
+        """),
+        {"kept_days": KEPT_DAYS},
+    )
