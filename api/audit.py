@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from flask import g, request
+from flask import g
 from sqlalchemy.orm import Session
 
 from api.auth import Role, caller
+from api.proxies import client_address
 from pipeline import store
 
 
@@ -26,7 +27,7 @@ def audit_operator(session: Session, action: str, **concerned: UUID | str) -> No
         session,
         action,
         actor=who.actor,
-        source=request.remote_addr,
+        source=client_address(),
         request_id=g.request_id,
         detail={name: str(value) for name, value in concerned.items()},
     )
