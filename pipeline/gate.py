@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urljoin
 
-from pipeline.addresses import PROTECTED, key_of, signed_url
+from pipeline.addresses import key_of, signed_url
 from pipeline.media.boxes import is_faststart, walk
 from pipeline.media.frames import is_black, luma_of
 from pipeline.media.limits import MediaRefused
@@ -26,7 +26,7 @@ from pipeline.media.playlist import (
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.reducer import GateResult
 from pipeline.services import Services
-from pipeline.values import Outputs, Playback
+from pipeline.values import Outputs
 
 PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
 """A 24 h variant at 2 s segments is about 3 MB."""
@@ -54,20 +54,18 @@ class _Rejected(Exception):
 
 
 def check_outputs(
-    services: Services, outputs: Outputs, *, expected_sec: float | None, playback: Playback
+    services: Services, outputs: Outputs, *, expected_sec: float | None
 ) -> GateReport:
     """Look at everything a viewer would be given.
 
     Args:
         expected_sec: The source's measured duration; the provider's own figure when unknown.
-        playback: Who is to be given the addresses.
 
     Raises:
         GateUnavailable: nothing was found wrong, but not everything could be read.
     """
     gate = _Gate(services, expected_sec or outputs.duration_sec)
     try:
-        _require_place(outputs, playback)
         gate.check_manifest(outputs.manifest_url)
         gate.check_fallback(outputs.fallback_url)
         gate.check_poster(outputs.poster_url)
@@ -140,27 +138,6 @@ class _Gate:
         _require(
             abs(duration_sec - self._expected_sec) <= allowed,
             f"{what} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s",
-        )
-
-
-def _require_place(outputs: Outputs, playback: Playback) -> None:
-    """Hold the outputs to the place that their policy needs.
-
-    What a signed asset publishes would be everybody's anywhere else, at an address of the
-    provider's too; what a public one publishes would be nobody's under the protected root.
-    """
-    addresses = (
-        outputs.manifest_url,
-        outputs.fallback_url,
-        outputs.poster_url,
-        outputs.thumbnail_url,
-        outputs.storyboard_url,
-    )
-    for address in filter(None, addresses):
-        is_protected = (key_of(address) or "").startswith(PROTECTED)
-        _require(
-            is_protected is (playback is Playback.SIGNED),
-            f"an output lies where {playback} playback cannot have it",
         )
 
 

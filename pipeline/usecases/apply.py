@@ -77,7 +77,6 @@ def _look_at(services: Services, news: News, outputs: Outputs) -> GateReport:
             replace(services, fetcher=fetcher),
             outputs,
             expected_sec=_source_duration(asset),
-            playback=place.playback,
         )
 
 

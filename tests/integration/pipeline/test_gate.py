@@ -1,5 +1,4 @@
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -9,7 +8,7 @@ from pipeline.states import Status
 from pipeline.steps import Step, step_of
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
-from pipeline.values import Outputs, Playback
+from pipeline.values import Outputs
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 
@@ -34,9 +33,7 @@ def outputs(world: World, **changes: str) -> Outputs:
 
 
 def test_outputs_that_play_pass(world: World) -> None:
-    report = check_outputs(
-        world.services, outputs(world), expected_sec=5.28, playback=Playback.PUBLIC
-    )
+    report = check_outputs(world.services, outputs(world), expected_sec=5.28)
 
     assert report.result is GateResult.PASSED
 
@@ -65,50 +62,11 @@ def test_outputs_that_do_not_play_are_rejected_by_rule(
         master.replace("index.m3u8", "https://elsewhere.example/index.m3u8")
     )
 
-    report = check_outputs(
-        world.services, outputs(world, **changes), expected_sec=5.28, playback=Playback.PUBLIC
-    )
+    report = check_outputs(world.services, outputs(world, **changes), expected_sec=5.28)
 
     assert report.result is GateResult.REJECTED
     assert report.rule is not None
     assert rule in report.rule
-
-
-@pytest.mark.parametrize(
-    ("playback", "root"),
-    [
-        (Playback.SIGNED, "storage:"),
-        (Playback.SIGNED, "https://cdn.example/protected/"),
-        (Playback.PUBLIC, "storage:protected/"),
-    ],
-)
-def test_outputs_outside_of_their_policys_root_are_rejected(
-    world: World, playback: Playback, root: str
-) -> None:
-    misplaced = Outputs(
-        manifest_url=f"{root}processed/a/t/master.m3u8",
-        fallback_url=f"{root}processed/a/t/fallback/video.mp4",
-        poster_url=f"{root}posters/a/t/poster.jpg",
-        thumbnail_url=f"{root}posters/a/t/thumb.jpg",
-        duration_sec=5.28,
-        width=320,
-        height=180,
-    )
-
-    report = check_outputs(world.services, misplaced, expected_sec=5.28, playback=playback)
-
-    assert report.result is GateResult.REJECTED
-    assert report.rule == f"an output lies where {playback} playback cannot have it"
-
-
-@pytest.mark.parametrize("name", ["fallback_url", "poster_url", "thumbnail_url", "storyboard_url"])
-def test_one_misplaced_output_is_enough(world: World, name: str) -> None:
-    elsewhere: dict[str, Any] = {name: "storage:protected/processed/a/t/x"}
-    misplaced = replace(outputs(world), **elsewhere)
-
-    report = check_outputs(world.services, misplaced, expected_sec=5.28, playback=Playback.PUBLIC)
-
-    assert report.rule == "an output lies where public playback cannot have it"
 
 
 def test_while_the_gate_looks_all_is_encoded(world: World) -> None:
@@ -129,9 +87,7 @@ def test_while_the_gate_looks_all_is_encoded(world: World) -> None:
 
 
 def test_a_rendition_shorter_than_its_source_is_rejected(world: World) -> None:
-    report = check_outputs(
-        world.services, outputs(world), expected_sec=32 * 60, playback=Playback.PUBLIC
-    )
+    report = check_outputs(world.services, outputs(world), expected_sec=32 * 60)
 
     assert report.result is GateResult.REJECTED
     assert report.rule == "a variant lasts 5.28 s, the source 1920.00 s"
@@ -141,7 +97,7 @@ def test_an_output_that_cannot_be_reached_now_is_no_verdict(world: World) -> Non
     unreachable = replace(outputs(world), manifest_url="http://127.0.0.1:9/master.m3u8")
 
     with pytest.raises(GateUnavailable):
-        check_outputs(world.services, unreachable, expected_sec=5.28, playback=Playback.PUBLIC)
+        check_outputs(world.services, unreachable, expected_sec=5.28)
 
 
 def test_rejected_outputs_are_retried_and_never_published(world: World) -> None:
