@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from api.publish import Publisher
 from pipeline import figures
 from pipeline.database import session_of
+from pipeline.holds import HOLDS
 from pipeline.states import Status
 from pipeline.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 
@@ -87,6 +88,33 @@ def _failures(session: Session) -> Iterator[Metric]:
     yield _by("khronika_failures", "Assets that are failed now, by why.", "code", counts)
 
 
+def _held(session: Session) -> Iterator[Metric]:
+    counts = figures.held_by_reason(session)
+    # Our own reasons are always there, as 0; those of providers come and go with them.
+    every = dict.fromkeys(HOLDS, 0) | dict(counts)
+    yield _by(
+        "khronika_held_assets", "Assets that wait and spend no budget, by why.", "reason", every
+    )
+
+
+def _spend(session: Session) -> Iterator[Metric]:
+    spent = figures.spend_by_provider(session)
+    assets = {provider: each.assets for provider, each in spent.items()}
+    media_sec = {provider: each.media_sec for provider, each in spent.items()}
+    yield _by(
+        "khronika_provider_spend_assets",
+        "Videos a provider account was given in this clock hour.",
+        "provider",
+        assets,
+    )
+    yield _by(
+        "khronika_provider_spend_media_seconds",
+        "Seconds of video a provider account was given in this clock hour.",
+        "provider",
+        media_sec,
+    )
+
+
 def _time_to_ready(session: Session) -> Iterator[Metric]:
     taken = figures.time_to_ready(session)
     bounds = [*map(str, figures.READY_BUCKETS_SEC), "+Inf"]
@@ -117,7 +145,7 @@ def _callbacks_missed(session: Session) -> Iterator[Metric]:
     )
 
 
-READINGS = (_assets, _failures, _time_to_ready, _backlogs, _callbacks_missed)
+READINGS = (_assets, _failures, _held, _spend, _time_to_ready, _backlogs, _callbacks_missed)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -39,6 +39,13 @@ class Backlog(NamedTuple):
     oldest_age_sec: float
 
 
+class Spend(NamedTuple):
+    """What a provider account was given."""
+
+    assets: int
+    media_sec: float
+
+
 def bound(session: Session) -> None:
     """End every further statement of this transaction after ``BOUND_SEC``."""
     session.execute(
@@ -66,6 +73,37 @@ def failures_by_code(session: Session) -> Mapping[str, int]:
         """)
     )
     return {row.error_code: row.total for row in rows}
+
+
+def held_by_reason(session: Session) -> Mapping[str, int]:
+    """How many assets wait without spending their budget, by why.
+
+    Index only: ``video_assets_held``.
+    """
+    rows = session.execute(
+        text("""
+            SELECT hold_reason, count(*) AS total FROM video_assets
+            WHERE hold_reason IS NOT NULL AND status IN ('queued', 'retrying')
+              AND deleted_at IS NULL
+            GROUP BY hold_reason
+        """)
+    )
+    return {row.hold_reason: row.total for row in rows}
+
+
+def spend_by_provider(session: Session) -> Mapping[str, Spend]:
+    """What each provider account was given in this clock hour.
+
+    The table has a row an account and hour, and of a month at the most: reading all of it is less
+    than an index would cost every claim.
+    """
+    rows = session.execute(
+        text("""
+            SELECT provider, assets, media_sec FROM provider_spend
+            WHERE hour = date_trunc('hour', now(), 'UTC')
+        """)
+    )
+    return {row.provider: Spend(row.assets, row.media_sec) for row in rows}
 
 
 def time_to_ready(session: Session) -> Distribution:

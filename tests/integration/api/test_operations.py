@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url, text, update
 
+from pipeline import store
 from pipeline.database import make_engine, session_of
 from pipeline.models import Asset
 from tests.integration.api.conftest import Client, World
@@ -118,7 +119,23 @@ def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None
             .where(Asset.id == waiting)
             .values(next_attempt_at=text("now() - interval '90 seconds'"))
         )
+    for _ in range(2):
+        held = api.create().json()["id"]
+        world.amend(held, hold_reason="spend_guard", next_attempt_at=store.from_now(900))
+    with session_of(world.engine) as session:
+        session.execute(
+            text("""
+                INSERT INTO provider_spend (provider, hour, assets, media_sec)
+                VALUES ('selfhosted', date_trunc('hour', now(), 'UTC'), 4, 90),
+                       ('former', date_trunc('hour', now(), 'UTC') - interval '1 hour', 3, 80)
+            """)
+        )
     found = scraped(api)
+    assert found["khronika_held_assets", "spend_guard"] == 2
+    assert found["khronika_held_assets", "awaiting_enqueue"] == 0
+    assert found["khronika_provider_spend_assets", "selfhosted"] == 4
+    assert found["khronika_provider_spend_media_seconds", "selfhosted"] == 90
+    assert ("khronika_provider_spend_assets", "former") not in found
     assert found["khronika_assets", "completed"] == 3
     assert found["khronika_assets", "failed"] == 1
     assert found["khronika_assets", "retrying"] == 0
@@ -132,7 +149,7 @@ def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None
     assert found["khronika_queue_depth", "submit"] == 1
     assert 90 <= found["khronika_queue_oldest_age_seconds", "submit"] < 120
     assert found["khronika_queue_depth", "reconcile"] == 0
-    assert found["khronika_broker_messages", "submit"] == 5
+    assert found["khronika_broker_messages", "submit"] == 7
     assert found["khronika_broker_up",] == 1
     assert found["khronika_figures_missing",] == 0
 
@@ -156,7 +173,7 @@ def test_figures_that_cannot_be_read_are_left_out_and_counted(
 ) -> None:
     databases.drop(make_url(postgres_url).database)
     found = scraped(api)
-    assert found["khronika_figures_missing",] == 5
+    assert found["khronika_figures_missing",] == 7
     assert ("khronika_assets", "failed") not in found
 
 
