@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from pipeline.settings import SettingsInvalid, load_settings
@@ -26,3 +28,88 @@ def test_every_wrong_variable_is_named_at_once_and_no_value_is_shown(
     ):
         assert name in said
     assert "short-and-secret" not in said
+
+
+SECRET = "k" * 32
+KEYS = "https://site.example/keys"
+BY_KEYS = {"issuer": "site", "audience": "people", "algorithm": "ES256", "jwks_url": KEYS}
+BY_SECRET = {"issuer": "supabase", "algorithm": "HS256", "secret": SECRET, "operators": True}
+
+
+@pytest.fixture
+def working(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that lacks only somebody who issues tokens."""
+    for name in ("API", "WORKER", "OPERATOR", "PUBLIC"):
+        monkeypatch.setenv(f"KHRONIKA_{name}_DATABASE_URL", "postgresql://127.0.0.1/khronika")
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("STORAGE_URL", "file:///tmp/khronika")
+    monkeypatch.setenv("KHRONIKA_SECRET_KEY", SECRET)
+    monkeypatch.setenv("KHRONIKA_SELFHOSTED_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KHRONIKA_SELFHOSTED_TOKEN", SECRET)
+    monkeypatch.setenv(
+        "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    )
+    monkeypatch.delenv("KHRONIKA_JWT_SECRET", raising=False)
+
+
+def test_the_simple_issuer_is_one_more_and_may_make_operators(
+    working: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([BY_KEYS, BY_SECRET]))
+    issuers = load_settings().issuers
+    assert {name: issuer.operators for name, issuer in issuers.items()} == {
+        "site": False,
+        "supabase": True,
+        "khronika": True,
+    }
+    assert issuers["khronika"].audience == "authenticated"
+
+
+def test_the_simple_issuer_is_needed_only_where_there_is_no_other(
+    working: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsInvalid, match=r"KHRONIKA_JWT_SECRET: .*missing"):
+        load_settings()
+    monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([BY_KEYS]))
+    assert list(load_settings().issuers) == ["site"]
+
+
+@pytest.mark.parametrize(
+    ("issuers", "said"),
+    [
+        ("site", "KHRONIKA_JWT_ISSUERS: .*JSON list"),
+        ("7", "KHRONIKA_JWT_ISSUERS: .*JSON list"),
+        ("[" * 5000, "KHRONIKA_JWT_ISSUERS: .*JSON list"),
+        ([BY_KEYS | {"algorithm": "none"}], r"KHRONIKA_JWT_ISSUERS\.0\.algorithm"),
+        ([BY_SECRET | {"secret": "short"}], r"KHRONIKA_JWT_ISSUERS\.0: .*32 bytes"),
+        ([BY_KEYS, BY_KEYS], "more than once"),
+        ([BY_KEYS | {"issuer": "khronika"}], "more than once"),
+        ([BY_KEYS | {"jwks_url": "http://site.example/keys"}], "must be https"),
+        ([BY_KEYS | {"jwks_url": "http://127.0.0.1/keys"}], "must be https"),
+    ],
+)
+def test_issuers_that_are_wrong_stop_the_start(
+    working: None, monkeypatch: pytest.MonkeyPatch, issuers: object, said: str
+) -> None:
+    given = issuers if isinstance(issuers, str) else json.dumps(issuers)
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", given)
+    with pytest.raises(SettingsInvalid, match=said) as refused:
+        load_settings()
+    assert SECRET not in str(refused.value)
+
+
+def test_keys_come_in_the_clear_from_this_machine_alone_and_only_where_that_is_allowed(
+    working: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWKS_LOOPBACK", "true")
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        issuer = BY_KEYS | {"jwks_url": f"http://{host}:8000/keys"}
+        monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([issuer]))
+        assert load_settings().issuers
+    for host in ("127.0.0.1.site.example", "10.0.0.1", "localhost.site.example"):
+        issuer = BY_KEYS | {"jwks_url": f"http://{host}/keys"}
+        monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([issuer]))
+        with pytest.raises(SettingsInvalid, match="must be https"):
+            load_settings()
