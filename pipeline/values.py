@@ -72,6 +72,18 @@ class PostClaim(StrEnum):
     """The token's claim ``post_id`` names them: one, or a list."""
 
 
+class Profile(StrEnum):
+    """A size of rendition, by its short side."""
+
+    P2160 = "2160p"
+    P1440 = "1440p"
+    P1080 = "1080p"
+    P720 = "720p"
+    P480 = "480p"
+    P360 = "360p"
+    P240 = "240p"
+
+
 @dataclass(frozen=True)
 class SpendLimits:
     """What one provider account may be given within a clock hour; None is without end."""
@@ -156,6 +168,7 @@ class SubmitRequest:
         poster_prefix: Storage prefix for poster and thumbnail.
         poster_time_sec: Where the owner wants the poster taken, if anywhere.
         source_size_bytes: As measured, for a provider that has to make room.
+        max_profile: The largest rendition to make; as the provider does by itself when absent.
     """
 
     asset_id: UUID
@@ -166,6 +179,7 @@ class SubmitRequest:
     poster_time_sec: float | None = None
     title: str | None = None
     source_size_bytes: int | None = None
+    max_profile: Profile | None = None
 
 
 @dataclass(frozen=True)
