@@ -3,23 +3,29 @@
 import sys
 from importlib.metadata import version
 
+import structlog
 from apiflask import APIFlask
+from sqlalchemy.exc import SQLAlchemyError
 
 from api import cors, failures, lifecycle, limits, openapi, proxies
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
-from api.routes import assets, callbacks, changes, lists, media, operations, uploads
+from api.routes import assets, callbacks, changes, lists, media, operations, parts, uploads
 from api.scrape import Figures
 from api.services import EXTENSION, Services, build_services
 from pipeline.logs import configure_logs
 from pipeline.media.tools import ToolsMissing
+from pipeline.secret_book import SecretsUnreadable
 from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.places import StorageUrlInvalid
+
+log = structlog.get_logger()
 
 BLUEPRINTS = (
     assets.blueprint,
     changes.blueprint,
     lists.blueprint,
     uploads.blueprint,
+    parts.blueprint,
     callbacks.blueprint,
     media.blueprint,
     operations.blueprint,
@@ -40,8 +46,21 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     except (SettingsInvalid, ToolsMissing, StorageUrlInvalid) as error:
         print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         raise SystemExit(1) from None
-    configure_logs(here.settings.log_level)
+    configure_logs(here.settings)
+    _read_secrets(here)
     return _assemble(here)
+
+
+def _read_secrets(here: Services) -> None:
+    """Find a wrong key now and not with the first callback. A database may still be away."""
+    try:
+        here.secrets.read_all()
+    except SecretsUnreadable as error:
+        here.close()
+        print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - for whoever starts it
+        raise SystemExit(1) from None
+    except SQLAlchemyError as error:
+        log.warning("callback_secrets_not_read_yet", error=type(error).__name__)
 
 
 def _assemble(here: Services) -> APIFlask:

@@ -5,9 +5,15 @@ import sys
 
 import structlog
 
+from pipeline.net.redaction import Redactor, redact_logs, secrets_of
+from pipeline.settings import Settings
 
-def configure_logs(level: str) -> None:
-    """Send our own logs and the libraries' through one formatter."""
+SERVERS = ("gunicorn.error",)
+"""Loggers that have handlers of their own."""
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send our own logs and the libraries' through one formatter, which lets no secret by."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -32,4 +38,7 @@ def configure_logs(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(settings.log_level)
+    redact = Redactor(secrets_of(settings))
+    for logger in (root, *map(logging.getLogger, SERVERS)):
+        redact_logs(logger, redact)

@@ -34,6 +34,7 @@ from transcoder.jobs import (
     get_job,
     put_job,
 )
+from transcoder.logs import redact_server_logs
 from transcoder.services import Services, make_services
 from transcoder.settings import load_settings
 from transcoder.views import error_view, job_view
@@ -50,9 +51,12 @@ health = Blueprint("health", __name__)
 
 def create_app(services: Services | None = None) -> Flask:
     """Make the WSGI application; without services, from the environment."""
+    if services is None:
+        services = make_services(load_settings())
+        redact_server_logs()
     app = Flask("transcoder")
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
-    app.extensions["transcoder"] = services or make_services(load_settings())
+    app.extensions["transcoder"] = services
     app.register_blueprint(jobs)
     app.register_blueprint(health)
     app.before_request(_name_request)

@@ -13,6 +13,9 @@ broker_transport_options = {
     "socket_keepalive": True,
     "health_check_interval": 25,  # finds a dead connection while nothing is to do
 }
+# Arguments are ids: JSON says it all, and a message can carry no code.
+task_serializer = "json"
+accept_content = ["json"]
 broker_connection_retry_on_startup = True  # the broker may start after us
 broker_connection_max_retries = None  # and may be away for longer than 100 tries
 

@@ -10,12 +10,13 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import worker_process_init
 
-from transcoder import callbacks, cleaning, sweep, transcode
+from transcoder import callbacks, cleaning, logs, sweep, transcode
 from transcoder.dispatch import DELIVER, ENCODE, SWEEP
 from transcoder.services import process_services
 
 app = Celery("transcoder")
 app.config_from_object("transcoder.celeryconfig")
+logs.redact_task_logs()
 
 
 @worker_process_init.connect

@@ -26,4 +26,4 @@ def _start_fresh(**_: object) -> None:
 
 @setup_logging.connect
 def _configure(**_: object) -> None:
-    configure_logs(load_settings().log_level)
+    configure_logs(load_settings())
