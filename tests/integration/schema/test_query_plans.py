@@ -4,6 +4,7 @@ Asked of the planner over a table with the statistics of real use: nearly everyt
 what is due is a handful.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +14,14 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from pipeline import due, figures, views
+from pipeline import due, figures, spend, views
 from pipeline.database import make_engine
 from pipeline.models import Asset
 from pipeline.posts import Post
 from pipeline.states import Status
+from pipeline.usecases import quotas
 from pipeline.usecases.backfill import _held_by_post
+from pipeline.values import SpendLimits
 from stack.logins import ROLES, login_url
 from tests.conftest import Databases
 
@@ -50,6 +53,23 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     ),
     "abandoned uploads": ("worker", due.abandoned_uploads, "uploads_expiry"),
     "expired keys": ("worker", due.prune_idempotency_keys, "idempotency_keys_expiry"),
+    "old days of owners": ("worker", quotas.prune, "owner_usage_day"),
+    "what an account holds back": (
+        "worker",
+        lambda session: spend.release_held(session, "selfhosted", SpendLimits(500, 60)),
+        "video_assets_held",
+    ),
+    "held assets by reason": ("operator", figures.held_by_reason, "video_assets_held"),
+    "a reservation": (
+        "worker",
+        lambda session: spend.reserve(session, "selfhosted", 60.0, SpendLimits(500, 60)),
+        "provider_spend_pkey",
+    ),
+    "what an attempt measured": (
+        "worker",
+        lambda session: spend.book_measured(session, uuid4(), 60.0),
+        "provider_attempts_pkey",
+    ),
     "an owner's asset": (
         "operator",
         lambda session: session.scalars(
@@ -96,11 +116,23 @@ FILL = (
             status, CASE WHEN status = 'failed' THEN 'expired' END, now(), now(), now(), now()
        FROM unnest(enum_range(NULL::video_processing_status)) status, generate_series(1, 20)
        WHERE status <> 'completed'""",
+    """INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
+            hold_reason, next_attempt_at, deadline_at)
+       SELECT gen_random_uuid(), gen_random_uuid(), 'owner', 'https://v.example/', 5, 'selfhosted',
+            'queued', 'spend_guard', now() + interval '1 hour', now() + interval '1 day'
+       FROM generate_series(1, 20)""",
 )
 FILL_AS_WORKER = (
     """INSERT INTO provider_attempts (id, asset_id, generation, number, provider, released_at,
             release_requested_at)
        SELECT gen_random_uuid(), id, 1, 1, 'selfhosted', now(), now() FROM video_assets""",
+)
+FILL_AS_WORKER += (
+    """INSERT INTO provider_spend (provider, hour, assets, media_sec)
+       SELECT provider, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', 9, 600
+       FROM unnest(ARRAY['selfhosted', 'another']) provider, generate_series(0, 840) n""",
+    f"""INSERT INTO owner_usage (owner_id, day, assets, bytes, media_sec)
+        SELECT 'owner-' || n, current_date, 1, 1, 1 FROM generate_series(1, {DONE}) n""",
 )
 FILL_AS_API = (
     f"""WITH me AS (SELECT set_config('khronika.user_id', 'owner', true))
@@ -235,4 +267,17 @@ def test_a_feeds_cards_are_read_from_their_index_under_row_security(
         plan = plan_of(connection, feed)
 
     assert "video_assets_post_live" in plan
+    assert "Seq Scan" not in plan
+
+
+def test_an_owners_live_assets_are_counted_from_their_index(filled: Mapping[str, Engine]) -> None:
+    body = text("SELECT prosrc FROM pg_proc WHERE proname = 'khronika_live_assets'")
+    with filled["api"].connect() as connection:
+        connection.execute(text("SELECT set_config('khronika.user_id', 'owner-7', true)"))
+        source = connection.scalars(body).one()
+        [counted] = re.findall(r"RETURN \((.*)\);", source, re.DOTALL)
+        asked = counted.replace("= owner ", "= 'owner-7' ")
+        plan = plan_of(connection, lambda session: session.execute(text(asked)))
+
+    assert "video_assets_owner_live" in plan
     assert "Seq Scan" not in plan
