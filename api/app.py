@@ -7,7 +7,7 @@ import structlog
 from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import cors, failures, lifecycle, limits, openapi, proxies
+from api import cors, failures, lifecycle, limits, openapi, proxies, security
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.routes import assets, callbacks, changes, lists, media, operations, parts, uploads
 from api.scrape import Figures
@@ -29,6 +29,7 @@ BLUEPRINTS = (
     callbacks.blueprint,
     media.blueprint,
     operations.blueprint,
+    web.blueprint,
 )
 
 
@@ -80,6 +81,7 @@ def _assemble(here: Services) -> APIFlask:
     proxies.register(app, here.settings.proxies)
     # after_request functions run in reverse: the lifecycle's log line comes last.
     lifecycle.register(app)
+    security.register(app)
     cors.register(app)
     failures.register(app)
     limits.register(app, here.settings)

@@ -42,8 +42,6 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    # Owners upload what they like: no browser may guess a type that we did not say.
-    response.headers["X-Content-Type-Options"] = "nosniff"
     _account(response.status_code)
     return response
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 from flask import Response, request
 
+from api import security
 from api.problems import Problem
 from api.ranges import choose_part
 from api.services import services
@@ -114,6 +115,9 @@ def _described(response: Response, stored: Stat, token: str) -> Response:
     response.headers["ETag"] = stored.etag
     response.last_modified = stored.modified_at
     response.headers["Cache-Control"] = IMMUTABLE if token == PUBLIC_TOKEN else PRIVATE
+    response.headers["Content-Security-Policy"] = security.MEDIA
+    # Sites on other origins embed it, those that isolate themselves included.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
