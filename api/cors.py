@@ -6,10 +6,10 @@ from flask import Response, request
 from api.services import services
 
 ALLOWED = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": (
-        "Authorization, Content-Type, Idempotency-Key, If-None-Match, Range, X-Request-Id, "
-        "X-Upload-Token"
+        "Authorization, Content-Digest, Content-MD5, Content-Type, Idempotency-Key, "
+        "If-None-Match, Range, X-Request-Id, X-Upload-Token"
     ),
     "Access-Control-Max-Age": "600",
 }
@@ -17,6 +17,9 @@ EXPOSED = (
     "ETag, Location, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy, "
     "X-Request-Id, Content-Range, Accept-Ranges"
 )
+
+OPEN = ("/media/public/", "/web/")
+"""Paths that pages of any site may read: what is published, and the player to show it with."""
 
 
 def register(app: APIFlask) -> None:
@@ -39,7 +42,7 @@ def _allow(response: Response) -> Response:
 
 
 def _allowed_origin() -> str | None:
-    if request.path.startswith("/media/public/"):
-        return "*"  # players on any site may read what is published
+    if request.path.startswith(OPEN):
+        return "*"
     origin = request.headers.get("Origin")
     return origin if origin in services().settings.cors_origins else None

@@ -53,6 +53,11 @@ KEYED = (
 )
 """Operations that change something, each once for one key."""
 
+DIGESTS = {
+    "Content-Digest": "`sha-256` of the body (RFC 9530); what does not match is refused.",
+    "Content-MD5": "MD5 of the body in base64 (RFC 1864); what does not match is refused.",
+}
+
 HEADERS: Mapping[str, Mapping[str, str]] = {
     **{
         operation: {
@@ -63,6 +68,8 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
     "get_assets_read": {"If-None-Match": "The ETag that the caller holds."},
     "get_lists_playback": {"If-None-Match": "The ETag that the caller holds."},
     "get_lists_many": {"If-None-Match": "The ETag that the caller holds."},
+    "put_uploads_content": DIGESTS,
+    "put_parts_receive": DIGESTS,
     "get_media_read": {
         "Range": "One range of bytes.",
         "If-Range": "The ETag or date of the version that the range is of.",
@@ -85,6 +92,9 @@ STANDING = {
 
 NOT_JSON = {"get_operations_metrics": "text/plain", "get_media_read": "application/octet-stream"}
 """Operations that answer with something else."""
+
+BINARY = frozenset({"put_uploads_content", "put_parts_receive"})
+"""Operations that take bytes of any kind."""
 
 BODY_REFUSALS = (
     HTTPStatus.BAD_REQUEST,
@@ -142,6 +152,7 @@ def _complete(generated: dict[str, Any] | str) -> dict[str, Any] | str:
         for method, operation in operations.items():
             _complete_security(method, operation)
             _complete_answers(operation)
+            _add_binary_body(operation)
             _add_headers(operation)
             _add_answer_headers(operation)
     return spec
@@ -185,7 +196,8 @@ def _complete_answers(operation: dict[str, Any]) -> None:
         described["description"] = described.get("description") or status.phrase
         described.pop("content", None)
         if _is_success(code):
-            described["content"] = body
+            if status is not HTTPStatus.NO_CONTENT:
+                described["content"] = body
             described.update(_links(operation["operationId"]))
         elif status >= HTTPStatus.BAD_REQUEST:
             schema = {"$ref": "#/components/schemas/Problem"}
@@ -215,6 +227,12 @@ def _body_of_success(answers: Mapping[str, Any]) -> Mapping[str, Any]:
         if content.get("schema")
     )
     return next(declared, {})
+
+
+def _add_binary_body(operation: dict[str, Any]) -> None:
+    if operation["operationId"] in BINARY:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
 
 
 def _add_headers(operation: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ RETRYABLE = frozenset(
         "idempotency_in_flight",
         "status_changed",
         "upload_incomplete",
+        "part_too_short",
+        "checksum_mismatch",
         "database_unavailable",
         "storage_unavailable",
         "issuer_unavailable",

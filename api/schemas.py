@@ -110,17 +110,6 @@ class RetryBody(Body):
     post_id: UUID
 
 
-class UploadBody(Body):
-    """Asks for a ticket to upload one file."""
-
-    post_id: UUID
-    filename: Annotated[Text, Field(min_length=1, max_length=255)]
-    size_bytes: Bytes
-    mime_type: Mime
-    owner_id: OwnerId | None = None
-    """Whose upload it is to be: for operators, who must say so."""
-
-
 class EventsQuery(Body):
     """Which page of the chronicle."""
 
@@ -166,6 +155,9 @@ class AssetOut(BaseModel):
     max_attempts: int
     next_attempt_at: datetime | None
     hold_reason: str | None
+    """Why it waits without spending its retry budget; null while it does not."""
+    hold_message: str | None
+    """The same for people."""
     provider: str
     provider_job_id: str | None
     progress: float | None
@@ -271,37 +263,6 @@ class EventPage(BaseModel):
     events: list[EventOut]
     next_after: int | None
     """Give it as ``after`` for the next page; null when there is nothing more yet."""
-
-
-class TicketOut(BaseModel):
-    """How to send the file: one request, with these headers and nothing else."""
-
-    upload_id: UUID
-    method: Literal["PUT"]
-    url: str
-    headers: dict[str, str]
-    expires_at: AwareDatetime
-
-
-class ReceivedOut(BaseModel):
-    """What has arrived of an upload."""
-
-    upload_id: UUID
-    received_bytes: int
-
-
-class UploadOut(BaseModel):
-    """A completed upload, as measured."""
-
-    upload_id: UUID
-    post_id: UUID
-    size_bytes: int
-    duration_sec: float
-    width: int
-    height: int
-    video_codec: str
-    audio_codec: str | None
-    completed_at: AwareDatetime
 
 
 class CallbackOut(BaseModel):

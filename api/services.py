@@ -75,7 +75,7 @@ def build_services(settings: Settings) -> Services:
             public=_engine(settings.public_database_url.get_secret_value(), settings, "public"),
         ),
         providers=load_providers(settings),
-        storage=open_storage(settings.storage_url),
+        storage=open_storage(settings.storage_url, settings.storage_credentials),
         publisher=Publisher(settings.broker_url.get_secret_value()),
         verifier=verifier_of(settings),
         tools=locate_tools(environ),

@@ -163,7 +163,7 @@ def _broker(settings: Settings) -> str:
 def _storage(settings: Settings) -> str:
     key = f"health/doctor-{uuid4()}/probe"
     try:
-        storage = open_storage(settings.storage_url)
+        storage = open_storage(settings.storage_url, settings.storage_credentials)
         storage.write(key, [b"ok"])
         readable = b"".join(storage.read(key)) == b"ok"
         storage.delete_prefix(key.rpartition("/")[0])

@@ -60,10 +60,16 @@ class Boundary(StrEnum):
     PURGE_UPLOAD_GONE = "purge_upload_gone"
     """An abandoned upload's content is gone; its ticket is there."""
 
-    UPLOAD_COUNTED = "upload_counted"
-    """The bytes of an upload are counted; the content is not visible under its key."""
+    UPLOAD_OPENED = "upload_opened"
+    """The storage is ready for the parts of an upload; its row does not say under which name."""
+    UPLOAD_STORED = "upload_stored"
+    """A part is in the storage; no row says so."""
+    UPLOAD_ASSEMBLED = "upload_assembled"
+    """The parts of an upload are one object; its row does not say so."""
     UPLOAD_CHECKED = "upload_checked"
     """The content of an upload has been checked; the upload is not completed."""
+    UPLOAD_GIVEN_UP = "upload_given_up"
+    """An upload counts as expired; what has arrived of it is there."""
 
     TASK_COMMITTED = "task_committed"
     """A task's use case has ended; whom it wakes has not been woken, the message not acked."""

@@ -98,7 +98,7 @@ def build_services(settings: Settings) -> Services:
             name="khronika worker",
         ),
         providers=load_providers(settings),
-        storage=open_storage(settings.storage_url),
+        storage=open_storage(settings.storage_url, settings.storage_credentials),
         fetcher=GuardedFetcher(fetch_policy(settings)),
         own_fetcher=GuardedFetcher(own),
         tools=locate_tools(environ),

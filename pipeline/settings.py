@@ -22,8 +22,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.rates import Rate, StoreUrl, store_for
+from pipeline.storage.places import Credentials
 from pipeline.values import Playback, PostClaim, SpendLimits
 
+MIB = 1024**2
 GIB = 1024**3
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -46,7 +48,11 @@ class Settings(BaseSettings):
     broker_url: SecretStr = Field(validation_alias="BROKER_URL")
     """Redis, Valkey or RabbitMQ. Holds hints only: it may be flushed."""
     storage_url: str = Field(validation_alias="STORAGE_URL")
-    """Where sources and outputs live: ``file:///absolute/path``."""
+    """Where sources and outputs live: ``file:///absolute/path``, or
+    ``s3://bucket/prefix?endpoint=…&region=…``, of which all but the bucket may be left out."""
+    storage_key_id: str | None = None
+    """As whom an S3 storage is used; unset, boto3 looks where it always does."""
+    storage_secret: SecretStr | None = Field(None, validate_default=True)
 
     api_database_url: SecretStr
     """Login of the role ``khronika_api``: an owner's own rows, by row-level security."""
@@ -99,6 +105,9 @@ class Settings(BaseSettings):
     source_max_duration_sec: float = Field(4 * 3600, gt=0)
     upload_expires_sec: int = Field(24 * 3600, ge=60)
     """How long an upload ticket lives."""
+    upload_part_bytes: int = Field(8 * MIB, ge=5 * MIB, le=GIB)
+    """Of a file that is uploaded in parts; very large ones have larger parts. At least S3's 5 MiB;
+    what a lost connection costs is at most one."""
     token_expires_sec: int = Field(24 * 3600, ge=60)
     """How long a provider may fetch a source through its signed address."""
 
@@ -249,12 +258,26 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("storage_secret")
+    @classmethod
+    def _both_or_neither(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (info.data.get("storage_key_id") is None):
+            raise ValueError("goes with KHRONIKA_STORAGE_KEY_ID: set both or neither")
+        return value
+
     @field_validator("selfhosted_webhook_secrets")
     @classmethod
     def _at_least_one(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not value:
             raise ValueError("names no secret")
         return value
+
+    @property
+    def storage_credentials(self) -> Credentials | None:
+        """As whom the storage is used; None for what boto3 finds by itself."""
+        if self.storage_key_id is None or self.storage_secret is None:
+            return None
+        return Credentials(self.storage_key_id, self.storage_secret.get_secret_value())
 
     @cached_property
     def issuers(self) -> Mapping[str, Issuer]:

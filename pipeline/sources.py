@@ -17,6 +17,7 @@ from pipeline.models import Asset, Attempt, Upload
 from pipeline.net.fetch import FetchRefused
 from pipeline.services import Services
 from pipeline.storage.base import ObjectMissing
+from pipeline.stored import probeable
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,13 @@ def measure(services: Services, source: Source, *, pinned_etag: str | None) -> M
 def _measure_stored(services: Services, key: str) -> Measured:
     try:
         stat = services.storage.stat(key)
+        with probeable(services.storage, key) as path:
+            info = _probe(services, path)
     except ObjectMissing as error:
         raise SourceRefused("source_unreachable", "the upload is gone") from error
-    path = services.storage.local_path(key)
-    if path is not None:
-        return Measured(_probe(services, path), stat.size_bytes, stat.etag)
-    with TemporaryDirectory(prefix="khronika-source-") as folder:
-        path = Path(folder) / "source"
-        sample_source(
-            lambda offset, length: b"".join(services.storage.read(key, offset, offset + length)),
-            stat.size_bytes,
-            path,
-        )
-        return Measured(_probe(services, path), stat.size_bytes, stat.etag)
+    except OSError as error:
+        raise SourceRefused("source_unreachable", str(error), transient=True) from error
+    return Measured(info, stat.size_bytes, stat.etag)
 
 
 def _measure_remote(services: Services, url: str, pinned_etag: str | None) -> Measured:

@@ -72,6 +72,11 @@ def build_environment(
         "KHRONIKA_TRANSCODER_CALLBACK_SECRETS": secrets,
         "KHRONIKA_TRANSCODER_CALLBACK_URL": f"{public_url}/api/video-assets/webhook/selfhosted",
         "KHRONIKA_TRANSCODER_STORAGES": json.dumps({"default": storage}),
+        **{
+            f"KHRONIKA_TRANSCODER_{name}": given[f"KHRONIKA_{name}"]
+            for name in ("STORAGE_KEY_ID", "STORAGE_SECRET")
+            if f"KHRONIKA_{name}" in given
+        },
         "KHRONIKA_TRANSCODER_SCRATCH": str(home.scratch),
         "KHRONIKA_TRANSCODER_SOURCE_ALLOW": LOOPBACK_NETWORKS,
         "KHRONIKA_TRANSCODER_SOURCE_PORTS": "any",

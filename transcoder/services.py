@@ -47,7 +47,10 @@ def make_services(settings: Settings) -> Services:
         settings=settings,
         engine=make_engine(settings.database_url.get_secret_value()),
         tools=locate_tools(os.environ),
-        storages={name: open_storage(url) for name, url in settings.storages.items()},
+        storages={
+            name: open_storage(url, settings.storage_credentials)
+            for name, url in settings.storages.items()
+        },
         receiver=Receiver(
             str(settings.callback_url), settings.callback_secrets[0].get_secret_value()
         ),

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import Limits
@@ -16,6 +16,7 @@ from pipeline.net.fetch import FetchPolicy
 from pipeline.net.policy import allowed_ports
 from pipeline.net.signatures import sign
 from pipeline.storage.open import open_storage
+from pipeline.storage.places import Credentials
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
 
 PREFIX = "KHRONIKA_TRANSCODER_"
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
     """`whsec_…`, separated by commas; the first signs, the others are for receivers to rotate."""
     storages: Annotated[dict[str, str], NoDecode] = Field(min_length=1)
     """JSON: the name a job may use, and the storage's URL, as {"default": "file:///srv/videos"}."""
+    storage_key_id: str | None = None
+    """As whom storages in S3 are used; unset, boto3 looks where it always does."""
+    storage_secret: SecretStr | None = Field(default=None, validate_default=True)
     scratch: Path
     """Folder of work in progress; everything in it may be removed when nothing runs."""
     scratch_quota_bytes: int | None = Field(default=None, gt=0)
@@ -103,11 +107,25 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name}: {error}") from error
         return value
 
+    @field_validator("storage_secret")
+    @classmethod
+    def _both_or_neither(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (info.data.get("storage_key_id") is None):
+            raise ValueError(f"goes with {PREFIX}STORAGE_KEY_ID: set both or neither")
+        return value
+
     @field_validator("max_profile")
     @classmethod
     def _known_profile(cls, value: str) -> str:
         short_side_of(value)
         return value
+
+    @property
+    def storage_credentials(self) -> Credentials | None:
+        """As whom storages in S3 are used; None for what boto3 finds by itself."""
+        if self.storage_key_id is None or self.storage_secret is None:
+            return None
+        return Credentials(self.storage_key_id, self.storage_secret.get_secret_value())
 
     @property
     def limits(self) -> Limits:

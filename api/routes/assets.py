@@ -25,7 +25,7 @@ from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.idempotency import Answer
 from pipeline.usecases.occupy import require_post
 from pipeline.usecases.retry import retry_asset
-from pipeline.usecases.upload import check_declared
+from pipeline.usecases.tickets import check_declared
 from pipeline.values import CreateAsset
 
 blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/video-assets")

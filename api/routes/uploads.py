@@ -1,40 +1,38 @@
 """Direct uploads: a ticket, the content, the checks."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
 from api.audit import audit_operator
 from api.auth import Role, authorised, caller, caller_session, owner_named
 from api.idempotency import idempotency_key, rendered
 from api.limits import Policy, limited
-from api.schemas import ReceivedOut, TicketOut, UploadBody, UploadOut
 from api.services import services
+from api.tickets import TICKET_HEADER, chunks, digests, holder
+from api.upload_schemas import (
+    PartOut,
+    PartPlanOut,
+    ProgressOut,
+    ReceivedOut,
+    TicketOut,
+    UploadBody,
+    UploadOut,
+)
 from pipeline.database import user_session
 from pipeline.media.source_info import SourceInfo
 from pipeline.settings import Settings
+from pipeline.uploads import load
 from pipeline.usecases.idempotency import Answer, claim, keep
 from pipeline.usecases.occupy import require_post
-from pipeline.usecases.upload import (
-    NewUpload,
-    Ticket,
-    complete_upload,
-    issue_ticket,
-    owner_of_ticket,
-    receive_content,
-    reissue_ticket,
-)
+from pipeline.usecases.parts import progress_of, receive_whole
+from pipeline.usecases.tickets import NewUpload, Ticket, issue_ticket, reissue_ticket
+from pipeline.usecases.upload import abandon_upload, complete_upload
 
 blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/uploads")
-
-TICKET_HEADER = "X-Upload-Token"
-CHUNK_BYTES = 256 * 1024
-UNBOUNDED = 2**63
-"""The ticket bounds the content; the limit for JSON bodies does not apply."""
 
 
 @blueprint.post("")
@@ -72,40 +70,56 @@ def issue(json_data: UploadBody) -> Response:
 
 
 def _ticket_out(ticket: Ticket, settings: Settings) -> TicketOut:
+    here, plan = f"{settings.base_url}/api/uploads/{ticket.upload_id}", ticket.parts
     return TicketOut(
         upload_id=ticket.upload_id,
-        method="PUT",
-        url=f"{settings.base_url}/api/uploads/{ticket.upload_id}/content",
+        method=None if plan else "PUT",
+        url=None if plan else f"{here}/content",
         headers={TICKET_HEADER: ticket.token},
+        parts=PartPlanOut(size_bytes=plan.part_size_bytes, count=plan.count, url=f"{here}/parts")
+        if plan
+        else None,
         expires_at=ticket.expires_at,
+    )
+
+
+@blueprint.get("/<uuid:upload_id>")
+@blueprint.output(ProgressOut)
+@blueprint.doc(responses={404: ""}, security="ticket")
+def progress(upload_id: UUID) -> ProgressOut:
+    """See what has arrived, to go on from there. The ticket's header is the authority."""
+    known = progress_of(holder(upload_id), upload_id)
+    return ProgressOut(
+        upload_id=upload_id,
+        post_id=known.upload.post_id,
+        size_bytes=known.plan.size_bytes,
+        received_bytes=sum(part.size_bytes for part in known.parts),
+        part_size_bytes=known.plan.part_size_bytes,
+        part_count=known.plan.count,
+        parts=[PartOut(**vars(part)) for part in known.parts],
+        expires_at=known.upload.expires_at,
+        completed_at=known.upload.completed_at,
     )
 
 
 @blueprint.put("/<uuid:upload_id>/content")
 @blueprint.output(ReceivedOut)
-@blueprint.doc(responses={404: "", 409: "", 413: ""}, security="ticket")
+@blueprint.doc(responses={400: "", 404: "", 409: "", 413: "", 422: ""}, security="ticket")
 def content(upload_id: UUID) -> ReceivedOut:
-    """Send the content of the file. The ticket's headers are the authority.
+    """Send the content of a small file. The ticket's header is the authority.
 
     May be repeated until the upload is completed; the last content counts.
     """
     here = services()
-    token = request.headers.get(TICKET_HEADER, "")
-    owner_id = owner_of_ticket(token, upload_id, settings=here.settings)
-    request.max_content_length = UNBOUNDED
-    received = receive_content(
-        lambda: user_session(here.engines.api, owner_id),
+    received_bytes = receive_whole(
+        holder(upload_id),
         upload_id,
-        _chunks(),
+        chunks(),
+        digests=digests(),
         storage=here.storage,
         now=datetime.now(UTC),
     )
-    return ReceivedOut(upload_id=upload_id, received_bytes=received)
-
-
-def _chunks() -> Iterator[bytes]:
-    while chunk := request.stream.read(CHUNK_BYTES):
-        yield chunk
+    return ReceivedOut(upload_id=upload_id, received_bytes=received_bytes)
 
 
 @blueprint.post("/<uuid:upload_id>/complete")
@@ -115,8 +129,10 @@ def _chunks() -> Iterator[bytes]:
 def complete(upload_id: UUID) -> UploadOut:
     """Have what arrived checked: its size, container, codecs and duration, by its content."""
     here = services()
+    with caller_session() as session:
+        owner_id = load(session, upload_id).owner_id
     upload = complete_upload(
-        caller_session,
+        lambda: user_session(here.engines.api, owner_id),
         upload_id,
         storage=here.storage,
         tools=here.tools,
@@ -137,3 +153,12 @@ def complete(upload_id: UUID) -> UploadOut:
         audio_codec=info.audio_codec,
         completed_at=upload.completed_at,
     )
+
+
+@blueprint.delete("/<uuid:upload_id>")
+@blueprint.output({}, status_code=204)
+@blueprint.doc(responses={404: "", 409: ""}, security="ticket")
+def abandon(upload_id: UUID) -> str:
+    """Give the upload up, and what has arrived of it. The ticket's header is the authority."""
+    abandon_upload(holder(upload_id), upload_id, storage=services().storage, now=datetime.now(UTC))
+    return ""

@@ -12,6 +12,7 @@ from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.models import Asset, Attempt, Output, Upload
 from pipeline.services import Services
+from pipeline.usecases.upload import discard, folder_of, held_bytes
 from pipeline.values import EventDraft
 
 
@@ -46,7 +47,9 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
     ]
     prefixes = tuple(prefix for part in removed for prefix in part.prefixes)
     unfinished_bytes = services.storage.remove_unfinished(
-        older_than_sec=store.KEEP_DISCARDED_SEC, dry_run=dry_run
+        # A storage may go by when the first part came: that upload may last as long as its ticket.
+        older_than_sec=max(store.KEEP_DISCARDED_SEC, services.settings.upload_expires_sec),
+        dry_run=dry_run,
     )
     return Purged(prefixes, unfinished_bytes + sum(part.reclaimed_bytes for part in removed))
 
@@ -119,10 +122,11 @@ def _source_prefix(asset: Asset) -> str | None:
 
 
 def _purge_upload(services: Services, upload: Upload, *, dry_run: bool) -> Purged:
-    prefixes = [upload.storage_key.rpartition("/")[0]]
+    hold_or_remove = held_bytes if dry_run else discard
+    size_bytes = hold_or_remove(services.storage, upload)
+    removed = Purged((folder_of(upload),) if size_bytes else (), size_bytes)
     if dry_run:
-        return _measure(services, prefixes)
-    removed = _remove(services, prefixes)
+        return removed
     crash_point(Boundary.PURGE_UPLOAD_GONE)
     with session_of(services.engine) as session:
         used = select(Asset.id).where(Asset.id == upload.id).exists()

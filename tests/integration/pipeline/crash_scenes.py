@@ -16,9 +16,11 @@ from pipeline.database import session_of, user_session
 from pipeline.models import Upload
 from pipeline.usecases.create import create_asset
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.usecases.parts import Digests, receive_whole
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
-from pipeline.usecases.upload import NewUpload, complete_upload, issue_ticket, receive_content
+from pipeline.usecases.tickets import NewUpload, issue_ticket
+from pipeline.usecases.upload import complete_upload
 from pipeline.values import CreateAsset
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
 from tests.scripted_provider import callback
@@ -175,10 +177,11 @@ def calling_back(world: World) -> Given:
 
 def send(world: World, upload_id: UUID) -> None:
     """The client sends its file, again if need be."""
-    receive_content(
+    receive_whole(
         partial(owner, world),
         upload_id,
         [CONTENT],
+        digests=Digests(),
         storage=world.services.storage,
         now=datetime.now(UTC),
     )

@@ -16,13 +16,15 @@ from pipeline.crash import VARIABLE, Boundary
 from pipeline.database import make_engine, user_session
 from pipeline.services import Services, build_services
 from pipeline.settings import load_settings
+from pipeline.uploads import Begin
+from pipeline.usecases.parts import Digests, receive_whole
 from pipeline.usecases.poll import poll
 from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep
-from pipeline.usecases.upload import Begin, complete_upload, receive_content
+from pipeline.usecases.upload import abandon_upload, complete_upload
 
 Deed = Callable[..., object]
 OWNER = "ana"
@@ -69,10 +71,11 @@ def _request(path: str, headers: Mapping[str, str], body: bytes) -> None:
 
 def _upload(upload_id: UUID, content: bytes) -> None:
     def receive(services: Services) -> None:
-        receive_content(
+        receive_whole(
             _begin(services),
             upload_id,
             [content],
+            digests=Digests(),
             storage=services.storage,
             now=datetime.now(UTC),
         )
@@ -94,6 +97,13 @@ def _complete(upload_id: UUID) -> None:
     _with_services(complete)
 
 
+def _abandon(upload_id: UUID) -> None:
+    def abandon(services: Services) -> None:
+        abandon_upload(_begin(services), upload_id, storage=services.storage, now=datetime.now(UTC))
+
+    _with_services(abandon)
+
+
 def _begin(services: Services) -> Begin:
     engine = make_engine(services.settings.api_database_url.get_secret_value())
     return partial(user_session, engine, OWNER)
@@ -110,4 +120,5 @@ DEEDS: Mapping[str, Deed] = {
     "request": _request,
     "upload": _upload,
     "complete": _complete,
+    "abandon": _abandon,
 }

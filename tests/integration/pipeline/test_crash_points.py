@@ -65,11 +65,11 @@ SCENES: tuple[tuple[Boundary, Scene], ...] = (
     (Boundary.PURGE_EMPTIED, Scene("purge", scenes.replaced)),
     (Boundary.PURGE_SOURCE_GONE, Scene("purge", scenes.deleted, ends=())),
     (Boundary.PURGE_UPLOAD_GONE, Scene("purge", scenes.abandoned, ends=())),
-    (
-        Boundary.UPLOAD_COUNTED,
-        Scene("upload", scenes.ticket, after=scenes.send_and_use_upload),
-    ),
+    (Boundary.UPLOAD_OPENED, Scene("upload", scenes.ticket, after=scenes.send_and_use_upload)),
+    (Boundary.UPLOAD_STORED, Scene("upload", scenes.ticket, after=scenes.send_and_use_upload)),
+    (Boundary.UPLOAD_ASSEMBLED, Scene("complete", scenes.uploaded, after=scenes.use_upload)),
     (Boundary.UPLOAD_CHECKED, Scene("complete", scenes.uploaded, after=scenes.use_upload)),
+    (Boundary.UPLOAD_GIVEN_UP, Scene("abandon", scenes.uploaded, ends=())),
     (Boundary.TASK_COMMITTED, Scene("sweep task", scenes.unwoken)),
     (Boundary.TASK_PUBLISHED, Scene("sweep task", scenes.unwoken)),
     (Boundary.REQUEST_COMMITTED, Scene("request", scenes.requested)),
@@ -99,6 +99,7 @@ def test_what_a_killed_process_began_is_finished(
     assert_laws_at_rest(world)
     assert ends(world) == list(scene.ends)
     assert storage_keeps_only_what_is_named(world)
+    assert world.services.storage.remove_unfinished(older_than_sec=0, dry_run=True) == 0
 
 
 def test_an_unarmed_process_passes_every_boundary(world: World) -> None:
@@ -108,7 +109,7 @@ def test_an_unarmed_process_passes_every_boundary(world: World) -> None:
 
 
 def test_what_a_killed_upload_left_goes_once_nobody_can_be_writing_it(world: World) -> None:
-    assert exit_code_of(Boundary.UPLOAD_COUNTED, "upload", *scenes.ticket(world)) == KILLED
+    assert exit_code_of(Boundary.UPLOAD_STORED, "upload", *scenes.ticket(world)) == KILLED
     storage = world.services.storage
 
     assert purge(world.services).reclaimed_bytes == 0  # a slow writer may be at it still

@@ -1,0 +1,89 @@
+"""The parts of a large upload: how each is sent, and that it was.
+
+A client does the same whatever the storage is: ask how parts are sent, send each, confirm each with
+the ``ETag`` of the answer. Some storages take the parts themselves, at an address signed for that;
+for the others they come here, which is no concern of the client's.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request
+
+from api.services import services
+from api.tickets import TICKET_HEADER, chunks, digests, holder
+from api.upload_schemas import PartBody, PartNumbersBody, PartOut, PartRequestOut, PartRequestsOut
+from pipeline.usecases.parts import PartRequest, confirm_part, receive_part, request_parts
+
+blueprint = APIBlueprint("parts", __name__, tag="Uploads", url_prefix="/api/uploads")
+
+
+@blueprint.post("/<uuid:upload_id>/parts")
+@blueprint.input(PartNumbersBody)
+@blueprint.output(PartRequestsOut)
+@blueprint.doc(responses={404: "", 409: "", 422: ""}, security="ticket")
+def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
+    """Ask how parts are sent. The ticket's header is the authority."""
+    parts, until = request_parts(
+        holder(upload_id),
+        upload_id,
+        json_data.numbers,
+        json_data.md5,
+        storage=services().storage,
+        now=datetime.now(UTC),
+    )
+    md5s = json_data.md5
+    return PartRequestsOut(
+        parts=[_request_out(upload_id, part, md5s.get(part.number)) for part in parts],
+        expires_at=until,
+    )
+
+
+@blueprint.put("/<uuid:upload_id>/parts/<int:number>")
+@blueprint.output(PartOut)
+@blueprint.doc(responses={400: "", 404: "", 409: "", 413: "", 422: ""}, security="ticket")
+def receive(upload_id: UUID, number: int) -> Response:
+    """Send a part. The ticket's header is the authority.
+
+    May be repeated until the upload is completed; the last content counts.
+    """
+    part = receive_part(
+        holder(upload_id),
+        upload_id,
+        number,
+        chunks(),
+        digests=digests(),
+        storage=services().storage,
+        now=datetime.now(UTC),
+    )
+    response = jsonify(PartOut(**vars(part)).model_dump())
+    response.set_etag(part.etag)
+    return response
+
+
+@blueprint.post("/<uuid:upload_id>/parts/<int:number>")
+@blueprint.input(PartBody)
+@blueprint.output(PartOut)
+@blueprint.doc(responses={404: "", 409: "", 422: ""}, security="ticket")
+def confirm(upload_id: UUID, number: int, json_data: PartBody) -> PartOut:
+    """Say that a part was sent, so that nobody sends it again. The ticket is the authority.
+
+    Whether it is true is found out when the upload is completed.
+    """
+    part = confirm_part(
+        holder(upload_id), upload_id, number, json_data.etag.strip('"'), now=datetime.now(UTC)
+    )
+    return PartOut(**vars(part))
+
+
+def _request_out(upload_id: UUID, part: PartRequest, md5: str | None) -> PartRequestOut:
+    if part.direct is not None:
+        url, headers = part.direct.url, dict(part.direct.headers)
+    else:
+        url = f"{services().settings.base_url}/api/uploads/{upload_id}/parts/{part.number}"
+        headers = {TICKET_HEADER: request.headers[TICKET_HEADER]}
+        headers |= {"Content-MD5": md5} if md5 else {}
+    return PartRequestOut(
+        number=part.number, size_bytes=part.size_bytes, method="PUT", url=url, headers=headers
+    )

@@ -1,0 +1,71 @@
+"""What is done with a ticket in hand: it names the upload and whose it is, and nobody signs in."""
+
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterator
+from http import HTTPStatus
+from uuid import UUID
+
+from flask import request
+
+from api.problems import Problem
+from api.services import services
+from pipeline.database import user_session
+from pipeline.uploads import Begin
+from pipeline.usecases.parts import Digests
+from pipeline.usecases.tickets import owner_of_ticket
+
+TICKET_HEADER = "X-Upload-Token"
+CHUNK_BYTES = 256 * 1024
+UNBOUNDED = 2**63
+"""The ticket bounds the content; the limit for JSON bodies does not apply."""
+
+SHA_256 = re.compile(r"(?:^|,)\s*sha-256=:(?P<digest>[^:]*):")
+"""One member of a ``Content-Digest`` (RFC 9530, 2): a byte sequence of RFC 8941."""
+
+
+def holder(upload_id: UUID) -> Begin:
+    """Transactions of the owner whose ticket the request carries.
+
+    Raises:
+        NotFound: ``upload_not_found``: it carries none, or one for something else.
+    """
+    here = services()
+    token = request.headers.get(TICKET_HEADER, "")
+    owner_id = owner_of_ticket(token, upload_id, settings=here.settings)
+    return lambda: user_session(here.engines.api, owner_id)
+
+
+def chunks() -> Iterator[bytes]:
+    """The body as it arrives, however long it is."""
+    request.max_content_length = UNBOUNDED
+    while chunk := request.stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def digests() -> Digests:
+    """What the headers say of the body.
+
+    Raises:
+        Problem: 400 ``checksum_invalid``.
+    """
+    sha_256 = SHA_256.search(request.headers.get("Content-Digest", ""))
+    return Digests(
+        sha256=_bytes(sha_256["digest"], 32) if sha_256 else None,
+        md5=_bytes(request.headers["Content-MD5"], 16)
+        if "Content-MD5" in request.headers
+        else None,
+    )
+
+
+def _bytes(text: str, length: int) -> bytes:
+    try:
+        digest = b64decode(text, validate=True)
+    except (NotBase64, ValueError):
+        digest = b""
+    if len(digest) != length:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "checksum_invalid", "The digest is not one in base64."
+        )
+    return digest

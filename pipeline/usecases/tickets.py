@@ -1,0 +1,153 @@
+"""The right to send one file: asked for by an owner, used by whoever holds the ticket.
+
+The ticket's id becomes the asset's id, so that what has arrived never moves.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import PurePosixPath
+from uuid import UUID, uuid4
+
+from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pipeline.addresses import source_key
+from pipeline.errors import Conflict, NotFound, TooLarge, Unprocessable
+from pipeline.models import Upload
+from pipeline.part_plan import PartPlan, part_size_for
+from pipeline.settings import Settings
+
+_PURPOSE = "khronika.upload-ticket.v1"
+_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
+
+
+@dataclass(frozen=True)
+class NewUpload:
+    """What a caller says of the file it wants to send."""
+
+    post_id: UUID
+    owner_id: str
+    filename: str
+    size_bytes: int
+    mime_type: str
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The right to send one file.
+
+    Attributes:
+        token: The authority of whoever sends the content; names the upload and its owner.
+        parts: How the file is to be cut; None where it is sent in one request.
+    """
+
+    upload_id: UUID
+    token: str
+    expires_at: datetime
+    parts: PartPlan | None
+
+
+def check_declared(
+    settings: Settings,
+    *,
+    mime_type: str | None = None,
+    size_bytes: int | None = None,
+    duration_sec: float | None = None,
+) -> None:
+    """Refuse what its sender already says we would refuse; saves them the upload.
+
+    Raises:
+        TooLarge: ``source_too_large``.
+        Unprocessable: ``source_empty``, ``source_too_long``, ``unsupported_media``.
+    """
+    if mime_type is not None and not mime_type.lower().startswith("video/"):
+        raise Unprocessable("unsupported_media", f"{mime_type} is not a video type.")
+    if size_bytes == 0:
+        raise Unprocessable("source_empty", "A file of 0 bytes holds no video.")
+    if size_bytes is not None and size_bytes > settings.source_max_bytes:
+        raise TooLarge(
+            "source_too_large", f"At most {settings.source_max_bytes} bytes are accepted."
+        )
+    if duration_sec is not None and duration_sec > settings.source_max_duration_sec:
+        raise Unprocessable(
+            "source_too_long", f"At most {settings.source_max_duration_sec:.0f} s are accepted."
+        )
+
+
+def issue_ticket(
+    session: Session, request: NewUpload, *, settings: Settings, now: datetime
+) -> Ticket:
+    """Register an upload and hand out the right to send its content.
+
+    Raises:
+        TooLarge, Unprocessable: see ``check_declared``.
+    """
+    check_declared(settings, mime_type=request.mime_type, size_bytes=request.size_bytes)
+    upload_id = uuid4()
+    upload = Upload(
+        id=upload_id,
+        owner_id=request.owner_id,
+        post_id=request.post_id,
+        filename=request.filename,
+        mime_type=request.mime_type,
+        size_bytes=request.size_bytes,
+        storage_key=source_key(
+            request.owner_id, request.post_id, upload_id, _extension(request.filename)
+        ),
+        part_size_bytes=part_size_for(request.size_bytes, least_bytes=settings.upload_part_bytes),
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.upload_expires_sec),
+    )
+    session.add(upload)
+    session.flush()
+    return _ticket(upload, settings)
+
+
+def reissue_ticket(session: Session, upload_id: UUID, *, settings: Settings) -> Ticket:
+    """The ticket of an upload that was registered before: the same one, because it is signed.
+
+    Raises:
+        Conflict: ``upload_expired``: it was never completed, and is forgotten.
+    """
+    upload = session.scalars(select(Upload).where(Upload.id == upload_id)).one_or_none()
+    if upload is None:
+        raise Conflict("upload_expired", "This ticket has expired; ask for a new one.")
+    return _ticket(upload, settings)
+
+
+def _ticket(upload: Upload, settings: Settings) -> Ticket:
+    token = _tickets(settings).dumps([str(upload.id), upload.owner_id])
+    part_size = upload.part_size_bytes
+    plan = None if part_size is None else PartPlan(upload.size_bytes, part_size)
+    return Ticket(upload.id, str(token), upload.expires_at, plan)
+
+
+def owner_of_ticket(token: str, upload_id: UUID, *, settings: Settings) -> str:
+    """Whose upload a ticket is for.
+
+    Raises:
+        NotFound: ``upload_not_found``: not a ticket of ours, or one for another upload.
+    """
+    try:
+        named, owner_id = _tickets(settings).loads(token)
+    except (BadData, ValueError, TypeError):
+        raise NotFound("upload_not_found") from None
+    if named != str(upload_id):
+        raise NotFound("upload_not_found")
+    return str(owner_id)
+
+
+def _extension(filename: str) -> str:
+    """The suffix of the name, for people who look into the storage; nothing depends on it."""
+    suffix = PurePosixPath(filename).suffix.lower().removeprefix(".")
+    return suffix if _EXTENSION.fullmatch(suffix) else "bin"
+
+
+def _tickets(settings: Settings) -> URLSafeSerializer:
+    # SHA-256 with HMAC key derivation, as pipeline.net.tokens; itsdangerous defaults to SHA-1.
+    options = {"digest_method": sha256, "key_derivation": "hmac"}
+    key = settings.secret_key.get_secret_value()
+    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)
