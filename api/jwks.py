@@ -125,7 +125,7 @@ class KeySet:
 
     def _ask(self) -> None:
         try:
-            self._known = _Known(_keys(self._fetch(), self._algorithm), self._clock())
+            self._known = _Known(read_keys(self._fetch(), self._algorithm), self._clock())
             self._answered = True
         except NO_KEYS as error:
             # The class alone: a body that is no key set may hold anything.
@@ -159,8 +159,14 @@ def fetching(url: str) -> Fetch:
     return fetch
 
 
-def _keys(body: bytes, algorithm: str) -> dict[str, PyJWK]:
-    """The keys by their ids: those for signatures, of our algorithm, and none without an id."""
+def read_keys(body: bytes, algorithm: str) -> dict[str, PyJWK]:
+    """The keys of a key set by their ids: those for signatures, of this algorithm.
+
+    One without an id is left out: nothing could name it.
+
+    Raises:
+        Exception: one of ``NO_KEYS``: it is no key set.
+    """
     document = json.loads(body)
     if not isinstance(document, dict):
         raise ValueError("not a key set")  # noqa: TRY004 - it is the content that is wrong

@@ -24,19 +24,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-LIFE = re.compile(r"(?P<number>[1-9][0-9]{0,8})(?P<unit>[smhd])")
+LIFE = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _life(given: str) -> timedelta:
     """A time as a person writes it, such as ``90d``."""
     found = LIFE.fullmatch(given)
-    try:
-        if found is not None:
-            return timedelta(**{UNITS[found["unit"]]: int(found["number"])})
-    except OverflowError:
-        pass
-    raise typer.BadParameter("Write it as a number and one of s, m, h and d, such as 90d.")
+    if found is None:
+        raise typer.BadParameter("Write it as up to five digits and s, m, h or d, such as 90d.")
+    return timedelta(**{UNITS[found["unit"]]: int(found["number"])})
 
 
 def _owner(given: str) -> str:

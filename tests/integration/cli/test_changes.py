@@ -1,5 +1,12 @@
 from collections.abc import Mapping
+from getpass import getuser
+from uuid import uuid4
 
+from sqlalchemy import Engine, select
+
+from pipeline import store
+from pipeline.database import session_of
+from pipeline.models import Attempt, AuditEvent, Output
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika
 
@@ -50,6 +57,42 @@ def test_there_is_nothing_to_roll_back_at_first(
 
     assert ran.code == 3
     assert "nothing_to_roll_back" in ran.err
+
+
+def test_what_is_published_again_is_written_down(
+    api: Client, world: World, operator: Engine, environment: Mapping[str, str]
+) -> None:
+    asset = api.create().json()
+    completed = world.complete(asset["id"])
+    with session_of(world.engine) as session:
+        attempt = Attempt(
+            id=uuid4(), asset_id=completed.id, generation=1, number=1, provider="selfhosted"
+        )
+        session.add(attempt)
+        session.flush()
+        earlier = Output(
+            id=uuid4(),
+            asset_id=completed.id,
+            generation=1,
+            attempt_id=attempt.id,
+            **{f"{name}_url": "storage:x" for name in ("manifest", "fallback", "poster")},
+            thumbnail_url="storage:x",
+            renditions=[],
+            duration_sec=5.0,
+            width=1280,
+            height=720,
+            verified_at=store.from_now(0),
+            retired_at=store.from_now(0),
+        )
+        session.add(earlier)
+
+    ran = khronika("rollback", asset["post_id"], "--json", env=environment)
+
+    assert ran.document["published_output_id"] == str(earlier.id)
+    with session_of(operator) as session:
+        audit = session.scalars(select(AuditEvent)).one()
+    assert (audit.type, audit.actor) == ("rollback", f"operator:{getuser()}")
+    assert audit.detail == {"post_id": asset["post_id"], "asset_id": asset["id"]}
 
 
 def test_clean_says_what_would_go(environment: Mapping[str, str], ana: Mapping[str, str]) -> None:
