@@ -6,6 +6,7 @@ from typing import TypedDict
 from api.schemas import AssetOut, CardOut, EventOut
 from pipeline.addresses import object_url, playback_ends_at, playback_url
 from pipeline.failures import failure_of
+from pipeline.holds import sentence_of
 from pipeline.models import Asset, Event
 from pipeline.original import original_key
 from pipeline.settings import Settings
@@ -15,8 +16,8 @@ from pipeline.views import Card
 
 DERIVED = frozenset(
     {
-        *("playable", "retryable", "step", "manifest_url", "fallback_url", "poster_url"),
-        *("thumbnail_url", "storyboard_url", "urls_expire_at"),
+        *("playable", "retryable", "step", "hold_message", "urls_expire_at"),
+        *("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url"),
     }
 )
 COPIED = tuple(name for name in AssetOut.model_fields if name not in DERIVED)
@@ -40,6 +41,7 @@ def asset_out(asset: Asset, settings: Settings) -> AssetOut:
     return AssetOut(
         **{name: getattr(asset, name) for name in COPIED},
         playable=asset.published_output_id is not None,
+        hold_message=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
         **_addresses(asset, settings),

@@ -54,6 +54,7 @@ def summary(asset: Mapping[str, Any]) -> Text:
         "post": asset["post_id"],
         "asset": asset["id"],
         "status": Text.from_markup(headline(asset)),
+        "waits": _wait(asset),
         "failure": failure,
         "playable": "yes" if asset["playable"] else "no",
         "duration": duration,
@@ -90,6 +91,13 @@ def _said(detail: Mapping[str, Any]) -> str:
 def percent(asset: Mapping[str, Any]) -> float:
     """How far it is, 0 to 100."""
     return 100.0 if asset["status"] == "completed" else float(asset["progress"] or 0)
+
+
+def _wait(asset: Mapping[str, Any]) -> str | None:
+    message: str | None = asset["hold_message"]
+    if message is None or asset["next_attempt_at"] is None:
+        return message
+    return f"{message} It is looked at again at {_local_time(asset['next_attempt_at'])}."
 
 
 def _local_time(instant: str | None) -> str:

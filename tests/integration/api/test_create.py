@@ -18,7 +18,7 @@ ASSET_MEMBERS = {
     *("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "duration_sec", "width"),
     *("height", "error_code", "error_message", "retryable", "created_at", "updated_at"),
     *("playable_at", "completed_at", "title", "playback", "allow_original", "step"),
-    *("storyboard_url", "urls_expire_at"),
+    *("storyboard_url", "urls_expire_at", "hold_message"),
 }
 
 

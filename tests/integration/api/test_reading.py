@@ -216,3 +216,12 @@ def test_only_a_failed_video_is_retried_and_the_answer_says_what_it_is(api: Clie
 @pytest.mark.parametrize("body", [{}, {"post_id": "x"}, {"post_id": str(uuid4()), "force": True}])
 def test_a_retry_of_another_shape_is_refused(api: Client, body: dict[str, Any]) -> None:
     assert api.post("/api/video-assets/retry", body).status_code == 422
+
+
+def test_a_held_video_says_what_it_waits_for(api: Client, world: World) -> None:
+    asset = api.create().json()
+    assert (asset["hold_reason"], asset["hold_message"]) == (None, None)
+    world.amend(asset["id"], hold_reason="spend_guard")
+    shown = api.get(f"/api/video-assets/{asset['post_id']}").json()
+    assert shown["hold_reason"] == "spend_guard"
+    assert "budget" in shown["hold_message"]

@@ -13,6 +13,7 @@ def asset(**changes: Any) -> dict[str, Any]:
     document = dict.fromkeys(
         (
             "hold_reason",
+            "hold_message",
             "progress",
             "next_attempt_at",
             "provider_job_id",
@@ -102,3 +103,11 @@ def test_the_summary_leaves_out_what_is_not_known() -> None:
 
     assert "failure   Too late. (expired)" in lines
     assert "manifest" not in lines
+
+
+def test_the_summary_says_what_a_held_video_waits_for_and_until_when() -> None:
+    held = {"hold_reason": "spend_guard", "hold_message": "The budget is used up."}
+
+    assert "waits     The budget is used up." in summary(asset(**held)).plain
+    again = summary(asset(**held, next_attempt_at="2030-01-01T10:00:00+00:00")).plain
+    assert "The budget is used up. It is looked at again at" in again

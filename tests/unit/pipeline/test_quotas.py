@@ -1,0 +1,67 @@
+"""Who is over a limit: decided from figures, the asset that is being registered included."""
+
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from pipeline.errors import LimitReached
+from pipeline.models import Asset
+from pipeline.settings import Settings
+from pipeline.usecases.quotas import IN_FLIGHT_RETRY_SEC, Standing, refuse_excess
+
+UNLIMITED = MappingProxyType(
+    {
+        "owner_max_live": 10,
+        "owner_daily_assets": None,
+        "owner_daily_bytes": None,
+        "owner_daily_media_sec": None,
+    }
+)
+CHARGED = Asset(charged_bytes=100, charged_sec=10.0)
+STANDING = MappingProxyType(
+    {
+        "live_assets": 5,
+        "day_assets": 5,
+        "day_bytes": 500,
+        "day_media_sec": 50.0,
+        "resets_in_sec": 3600,
+    }
+)
+
+
+def decide(limits: dict[str, Any], charged: Asset = CHARGED, **standing: Any) -> str | None:
+    """The code of the refusal and when to come again; None when there is room."""
+    settings = Settings.model_construct(**{**UNLIMITED, **limits})
+    try:
+        refuse_excess(settings, charged, Standing(**{**STANDING, **standing}))
+    except LimitReached as refused:
+        named = refused.extra.get("quota", refused.code)
+        return f"{named} {refused.retry_after_sec}"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("limits", "refused"),
+    [
+        ({}, None),
+        ({"owner_max_live": 5}, None),
+        ({"owner_max_live": 4}, f"too_many_in_flight {IN_FLIGHT_RETRY_SEC}"),
+        ({"owner_daily_assets": 5}, None),
+        ({"owner_daily_assets": 4}, "assets 3600"),
+        ({"owner_daily_bytes": 500}, None),
+        ({"owner_daily_bytes": 499}, "bytes 3600"),
+        ({"owner_daily_media_sec": 50.0}, None),
+        ({"owner_daily_media_sec": 49.9}, "media_sec 3600"),
+    ],
+)
+def test_a_limit_may_be_reached_and_not_passed(limits: dict[str, Any], refused: str | None) -> None:
+    assert decide(limits) == refused
+
+
+def test_what_nobody_has_measured_passes_only_while_something_is_left() -> None:
+    unknown = Asset(charged_bytes=0, charged_sec=0.0)
+
+    assert decide({"owner_daily_bytes": 501}, unknown) is None
+    assert decide({"owner_daily_bytes": 500}, unknown) == "bytes 3600"
+    assert decide({"owner_daily_media_sec": 50.0}, unknown) == "media_sec 3600"
