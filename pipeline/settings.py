@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.storage.places import Credentials
-from pipeline.values import Playback, PostClaim, SpendLimits
+from pipeline.values import Playback, PostClaim, Profile, SpendLimits
 
 MIB = 1024**2
 GIB = 1024**3
@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     """Proxies before the API that each add an address to ``X-Forwarded-For``. One too many, and
     callers choose the address they are counted by."""
 
+    max_profile: Profile | None = None
+    """The largest rendition that is made of any source, ``2160p`` to ``240p``: what is above costs
+    the most and few see. Unset leaves it to the provider; our transcoder has a cap of its own."""
     owner_max_live: int = Field(100, ge=1)
     """Videos of one owner that may be queued, retrying or processing at once: an album in one go,
     and still a wait of hours for nobody else. What failed, completed or was deleted is not

@@ -27,11 +27,13 @@ class Capabilities:
         margin_sec: How long after a call ended without an answer its job may still appear.
         protects_outputs: What it makes can be kept from those without a right to it: it writes to
             our storage, under the prefixes it is given.
+        caps_profile: It makes no rendition above the ``max_profile`` of a request.
     """
 
     idempotent_submit: bool
     margin_sec: float
     protects_outputs: bool = False
+    caps_profile: bool = False
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,9 @@ Model = TypeVar("Model", bound=BaseModel)
 class SelfHosted:
     """The adapter of the transcoder's HTTP API."""
 
-    capabilities = Capabilities(idempotent_submit=True, margin_sec=5, protects_outputs=True)
+    capabilities = Capabilities(
+        idempotent_submit=True, margin_sec=5, protects_outputs=True, caps_profile=True
+    )
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class SelfHosted:
                 "poster_prefix": request.poster_prefix,
             },
             "poster_time_sec": request.poster_time_sec,
-            "max_profile": None,
+            "max_profile": request.max_profile,
             "source_size_bytes": request.source_size_bytes,
         }
         answer = self._call("PUT", request.attempt_id, body)

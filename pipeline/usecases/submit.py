@@ -132,6 +132,7 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         poster_time_sec=asset.poster_time_sec,
         title=asset.title,
         source_size_bytes=asset.source_size_bytes,
+        max_profile=services.settings.max_profile,
     )
     try:
         submitted = provider.submit(request)

@@ -1,0 +1,28 @@
+"""The cap of the renditions, on its way to whoever makes them."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.submit import submit
+from pipeline.values import Profile
+from tests.integration.pipeline.conftest import World
+from tests.scripted_provider import callback
+
+
+@pytest.mark.parametrize("cap", [None, Profile.P240])
+def test_a_provider_is_told_the_cap_and_less_than_the_source_completes(
+    world: World, cap: Profile | None
+) -> None:
+    settings = world.services.settings.model_copy(update={"max_profile": cap})
+    asset_id = world.create()
+
+    submit(replace(world.services, settings=settings), asset_id)
+
+    attempt_id = world.attempt_id(asset_id)
+    assert world.provider.jobs[attempt_id]["spec"]["max_profile"] == cap
+    assert world.asset(asset_id).height == 720
+    received = world.receive(callback(world.provider.finish(attempt_id, width=320, height=180)))
+    assert received.wake is not None
+    assert reconcile(world.services, received.wake.id).what == "completed"
