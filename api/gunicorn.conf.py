@@ -10,6 +10,9 @@ import sys
 import tempfile
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.secret_book import SecretsUnreadable, check_book
 from pipeline.settings import SettingsInvalid, load_settings
 
 try:
@@ -18,6 +21,15 @@ except SettingsInvalid as error:
     # Before any worker starts: one that exits is started again, for ever.
     print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(1) from None
+
+try:
+    check_book(_settings)
+except SecretsUnreadable as error:
+    print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+    raise SystemExit(1) from None
+except SQLAlchemyError:
+    # Workers are up before their database is; each of them looks again.
+    pass
 
 bind = f"0.0.0.0:{_settings.port}"
 """A container has no other interface; on one machine `--bind 127.0.0.1:…` is given."""

@@ -42,6 +42,7 @@ RETRYABLE = frozenset(
         "part_too_short",
         "checksum_mismatch",
         "database_unavailable",
+        "callbacks_unavailable",
         "storage_unavailable",
         "issuer_unavailable",
         "internal_error",

@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from api.publish import Publisher
+from api.rejections import RejectionAlarm
 from api.tokens import Verifier, verifier_of
 from pipeline.database import LOCK_WAIT_MS, make_engine
 from pipeline.media.limits import Limits
@@ -16,6 +17,7 @@ from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.policy import FetchPolicy
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
+from pipeline.secret_book import SecretBook, open_book
 from pipeline.services import fetch_policy, limits_of
 from pipeline.settings import Settings
 from pipeline.storage.base import Storage
@@ -43,6 +45,8 @@ class Services:
     storage: Storage
     publisher: Publisher
     verifier: Verifier
+    secrets: SecretBook
+    alarm: RejectionAlarm
     tools: Tools
     limits: Limits
     fetch_policy: FetchPolicy
@@ -61,23 +65,26 @@ def build_services(settings: Settings) -> Services:
         ToolsMissing: there is no ffprobe.
         StorageUrlInvalid: ``STORAGE_URL`` names no storage we know.
     """
+    engines = Engines(
+        api=_engine(settings.api_database_url.get_secret_value(), settings, "api"),
+        # An owner's sessions set the same themselves; a callback may wait for its own twin.
+        operator=_engine(
+            settings.operator_database_url.get_secret_value(),
+            settings,
+            "operator",
+            lock_wait_ms=LOCK_WAIT_MS,
+        ),
+        public=_engine(settings.public_database_url.get_secret_value(), settings, "public"),
+    )
     return Services(
         settings=settings,
-        engines=Engines(
-            api=_engine(settings.api_database_url.get_secret_value(), settings, "api"),
-            # An owner's sessions set the same themselves; a callback may wait for its own twin.
-            operator=_engine(
-                settings.operator_database_url.get_secret_value(),
-                settings,
-                "operator",
-                lock_wait_ms=LOCK_WAIT_MS,
-            ),
-            public=_engine(settings.public_database_url.get_secret_value(), settings, "public"),
-        ),
+        engines=engines,
         providers=load_providers(settings),
         storage=open_storage(settings.storage_url, settings.storage_credentials),
         publisher=Publisher(settings.broker_url.get_secret_value()),
         verifier=verifier_of(settings),
+        secrets=open_book(settings, reading=engines.api, seeding=engines.operator),
+        alarm=RejectionAlarm(settings.callback_alarm_rejections),
         tools=locate_tools(environ),
         limits=limits_of(settings),
         fetch_policy=fetch_policy(settings),

@@ -14,15 +14,24 @@ from uuid import uuid4
 import requests
 from alembic.script import ScriptDirectory
 from kombu.connection import Connection as BrokerConnection
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from api.jwks import NO_KEYS, fetching, read_keys
 from pipeline.catalogue import check_catalogue
 from pipeline.database import MIGRATIONS, make_engine
+from pipeline.errors import Unprocessable
 from pipeline.media.tools import ToolsMissing, locate_tools
+from pipeline.models import ProviderSecret
+from pipeline.posts import Posts, check_posts
+from pipeline.secret_book import first_secrets, vault_of
 from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
+from pipeline.usecases.secrets import active
+from pipeline.values import PostClaim
+from pipeline.vault import VaultLocked
 
 TIMEOUT_SEC = 5.0
 MAX_CLOCK_DIFFERENCE_SEC = 5.0
@@ -160,6 +169,32 @@ def _broker(settings: Settings) -> str:
         ) from None
 
 
+def _secrets(settings: Settings) -> str:
+    first = first_secrets(settings)
+    with _connected(settings, "operator") as connection, Session(connection) as session:
+        found = {
+            provider: session.scalars(select(ProviderSecret).where(active(provider))).all()
+            for provider in first
+        }
+    vault = vault_of(settings)
+    for provider, rows in found.items():
+        if not rows and not first[provider]:
+            raise Problem(
+                f"{provider} has none: no callback of its is believed",
+                f"Make one with `khronika secrets rotate {provider}`, and give it to the provider.",
+            )
+        try:
+            for row in rows:
+                vault.open(row.secret, account=provider)
+        except VaultLocked:
+            raise Problem(
+                f"KHRONIKA_SECRET_KEY does not open those of {provider}",
+                "Set it back, or name the old one in KHRONIKA_SECRET_KEY_PREVIOUS.",
+            ) from None
+    counts = (f"{provider} {len(rows) or 'from the settings'}" for provider, rows in found.items())
+    return f"active: {', '.join(counts)}"
+
+
 def _storage(settings: Settings) -> str:
     key = f"health/doctor-{uuid4()}/probe"
     try:
@@ -217,12 +252,48 @@ def _transcoder(settings: Settings) -> str:
     return f"answers at {url}, accepts our token"
 
 
+def _issuers(settings: Settings) -> str:
+    for issuer in settings.issuers.values():
+        if issuer.jwks_url is None:
+            continue
+        try:
+            found = read_keys(fetching(str(issuer.jwks_url))(), issuer.algorithm)
+        except NO_KEYS as error:
+            raise Problem(
+                f"{issuer.issuer} publishes no keys at {issuer.jwks_url}: {error}",
+                "Check its jwks_url in KHRONIKA_JWT_ISSUERS.",
+            ) from None
+        if not found:
+            raise Problem(
+                f"{issuer.issuer} publishes no {issuer.algorithm} key at {issuer.jwks_url}",
+                "Check its algorithm in KHRONIKA_JWT_ISSUERS.",
+            )
+    return ", ".join(settings.issuers)
+
+
+def _posts(settings: Settings) -> str:
+    if settings.posts_table is None:
+        claim = "name their posts" if settings.post_claim is PostClaim.REQUIRED else "name no posts"
+        return f"no table is configured; owners' tokens {claim}"
+    posts = Posts(settings.posts_table, settings.posts_owner_column)
+    for role in ("api", "operator"):
+        with _connected(settings, role) as connection, Session(connection) as session:
+            try:
+                check_posts(session, posts)
+            except Unprocessable as error:
+                raise Problem(str(error), "Check KHRONIKA_POSTS_TABLE and its grants.") from None
+    return f"{posts.name}, owned by {posts.owner_column}"
+
+
 CHECKS: Mapping[str, Callable[[Settings], str]] = {
     **{f"database as {role}": partial(_database, role=role) for role in ROLES},
     "migrations": _migrations,
     "catalogue": _catalogue,
+    "posts": _posts,
+    "issuers of tokens": _issuers,
     "clock": _clock,
     "broker": _broker,
+    "callback secrets": _secrets,
     "storage": _storage,
     "ffmpeg, ffprobe": _tools,
     "transcoder": _transcoder,

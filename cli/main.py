@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import changes, keys, operations, upkeep, videos
+from cli import changes, keys, operations, secrets, upkeep, videos
 
 app = typer.Typer(
     name="khronika",
@@ -40,4 +40,5 @@ app.command(rich_help_panel=_OPERATORS)(operations.backfill)
 app.command(rich_help_panel=_OPERATORS)(upkeep.rollback)
 app.command(rich_help_panel=_OPERATORS)(upkeep.clean)
 app.add_typer(keys.app, name="keys", rich_help_panel=_OPERATORS)
+app.add_typer(secrets.app, name="secrets", rich_help_panel=_OPERATORS)
 app.command(rich_help_panel=_OPERATORS)(operations.doctor)

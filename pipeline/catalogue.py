@@ -27,6 +27,7 @@ INTENDED = Path(__file__).with_suffix(".json")
 
 TABLES = tuple(sorted(Base.metadata.tables))
 FUNCTIONS = (
+    "khronika_bound_secrets",
     "khronika_cards",
     "khronika_live_assets",
     "khronika_make_event_partitions",

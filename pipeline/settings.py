@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
+from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.storage.places import Credentials
 from pipeline.values import Playback, PostClaim, Profile, SpendLimits
@@ -87,6 +88,9 @@ class Settings(BaseSettings):
     post_claim: PostClaim = PostClaim.OFF
     """Whether owners' tokens must name the posts they may register videos for, where there is no
     ``posts_table`` to ask."""
+    secret_key_previous: SecretStr | None = None
+    """What ``secret_key`` was before it was changed: still opens callback secrets, signs nothing.
+    Needed until each account's secret has been rotated and the overlap is over."""
     secret_key: SecretStr
     """Signs media and upload tokens; at least 32 bytes."""
 
@@ -183,6 +187,12 @@ class Settings(BaseSettings):
     """How long a woken asset is left alone before the sweep wakes it again."""
     callback_tolerance_sec: int = Field(300, ge=1)
     """How far a callback's timestamp may be from now, both ways (Standard Webhooks: 5 min)."""
+    callback_secret_overlap_sec: int = Field(48 * 3600, ge=0)
+    """How long a secret that was replaced still verifies. The transcoder signs a callback anew for
+    each try and tries for 24 h: twice that leaves a day to bring it the new secret."""
+    callback_alarm_rejections: int = Field(50, ge=1)
+    """Callbacks of one account turned away within five minutes from which on it is an error in the
+    log: a wrong secret or an attack, neither of which a stray retry is."""
     callback_max_bytes: int = Field(256 * 1024, ge=1024)
     callback_unknown_sec: int = Field(3600, ge=1)
     """How long a callback for an unknown job is kept trying."""
@@ -191,8 +201,11 @@ class Settings(BaseSettings):
     selfhosted_url: AnyHttpUrl
     """Where our own transcoder listens."""
     selfhosted_token: SecretStr
-    selfhosted_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode]
-    """Active secrets of its callbacks, comma-separated; several while one is being rotated."""
+    selfhosted_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """First secrets of its callbacks, ``whsec_…``, comma-separated, the current one first. Read
+    where the account has none yet; from then on `khronika secrets` has them."""
+    selfhosted_webhook_sources: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks that its callbacks may come from, comma-separated. Empty: any."""
     selfhosted_output_hosts: Annotated[frozenset[Host], NoDecode] = frozenset()
     """Hosts that what it made may lie on, comma-separated. Empty: only in our own storage, below
     the prefixes of the attempt it was made for."""
@@ -204,7 +217,13 @@ class Settings(BaseSettings):
     """The column of ``posts_table`` that says whose post it is."""
     log_level: str = "INFO"
 
-    @field_validator("cors_origins", "source_allow", "selfhosted_webhook_secrets", mode="before")
+    @field_validator(
+        "cors_origins",
+        "source_allow",
+        "selfhosted_webhook_secrets",
+        "selfhosted_webhook_sources",
+        mode="before",
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -270,9 +289,11 @@ class Settings(BaseSettings):
 
     @field_validator("selfhosted_webhook_secrets")
     @classmethod
-    def _at_least_one(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not value:
-            raise ValueError("names no secret")
+    def _usable_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if len(value) > MAX_ACTIVE_SECRETS:
+            raise ValueError(f"names more than {MAX_ACTIVE_SECRETS} secrets")
+        for secret in value:
+            check_secret(secret.get_secret_value())
         return value
 
     @property

@@ -22,6 +22,7 @@ from werkzeug.serving import make_server
 
 SECRET = "whsec_c2NyaXB0ZWQtcHJvdmlkZXItc2VjcmV0LTAwMDAwMDAx"
 TOKEN = "scripted-provider-token"
+TYPES = {"completed": "job.completed", "failed": "job.failed"}
 
 
 @dataclass
@@ -70,13 +71,14 @@ class ScriptedProvider:
 
 def callback(
     job: Mapping[str, Any],
-    type_: str = "job.completed",
+    type_: str | None = None,
     *,
     event_id: str | None = None,
     signed_at: datetime | None = None,
     secret: str = SECRET,
 ) -> tuple[dict[str, str], bytes]:
-    """A signed callback about the job: headers and body."""
+    """A signed callback about the job: headers and body; the type that suits it where not given."""
+    type_ = type_ or TYPES.get(job.get("status", ""), "job.progress")
     event_id = event_id or f"msg_{uuid4().hex}"
     signed_at = signed_at or datetime.now(UTC)
     body = json.dumps({"type": type_, "timestamp": signed_at.isoformat(), "data": {"job": job}})

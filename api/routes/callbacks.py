@@ -1,21 +1,27 @@
 """Providers call here: verify, store, and only then acknowledge."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+import structlog
 from apiflask import APIBlueprint
 from flask import g, request
 
 from api.limits import Policy, limited_by_address
+from api.problems import RETRY_AFTER_SEC, Problem
 from api.proxies import client_address
 from api.schemas import CallbackOut
 from api.services import services
 from pipeline.database import session_of
 from pipeline.errors import NotFound, SignatureInvalid
 from pipeline.providers.base import Provider
+from pipeline.secret_book import SecretsUnreadable
 from pipeline.usecases.receive import Received, receive_callback, record_rejection
 
 blueprint = APIBlueprint("callbacks", __name__, tag="Callbacks", url_prefix="/api/video-assets")
+
+log = structlog.get_logger()
 
 ANSWERS = {
     "stored": ("stored", HTTPStatus.ACCEPTED),
@@ -67,6 +73,7 @@ def _receive(provider: Provider, body: bytes) -> Received:
             return receive_callback(
                 session,
                 provider,
+                secrets=_secrets(provider.name),
                 headers=dict(request.headers),
                 body=body,
                 source=client_address(),
@@ -74,8 +81,27 @@ def _receive(provider: Provider, body: bytes) -> Received:
                 now=datetime.now(UTC),
             )
     except SignatureInvalid as error:
+        services().alarm.note(provider.name, _reason(error))
         _write_down(provider, error)
         raise
+
+
+def _secrets(name: str) -> Sequence[str]:
+    try:
+        return services().secrets.active(name)
+    except SecretsUnreadable as error:
+        # The message names the variable to set; a trace would name nothing more.
+        log.error("secrets_unreadable", provider=name, detail=str(error))  # noqa: TRY400
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "callbacks_unavailable",
+            "Nothing was stored; try again later.",
+            headers={"Retry-After": str(RETRY_AFTER_SEC)},
+        ) from None
+
+
+def _reason(error: SignatureInvalid) -> str:
+    return str(error.extra.get("reason", error.code))
 
 
 # Only what failed its verification is counted, and after it: somebody who floods us from the
@@ -85,7 +111,7 @@ def _write_down(provider: Provider, error: SignatureInvalid) -> None:
     with session_of(services().engines.api) as session:
         record_rejection(
             session,
-            reason=str(error.extra.get("reason", error.code)),
+            reason=_reason(error),
             provider=provider.name,
             source=client_address(),
             request_id=g.request_id,

@@ -20,6 +20,10 @@ HEADER_ID = "webhook-id"
 HEADER_TIMESTAMP = "webhook-timestamp"
 HEADER_SIGNATURE = "webhook-signature"
 
+MAX_ACTIVE_SECRETS = 2
+"""Of one account: the current one, and the one it replaces. A third would be one forgotten."""
+_MAX_SIGNATURES = 8  # a sender signs with one secret, or two while it rotates
+
 _SECRET_PREFIX = "whsec_"  # noqa: S105  # the scheme's public prefix, not a secret
 _VERSION = "v1"
 _ID = re.compile(r"[\x21-\x7e]{1,255}")  # it becomes a key in our inbox
@@ -96,6 +100,15 @@ def verify(
     return Signed(event_id, sent_at)
 
 
+def check_secret(secret: str) -> None:
+    """Refuse what cannot be a secret of callbacks.
+
+    Raises:
+        SecretMalformed: it is not base64, with or without `whsec_`, or has no byte.
+    """
+    _key(secret)
+
+
 def sign(secret: str, event_id: str, timestamp: datetime, body: bytes) -> dict[str, str]:
     """The three headers of a callback.
 
@@ -138,6 +151,8 @@ def _matches(header: str, content: bytes, secrets: Sequence[str]) -> bool:
         for version, _, value in (entry.partition(",") for entry in header.split(" "))
         if version == _VERSION
     ]
+    if len(offered) > _MAX_SIGNATURES:  # work for us that costs the sender nothing
+        return False
     matched = False
     for secret in secrets:
         expected = _digest(_key(secret), content)

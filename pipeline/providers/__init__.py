@@ -14,9 +14,8 @@ def load_providers(settings: Settings) -> Mapping[str, Provider]:
             name="selfhosted",
             url=str(settings.selfhosted_url),
             token=settings.selfhosted_token.get_secret_value(),
-            secrets=[s.get_secret_value() for s in settings.selfhosted_webhook_secrets],
             timeout_sec=settings.provider_timeout_sec,
             tolerance_sec=settings.callback_tolerance_sec,
-            trust=Trust(output_hosts=settings.selfhosted_output_hosts),
+            trust=Trust(settings.selfhosted_output_hosts, settings.selfhosted_webhook_sources),
         )
     }

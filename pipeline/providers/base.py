@@ -5,9 +5,10 @@ An adapter turns the vendor's words into ours and the vendor's errors into
 opens no transaction, and never retries: retrying is the pipeline's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 from uuid import UUID
 
@@ -42,9 +43,12 @@ class Trust:
 
     Attributes:
         output_hosts: Hosts that what it made may lie on, beside our own storage.
+        callback_sources: Networks its callbacks may come from; empty for any, since the signature
+            is what counts.
     """
 
     output_hosts: frozenset[str] = frozenset()
+    callback_sources: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class Provider(Protocol):
@@ -93,9 +97,12 @@ class Provider(Protocol):
         """
 
     def verify_callback(
-        self, headers: Mapping[str, str], body: bytes, now: datetime
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> SignedCallback:
         """Check the signature over the raw body.
+
+        Args:
+            secrets: The account's active ones; every one of them is tried.
 
         Raises:
             SignatureRejected: with the reason, for the audit.

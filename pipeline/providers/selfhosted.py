@@ -4,17 +4,17 @@ Its job id is our attempt id, so a repeated PUT makes no second job and every ca
 attempt it belongs to.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import requests
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
+from pipeline.net.documents import DocumentRefused, read_document
 from pipeline.net.signatures import verify
 from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
 from pipeline.values import (
@@ -41,46 +41,105 @@ HELD = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Answers that say the job was not taken: waiting for it costs the asset no budget."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+Address = Annotated[str, Field(min_length=1, max_length=4096)]
+Side = Annotated[int, Field(ge=1, le=65535)]
+MAX_DURATION_SEC = 7 * 24 * 3600
+MAX_BYTES = 2**53
+"""As much as a reader of JSON may hold exactly (RFC 8259, 6)."""
 
 
-class _Result(_Strict):
-    manifest: str
-    fallback: str
-    poster: str
-    thumbnail: str
-    duration_sec: float
-    width: int
-    height: int
-    bytes: int
-    renditions: list[dict[str, Any]]
+class _Read(BaseModel):
+    """What we read of a document; whatever else stands in it is not ours to judge."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
-class _Error(_Strict):
-    code: str
-    message: str
+class _Result(_Read):
+    manifest: Address
+    fallback: Address
+    poster: Address
+    thumbnail: Address
+    duration_sec: float = Field(gt=0, le=MAX_DURATION_SEC)
+    width: Side
+    height: Side
+    bytes: int = Field(ge=0, le=MAX_BYTES)
+    renditions: list[dict[str, Any]] = Field(max_length=64)
+
+
+class _Error(_Read):
+    code: str = Field(max_length=64)
+    message: str = Field(max_length=10_000)
     retryable: bool
 
 
-class _Job(_Strict):
+class _Job(_Read):
     id: UUID
-    status: str
-    progress: float = 0
-    result: _Result | None = None
-    error: _Error | None = None
+    progress: float = Field(0, ge=0, le=100)
 
 
-class _CallbackData(_Strict):
-    job: _Job
+class _Live(_Job):
+    status: Literal["queued", "running"]
 
 
-class _Callback(_Strict):
-    type: str
-    data: _CallbackData
+class _Completed(_Job):
+    status: Literal["completed"]
+    result: _Result
 
 
-Model = TypeVar("Model", bound=BaseModel)
+class _Failed(_Job):
+    status: Literal["failed"]
+    error: _Error
+
+
+class _Cancelled(_Job):
+    status: Literal["cancelled"]
+
+
+_AnyJob = Annotated[_Live | _Completed | _Failed | _Cancelled, Field(discriminator="status")]
+
+
+class _Envelope(_Read):
+    type: str = Field(max_length=64)
+
+
+class _AnyData(_Read):
+    job: _AnyJob
+
+
+class _CompletedData(_Read):
+    job: _Completed
+
+
+class _FailedData(_Read):
+    job: _Failed
+
+
+class _Progressed(_Read):
+    """``job.progress``: the job as it stood, which may have ended since."""
+
+    data: _AnyData
+
+
+class _HasCompleted(_Read):
+    """``job.completed``."""
+
+    data: _CompletedData
+
+
+class _HasFailed(_Read):
+    """``job.failed``."""
+
+    data: _FailedData
+
+
+CALLBACKS: Mapping[str, type[_Progressed | _HasCompleted | _HasFailed]] = {
+    "job.progress": _Progressed,
+    "job.completed": _HasCompleted,
+    "job.failed": _HasFailed,
+}
+"""What the transcoder sends. A type that is not here means nothing to us."""
+
+_JOB: TypeAdapter[_Live | _Completed | _Failed | _Cancelled] = TypeAdapter(_AnyJob)
 
 
 class SelfHosted:
@@ -96,7 +155,6 @@ class SelfHosted:
         name: str,
         url: str,
         token: str,
-        secrets: Sequence[str],
         timeout_sec: float,
         tolerance_sec: int,
         trust: Trust,
@@ -104,7 +162,6 @@ class SelfHosted:
         self.name = name
         self.trust = trust
         self._jobs = url.rstrip("/") + "/v1/jobs"
-        self._secrets = tuple(secrets)
         self._timeout = (min(5.0, timeout_sec), timeout_sec)
         self._tolerance_sec = tolerance_sec
         self._session = requests.Session()
@@ -141,9 +198,11 @@ class SelfHosted:
         if not answer.ok:
             raise _silence(answer)
         try:
-            return _status(_parse(_Job, answer.content), answer.headers.get("X-Request-Id"))
-        except CallbackUnreadable as error:
-            raise TransientProviderError("provider_failed", f"unreadable: {error}") from error
+            job = _JOB.validate_python(_document(answer.content))
+        except (CallbackUnreadable, ValidationError) as error:
+            reason = type(error).__name__
+            raise TransientProviderError("provider_failed", f"unreadable: {reason}") from error
+        return _status(job, answer.headers.get("X-Request-Id"))
 
     def fetch(self, attempt_id: UUID, provider_job_id: str) -> ProviderStatus | None:
         """The same as ``find``: both ids are one."""
@@ -161,18 +220,20 @@ class SelfHosted:
             raise _silence(answer)
 
     def verify_callback(
-        self, headers: Mapping[str, str], body: bytes, now: datetime
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> SignedCallback:
         """Standard Webhooks, against every active secret."""
-        signed = verify(headers, body, self._secrets, now=now, tolerance_sec=self._tolerance_sec)
+        signed = verify(headers, body, secrets, now=now, tolerance_sec=self._tolerance_sec)
         return SignedCallback(signed.id, signed.timestamp)
 
     def read_callback(self, body: bytes) -> ProviderStatus | None:
-        """Read ``job.*`` events; a type we do not know means nothing to us."""
-        callback = _parse(_Callback, body)
-        if not callback.type.startswith("job."):
-            return None
-        return _status(callback.data.job, None)
+        """Read an event by the schema of its type."""
+        document = _document(body)
+        try:
+            schema = CALLBACKS.get(_Envelope.model_validate(document).type)
+            return _status(schema.model_validate(document).data.job, None) if schema else None
+        except ValidationError as error:
+            raise CallbackUnreadable("not what its type documents") from error
 
     def _call(self, method: str, attempt_id: UUID, body: Any = None) -> requests.Response:
         url = f"{self._jobs}/{attempt_id}"
@@ -242,27 +303,27 @@ def _retry_after(answer: requests.Response) -> float | None:
     return float(value) if value.isdigit() else None
 
 
-def _parse(model: type[Model], body: bytes) -> Model:
+def _document(body: bytes) -> Any:
     try:
-        return model.model_validate(json.loads(body))
-    except (ValueError, RecursionError, ValidationError) as error:
-        raise CallbackUnreadable(type(error).__name__) from error
+        return read_document(body)
+    except DocumentRefused as error:
+        raise CallbackUnreadable(str(error)) from error
 
 
-def _status(job: _Job, request_id: str | None) -> ProviderStatus:
-    phase = PHASES.get(job.status)
-    if phase is None or (phase is Phase.COMPLETED) != (job.result is not None):
-        raise CallbackUnreadable(f"a job that is {job.status} with no meaning to us")
+def _status(
+    job: _Live | _Completed | _Failed | _Cancelled, request_id: str | None
+) -> ProviderStatus:
+    error = job.error if isinstance(job, _Failed) else None
     return ProviderStatus(
-        phase=phase,
+        phase=PHASES[job.status],
         attempt_id=job.id,
         provider_job_id=str(job.id),
         provider_request_id=request_id,
         progress=job.progress,
-        outputs=_outputs(job.result) if job.result else None,
-        error_code=job.error.code if job.error else None,
-        error_message=job.error.message if job.error else None,
-        retryable=job.error.retryable if job.error else False,
+        outputs=_outputs(job.result) if isinstance(job, _Completed) else None,
+        error_code=error.code if error else None,
+        error_message=error.message if error else None,
+        retryable=error.retryable if error else False,
     )
 
 

@@ -1,9 +1,10 @@
 """Take a provider's callback in: verify, store, acknowledge. Applying it is reconcile's work."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from uuid import uuid4
 
 from sqlalchemy import func, select, text
@@ -36,6 +37,7 @@ def receive_callback(
     session: Session,
     provider: Provider,
     *,
+    secrets: Sequence[str],
     headers: Mapping[str, str],
     body: bytes,
     source: str,
@@ -45,15 +47,18 @@ def receive_callback(
     """Store a verified callback, once. The unique row is the nonce: it outlives any broker.
 
     Args:
-        source: The remote address, for the audit.
+        secrets: The active ones of the account.
+        source: The address it comes from: held to the account's networks, and for the audit.
         request_id: Ours, for the audit.
 
     Raises:
         SignatureInvalid: carries the reason; ``record_rejection`` writes it down in a transaction
             of its own, since this one ends with the error.
     """
+    if not _comes_from(source, provider.trust.callback_sources):
+        raise SignatureInvalid("signature_invalid", reason="source_refused")
     try:
-        signed = provider.verify_callback(headers, body, now)
+        signed = provider.verify_callback(headers, body, secrets, now)
     except SignatureRejected as error:
         raise SignatureInvalid("signature_invalid", reason=error.reason) from error
     digest = sha256(body).hexdigest()
@@ -85,6 +90,17 @@ def receive_callback(
         )
         return Received("conflict")
     return Received("dead") if dead else Received("stored", wake_reconcile(stored))
+
+
+def _comes_from(source: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    if not networks:
+        return True
+    try:
+        address = ip_address(source)
+    except ValueError:  # a socket without an address
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return any((mapped or address) in network for network in networks)
 
 
 def _is_unreadable(provider: Provider, body: bytes) -> bool:

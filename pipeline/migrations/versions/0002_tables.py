@@ -228,6 +228,24 @@ def upgrade() -> None:
             retires_at timestamptz
         )
     """)
+    # Two writers at once would each see room for one more, hence the lock; rotation takes it too.
+    op.execute("""
+        CREATE FUNCTION khronika_bound_secrets() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_advisory_xact_lock(hashtext('khronika secrets'), hashtext(NEW.provider));
+            IF (SELECT count(*) FROM provider_secrets
+                WHERE provider = NEW.provider
+                  AND (retires_at IS NULL OR retires_at > clock_timestamp())) > 2 THEN
+                RAISE EXCEPTION 'more than two active secrets'
+                    USING ERRCODE = 'check_violation', CONSTRAINT = 'provider_secrets_two_active';
+            END IF;
+            RETURN NULL;
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER provider_secrets_two_active AFTER INSERT OR UPDATE ON provider_secrets
+        FOR EACH ROW EXECUTE FUNCTION khronika_bound_secrets()
+    """)
     # Keys of servers that call the API; of the key itself only a digest is kept.
     op.execute("""
         CREATE TABLE api_keys (
@@ -274,4 +292,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.execute(f"DROP TABLE {table}")
+    op.execute("DROP FUNCTION khronika_bound_secrets()")
     op.execute("DROP FUNCTION khronika_touch()")

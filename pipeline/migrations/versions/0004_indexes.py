@@ -63,6 +63,7 @@ INDEXES = {
     "idempotency_keys_expiry": "ON idempotency_keys (expires_at)",
     "owner_usage_day": "ON owner_usage (day)",
     "provider_secrets_provider": "ON provider_secrets (provider, created_at)",
+    "provider_secrets_newest": "UNIQUE ON provider_secrets (provider) WHERE retires_at IS NULL",
     "video_processing_events_missed": (
         "ON video_processing_events (created_at) WHERE type = 'callback_missed'"
     ),

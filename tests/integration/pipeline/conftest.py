@@ -172,6 +172,7 @@ class World:
             return receive_callback(
                 session,
                 self.services.providers["selfhosted"],
+                secrets=[SECRET],
                 headers=headers,
                 body=body,
                 source="127.0.0.1",

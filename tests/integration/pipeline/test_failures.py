@@ -19,7 +19,7 @@ from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 
 
-def report(world: World, job: dict[str, object], type_: str = "job.completed") -> str:
+def report(world: World, job: dict[str, object], type_: str | None = None) -> str:
     received = world.receive(callback(job, type_))
     assert received.wake is not None
     return reconcile(world.services, received.wake.id).what

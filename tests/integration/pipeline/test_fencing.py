@@ -38,7 +38,7 @@ def complete(world: World, asset_id: UUID) -> UUID:
     return attempt_id
 
 
-def tell(world: World, job: dict[str, Any], type_: str = "job.completed") -> str:
+def tell(world: World, job: dict[str, Any], type_: str | None = None) -> str:
     received = world.receive(callback(job, type_))
     assert received.wake is not None
     return reconcile(world.services, received.wake.id).what

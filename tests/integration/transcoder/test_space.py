@@ -23,7 +23,7 @@ from pipeline.providers.selfhosted import SelfHosted
 from pipeline.storage.local import LocalStorage
 from pipeline.values import SubmitRequest
 from tests import clips
-from tests.integration.transcoder.conftest import SECRET, TOKEN, Client, row
+from tests.integration.transcoder.conftest import TOKEN, Client, row
 from transcoder.app import create_app
 from transcoder.cleaning import clean_outputs, clean_scratch
 from transcoder.database import transaction
@@ -136,7 +136,6 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
         name="selfhosted",
         url=f"http://127.0.0.1:{server.server_port}",
         token=TOKEN,
-        secrets=[SECRET],
         timeout_sec=10,
         tolerance_sec=300,
         trust=Trust(),

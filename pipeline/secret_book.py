@@ -1,0 +1,151 @@
+"""The active secrets of every account, read from their rows and kept for a moment.
+
+A callback is verified on every request, a secret changes a few times a year: receiving costs no
+statement for it, and a rotation is seen within ``FRESH_SEC``.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from pipeline.database import make_engine, session_of
+from pipeline.errors import KhronikaError
+from pipeline.models import ProviderSecret
+from pipeline.settings import Settings
+from pipeline.usecases.secrets import active, seed_secrets
+from pipeline.vault import Vault, VaultLocked
+
+FRESH_SEC = 5.0
+"""Below what a person needs to bring a new secret from here to the provider."""
+
+
+class SecretsUnreadable(KhronikaError):
+    """The secrets of callbacks do not open with KHRONIKA_SECRET_KEY."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"KHRONIKA_SECRET_KEY does not open the callback secrets of {provider}: it is not the "
+            "key they were sealed with. Set it back, or name that one in "
+            "KHRONIKA_SECRET_KEY_PREVIOUS."
+        )
+
+
+@dataclass(frozen=True)
+class _Page:
+    secrets: tuple[str, ...]
+    read_at: float
+
+
+class SecretBook:
+    """What is active, of each account. May be shared by threads: the worst is one reading more.
+
+    Args:
+        reading: Engine of a login that may read the rows.
+        seeding: Engine of the operators' login, which may add the first.
+        first: What the settings name, by account.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        *,
+        reading: Engine,
+        seeding: Engine,
+        first: Mapping[str, Sequence[str]],
+        overlap_sec: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._vault = vault
+        self._reading = reading
+        self._seeding = seeding
+        self._first = first
+        self._overlap_sec = overlap_sec
+        self._clock = clock
+        self._pages: dict[str, _Page] = {}
+
+    def active(self, provider: str) -> tuple[str, ...]:
+        """The secrets that verify this account's callbacks, newest first.
+
+        Raises:
+            SecretsUnreadable: the rows were sealed with another key.
+            SQLAlchemyError: the database does not answer, and what was read before is stale.
+        """
+        page, now = self._pages.get(provider), self._clock()
+        if page is None or now - page.read_at >= FRESH_SEC:
+            page = _Page(self._read(provider) or self._seeded(provider), now)
+            self._pages[provider] = page
+        return page.secrets
+
+    def read_all(self) -> None:
+        """Read every account's, for a process that starts: first secrets are taken over.
+
+        Raises:
+            SecretsUnreadable: as above.
+            SQLAlchemyError: the database does not answer.
+        """
+        for provider in self._first:
+            self.active(provider)
+
+    def _seeded(self, provider: str) -> tuple[str, ...]:
+        first = self._first.get(provider, ())
+        if not first:
+            return ()
+        with session_of(self._seeding) as session:
+            seed_secrets(session, self._vault, provider, first, overlap_sec=self._overlap_sec)
+        return self._read(provider)
+
+    def _read(self, provider: str) -> tuple[str, ...]:
+        chosen = (
+            select(ProviderSecret.secret)
+            .where(active(provider))
+            .order_by(ProviderSecret.retires_at.desc().nulls_first())
+        )
+        with session_of(self._reading) as session:
+            sealed = session.scalars(chosen).all()
+        try:
+            return tuple(self._vault.open(one, account=provider) for one in sealed)
+        except VaultLocked:
+            raise SecretsUnreadable(provider) from None
+
+
+def vault_of(settings: Settings) -> Vault:
+    """The vault under the installation's key."""
+    previous = settings.secret_key_previous
+    return Vault(
+        settings.secret_key.get_secret_value(),
+        [previous.get_secret_value()] if previous is not None else [],
+    )
+
+
+def first_secrets(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """What the settings name, by account."""
+    given = settings.selfhosted_webhook_secrets
+    return {"selfhosted": [secret.get_secret_value() for secret in given]}
+
+
+def open_book(settings: Settings, *, reading: Engine, seeding: Engine) -> SecretBook:
+    """The book of these settings. Reads nothing yet."""
+    return SecretBook(
+        vault_of(settings),
+        reading=reading,
+        seeding=seeding,
+        first=first_secrets(settings),
+        overlap_sec=settings.callback_secret_overlap_sec,
+    )
+
+
+def check_book(settings: Settings) -> None:
+    """Read all secrets once, over connections of its own, before a server forks.
+
+    Raises:
+        SecretsUnreadable: the key is wrong.
+        SQLAlchemyError: the database does not answer.
+    """
+    url = settings.operator_database_url.get_secret_value()
+    engine = make_engine(url, pool_size=1, name="khronika secrets")
+    try:
+        open_book(settings, reading=engine, seeding=engine).read_all()
+    finally:
+        engine.dispose()

@@ -1,0 +1,166 @@
+"""The secrets that an account's callbacks are verified with: first ones, rotation, retirement.
+
+At most two of an account are active, its newest and the one that it replaces; a trigger holds every
+writer to that. All here runs as the operator; what an operator does leaves its row in the audit.
+"""
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from pipeline import store
+from pipeline.errors import Conflict
+from pipeline.models import ProviderSecret
+from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
+from pipeline.vault import Vault
+
+SECRET_BYTES = 32
+"""Standard Webhooks asks for 24 to 64."""
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A rotation: the new secret, which is shown this once, and what becomes of the old one.
+
+    Attributes:
+        previous_retires_at: From when on the one before verifies nothing; None if there was none.
+    """
+
+    id: UUID
+    secret: str
+    previous_retires_at: datetime | None
+
+
+def active(provider: str) -> ColumnElement[bool]:
+    """Whether a row verifies callbacks of this account now."""
+    unretired = or_(
+        ProviderSecret.retires_at.is_(None), ProviderSecret.retires_at > func.clock_timestamp()
+    )
+    return (ProviderSecret.provider == provider) & unretired
+
+
+def list_secrets(session: Session, provider: str | None = None) -> Sequence[ProviderSecret]:
+    """Every secret there was, newest first; of all accounts or of one. Still sealed."""
+    query = select(ProviderSecret).order_by(
+        ProviderSecret.provider, ProviderSecret.retires_at.desc().nulls_first()
+    )
+    if provider is not None:
+        query = query.where(ProviderSecret.provider == provider)
+    return session.scalars(query).all()
+
+
+def seed_secrets(
+    session: Session, vault: Vault, provider: str, secrets: Sequence[str], *, overlap_sec: float
+) -> bool:
+    """Take over an account's first secrets from the settings; say whether there was need.
+
+    Idempotent: where the account has any row, even a retired one, the rows decide.
+
+    Args:
+        secrets: The current one first.
+        overlap_sec: How long the one that it replaces stays active, where there is one.
+    """
+    _lock(session, provider)
+    known = select(ProviderSecret.id).where(ProviderSecret.provider == provider).limit(1)
+    if not secrets or session.scalar(known) is not None:
+        return False
+    for number, secret in enumerate(secrets):
+        _insert(session, vault, provider, secret, retires_in_sec=overlap_sec if number else None)
+    return True
+
+
+def rotate_secret(
+    session: Session,
+    vault: Vault,
+    provider: str,
+    *,
+    overlap_sec: float,
+    actor: str,
+    given: str | None = None,
+) -> Rotated:
+    """Put a new secret in the place of the newest, which stays active for the overlap.
+
+    Args:
+        given: The new secret, where the provider chooses it; one of ours is made otherwise.
+
+    Raises:
+        Conflict: ``rotation_in_progress``: the last one's overlap is not over.
+        SecretMalformed: the one given cannot be used.
+    """
+    secret = _made() if given is None else given
+    check_secret(secret)
+    _lock(session, provider)
+    now_active = session.scalars(select(ProviderSecret).where(active(provider))).all()
+    if len(now_active) >= MAX_ACTIVE_SECRETS:
+        ending = min(row.retires_at for row in now_active if row.retires_at is not None)
+        raise Conflict(
+            "rotation_in_progress",
+            f"The secret before is still active, until {ending:%Y-%m-%d %H:%M} UTC.",
+        )
+    retires_at = session.scalar(
+        update(ProviderSecret)
+        .where(ProviderSecret.provider == provider, ProviderSecret.retires_at.is_(None))
+        .values(retires_at=store.from_now(overlap_sec))
+        .returning(ProviderSecret.retires_at)
+    )
+    secret_id = _insert(session, vault, provider, secret, retires_in_sec=None)
+    _audit(session, "secret_rotated", provider, actor=actor, secret_id=str(secret_id))
+    return Rotated(secret_id, secret, retires_at)
+
+
+def retire_secret(session: Session, provider: str, *, actor: str) -> UUID:
+    """End the overlap now: only the newest verifies from here on.
+
+    Raises:
+        Conflict: ``nothing_to_retire``: there is no other one.
+    """
+    _lock(session, provider)
+    retired: UUID | None = session.scalar(
+        update(ProviderSecret)
+        .where(active(provider), ProviderSecret.retires_at.is_not(None))
+        .values(retires_at=func.clock_timestamp())
+        .returning(ProviderSecret.id)
+    )
+    if retired is None:
+        raise Conflict("nothing_to_retire", "Only the newest secret is active, and it stays.")
+    _audit(session, "secret_retired", provider, actor=actor, secret_id=str(retired))
+    return retired
+
+
+def _lock(session: Session, provider: str) -> None:
+    """Let one writer at a time at an account's secrets; the trigger takes the same lock."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtext('khronika secrets'), hashtext(:provider))"),
+        {"provider": provider},
+    )
+
+
+def _insert(
+    session: Session, vault: Vault, provider: str, secret: str, *, retires_in_sec: float | None
+) -> UUID:
+    secret_id = uuid4()
+    retires_at = None if retires_in_sec is None else store.from_now(retires_in_sec)
+    session.execute(
+        insert(ProviderSecret).values(
+            id=secret_id,
+            provider=provider,
+            secret=vault.seal(secret, account=provider),
+            created_at=func.clock_timestamp(),
+            retires_at=retires_at,
+        )
+    )
+    return secret_id
+
+
+def _audit(session: Session, type_: str, provider: str, *, actor: str, **detail: object) -> None:
+    store.audit(session, type_, actor=actor, provider=provider, detail=detail)
+
+
+def _made() -> str:
+    return "whsec_" + base64.b64encode(os.urandom(SECRET_BYTES)).decode()
