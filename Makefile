@@ -8,6 +8,9 @@ SHELL := /bin/sh
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+WEB := web/node_modules
+WEB_STAMP := $(WEB)/.installed
+WEB_TOOLS_STAMP := $(WEB)/.tools-installed
 
 # The interpreter that makes the environment. `make install PYTHON=/path/to/python3` overrides.
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
@@ -27,7 +30,7 @@ endif
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(STAMP) ## Make .venv with exactly the locked packages (skipped when nothing changed)
+install: $(STAMP) $(WEB_STAMP) ## Make .venv and web/node_modules, exactly as locked (skipped when nothing changed)
 
 # --no-build-isolation: a build environment would fetch setuptools past the lock.
 $(STAMP): bootstrap.lock requirements.lock pyproject.toml
@@ -46,6 +49,23 @@ $(STAMP): bootstrap.lock requirements.lock pyproject.toml
 	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON_IN_VENV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# npm comes with the Python packages and asks whatever registry it is configured for; a registry
+# that does not answer is given up after two minutes, not fifteen.
+NPM_CI := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm ci --prefix web --ignore-scripts --no-audit --no-fund \
+	--loglevel=error --fetch-retries=1 --fetch-timeout=60000
+
+# What pages load. Without it they play the single-file version, so no demo fails for its want.
+$(WEB_STAMP): web/package.json web/package-lock.json | $(STAMP)
+	@if $(NPM_CI) --omit=dev >/dev/null; then touch $@; else \
+		echo "hls.js could not be fetched (npm's message is above): pages play the MP4 or native HLS." >&2; \
+		echo "The next make tries again. npm asks the registry of ~/.npmrc or npm_config_registry." >&2; \
+	fi
+
+# What lints and tests them: several times as much, so not before it is needed.
+$(WEB_TOOLS_STAMP): web/package.json web/package-lock.json | $(STAMP) $(WEB_STAMP)
+	@$(NPM_CI) >/dev/null
+	@touch $(WEB_STAMP) $@
+
 lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml --output-file requirements.lock
@@ -57,13 +77,13 @@ sbom: $(STAMP) ## Write khronika.cdx.json: every package, its version and licenc
 		--output-format JSON --output-file khronika.cdx.json $(VENV)
 
 # `exec`, here and below: the shell gives way to Python, so that a signal reaches it.
-up: $(STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
+up: $(STAMP) $(WEB_STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
 	@exec $(PYTHON_IN_VENV) -m stack up
 
-demo: $(STAMP) ## Send a real video through the whole stack (VIDEO=path for your own)
+demo: $(STAMP) $(WEB_STAMP) ## Send a real video through the whole stack (VIDEO=path for your own)
 	@exec $(PYTHON_IN_VENV) -m stack demo $(if $(VIDEO),--video "$(VIDEO)")
 
-test: $(STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
+test: $(STAMP) $(WEB_TOOLS_STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
 	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
 
 bench: $(STAMP) ## Measure, and print the benchmark tables
@@ -73,11 +93,12 @@ evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= P
 	@exec $(PYTHON_IN_VENV) -m tests.acceptance.evidence \
 		$(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(PUBLIC_URL),--public-url "$(PUBLIC_URL)")
 
-lint: $(STAMP) ## ruff, mypy --strict, import-linter
+lint: $(STAMP) $(WEB_TOOLS_STAMP) ## ruff, mypy --strict, import-linter; eslint and tsc --strict on web/
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@cd web && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && node_modules/.bin/eslint . && node_modules/.bin/tsc --project .
 
 check: lint test ## What CI runs: lint, then test
 
@@ -88,6 +109,6 @@ chaos: $(STAMP) ## Attack the whole stack and hold what is left to its promises 
 fuzz: $(STAMP) ## Throw random input at every parser, anew each time (EXAMPLES= for each property)
 	@exec env KHRONIKA_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTHON_IN_VENV) -m pytest tests/fuzz $(ARGS)
 
-check-system: $(STAMP) ## The tests that need root or a system package, which it installs where it can
+check-system: $(STAMP) $(WEB_TOOLS_STAMP) ## The tests that need root or a system package, which it installs where it can
 	@tests/system/install.sh
-	@exec $(PYTHON_IN_VENV) -m pytest -m system
+	@exec $(PYTHON_IN_VENV) -m pytest -m "system or browser"

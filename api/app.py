@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import cors, failures, lifecycle, limits, openapi, proxies, security
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
-from api.routes import assets, callbacks, changes, lists, media, operations, parts, uploads
+from api.routes import assets, callbacks, changes, lists, media, operations, parts, uploads, web
 from api.scrape import Figures
 from api.services import EXTENSION, Services, build_services
 from pipeline.logs import configure_logs

@@ -2,7 +2,7 @@
 # Installs the Debian packages that the system tests want, where that is possible; elsewhere names
 # what will be skipped. Never fails: the tests themselves say what they miss.
 set -u
-packages="libfaketime"
+packages="libfaketime chromium"
 
 for package in $packages; do
 	dpkg -s "$package" >/dev/null 2>&1 && continue

@@ -1,0 +1,310 @@
+/**
+ * `<khronika-video post-id="…">`: a post's video in whatever state it is, and its player.
+ *
+ *     <script type="module" src="https://video.example/web/khronika-video.js"></script>
+ *
+ * docs/ui.md describes attributes, events, parts and strings. What playing takes is loaded with
+ * the first tap.
+ */
+
+import { feedOf } from "./live.js";
+import { placeholderOf } from "./placeholder.js";
+import { ratioOf, wordsOf } from "./shown.js";
+import { fetchLanguage, languageOf } from "./strings.js";
+import { describe, isUnsettled } from "./video-state.js";
+import { View } from "./view.js";
+
+/** @import { Card, Known, Line, TokenProvider } from "./types.js" */
+
+const OWN_BASE = new URL("..", import.meta.url).href;
+const CLOCK_MS = 15_000;
+const SLOW_AFTER_MIN = 10;
+const STALL_AFTER_SEC = 12;
+const FRESH_MS = 30_000;
+/** Attributes that change which video it is, or who asks for it. */
+const IDENTITY = ["post-id", "api", "token", "owner", "video-url"];
+const EARLY = ["tokenProvider", "card"];
+
+export class KhronikaVideo extends HTMLElement {
+  static observedAttributes = [
+    ...IDENTITY,
+    ...["mode", "width", "height", "lang", "poster", "upload-progress", "slow-after"],
+  ];
+
+  #view = new View(this.attachShadow({ mode: "open" }), {
+    onPlay: () => void this.play(),
+    onAction: () => void this.#act(),
+  });
+  /** @type {Known} */
+  #known = { card: null, gone: false, unreachable: false };
+  /** @type {Card | null} */
+  #given = null;
+  /** @type {TokenProvider | null} */
+  #tokenProvider = null;
+  /** @type {(() => void) | null} */
+  #unwatch = null;
+  /** @type {import("./session.js").Session | null} */
+  #session = null;
+  #isPlaying = false;
+  /** @type {number | null} Seconds at which playback broke off. */
+  #brokeAt = null;
+  /** @type {Line | null} */
+  #answer = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #clock;
+  /** @type {number | null} Since when something has been going on, as far as this page knows. */
+  #busySince = null;
+  #state = "";
+  #announced = "";
+
+  connectedCallback() {
+    for (const name of EARLY) this.#takeEarly(name);
+    this.#clock = setInterval(() => this.#busySince && this.#render(), CLOCK_MS);
+    this.#watch();
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+    this.#forget();
+  }
+
+  /**
+   * @param {string} name
+   * @param {string | null} before
+   * @param {string | null} value
+   */
+  attributeChangedCallback(name, before, value) {
+    if (!this.#clock || before === value) return;
+    if (IDENTITY.includes(name)) this.#watch();
+    else this.#render();
+  }
+
+  /** @returns {TokenProvider | null} Gives the viewer's JWT, or a promise of it. */
+  get tokenProvider() {
+    return this.#tokenProvider;
+  }
+
+  set tokenProvider(provider) {
+    this.#tokenProvider = provider;
+    if (this.#clock) this.#watch();
+  }
+
+  /** @returns {Card | null} What is known of the video. A page that knows it may set it. */
+  get card() {
+    return this.#known.card;
+  }
+
+  set card(card) {
+    this.#given = card;
+    if (this.#clock) this.#watch();
+  }
+
+  /** What the element shows; the attribute `data-state` says it, too. */
+  get state() {
+    return this.#state;
+  }
+
+  /** How it plays: `hls.js`, `native`, `file`; null before playback. */
+  get engine() {
+    return this.#session?.engine ?? null;
+  }
+
+  /** Play, from the beginning or from where playback broke off. To be called from a tap. */
+  async play() {
+    const video = this.#view.mountVideo(this.querySelectorAll(":scope > track"));
+    // Within the tap, before anything is loaded: it is what makes iOS allow playback later.
+    video.play().catch(() => undefined);
+    if (this.#isPlaying && this.#brokeAt === null) return;
+    const position = this.#brokeAt ?? 0;
+    this.#isPlaying = true;
+    this.#brokeAt = this.#answer = null;
+    this.#view.moveFocus();
+    this.#render();
+    const [loaded] = await Promise.all([
+      import("./session.js").catch(() => null),
+      this.#refreshIfStale(),
+    ]);
+    if (this.#view.video !== video) return;
+    if (!loaded) return this.#breakOff(position);
+    this.#session?.stop();
+    this.#session = new loaded.Session(video, this.#view.frame, {
+      card: this.#known.card,
+      videoUrl: this.getAttribute("video-url"),
+      position,
+      stallSec: Number(this.getAttribute("stall-after") ?? STALL_AFTER_SEC),
+      onOtherVersion: () => this.#tell({ key: "other_version" }),
+      onFatal: (at) => this.#breakOff(at),
+    });
+    await this.#session.start();
+  }
+
+  get #postId() {
+    return this.getAttribute("post-id") ?? "";
+  }
+
+  get #feed() {
+    return feedOf((this.getAttribute("api") ?? OWN_BASE).replace(/\/$/, ""));
+  }
+
+  /**
+   * A property that was set before this class was known hides its accessor.
+   *
+   * @param {string} name
+   */
+  #takeEarly(name) {
+    const early = Object.getOwnPropertyDescriptor(this, name);
+    if (!early) return;
+    Reflect.deleteProperty(this, name);
+    Reflect.set(this, name, early.value);
+  }
+
+  #watch() {
+    this.#forget();
+    if (!this.#postId) return this.#render();
+    const feed = this.#feed;
+    const token = this.getAttribute("token");
+    const provider = this.#tokenProvider ?? (token ? () => token : null);
+    if (provider) feed.tokenProvider = provider;
+    const isOwners = this.hasAttribute("owner");
+    this.#unwatch = feed.watch(this.#postId, (known) => this.#learn(known), isOwners);
+    if (this.#given) feed.put(this.#given);
+  }
+
+  #forget() {
+    this.#unwatch?.();
+    this.#unwatch = null;
+    this.#known = { card: null, gone: false, unreachable: false };
+    this.#busySince = null;
+    this.#announced = "";
+    this.#stop();
+  }
+
+  #stop() {
+    this.#session?.stop();
+    this.#view.removeVideo();
+    this.#session = this.#brokeAt = this.#answer = null;
+    this.#isPlaying = false;
+  }
+
+  /** @param {Known} known */
+  #learn({ card, gone, unreachable }) {
+    const isOther = card?.status !== this.#known.card?.status;
+    this.#known = { card, gone, unreachable };
+    if (gone && !this.hasAttribute("video-url")) this.#stop();
+    if (isOther && !this.#isPlaying) this.#answer = null;
+    if (!card || !isUnsettled(card)) this.#busySince = null;
+    else this.#busySince ??= Date.parse(card.updated_at);
+    this.#render();
+  }
+
+  async #refreshIfStale() {
+    const ends = this.#known.card?.urls_expire_at;
+    if (ends && Date.parse(ends) - Date.now() < FRESH_MS) await this.#feed.refresh(this.#postId);
+  }
+
+  /** The button in the text: play on, or have the video processed again. */
+  async #act() {
+    if (this.#brokeAt !== null) {
+      await this.#feed.refresh(this.#postId);
+      return this.play();
+    }
+    const { retry } = await import("./retry.js");
+    const answer = await retry(this.#feed, this.#postId);
+    if (answer) this.#tell(answer);
+  }
+
+  /** @param {Line} line */
+  #tell(line) {
+    this.#answer = line;
+    this.#render();
+  }
+
+  /** @param {number} position Seconds. */
+  #breakOff(position) {
+    this.#session?.stop();
+    this.#brokeAt = position;
+    this.#render();
+  }
+
+  #describe() {
+    const upload = this.getAttribute("upload-progress");
+    const slowMs = Number(this.getAttribute("slow-after") ?? SLOW_AFTER_MIN) * 60_000;
+    const now = Date.now();
+    return describe({
+      ...this.#known,
+      uploadPercent: upload === null ? null : Number(upload),
+      isOwner: this.hasAttribute("owner") || Boolean(this.#known.card?.owner_id),
+      isSlow: this.#busySince !== null && now - this.#busySince > slowMs,
+      videoUrl: this.getAttribute("video-url"),
+      now,
+    });
+  }
+
+  #render() {
+    const described = this.#describe();
+    const isBroken = this.#brokeAt !== null;
+    const state = isBroken ? "unavailable" : described.state;
+    const isPlaying = this.#isPlaying && !isBroken;
+    if (described.canPlay && this.getAttribute("mode") === "detail") this.#preload();
+    const { card } = this.#known;
+    const scene = { described, card, language: this.#language(), answer: this.#answer };
+    const words = wordsOf({ ...scene, isBroken, isPlaying });
+    this.#view.show({
+      ...words,
+      state,
+      isPlaying,
+      poster: card?.poster_url ?? card?.thumbnail_url ?? this.getAttribute("poster"),
+      placeholder: card && placeholderOf(card.asset_id),
+      ratio: ratioOf(card, this.getAttribute("width"), this.getAttribute("height")),
+      announcement: this.#announcement(state, words),
+    });
+    this.#enter(state, card);
+  }
+
+  /** @returns {string | null} */
+  #language() {
+    const language = languageOf(this);
+    const waiting = fetchLanguage(language);
+    void waiting?.then(() => this.#clock && this.#render());
+    return waiting ? null : language;
+  }
+
+  /** On a page of its own the length is known before the tap; in a feed nothing is loaded. */
+  #preload() {
+    if (this.#view.video) return;
+    const file = this.#known.card?.fallback_url ?? this.getAttribute("video-url");
+    const video = this.#view.mountVideo(this.querySelectorAll(":scope > track"));
+    video.preload = "metadata";
+    if (file) video.src = file;
+  }
+
+  /**
+   * Read out what changed, and of a percentage only every quarter. The first state is not news.
+   *
+   * @param {string} state
+   * @param {{ headline: string, details: string, progress: number | null }} words
+   */
+  #announcement(state, { headline, details, progress }) {
+    const key = `${state} ${headline} ${Math.floor((progress ?? 0) / 25)}`;
+    const before = this.#announced;
+    if (before === key || state === "loading") return null;
+    this.#announced = key;
+    return before ? `${headline} ${details}`.trim() : null;
+  }
+
+  /**
+   * @param {string} state
+   * @param {Card | null} card
+   */
+  #enter(state, card) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.dataset["state"] = state;
+    const detail = { state, card };
+    const options = { bubbles: true, composed: true, detail };
+    this.dispatchEvent(new CustomEvent("khronika-statechange", options));
+  }
+}
+
+if (!customElements.get("khronika-video")) customElements.define("khronika-video", KhronikaVideo);

@@ -1,0 +1,302 @@
+/**
+ * What the elements of a page know of their videos, learned together: cards in batches, one stream
+ * of events, polling where there is no stream. Nothing is asked while the page is hidden, nor for
+ * a video to which nothing more happens by itself.
+ */
+
+import { pollDelay, retryAfter } from "./backoff.js";
+import { canPlay, isUnsettled } from "./video-state.js";
+
+/** @import { Card, Known, TokenProvider } from "./types.js" */
+/** @import { Stream } from "./stream.js" */
+
+const BATCH = 100;
+const GATHER_MS = 30;
+const UNREACHABLE_AFTER = 2;
+
+/**
+ * @typedef {Known & { listeners: Set<(known: Known) => void>, hints: number, asked: boolean }} Entry
+ */
+
+/** @type {Map<string, Feed>} */
+const feeds = new Map();
+
+/**
+ * The one feed that this page's elements share for an API.
+ *
+ * @param {string} base
+ */
+export function feedOf(base) {
+  const feed = feeds.get(base) ?? new Feed(base);
+  feeds.set(base, feed);
+  return feed;
+}
+
+class Refused extends Error {
+  /** @param {Response} response */
+  constructor(response) {
+    super(`${response.status}`);
+    this.retryAfterSec = retryAfter(response.headers.get("Retry-After"), Date.now());
+  }
+}
+
+export class Feed {
+  /** @type {Map<string, Entry>} */
+  #entries = new Map();
+  #failures = 0;
+  #quiet = 0;
+  #busy = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {Stream | null} */
+  #stream = null;
+  #onVisibility = () => this.#look();
+
+  /** @type {TokenProvider} Gives the viewer's token; an element that has one sets it. */
+  tokenProvider = () => null;
+
+  /** @param {string} base Of the API, without a slash at its end. */
+  constructor(base) {
+    this.base = base;
+  }
+
+  /**
+   * Hear what is known of a post's video: at once if anything is, and whenever it changes.
+   *
+   * @param {string} postId
+   * @param {(known: Known) => void} listener
+   * @param {boolean} isOwners Whether the page knows that it is the viewer's own.
+   * @returns {() => void} Ends it.
+   */
+  watch(postId, listener, isOwners) {
+    if (this.#entries.size === 0) document.addEventListener("visibilitychange", this.#onVisibility);
+    const entry = this.#entries.get(postId) ?? blank();
+    this.#entries.set(postId, entry);
+    entry.listeners.add(listener);
+    if (isOwners) {
+      entry.hints += 1;
+      entry.asked = false;
+    }
+    listener(entry);
+    this.#schedule(GATHER_MS);
+    return () => {
+      if (!entry.listeners.delete(listener)) return;
+      if (isOwners) entry.hints -= 1;
+      if (entry.listeners.size === 0) this.#entries.delete(postId);
+      if (this.#entries.size === 0) this.#rest();
+      else this.#schedule(GATHER_MS);
+    };
+  }
+
+  /**
+   * Take what was learned elsewhere: from the answer to a retry, from the site's own page.
+   *
+   * @param {Card & { id?: string }} document The public card, or the owner's document.
+   */
+  put(document) {
+    const entry = this.#entries.get(document.post_id);
+    if (!entry) return;
+    const card = asCard(document);
+    if (isOlder(card, entry.card)) return;
+    const before = JSON.stringify(entry.card);
+    Object.assign(entry, { card, asked: true, gone: false, unreachable: false });
+    if (before === JSON.stringify(card)) return;
+    this.#quiet = 0;
+    tell(entry);
+    this.#schedule(GATHER_MS);
+  }
+
+  /**
+   * Ask for a post's card again, whatever is known; a failure changes nothing.
+   *
+   * @param {string} postId
+   */
+  async refresh(postId) {
+    await this.#ask([postId]).catch(() => undefined);
+  }
+
+  /**
+   * Send a request to the API as the viewer. The browser's own cache sends the ETag it holds.
+   *
+   * @param {string} path
+   * @param {RequestInit} [options]
+   */
+  async call(path, options = {}) {
+    const token = await this.tokenProvider();
+    const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
+    return fetch(this.base + path, { cache: "no-cache", ...options, headers });
+  }
+
+  #look() {
+    if (document.hidden) return this.#pause();
+    for (const entry of this.#entries.values()) if (isLive(entry)) entry.asked = false;
+    this.#schedule(0);
+  }
+
+  #pause() {
+    clearTimeout(this.#timer);
+    this.#stream?.close();
+  }
+
+  #rest() {
+    this.#pause();
+    document.removeEventListener("visibilitychange", this.#onVisibility);
+  }
+
+  /** @param {number} delay */
+  #schedule(delay) {
+    clearTimeout(this.#timer);
+    if (this.#entries.size > 0) this.#timer = setTimeout(() => void this.#step(), delay);
+  }
+
+  async #step() {
+    if (document.hidden) return;
+    if (this.#busy) return this.#schedule(GATHER_MS);
+    this.#busy = true;
+    const retryAfterSec = await this.#poll(this.#due());
+    // Without the stream's module there is still polling.
+    if (this.#failures === 0) await this.#follow(this.#live()).catch(() => undefined);
+    this.#busy = false;
+    if (document.hidden || this.#entries.size === 0) return this.#pause();
+    if (this.#due().length === 0) return;
+    const past = { failures: this.#failures, quiet: this.#quiet, retryAfterSec };
+    this.#schedule(pollDelay(past));
+  }
+
+  /** @param {string[]} postIds The stream's module is loaded with the first of them. */
+  async #follow(postIds) {
+    if (postIds.length > 0 && !this.#stream) {
+      const { Stream } = await import("./stream.js");
+      this.#stream = new Stream(this.base, {
+        ticket: () => this.#ticket(),
+        onCard: (card) => this.put(card),
+        onGone: (postId) => this.#miss(postId),
+        onOpen: (opened) => void this.#ask(opened).catch(() => undefined),
+        onLost: () => this.#schedule(0),
+      });
+    }
+    await this.#stream?.follow(postIds);
+  }
+
+  #live() {
+    return [...this.#entries].filter(([, entry]) => isLive(entry)).map(([postId]) => postId);
+  }
+
+  /** Posts never asked for, and those that live but are not in the stream. */
+  #due() {
+    return [...this.#entries]
+      .filter(([postId, entry]) => !entry.asked || (isLive(entry) && !this.#stream?.has(postId)))
+      .map(([postId]) => postId);
+  }
+
+  /**
+   * @param {string[]} postIds
+   * @returns {Promise<number | null>} How long the server wants to be left alone, in seconds.
+   */
+  async #poll(postIds) {
+    if (postIds.length === 0) return null;
+    this.#quiet += 1;
+    try {
+      await this.#ask(postIds);
+      this.#failures = 0;
+      return null;
+    } catch (error) {
+      this.#failures += 1;
+      if (this.#failures >= UNREACHABLE_AFTER) this.#giveNotice();
+      return error instanceof Refused ? error.retryAfterSec : null;
+    }
+  }
+
+  #giveNotice() {
+    for (const entry of this.#entries.values()) {
+      if (entry.card || entry.gone || entry.unreachable) continue;
+      entry.unreachable = true;
+      tell(entry);
+    }
+  }
+
+  /** @param {string[]} postIds */
+  async #ask(postIds) {
+    for (let start = 0; start < postIds.length; start += BATCH) {
+      const batch = postIds.slice(start, start + BATCH);
+      const { assets } = await this.#read(`/api/video-assets?post_ids=${batch.join(",")}`);
+      const found = new Set(assets.map((/** @type {Card} */ card) => card.post_id));
+      for (const card of assets) this.put(card);
+      for (const postId of batch) if (!found.has(postId)) this.#miss(postId);
+      await Promise.all(batch.map((postId) => this.#askMore(postId)));
+    }
+  }
+
+  /**
+   * What the public card leaves out: the owner's view, the addresses of a signed video.
+   *
+   * @param {string} postId
+   */
+  async #askMore(postId) {
+    const entry = this.#entries.get(postId);
+    if (!entry?.card) return;
+    const isOwners = entry.hints > 0 || entry.card.owner_id;
+    const isClosed = entry.card.playback === "signed" && !canPlay(entry.card);
+    if (!(isOwners || isClosed) || !(await this.tokenProvider())) return;
+    this.put(await this.#read(`/api/video-assets/${postId}${isOwners ? "" : "/playback"}`));
+  }
+
+  /** @param {string} path */
+  async #read(path) {
+    const response = await this.call(path);
+    if (!response.ok) throw new Refused(response);
+    return response.json();
+  }
+
+  async #ticket() {
+    if (!(await this.tokenProvider())) return null;
+    const response = await this.call("/api/stream-tickets", { method: "POST" });
+    return response.ok ? response.json() : null;
+  }
+
+  /** @param {string} postId */
+  #miss(postId) {
+    const entry = this.#entries.get(postId);
+    if (!entry) return;
+    const isNews = !entry.gone;
+    Object.assign(entry, { card: null, gone: true, asked: true, unreachable: false });
+    if (isNews) tell(entry);
+  }
+}
+
+/** @returns {Entry} */
+function blank() {
+  const listeners = new Set();
+  return { card: null, gone: false, unreachable: false, listeners, hints: 0, asked: false };
+}
+
+/** @param {Entry} entry A post without a video may get one while its owner looks on. */
+function isLive(entry) {
+  return entry.card ? isUnsettled(entry.card) : entry.hints > 0;
+}
+
+/** @param {Entry} entry */
+function tell(entry) {
+  for (const listener of [...entry.listeners]) listener(entry);
+}
+
+/**
+ * @param {Card & { id?: string }} document
+ * @returns {Card}
+ */
+function asCard(document) {
+  const source = document.source ?? (canPlay(document) ? "processed" : "none");
+  return { ...document, asset_id: document.asset_id ?? document.id, source };
+}
+
+/**
+ * Answers overtake each other. Of the same version, the owner's document says more.
+ *
+ * @param {Card} card
+ * @param {Card | null} known
+ */
+function isOlder(card, known) {
+  if (known?.asset_id !== card.asset_id) return false;
+  const later = Date.parse(card.updated_at) - Date.parse(known.updated_at);
+  return later < 0 || (later === 0 && Boolean(known.owner_id) && !card.owner_id);
+}

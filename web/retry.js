@@ -1,0 +1,32 @@
+/** Asking for a failed video to be tried again. */
+
+import { retryAfter } from "./backoff.js";
+
+/** @import { Feed } from "./live.js" */
+/** @import { Line } from "./types.js" */
+
+/**
+ * @param {Feed} feed
+ * @param {string} postId
+ * @returns {Promise<Line | null>} What to tell the owner; null when the card itself tells it.
+ */
+export async function retry(feed, postId) {
+  const response = await feed
+    .call("/api/video-assets/retry", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ post_id: postId }),
+    })
+    .catch(() => null);
+  if (response?.ok) {
+    feed.put(await response.json());
+    return { key: "retry_sent" };
+  }
+  if (response?.status === 409) {
+    // Somebody was faster, or it has succeeded meanwhile: the card says which.
+    await feed.refresh(postId);
+    return null;
+  }
+  const wait = response && retryAfter(response.headers.get("Retry-After"), Date.now());
+  return wait ? { key: "retry_later", values: { when: wait } } : { key: "retry_refused" };
+}
