@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.addresses import key_of, signed_url
+from pipeline.addresses import key_of, object_url
 from pipeline.media.limits import MediaRefused, check_limits
 from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
@@ -70,7 +70,7 @@ def url_for_provider(services: Services, source: Source, attempt: Attempt) -> st
         return source.url
     assert source.key is not None
     lifetime = timedelta(seconds=services.settings.token_expires_sec)
-    return signed_url(services.settings, source.key, expires_at=attempt.created_at + lifetime)
+    return object_url(services.settings, source.key, expires_at=attempt.created_at + lifetime)
 
 
 def measure(services: Services, source: Source, *, pinned_etag: str | None) -> Measured:

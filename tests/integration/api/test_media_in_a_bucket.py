@@ -7,7 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.tokens import sign_prefix
+from pipeline.services import EVERYWHERE
 from tests.buckets import CREDENTIALS, S3Server, moto_server
 from tests.integration.api.conftest import SECRET_KEY, Client, serving
 
@@ -78,14 +80,20 @@ def test_a_head_is_answered_from_here(api: Client) -> None:
     assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(CONTENT)))
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
+def test_the_gate_and_providers_reach_the_bucket_by_our_address(api: Client) -> None:
+    everywhere = FetchPolicy(allow=EVERYWHERE, https_only=False, ports=None)
+    url = f"{api.url}{signed(PROTECTED)}"
+    with GuardedFetcher(everywhere) as fetcher:
+        remote = fetcher.size_of(url)
+        assert (remote.size_bytes, remote.accepts_ranges) == (len(CONTENT), True)
+        assert fetcher.read(url, 5, 5, etag=remote.etag) == CONTENT[5:10]
+
+
+def test_nobody_is_sent_to_the_bucket_without_a_right(api: Client) -> None:
+    for path, status in (
         (f"/media/public/{PROTECTED}", 404),
         ("/media/public/original/ana/p/u/source.mp4", 404),
         (signed(PROTECTED, lasts=timedelta(seconds=-1)), 403),
         (signed(PROTECTED).replace("protected/", "", 1), 403),
-    ],
-)
-def test_nobody_is_sent_to_the_bucket_without_a_right(api: Client, path: str, status: int) -> None:
-    assert ask(api, path).status_code == status
+    ):
+        assert ask(api, path).status_code == status, path
