@@ -66,7 +66,12 @@ def test_what_is_published_again_is_written_down(
     completed = world.complete(asset["id"])
     with session_of(world.engine) as session:
         attempt = Attempt(
-            id=uuid4(), asset_id=completed.id, generation=1, number=1, provider="selfhosted"
+            id=uuid4(),
+            asset_id=completed.id,
+            generation=1,
+            number=1,
+            provider="selfhosted",
+            created_at=store.from_now(0),
         )
         session.add(attempt)
         session.flush()

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,18 +49,35 @@ def test_a_healthy_system_is_said_to_be_so_line_by_line(healthy: Mapping[str, st
 
     assert ran.code == 0, ran.out
     lines = ran.out.splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 15
     assert all(line.startswith("ok ") for line in lines)
+
+
+AWAY_ISSUER = {
+    "KHRONIKA_JWKS_LOOPBACK": "true",
+    "KHRONIKA_JWT_ISSUERS": json.dumps(
+        [
+            {
+                "issuer": "site",
+                "audience": "people",
+                "algorithm": "ES256",
+                "jwks_url": "http://127.0.0.1:9",
+            }
+        ]
+    ),
+}
 
 
 @pytest.mark.parametrize(
     ("changed", "name", "said"),
     [
-        ({"BROKER_URL": "redis://127.0.0.1:9/0"}, "broker", "does not answer"),
+        ({"BROKER_URL": "redis://:p@127.0.0.1:9/0"}, "broker", "does not answer"),
         ({"KHRONIKA_SELFHOSTED_URL": "http://127.0.0.1:9"}, "transcoder", "does not answer"),
         ({"KHRONIKA_SELFHOSTED_TOKEN": "other"}, "transcoder", "does not accept our token"),
         ({"FFMPEG": "/no/such/program"}, "ffmpeg, ffprobe", "FFMPEG"),
         ({"STORAGE_URL": "file:///proc/nowhere"}, "storage", "/proc/nowhere"),
+        ({"KHRONIKA_POSTS_TABLE": "posts"}, "posts", "no table posts"),
+        (AWAY_ISSUER, "issuers of tokens", "site publishes no keys at http://127.0.0.1:9"),
     ],
 )
 def test_the_doctor_names_what_is_away(
