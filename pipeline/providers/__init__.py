@@ -4,12 +4,16 @@ from collections.abc import Mapping
 
 from pipeline.providers.base import Provider, Trust
 from pipeline.providers.selfhosted import SelfHosted
-from pipeline.settings import Settings
+from pipeline.settings import Settings, SettingsInvalid
 
 
 def load_providers(settings: Settings) -> Mapping[str, Provider]:
-    """Every configured account by its name."""
-    return {
+    """Every configured account by its name.
+
+    Raises:
+        SettingsInvalid: what is set is more than an account can do.
+    """
+    providers: Mapping[str, Provider] = {
         "selfhosted": SelfHosted(
             name="selfhosted",
             url=str(settings.selfhosted_url),
@@ -19,3 +23,18 @@ def load_providers(settings: Settings) -> Mapping[str, Provider]:
             trust=Trust(settings.selfhosted_output_hosts, settings.selfhosted_webhook_sources),
         )
     }
+    refuse_uncapped(settings, providers)
+    return providers
+
+
+def refuse_uncapped(settings: Settings, providers: Mapping[str, Provider]) -> None:
+    """Refuse a cap on renditions that an account would not keep to: it would cost in silence.
+
+    Raises:
+        SettingsInvalid: naming the accounts.
+    """
+    deaf = [name for name, each in providers.items() if not each.capabilities.caps_profile]
+    if settings.max_profile is not None and deaf:
+        raise SettingsInvalid(
+            f"KHRONIKA_MAX_PROFILE is set, and these accounts keep to no cap: {', '.join(deaf)}"
+        )

@@ -17,6 +17,7 @@ AREAS = (
     "Playback",
     "Devices",
     "Visibility of events",
+    "Limits and cost",
     "Isolation",
     "Regression of the site's posts",
 )

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from pipeline.states import Status
 from pipeline.values import QUEUE_SUBMIT
-from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, Client, World
+from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, Client, World, serving
 
 ASSET_MEMBERS = {
     *("id", "post_id", "owner_id", "status", "generation", "attempt", "max_attempts"),
@@ -281,3 +281,31 @@ def test_an_asset_says_why_it_failed_and_whether_to_try_again(api: Client, world
     assert (shown["status"], shown["error_code"]) == (Status.FAILED, "source_corrupt")
     assert shown["error_message"]
     assert shown["retryable"] is False
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [
+        ("KHRONIKA_OWNER_MAX_LIVE", "1", "too_many_in_flight"),
+        ("KHRONIKA_OWNER_DAILY_ASSETS", "1", "quota_exceeded"),
+        ("KHRONIKA_OWNER_DAILY_BYTES", "1000", "quota_exceeded"),
+        ("KHRONIKA_OWNER_DAILY_MEDIA_SEC", "10", "quota_exceeded"),
+    ],
+)
+def test_an_owner_over_a_limit_is_told_which_and_when_to_come_again(
+    environment: Any, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, code: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with serving(monkeypatch) as api:
+        first = api.create(size_bytes=900, duration_sec=9)
+        assert first.status_code == 202
+
+        answer = api.create(size_bytes=900, duration_sec=9)
+
+        assert (answer.status_code, answer.json()["code"]) == (429, code)
+        assert answer.json()["retryable"] is True
+        assert 0 < int(answer.headers["Retry-After"]) <= 86_400
+        assert value in answer.json()["detail"]
+        assert answer.json()["current"]["limit"] == float(value)
+        again = api.create(first.json()["post_id"], size_bytes=900, duration_sec=9)
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
