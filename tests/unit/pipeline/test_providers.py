@@ -11,7 +11,7 @@ from pipeline.values import Profile
 
 def account(*, caps_profile: bool) -> Provider:
     able = Capabilities(idempotent_submit=True, margin_sec=5, caps_profile=caps_profile)
-    return cast(Provider, SimpleNamespace(capabilities=able))
+    return cast("Provider", SimpleNamespace(capabilities=able))
 
 
 ACCOUNTS = {"obeys": account(caps_profile=True), "ignores": account(caps_profile=False)}
