@@ -16,7 +16,7 @@ from api.tickets import TICKET_HEADER, chunks, digests, holder
 from api.upload_schemas import PartBody, PartNumbersBody, PartOut, PartRequestOut, PartRequestsOut
 from pipeline.usecases.parts import PartRequest, confirm_part, receive_part, request_parts
 
-blueprint = APIBlueprint("parts", __name__, tag="Uploads", url_prefix="/api/uploads")
+blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="/api/uploads")
 
 
 @blueprint.post("/<uuid:upload_id>/parts")

@@ -70,7 +70,7 @@ def test_a_disk_that_is_full_is_no_mistake_of_the_sender(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(api.services.storage, "write", full)
+    monkeypatch.setattr(api.services.storage, "put_part", full)
     path = f"/api/uploads/{issued['upload_id']}/content"
     answer = api.call("PUT", path, as_=None, headers=issued["headers"], data=b"x")
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
@@ -195,7 +195,12 @@ def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Clien
         "GET /api/video-assets/{post_id}/events",
         "GET /api/video-assets/{post_id}/playback",
         "POST /api/uploads",
+        "GET /api/uploads/{upload_id}",
+        "DELETE /api/uploads/{upload_id}",
         "PUT /api/uploads/{upload_id}/content",
+        "POST /api/uploads/{upload_id}/parts",
+        "PUT /api/uploads/{upload_id}/parts/{number}",
+        "POST /api/uploads/{upload_id}/parts/{number}",
         "POST /api/uploads/{upload_id}/complete",
         "GET /media/{token}/{key}",
         "GET /healthz",
@@ -216,7 +221,12 @@ def test_every_error_it_describes_is_a_problem(api: Client) -> None:
 
 def test_it_says_of_each_route_what_authority_it_needs(api: Client) -> None:
     spec = api.get("/openapi.json", as_=None).json()
-    ids = {"post_id": str(uuid4()), "upload_id": str(uuid4()), "provider": "selfhosted"}
+    ids = {
+        "post_id": str(uuid4()),
+        "upload_id": str(uuid4()),
+        "number": "1",
+        "provider": "selfhosted",
+    }
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             answer = api.call(method, path.format_map({"token": "x", "key": "y", **ids}), as_=None)
