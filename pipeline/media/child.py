@@ -1,4 +1,4 @@
-"""Running one short-lived program with a deadline and bounded output."""
+"""Running one short-lived program, confined, with a deadline and bounded output."""
 
 import os
 import selectors
@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
+
+from pipeline.media.confinement import Confinement, bare_environment, confined
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -29,22 +31,29 @@ class Finished:
     stderr: bytes
 
 
-def run_child(argv: Sequence[str], *, timeout_sec: float, max_output_bytes: int) -> Finished:
+def run_child(
+    argv: Sequence[str], confinement: Confinement, *, timeout_sec: float, max_output_bytes: int
+) -> Finished:
     """Run a program to its end in a process group of its own, which never outlives the call.
+
+    A program over one of its limits fails by itself or is ended by a signal, as `Finished` says;
+    one that cannot be started fails, too, and says so on stderr.
 
     Args:
         argv: program and arguments; no shell is involved and stdin is empty.
+        confinement: what it may take; see `confinement.py`.
         timeout_sec: wall time it may take.
         max_output_bytes: bound for stdout and for stderr, each.
 
     Raises:
         ChildTimedOut: its time was up.
         ChildTooLoud: one of its outputs passed the bound.
-        OSError: it could not be started.
+        OSError: the interpreter that confines it could not be started.
     """
     deadline = time.monotonic() + timeout_sec
     with subprocess.Popen(
-        argv,
+        confined(argv, confinement),
+        env=bare_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

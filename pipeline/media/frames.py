@@ -5,11 +5,13 @@ from math import fsum, sqrt
 from pathlib import Path
 
 from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.confinement import PICTURE
 from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 
 _SIDE = 16  # 256 averages: noise is gone, a lit window in a night scene is not
 _TIMEOUT_SEC = 20
+_MAX_PIXELS = 8192 * 4320  # of a poster as large as the largest source
 # ffmpeg's blackdetect calls a pixel black under 10 % of the range (25 of 255). A little less, so
 # that a dark but drawn scene stays.
 _BLACK_MEAN = 20
@@ -35,13 +37,14 @@ def luma_of(path: Path, tools: Tools) -> Luma:
     with path.open("rb") as file:
         demuxer = _demuxer(file.read(8))
     argv = (
-        *(tools.ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"),
+        *(tools.ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file"),
+        *("-format_whitelist", demuxer, "-max_pixels", str(_MAX_PIXELS)),
         *("-f", demuxer, "-i", f"file:{path.absolute()}", "-frames:v", "1"),
         *("-vf", f"scale={_SIDE}:{_SIDE}:flags=area:out_range=full,format=gray"),
         *("-f", "rawvideo", "pipe:1"),
     )
     try:
-        done = run_child(argv, timeout_sec=_TIMEOUT_SEC, max_output_bytes=64 * 1024)
+        done = run_child(argv, PICTURE, timeout_sec=_TIMEOUT_SEC, max_output_bytes=64 * 1024)
     except (ChildTimedOut, ChildTooLoud) as error:
         raise _undecodable() from error
     if done.returncode != 0 or len(done.stdout) != _SIDE * _SIDE:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 from pipeline.media.source_info import SourceInfo
 
@@ -39,6 +40,9 @@ class Limits:
     max_duration_sec: float
     max_pixels: int  # of one stored frame: what a decoder has to allocate
     max_streams: int
+    max_side: int = 16_384  # of a frame, stored or shown; H.264 and x264 go no further
+    max_frame_rate: int = 1000  # slow-motion cameras reach 960; above it is a broken clock
+    max_audio_channels: int = 32  # 22.2 surround has 24
 
 
 def check_limits(info: SourceInfo, limits: Limits) -> None:
@@ -65,8 +69,22 @@ def check_limits(info: SourceInfo, limits: Limits) -> None:
             f"A frame has {info.coded_width}x{info.coded_height} pixels; "
             f"at most {limits.max_pixels} in all are accepted.",
         )
-    if info.stream_count > limits.max_streams:
-        raise MediaRefused(
-            Refusal.UNSUPPORTED_MEDIA,
-            f"The file has {info.stream_count} streams; at most {limits.max_streams} are accepted.",
-        )
+    _check_shape(info, limits)
+
+
+def _check_shape(info: SourceInfo, limits: Limits) -> None:
+    """Refuse what no camera makes, though it is small: it would be large once decoded."""
+    # As shown, too: pixels of 65535:1 make a picture of one column a very wide one.
+    longest = max(info.coded_width, info.coded_height, info.width, info.height)
+    bounds = (
+        (longest, limits.max_side, "pixels on its longer side"),
+        (info.stream_count, limits.max_streams, "streams"),
+        (Fraction(info.frame_rate), limits.max_frame_rate, "frames a second"),
+        (info.audio_channels or 0, limits.max_audio_channels, "channels of sound"),
+    )
+    for found, most, what in bounds:
+        if found > most:
+            raise MediaRefused(
+                Refusal.UNSUPPORTED_MEDIA,
+                f"The file has {float(found):g} {what}; at most {most} are accepted.",
+            )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.media.boxes import walk
 from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.confinement import PROBE
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
 from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
@@ -19,8 +20,8 @@ __all__ = ["SourceInfo", "probe"]
 
 # Only what `streams.source_info` reads, so that a file's tags cannot flood us.
 _STREAM_FIELDS = (
-    *("index", "codec_type", "codec_name", "profile", "width", "height", "sample_aspect_ratio"),
-    *("pix_fmt", "bits_per_raw_sample", "field_order", "channels"),
+    *("index", "codec_type", "codec_name", "codec_tag_string", "profile", "width", "height"),
+    *("pix_fmt", "sample_aspect_ratio", "bits_per_raw_sample", "field_order", "channels"),
     *("color_transfer", "color_primaries", "color_space"),
     *("avg_frame_rate", "r_frame_rate", "start_time", "duration"),
 )
@@ -140,7 +141,7 @@ def _ffprobe(
         *("-i", f"file:{path.absolute()}"),
     )
     try:
-        done = run_child(argv, timeout_sec=timeout_sec, max_output_bytes=max_output_bytes)
+        done = run_child(argv, PROBE, timeout_sec=timeout_sec, max_output_bytes=max_output_bytes)
     except (ChildTimedOut, ChildTooLoud) as error:
         raise MediaRefused(
             Refusal.SOURCE_CORRUPT,

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
 
+_ENCRYPTED_TAG = "encv"  # ISO/IEC 14496-12 §8.12, whatever the scheme
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
 _DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
 _RATIO = re.compile(r"[0-9]{1,10}(?:[/.][0-9]{1,10})?")
@@ -90,6 +91,8 @@ def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         raise MediaRefused(Refusal.NO_VIDEO_STREAM, "The file has no video stream.")
     if moving[0].get("codec_name") in (None, "unknown", "none"):
         raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video's codec is not one we can decode.")
+    if moving[0].get("codec_tag_string") == _ENCRYPTED_TAG:
+        raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video is encrypted.")
     return moving[0]
 
 

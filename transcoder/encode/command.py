@@ -18,6 +18,9 @@ SEGMENT_SEC = 6  # rules 7.5 and 7.6: segments and target duration of 6 s
 PLAYLIST = "index.m3u8"
 INIT_SEGMENT = "init.mp4"
 
+MAX_FRAME_PIXELS = 8192 * 4352
+"""8K, in whole blocks of 64 as HEVC stores it: a stream that grows beyond fails, frame by frame."""
+
 _CRF = 23  # x264's default quality; the ceiling of the profile bounds it
 _HIGH_RATE = 30
 _HIGH_RATE_FACTOR = 1.5  # twice the frames need about half as much again, not twice
@@ -48,6 +51,7 @@ def encode_command(
     """
     command = [ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"]
     command += ["-nostats", "-progress", "pipe:1", "-stats_period", "0.5"]
+    command += ["-max_pixels", str(MAX_FRAME_PIXELS)]
     command += local_input(source, container=info.container)
     command += ["-filter_complex", filter_graph(info, rungs, rate, held_sec)]
     for index, rung in enumerate(rungs):
@@ -65,7 +69,8 @@ def local_input(path: Path, *, container: str) -> list[str]:
     other files; without the protocol list it could name other hosts.
     """
     demuxer = container.split(",", maxsplit=1)[0]
-    return ["-protocol_whitelist", "file", "-f", demuxer, "-i", str(path)]
+    only = ["-protocol_whitelist", "file", "-format_whitelist", demuxer, "-f", demuxer]
+    return [*only, "-i", f"file:{path}"]
 
 
 def _video_options(rung: Rung, rate: Fraction, preset: str) -> list[str]:

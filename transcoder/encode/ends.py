@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.media.confinement import SCAN
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
 from transcoder.encode.command import local_input
@@ -68,7 +69,7 @@ def ends_of(
     command += ["-show_entries", _ENTRIES, "-of", "csv"]
     tally = _Tally()
     moved_at = clock()
-    with ProcessGroup(command) as group:
+    with ProcessGroup(command, SCAN) as group:
         for chunk in group.output():
             tally.feed(chunk)
             if cancelled():

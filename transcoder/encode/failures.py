@@ -2,10 +2,13 @@
 
 import re
 import shutil
+import signal
 from pathlib import Path
 
 from transcoder.encode.errors import EncodeFailed
 from transcoder.encode.run import Finished
+
+_OVER_A_LIMIT = {-signal.SIGXCPU: "processor time", -signal.SIGXFSZ: "room for one file"}
 
 _FULL_BYTES = 1024**2
 """A disk with less has no room for a segment; file systems keep their last blocks to themselves."""
@@ -30,6 +33,8 @@ def failure_of(done: Finished) -> EncodeFailed | None:
         return no_space()
     if "Decode error rate" in done.stderr:  # ffmpeg's verdict when two frames of three are broken
         return EncodeFailed("source_corrupt", "The video could not be decoded.")
+    if limited := _over_a_limit(done):
+        return limited
     if done.returncode < 0:
         detail = f"The encoder was ended by signal {-done.returncode}."
         return EncodeFailed("encoder_failed", detail, retryable=True)
@@ -37,6 +42,17 @@ def failure_of(done: Finished) -> EncodeFailed | None:
     # Addresses and counters differ between two runs of the same failure.
     signature = f"{done.returncode} {re.sub(r'0x[0-9a-f]+|[0-9]+', '#', last)}"
     return EncodeFailed("encoder_failed", last[:300], retryable=True, signature=signature)
+
+
+def _over_a_limit(done: Finished) -> EncodeFailed | None:
+    """A run that met one of its limits (`bounds.py`), and would again."""
+    what = _OVER_A_LIMIT.get(done.returncode)
+    if what is None and "Cannot allocate memory" in done.stderr:
+        what = "memory"
+    if what is None:
+        return None
+    detail = f"The video takes more {what} to convert than one of its size may."
+    return EncodeFailed("encode_failed", detail)
 
 
 def for_good(failure: EncodeFailed) -> EncodeFailed:

@@ -28,7 +28,8 @@ def remux_command(rendition: Path, *, ffmpeg: str, into: Path) -> list[str]:
     return [
         *(ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"),
         *("-nostats", "-progress", "pipe:1"),
-        *("-protocol_whitelist", "file", "-f", "hls", "-i", str(rendition / PLAYLIST)),
+        *("-protocol_whitelist", "file", "-format_whitelist", "hls,mov"),
+        *("-f", "hls", "-i", str(rendition / PLAYLIST)),
         *("-map", "0:v", "-map", "0:a?", "-c", "copy", "-map_metadata", "-1"),
         # The sound's priming samples lie before zero: they stay there, behind an edit list,
         # instead of pushing the picture later.

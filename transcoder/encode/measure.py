@@ -8,7 +8,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from pipeline.media.boxes import walk
-from pipeline.media.child import run_child
+from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.confinement import PROBE
 from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.playlist import PlaylistInvalid, parse_media
 from pipeline.media.tools import Tools
@@ -132,10 +133,19 @@ def _ceil(bits_per_second: float) -> int:
 
 
 def _video_stream(folder: Path, tools: Tools) -> dict[str, str]:
-    command = [tools.ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", "hls"]
+    command = [tools.ffprobe, "-v", "error", "-protocol_whitelist", "file"]
+    command += ["-format_whitelist", "hls,mov", "-f", "hls"]
     command += ["-select_streams", "v:0", "-show_entries", "stream=width,height,avg_frame_rate"]
     command += ["-of", "json", "-i", str(folder / PLAYLIST)]
-    done = run_child(command, timeout_sec=_PROBE_TIMEOUT_SEC, max_output_bytes=_PROBE_OUTPUT_BYTES)
+    try:
+        done = run_child(
+            command,
+            PROBE,
+            timeout_sec=_PROBE_TIMEOUT_SEC,
+            max_output_bytes=_PROBE_OUTPUT_BYTES,
+        )
+    except (ChildTimedOut, ChildTooLoud) as error:
+        raise _unreadable(folder) from error
     streams = json.loads(done.stdout or b"{}").get("streams", [])
     if done.returncode != 0 or not streams:
         raise _unreadable(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.media.frames import is_black, luma_of
 from pipeline.media.tools import Tools
+from transcoder.encode.command import local_input
 from transcoder.encode.ladder import Rung
 
 POSTER = "poster.jpg"
@@ -47,7 +48,7 @@ def picture_command(
     graph += f"[t]{_scale(size, THUMBNAIL_WIDTH)}[thumbnail]"
     command = [ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"]
     command += ["-nostats", "-progress", "pipe:1", "-ss", f"{instant.at_sec:.3f}"]
-    command += ["-protocol_whitelist", "file", "-f", "mov", "-i", str(video)]
+    command += local_input(video, container="mov")
     command += ["-filter_complex", graph]
     for pad, name in (("poster", POSTER), ("thumbnail", THUMBNAIL)):
         command += ["-map", f"[{pad}]", "-frames:v", "1", "-q:v", _JPEG_QUALITY]

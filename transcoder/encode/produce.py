@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
+from transcoder.encode.bounds import encode_confinement
 from transcoder.encode.command import PLAYLIST, encode_command
 from transcoder.encode.ends import Ends, ends_of, held_sec, refuse_cut_off, refuse_undecoded
 from transcoder.encode.errors import EncodeFailed
@@ -192,6 +193,7 @@ class _Work:
     def _run(self, command: Sequence[str], on_progress: Callable[[Progress], None]) -> Finished:
         return run_watched(
             command,
+            encode_confinement(self.info),
             on_progress=on_progress,
             cancelled=self._stop,
             stall_sec=self.options.stall_sec,

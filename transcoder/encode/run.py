@@ -4,27 +4,23 @@ The process leads a group of its own, which is killed as a whole on cancel, on a
 error of ours; the kernel kills it when we die without the chance (`kill -9`, out of memory).
 """
 
-import ctypes
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
+from pipeline.media.confinement import Confinement, bare_environment, confined
 from transcoder.encode.errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.progress import Progress, ProgressParser
 
 TICK_SEC = 0.5
 _STDERR_KEPT_BYTES = 16_384
 _READ_BYTES = 65_536
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,7 @@ class Finished:
 
 def run_watched(
     command: Sequence[str],
+    confinement: Confinement,
     *,
     on_progress: Callable[[Progress], None],
     cancelled: Callable[[], bool],
@@ -48,6 +45,7 @@ def run_watched(
 
     Args:
         command: The program and its arguments.
+        confinement: What it may take.
         on_progress: Called for each report.
         cancelled: Asked at every tick, about twice a second.
         stall_sec: How long the output may stop growing. A bound on silence, not on work: a long
@@ -60,7 +58,7 @@ def run_watched(
     """
     parser = ProgressParser()
     reached, moved_at = 0.0, clock()
-    with ProcessGroup(command) as group:
+    with ProcessGroup(command, confinement) as group:
         for chunk in group.output():
             for report in parser.feed(chunk):
                 on_progress(report)
@@ -77,15 +75,14 @@ def run_watched(
 class ProcessGroup:
     """A child process that leads its own group; leaving the block kills what is left of it."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        parent = os.getpid()
+    def __init__(self, command: Sequence[str], confinement: Confinement) -> None:
         self._process = subprocess.Popen(
-            list(command),
+            confined(command, confinement),
+            env=bare_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509  one call, no locks
         )
         if self._process.stdout is None or self._process.stderr is None:
             raise AssertionError("both pipes were asked for")
@@ -141,15 +138,3 @@ class ProcessGroup:
             self._process.wait()
         self._stdout.close()
         self._stderr.close()
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies. Runs in the child.
-
-    Linux only; elsewhere a hard kill of the parent leaves the child to its end.
-    """
-    if _libc is None:
-        return
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # died between the fork and the request
-        os._exit(1)

@@ -1,31 +1,36 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.media.child import ChildTimedOut, ChildTooLoud, Finished, run_child
+from pipeline.media.confinement import PROBE
 
 
 def test_output_and_exit_code_come_back_apart() -> None:
     done = run_child(
-        ["sh", "-c", "echo out; echo err >&2; exit 3"], timeout_sec=30, max_output_bytes=100
+        ["sh", "-c", "echo out; echo err >&2; exit 3"],
+        PROBE,
+        timeout_sec=30,
+        max_output_bytes=100,
     )
 
     assert done == Finished(3, b"out\n", b"err\n")
 
 
 def test_stdin_is_empty() -> None:
-    assert run_child(["cat"], timeout_sec=30, max_output_bytes=100).stdout == b""
+    assert run_child(["cat"], PROBE, timeout_sec=30, max_output_bytes=100).stdout == b""
 
 
-def test_a_deadline_kills_the_whole_group(tmp_path: Path, program: Callable[[str], str]) -> None:
-    note = tmp_path / "grandchild"
-    family = program(f"sleep 300 & echo $! > {note}; wait")
+def test_a_deadline_kills(tmp_path: Path, program: Callable[[str], str]) -> None:
+    note = tmp_path / "pid"
+    sleeper = program(f"echo $$ > {note}; exec sleep 300")
 
     with pytest.raises(ChildTimedOut):
-        run_child([family], timeout_sec=1, max_output_bytes=100)
+        run_child([sleeper], replace(PROBE, file_bytes=100), timeout_sec=1, max_output_bytes=100)
 
     assert _ends(int(note.read_text()))
 
@@ -34,6 +39,7 @@ def test_a_program_that_closed_its_output_still_has_a_deadline() -> None:
     with pytest.raises(ChildTimedOut):
         run_child(
             ["sh", "-c", "exec sleep 60 >&- 2>&-"],
+            PROBE,
             timeout_sec=0.2,
             max_output_bytes=100,
         )
@@ -42,7 +48,9 @@ def test_a_program_that_closed_its_output_still_has_a_deadline() -> None:
 @pytest.mark.parametrize("redirect", ["", ">&2"])
 def test_output_over_the_bound_ends_the_program(redirect: str) -> None:
     with pytest.raises(ChildTooLoud):
-        run_child(["sh", "-c", f"yes {redirect}"], timeout_sec=30, max_output_bytes=1000)
+        run_child(
+            ["sh", "-c", f"exec yes {redirect}"], PROBE, timeout_sec=30, max_output_bytes=1000
+        )
 
 
 def _ends(pid: int) -> bool:

@@ -3,21 +3,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pipeline.media.confinement import GIB, MIB, Confinement
 from transcoder.encode.errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.progress import Progress
 from transcoder.encode.run import Finished, run_watched
 
 REPORT = "print('out_time_us=1000000\\nprogress=continue', flush=True)"
-CHILD_OF_ITS_OWN = "import subprocess, sys, time; subprocess.Popen(['sleep', '60'])"
+AMPLE = Confinement(memory_bytes=GIB, cpu_sec=60, file_bytes=MIB)
 
 
 def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) -> Finished:
     asked: Iterator[int] = iter(range(cancel_after))
     return run_watched(
         [sys.executable, "-c", script],
+        AMPLE,
         on_progress=lambda _: None,
         cancelled=lambda: next(asked, None) is None,
         stall_sec=stall_sec,
@@ -28,6 +31,7 @@ def test_progress_is_passed_on_and_the_end_described() -> None:
     seen: list[Progress] = []
     done = run_watched(
         [sys.executable, "-c", f"import sys; {REPORT}; sys.exit(3)"],
+        AMPLE,
         on_progress=seen.append,
         cancelled=lambda: False,
         stall_sec=60,
@@ -55,20 +59,18 @@ def test_a_process_that_says_nothing_is_stalled() -> None:
     assert failure.value.code == "stalled"
 
 
-def test_cancelling_kills_the_children_of_the_process_too(tmp_path: os.PathLike[str]) -> None:
-    pid_file = f"{os.fspath(tmp_path)}/pid"
-    script = f"{CHILD_OF_ITS_OWN}; open({pid_file!r}, 'w').write(str(__import__('os').getpgid(0)))"
-    script += "; time.sleep(60)"
+def test_cancelling_kills_the_process(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    script = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpgid(0))); time.sleep(60)"
     with pytest.raises(EncodeCancelled):
         run_watched(
             [sys.executable, "-c", script],
+            AMPLE,
             on_progress=lambda _: None,
-            cancelled=lambda: os.path.exists(pid_file) and os.path.getsize(pid_file) > 0,  # noqa: PTH110, PTH202
+            cancelled=lambda: note.exists() and note.stat().st_size > 0,
             stall_sec=60,
         )
-    with open(pid_file) as file:  # noqa: PTH123
-        group = int(file.read())
-    assert processes_of(group) == []
+    assert processes_of(int(note.read_text())) == []
 
 
 def processes_of(group: int) -> list[int]:
@@ -87,8 +89,9 @@ def processes_of(group: int) -> list[int]:
 
 PARENT = """
 import time
+from pipeline.media.confinement import SCAN
 from transcoder.encode.run import ProcessGroup
-with ProcessGroup(["sleep", "60"]) as group:
+with ProcessGroup(["sleep", "60"], SCAN) as group:
     print(group._process.pid, flush=True)
     time.sleep(60)
 """

@@ -1,0 +1,156 @@
+"""Become a program that can do little harm: read files, write files, compute, all within limits.
+
+Usage: ``python -I -S confined.py '{"parent": PID, "memory_bytes": …}' COMMAND [ARGUMENT …]``
+
+It is a program of its own, not a ``preexec_fn``, because code between fork and exec is unsafe once
+the parent has threads, as the API does. Standard library only, and no `site`: it is on the path of
+every run. `confinement.py` builds its arguments and says what each limit is for; without a COMMAND
+it prints which isolation this machine allows.
+
+The isolation is what the kernel gives, in two layers that do not depend on each other:
+
+* A network namespace of its own, which has no way out. Needs root, or unprivileged user
+  namespaces; containers often forbid both.
+* A seccomp filter (seccomp(2)) without sockets, without new processes, without a look into
+  others. Works for everybody on Linux, in containers too.
+"""
+
+import ctypes
+import json
+import os
+import platform
+import resource
+import signal
+import struct
+import sys
+
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38  # <linux/prctl.h>
+_CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_THREAD = 0x10000000, 0x40000000, 0x00010000  # <sched.h>
+_SECCOMP_MODE_FILTER = 2
+_EPERM, _ENOSYS = 1, 38
+
+# <linux/bpf_common.h> and <linux/seccomp.h>
+_LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_X32 = 0x40000000  # the second set of numbers of x86-64 begins here
+
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_CLONE3 = 435  # its flags lie in memory, where a filter cannot look
+_DENIED = {
+    # socket, connect, socketpair, fork, vfork, ptrace, process_vm_readv and _writev, io_uring_setup
+    "x86_64": (41, 42, 53, 57, 58, 101, 310, 311, 425),
+    # socket, socketpair, connect, ptrace, process_vm_readv and _writev, io_uring_setup
+    "aarch64": (198, 199, 203, 117, 270, 271, 425),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Become the command.
+
+    Raises:
+        OSError: The command cannot be run.
+    """
+    limits = json.loads(arguments[0])
+    _limit(limits)
+    isolation = isolate(limits["parent"]) if sys.platform == "linux" else []
+    if not arguments[1:]:
+        print(json.dumps(isolation))  # noqa: T201 - what was asked for
+        return
+    # Python ignores these two, and what is ignored stays so: the limit on files would only be a
+    # write that fails, which muxers pass over.
+    for number in (signal.SIGXFSZ, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(arguments[1], arguments[1:])  # noqa: S606 - becoming the command is the point
+    except OSError as error:
+        sys.exit(f"{arguments[1]}: {error.strerror}")
+
+
+def _limit(limits: dict[str, int]) -> None:
+    bounds = {
+        resource.RLIMIT_AS: limits["memory_bytes"],
+        resource.RLIMIT_CPU: limits["cpu_sec"],
+        resource.RLIMIT_FSIZE: limits["file_bytes"],
+        resource.RLIMIT_NOFILE: limits["open_files"],
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, wanted in bounds.items():
+        hard = resource.getrlimit(kind)[1]
+        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def isolate(parent: int) -> list[str]:
+    """Take away what the kernel lets us take away; say what that was.
+
+    Args:
+        parent: Whose death is to be ours.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    taken = []
+    if _leave_the_network(libc):
+        taken.append("network namespace")
+    # After the change of namespace: the kernel clears the setting when credentials change.
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
+        taken.append("no new privileges")
+        if _filter_calls(libc):
+            taken.append("system call filter")
+    return taken
+
+
+def _leave_the_network(libc: ctypes.CDLL) -> bool:
+    """As root directly; else as root of a user namespace, which changes no right to any file."""
+    return any(
+        libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET)
+    )
+
+
+def _filter_calls(libc: ctypes.CDLL) -> bool:
+    machine = platform.machine()
+    if machine not in _DENIED:
+        return False
+    steps = _filter(machine)
+    code = ctypes.create_string_buffer(b"".join(steps))
+    # struct sock_fprog: the number of steps, padding, their address.
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) == 0)
+
+
+def _filter(machine: str) -> list[bytes]:
+    """A filter that fails the denied calls and allows the rest; jumps count steps to pass over."""
+    steps = [
+        _step(_LOAD, _ARCHITECTURE_AT),
+        _step(_IF_EQUAL, _AUDIT_ARCH[machine], then=1),
+        _step(_RETURN, _KILL),  # the 32-bit entrance, whose numbers mean other calls
+        _step(_LOAD, _NUMBER_AT),
+    ]
+    steps += _unless(_IF_AT_LEAST, _X32, _FAIL | _EPERM)
+    for number in _DENIED[machine]:
+        steps += _unless(_IF_EQUAL, number, _FAIL | _EPERM)
+    # As if the kernel were old: libraries then fall back on clone, where threads can be told.
+    steps += _unless(_IF_EQUAL, _CLONE3, _FAIL | _ENOSYS)
+    return [
+        *steps,
+        _step(_IF_EQUAL, _CLONE[machine], otherwise=3),
+        _step(_LOAD, _FIRST_ARGUMENT_AT),
+        _step(_IF_ANY_BIT, _CLONE_THREAD, then=1),
+        _step(_RETURN, _FAIL | _EPERM),
+        _step(_RETURN, _ALLOW),
+    ]
+
+
+def _unless(condition: int, value: int, verdict: int) -> list[bytes]:
+    return [_step(condition, value, otherwise=1), _step(_RETURN, verdict)]
+
+
+def _step(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
+    return struct.pack("@HBBI", code, then, otherwise, value)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
