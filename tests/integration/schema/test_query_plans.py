@@ -273,3 +273,16 @@ def test_cards_are_read_from_their_index_under_row_security(
 
     assert "video_assets_post_live" in plan
     assert "Seq Scan" not in plan
+
+
+def test_an_owners_live_assets_are_counted_from_their_index(filled: Mapping[str, Engine]) -> None:
+    body = text("SELECT prosrc FROM pg_proc WHERE proname = 'khronika_live_assets'")
+    with filled["api"].connect() as connection:
+        connection.execute(text("SELECT set_config('khronika.user_id', 'owner-7', true)"))
+        source = connection.scalars(body).one()
+        [counted] = re.findall(r"RETURN \((.*)\);", source, re.DOTALL)
+        asked = counted.replace("= owner ", "= 'owner-7' ")
+        plan = plan_of(connection, lambda session: session.execute(text(asked)))
+
+    assert "video_assets_owner_live" in plan
+    assert "Seq Scan" not in plan
