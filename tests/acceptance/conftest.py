@@ -28,7 +28,8 @@ def tap() -> Iterator[Tap]:
 
 @pytest.fixture(scope="session")
 def stack_settings(tap: Tap) -> Mapping[str, str]:
-    return {**settings_for(tap), **SMALL_LIMITS}
+    # Every line that could be written is, for what is kept is searched for secrets at the end.
+    return {**settings_for(tap), **SMALL_LIMITS, "KHRONIKA_LOG_LEVEL": "DEBUG"}
 
 
 @pytest.fixture(scope="session")
