@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
+from pipeline.net.brokers import check_guarded
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.storage.places import Credentials
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
 
     port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
     """Where the API listens."""
+    broker_open: bool = False
+    """Whether a broker without a password will do, where nobody else can reach it."""
     broker_url: SecretStr = Field(validation_alias="BROKER_URL")
     """Redis, Valkey or RabbitMQ. Holds hints only: it may be flushed."""
     storage_url: str = Field(validation_alias="STORAGE_URL")
@@ -285,6 +288,13 @@ class Settings(BaseSettings):
     def _both_or_neither(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if (value is None) != (info.data.get("storage_key_id") is None):
             raise ValueError("goes with KHRONIKA_STORAGE_KEY_ID: set both or neither")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _guarded(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not info.data.get("broker_open"):
+            check_guarded(value.get_secret_value())
         return value
 
     @field_validator("selfhosted_webhook_secrets")

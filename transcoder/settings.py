@@ -12,6 +12,7 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationIn
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import Limits
+from pipeline.net.brokers import check_guarded
 from pipeline.net.fetch import FetchPolicy
 from pipeline.net.policy import allowed_ports
 from pipeline.net.signatures import sign
@@ -40,6 +41,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     """Login of the role `khronika_transcoder`."""
+    broker_open: bool = Field(default=False, validation_alias="KHRONIKA_BROKER_OPEN")
+    """Whether a broker without a password will do, where nobody else can reach it."""
     broker_url: SecretStr = Field(validation_alias="BROKER_URL")
     """Any broker Celery knows; shared with others, since our keys carry a prefix."""
     token: SecretStr = Field(min_length=16)
@@ -83,6 +86,13 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str) and value != "any":
             return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _guarded(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not info.data.get("broker_open"):
+            check_guarded(value.get_secret_value())
         return value
 
     @field_validator("callback_secrets")

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -11,11 +12,11 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 class Site:
     """A web server on loopback: it answers each path as told and records what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.answers: dict[str, Answer] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.connections: set[tuple[str, int]] = set()
-        self.server = _QuietServer(("127.0.0.1", 0), self._handler())
+        self.server = _QuietServer((host, 0), self._handler())
         self.port = self.server.server_port
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -47,7 +48,13 @@ class _QuietServer(ThreadingHTTPServer):
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    site = Site()
+    with serving(Site()) as site:
+        yield site
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[Site]:
+    """Let it answer for the length of the block."""
     thread = threading.Thread(target=site.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield site

@@ -1,6 +1,9 @@
 import base64
 import hmac
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -189,3 +192,56 @@ def test_a_secret_of_ours_that_is_malformed_is_our_own_fault(secret: str) -> Non
 def test_an_id_that_would_be_rejected_is_not_signed() -> None:
     with pytest.raises(ValueError, match="255"):
         sign(SECRET, "a" * 256, SENT_AT, BODY)
+
+
+VECTORS = json.loads((Path(__file__).parent / "webhook_vectors.json").read_text())
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["source"][-24:])
+def test_the_published_vectors_are_judged_as_published(vector: dict[str, Any]) -> None:
+    arguments = vector["headers"], vector["body"].encode(), [vector["secret"]]
+    if vector["accepted"]:
+        verify(*arguments, now=SENT_AT)
+    else:
+        with pytest.raises(SignatureRejected):
+            verify(*arguments, now=SENT_AT)
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        *("", " ", ",", "v1", "v1,", "v1,,", "v1,v1,", ",v1", "V1," + SIGNATURE[3:]),
+        *("v0," + SIGNATURE[3:], "v1a," + SIGNATURE[3:], "v10," + SIGNATURE[3:]),
+        *(SIGNATURE[3:], "v1=" + SIGNATURE[3:], "v1, " + SIGNATURE[3:], "v1\t," + SIGNATURE[3:]),
+        *(f"{SIGNATURE},{SIGNATURE}", f"v1,AAAA,{SIGNATURE}", f"v2,x,{SIGNATURE}"),
+        *(SIGNATURE[:-1], SIGNATURE[:-5], SIGNATURE + "=", SIGNATURE.lower(), SIGNATURE + "\0"),
+        *(SIGNATURE.replace("/", "_").replace("+", "-"), "v1," + "A" * 100_000),
+        " ".join(["v1,AAAA"] * 8 + [SIGNATURE]),
+    ],
+    ids=lambda signature: ascii(signature[:40]),
+)
+def test_no_confusion_of_versions_spellings_or_numbers_passes(signature: str) -> None:
+    reason = rejection(headers={"webhook-signature": signature})
+    assert reason == ("bad_signature" if signature else "missing_header")
+
+
+def test_signatures_beyond_what_a_sender_needs_cost_no_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[bytes] = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda ours, _: bool(compared.append(ours)))
+
+    rejection(headers={"webhook-signature": " ".join(["v1,AAAA"] * 1000)})
+
+    assert compared == []
+
+
+@pytest.mark.parametrize("verdict", [True, False])
+def test_it_is_the_comparison_in_constant_time_that_decides(
+    monkeypatch: pytest.MonkeyPatch, verdict: bool
+) -> None:
+    monkeypatch.setattr(hmac, "compare_digest", lambda *_: verdict)
+    if verdict:
+        verify(HEADERS, b"another body", [SECRET], now=SENT_AT)
+    else:
+        assert rejection() == "bad_signature"

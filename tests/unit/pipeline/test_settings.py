@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from pipeline.services import fetch_policy
 from pipeline.settings import SettingsInvalid, load_settings
 
 
@@ -41,7 +42,7 @@ def working(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that lacks only somebody who issues tokens."""
     for name in ("API", "WORKER", "OPERATOR", "PUBLIC"):
         monkeypatch.setenv(f"KHRONIKA_{name}_DATABASE_URL", "postgresql://127.0.0.1/khronika")
-    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("BROKER_URL", "redis://:secret@127.0.0.1:1/0")
     monkeypatch.setenv("STORAGE_URL", "file:///tmp/khronika")
     monkeypatch.setenv("KHRONIKA_SECRET_KEY", SECRET)
     monkeypatch.setenv("KHRONIKA_SELFHOSTED_URL", "http://127.0.0.1:1")
@@ -113,3 +114,64 @@ def test_keys_come_in_the_clear_from_this_machine_alone_and_only_where_that_is_a
         monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([issuer]))
         with pytest.raises(SettingsInvalid, match="must be https"):
             load_settings()
+
+
+@pytest.mark.parametrize("profile", ["999p", "1080", "1080P", ""])
+def test_a_profile_that_is_none_stops_the_start_and_says_which_there_are(
+    monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    monkeypatch.setenv("KHRONIKA_MAX_PROFILE", profile)
+
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings()
+
+    [said] = [line for line in str(refused.value).splitlines() if "MAX_PROFILE" in line]
+    assert "'2160p'" in said
+    assert "'240p'" in said
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:6379/0", "amqp://host//", "valkey://u@host"])
+def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
+    working: None, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv("BROKER_URL", url)
+    with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*brings no password"):
+        load_settings()
+    monkeypatch.setenv("KHRONIKA_BROKER_OPEN", "true")
+    assert load_settings().broker_open
+
+
+def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
+    working: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    assert fetch_policy(load_settings()).ports == {443}
+    monkeypatch.setenv("KHRONIKA_SOURCE_HTTP", "true")
+    assert fetch_policy(load_settings()).ports == {80, 443}
+    monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "443, 8443")
+    assert fetch_policy(load_settings()).ports == {443, 8443}
+    monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "any")
+    assert fetch_policy(load_settings()).ports is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SOURCE_PORTS", "443,many"),
+        ("SOURCE_PORTS", "0"),
+        ("SELFHOSTED_OUTPUT_HOSTS", "https://cdn.example"),
+        ("SELFHOSTED_OUTPUT_HOSTS", "*.example"),
+        ("SELFHOSTED_WEBHOOK_SOURCES", "somewhere"),
+        ("SELFHOSTED_WEBHOOK_SECRETS", "whsec_not base64!"),
+        ("SELFHOSTED_WEBHOOK_SECRETS", ",".join(["whsec_b25lLW9uZS1vbmU="] * 3)),
+    ],
+)
+def test_what_would_believe_nobody_or_everybody_stops_the_start(
+    working: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv(f"KHRONIKA_{name}", value)
+    with pytest.raises(SettingsInvalid, match=f"KHRONIKA_{name}") as refused:
+        load_settings()
+    assert "b25l" not in str(refused.value)

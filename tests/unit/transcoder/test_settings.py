@@ -8,7 +8,7 @@ from transcoder.settings import PREFIX, Settings, SettingsInvalid, load_settings
 SECRETS = ["whsec_b25lLW9uZS1vbmU=", "whsec_dHdvLXR3by10d28="]
 
 GOOD = {
-    "BROKER_URL": "redis://localhost",
+    "BROKER_URL": "redis://:secret@localhost",
     f"{PREFIX}DATABASE_URL": "postgresql://localhost/khronika",
     f"{PREFIX}TOKEN": "a-token-of-some-length",
     f"{PREFIX}CALLBACK_URL": "http://127.0.0.1:8080/callback",
@@ -89,3 +89,14 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SettingsInvalid) as problem:
         load(monkeypatch, TOKEN="s3cret")
     assert "s3cret" not in str(problem.value)
+
+
+def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load(monkeypatch)
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:6379/0")
+    with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*brings no password"):
+        load_settings()
+    monkeypatch.setenv("KHRONIKA_BROKER_OPEN", "true")
+    assert load_settings().broker_open
