@@ -4,16 +4,18 @@ Independent of the command line, so that whatever else drives a running stack ca
 """
 
 import mimetypes
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
 import requests
+
+from cli.parts import Slice, Wire, send_parts, whole
 
 Document = dict[str, Any]
 
@@ -21,7 +23,6 @@ TIMEOUT_SEC = (5.0, 30.0)
 """To connect; between two bytes."""
 COMPLETE_TIMEOUT_SEC = (5.0, 120.0)
 """Completing an upload probes the whole file before it answers."""
-CHUNK_BYTES = 256 * 1024
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -103,12 +104,17 @@ class ApiClient:
         Args:
             post_id: The post it is for.
             path: The file; streamed, never held whole.
-            on_bytes: Called with how many bytes have just been read for sending.
+            on_bytes: Called with how many bytes have just been read for sending; of a large file
+                from several threads, and with less than 0 where they have to be sent again.
 
         Returns:
             The upload's id, for `Source`.
         """
-        ticket = self._call(
+        return self.send(self.ticket(post_id, path), path, on_bytes=on_bytes)
+
+    def ticket(self, post_id: UUID, path: Path) -> Document:
+        """The right to send a file for a post, and how it is to be done."""
+        return self._call(
             "POST",
             "/api/uploads",
             json={
@@ -118,11 +124,32 @@ class ApiClient:
                 "mime_type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
             },
         )
-        with path.open("rb") as file:
-            self._send(ticket, _Watched(file, on_bytes))
+
+    def send(
+        self,
+        ticket: Document,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> str:
+        """Send what has not arrived of a file, and have it checked; see `upload`."""
         upload_id = str(ticket["upload_id"])
+        if ticket.get("parts"):
+            send_parts(Wire(self._asking(ticket), _put_part, _may_pass), path, on_bytes)
+        else:
+            with path.open("rb") as file:
+                self._send(ticket, whole(file, on_bytes))
         self._call("POST", f"/api/uploads/{upload_id}/complete", timeout_sec=COMPLETE_TIMEOUT_SEC)
         return upload_id
+
+    def is_open(self, ticket: Document) -> bool:
+        """Whether an upload that was begun may go on."""
+        try:
+            known = self._asking(ticket)("GET", "", None)
+        except ApiProblem:
+            return False
+        expires_at = datetime.fromisoformat(known["expires_at"])
+        return known["completed_at"] is None and expires_at > datetime.now(UTC)
 
     def create(
         self,
@@ -184,10 +211,27 @@ class ApiClient:
         url = f"{self.address}{path}"
         return _ask(self._session, method, url, json=json, timeout=timeout_sec)
 
-    def _send(self, ticket: Mapping[str, Any], content: "_Watched") -> None:
+    def _asking(self, ticket: Mapping[str, Any]) -> Callable[[str, str, Document | None], Document]:
+        """Ask about an upload, without our token: the ticket is the authority."""
+        upload = f"{self.address}/api/uploads/{ticket['upload_id']}"
+
+        def ask(method: str, path: str, body: Document | None) -> Document:
+            with _bare_session(upload) as bare:
+                return _ask(
+                    bare,
+                    method,
+                    f"{upload}{path}",
+                    json=body,
+                    headers=ticket["headers"],
+                    timeout=TIMEOUT_SEC,
+                )
+
+        return ask
+
+    def _send(self, ticket: Mapping[str, Any], content: Slice) -> None:
         """Send content as the ticket says, without our token: the ticket is the authority."""
         url = urljoin(f"{self.address}/", ticket["url"])
-        with _session(url, lambda request: request) as bare:
+        with _bare_session(url) as bare:
             _ask(
                 bare,
                 ticket["method"],
@@ -198,27 +242,28 @@ class ApiClient:
             )
 
 
-class _Watched:
-    """A file that tells how it is being read.
+def _put_part(request: Document, content: Slice) -> str:
+    """Send a part to wherever its request says; the ETag of the answer."""
+    with _bare_session(request["url"]) as bare:
+        answer = _answered(
+            bare,
+            request["method"],
+            request["url"],
+            data=content,
+            headers=request["headers"],
+            timeout=TIMEOUT_SEC,
+        )
+    if not answer.ok:
+        raise _problem(answer)
+    return answer.headers["ETag"]
 
-    It has a length, or requests would send it in chunks and the API could not refuse by size.
-    """
 
-    def __init__(self, file: IO[bytes], on_bytes: Callable[[int], None]) -> None:
-        self._file = file
-        self._on_bytes = on_bytes
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, ApiUnreachable) or (isinstance(error, ApiProblem) and error.retryable)
 
-    def __len__(self) -> int:
-        return os.fstat(self._file.fileno()).st_size
 
-    def __iter__(self) -> Iterator[bytes]:
-        while chunk := self.read():
-            yield chunk
-
-    def read(self, size: int = CHUNK_BYTES) -> bytes:
-        chunk = self._file.read(size)
-        self._on_bytes(len(chunk))
-        return chunk
+def _bare_session(url: str) -> requests.Session:
+    return _session(url, lambda request: request)
 
 
 def _session(
@@ -238,12 +283,21 @@ def _with_token(request: requests.PreparedRequest, token: str) -> requests.Prepa
 
 
 def _ask(session: requests.Session, method: str, url: str, **arguments: Any) -> Document:
+    answer = _answered(session, method, url, **arguments)
+    document = _parsed(answer)
+    if document is None or not answer.ok:
+        raise _problem(answer)
+    return document
+
+
+def _answered(
+    session: requests.Session, method: str, url: str, **arguments: Any
+) -> requests.Response:
     try:
-        answer = session.request(method, url, allow_redirects=False, **arguments)
+        return session.request(method, url, allow_redirects=False, **arguments)
     except requests.RequestException as error:
         refused = isinstance(error, requests.ConnectionError) and "refused" in str(error)
-        raise ApiUnreachable(_origin(url), refused=refused) from error
-    return _document(answer)
+        raise ApiUnreachable(_origin(url), refused=refused) from None
 
 
 def _origin(url: str) -> str:
@@ -251,17 +305,20 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _document(answer: requests.Response) -> Document:
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    if isinstance(document, dict) and answer.ok:
-        return document
-    if isinstance(document, dict):
-        raise ApiProblem(answer.status_code, document)
-    # A proxy's page, or something else entirely that listens at this address.
-    raise ApiProblem(
+def _problem(answer: requests.Response) -> ApiProblem:
+    document = _parsed(answer)
+    if document is not None:
+        return ApiProblem(answer.status_code, document)
+    # A proxy's page, a storage's, or something else entirely that listens at this address.
+    return ApiProblem(
         answer.status_code,
         {"code": "not_our_api", "detail": f"{_origin(answer.url)} does not answer as our API."},
     )
+
+
+def _parsed(answer: requests.Response) -> Document | None:
+    try:
+        document = answer.json()
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

@@ -13,6 +13,7 @@ from cli.environment import address_of, complete, make_token
 from cli.lifecycle import LifecycleView, Update, follow
 from cli.outcomes import Exit, reporting
 from cli.output import Output
+from cli.resume import book_of
 from cli.words import summary
 from pipeline.values import Playback
 
@@ -64,17 +65,18 @@ def submit(
 ) -> None:
     """Send a video for a post.
 
-    The same post and source again is no error and starts nothing twice. With --watch the exit
-    code is 1 when the video failed.
+    The same post and source again is no error and starts nothing twice. A large file goes in
+    parts: sent again after an interruption, it goes on where it ended. With --watch the exit code
+    is 1 when the video failed.
     """
     given = options.file_or_url(source)
-    post = post_id or uuid4()
     with (
         reporting(as_json) as output,
         connect(url, token, owner) as client,
         LifecycleView(output.console) as view,
     ):
-        sent = _send(client, post, given, view)
+        whose = f"{client.address} {token or owner}"
+        post, sent = _send(client, post_id, given, view, whose)
         asset = client.create(
             post,
             sent,
@@ -169,11 +171,28 @@ def retry(
         output.show(f"\nFollow it with: khronika watch {post_id}")
 
 
-def _send(client: ApiClient, post_id: UUID, given: str | Path, view: LifecycleView) -> Source:
+def _send(
+    client: ApiClient, post_id: UUID | None, given: str | Path, view: LifecycleView, whose: str
+) -> tuple[UUID, Source]:
+    """Make a source of what was given, and say for which post.
+
+    A large file whose upload was cut short goes on where it ended, for the post it began with.
+    """
     if isinstance(given, str):
-        return Source(source_url=given)
+        return post_id or uuid4(), Source(source_url=given)
+    book = book_of(os.environ)
+    begun = book.find(whose, given)
+    if begun is not None and post_id in (None, begun[0]) and client.is_open(begun[1]):
+        post, ticket = begun
+    else:
+        post = post_id or uuid4()
+        ticket = client.ticket(post, given)
+    if ticket.get("parts"):
+        book.keep(whose, given, post, ticket)
     on_bytes = view.upload(given.name, given.stat().st_size)
-    return Source(upload_id=client.upload(post_id, given, on_bytes=on_bytes))
+    upload_id = client.send(ticket, given, on_bytes=on_bytes)
+    book.forget(whose, given)
+    return post, Source(upload_id=upload_id)
 
 
 def _follow(client: ApiClient, post_id: UUID, view: LifecycleView, output: Output) -> Document:
