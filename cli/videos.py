@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
 
+import jwt
 import typer
 
 from cli import options
@@ -75,8 +76,7 @@ def submit(
         connect(url, token, owner) as client,
         LifecycleView(output.console) as view,
     ):
-        whose = f"{client.address} {token or owner}"
-        post, sent = _send(client, post_id, given, view, whose)
+        post, sent = _send(client, post_id, given, view, whose=_whose(client, token, owner))
         asset = client.create(
             post,
             sent,
@@ -172,7 +172,7 @@ def retry(
 
 
 def _send(
-    client: ApiClient, post_id: UUID | None, given: str | Path, view: LifecycleView, whose: str
+    client: ApiClient, post_id: UUID | None, given: str | Path, view: LifecycleView, *, whose: str
 ) -> tuple[UUID, Source]:
     """Make a source of what was given, and say for which post.
 
@@ -193,6 +193,15 @@ def _send(
     upload_id = client.send(ticket, given, on_bytes=on_bytes)
     book.forget(whose, given)
     return post, Source(upload_id=upload_id)
+
+
+def _whose(client: ApiClient, token: str | None, owner: str) -> str:
+    """Which API, and as whom: tokens are renewed every hour, their subject stays."""
+    try:
+        who = jwt.decode(token, options={"verify_signature": False})["sub"] if token else owner
+    except (jwt.PyJWTError, KeyError):
+        who = token  # a server's key
+    return f"{client.address} {who}"
 
 
 def _follow(client: ApiClient, post_id: UUID, view: LifecycleView, output: Output) -> Document:
