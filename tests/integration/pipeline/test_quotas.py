@@ -72,8 +72,7 @@ def refusal(deed: Callable[[], object]) -> LimitReached:
 def rows(world: World, *tables: str) -> dict[str, int]:
     with session_of(world.services.engine) as session:
         return {
-            table: session.scalars(text(f"SELECT count(*) FROM {table}")).one()
-            for table in tables
+            table: session.scalars(text(f"SELECT count(*) FROM {table}")).one() for table in tables
         }
 
 
@@ -167,6 +166,18 @@ def test_of_many_at_once_exactly_as_many_pass_as_there_is_room_for(
 
     assert told == {"202": 3, code: 7}
     assert usage(world) == (3, 0, 30.0)
+
+
+def test_creates_of_an_owner_take_turns_also_where_one_is_of_the_day_before(
+    world: World, register: Register
+) -> None:
+    with session_of(world.operator) as before_midnight:  # which has another day's row locked
+        before_midnight.execute(text("SELECT khronika_live_assets(:owner)"), {"owner": OWNER})
+
+        assert refusal(lambda: register({})).code == "owner_busy"
+        assert register({}, owner="boris").status_code == 202
+
+    assert register({}).status_code == 202
 
 
 def test_an_operator_registers_within_the_limits_of_the_owner(
