@@ -22,6 +22,7 @@ from api.jwks import NO_KEYS, fetching, read_keys
 from pipeline.catalogue import check_catalogue
 from pipeline.database import MIGRATIONS, make_engine
 from pipeline.errors import Unprocessable
+from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.models import ProviderSecret
 from pipeline.posts import Posts, check_posts
@@ -217,6 +218,17 @@ def _tools(_: Settings) -> str:
     return ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
 
 
+def _isolation(_: Settings) -> str:
+    """Never a problem: containers often forbid a part, and the limits hold everywhere."""
+    try:
+        active = active_isolation()
+    except OSError as error:
+        raise Problem(str(error), "Check that the interpreter's own files can be read.") from None
+    missing = [part for part in ISOLATION if part not in active]
+    lacking = f"; not allowed here: {', '.join(missing)}" if missing else ""
+    return f"limits, {', '.join(active) or 'nothing more'}{lacking}"
+
+
 def _version(program: str) -> str:
     """The first words of ``-version``, such as ``ffmpeg version 8.1``."""
     try:
@@ -296,6 +308,7 @@ CHECKS: Mapping[str, Callable[[Settings], str]] = {
     "callback secrets": _secrets,
     "storage": _storage,
     "ffmpeg, ffprobe": _tools,
+    "isolation of ffmpeg": _isolation,
     "transcoder": _transcoder,
 }
 """What is looked at; each says what it found or raises `Problem`."""

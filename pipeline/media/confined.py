@@ -77,9 +77,15 @@ def _limit(limits: dict[str, int]) -> None:
         resource.RLIMIT_CORE: 0,
     }
     for kind, wanted in bounds.items():
-        hard = resource.getrlimit(kind)[1]
-        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(kind, (bound, bound))
+        hard = _least(wanted, resource.getrlimit(kind)[1])
+        resource.setrlimit(kind, (hard, hard))
+    # A second earlier, so that it ends by SIGXCPU: the hard limit's SIGKILL says not what for.
+    seconds = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (max(1, seconds - 1), seconds))
+
+
+def _least(wanted: int, allowed: int) -> int:
+    return wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed)
 
 
 def isolate(parent: int) -> list[str]:

@@ -16,6 +16,9 @@ from pathlib import Path
 MIB = 1024**2
 GIB = 1024**3
 
+ISOLATION = ("network namespace", "no new privileges", "system call filter")
+"""What a confined program is cut off by on a machine that allows everything."""
+
 _LAUNCHER = Path(__file__).with_name("confined.py")
 _REPORT_TIMEOUT_SEC = 10
 
@@ -74,7 +77,7 @@ def active_isolation() -> tuple[str, ...]:
     """What this machine lets a confined program be cut off from, beyond the limits.
 
     Returns:
-        Of ``network namespace``, ``no new privileges`` and ``system call filter`` those in force.
+        Those of `ISOLATION` in force.
 
     Raises:
         OSError: The launcher does not run.

@@ -20,7 +20,7 @@ __all__ = ["SourceInfo", "probe"]
 
 # Only what `streams.source_info` reads, so that a file's tags cannot flood us.
 _STREAM_FIELDS = (
-    *("index", "codec_type", "codec_name", "codec_tag_string", "profile", "width", "height"),
+    *("index", "codec_type", "codec_name", "profile", "width", "height"),
     *("pix_fmt", "sample_aspect_ratio", "bits_per_raw_sample", "field_order", "channels"),
     *("color_transfer", "color_primaries", "color_space"),
     *("avg_frame_rate", "r_frame_rate", "start_time", "duration"),
@@ -31,6 +31,7 @@ _ENTRIES = (
     ":stream_disposition=attached_pic"
     ":stream_side_data=rotation"
     ":packet=stream_index,pts_time"
+    ":packet_side_data=side_data_type"
 )
 _MAX_REPORT_BYTES = 4 * 1024 * 1024
 _MAX_TIMESTAMPS_BYTES = 64 * 1024 * 1024  # 4 h at 60 fps, with sound, are 40 MB

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
 
-_ENCRYPTED_TAG = "encv"  # ISO/IEC 14496-12 §8.12, whatever the scheme
+_ENCRYPTED = "Encryption info"  # ffprobe's name for what comes with a packet nobody can read
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
 _DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
 _RATIO = re.compile(r"[0-9]{1,10}(?:[/.][0-9]{1,10})?")
@@ -40,7 +40,9 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     rotation = _rotation(video)
     width, height = _display_size(coded_width, coded_height, aspect, rotation)
     duration_sec = _duration_sec(layout, streams)
-    intervals = _intervals(_mappings(report.get("packets")), video.get("index"))
+    packets = _mappings(report.get("packets"))
+    _refuse_encrypted(packets, video.get("index"))
+    intervals = _intervals(packets, video.get("index"))
     average = _average_rate(video, intervals)
     variable = _is_variable(intervals, average)
     rate = average if variable else _even_rate(video, intervals) or average
@@ -91,9 +93,14 @@ def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         raise MediaRefused(Refusal.NO_VIDEO_STREAM, "The file has no video stream.")
     if moving[0].get("codec_name") in (None, "unknown", "none"):
         raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video's codec is not one we can decode.")
-    if moving[0].get("codec_tag_string") == _ENCRYPTED_TAG:
-        raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video is encrypted.")
     return moving[0]
+
+
+def _refuse_encrypted(packets: Sequence[Mapping[str, Any]], index: object) -> None:
+    for packet in packets:
+        said = [data.get("side_data_type") for data in _mappings(packet.get("side_data_list"))]
+        if packet.get("stream_index") == index and _ENCRYPTED in said:
+            raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video is encrypted.")
 
 
 def _is_attached(stream: Mapping[str, Any]) -> bool:
