@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -304,6 +305,14 @@ def test_a_part_has_its_size_to_the_byte(
 
     assert sender.arrived() == []
     assert api.services.storage.remove_unfinished(older_than_sec=0, dry_run=True) == 0
+
+
+def test_first_parts_that_come_at_once_leave_nothing_behind(api: Client, sender: Sender) -> None:
+    sender.send_all()
+    assert sender.complete().status_code == 200
+
+    root = Path(urlsplit(api.services.settings.storage_url).path)
+    assert list((root / ".incoming").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [0, 4, 10_001])

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.services import fetch_policy
 from pipeline.settings import SettingsInvalid, load_settings
+from pipeline.storage.places import Credentials
 
 
 def test_every_wrong_variable_is_named_at_once_and_no_value_is_shown(
@@ -175,3 +176,16 @@ def test_what_would_believe_nobody_or_everybody_stops_the_start(
     with pytest.raises(SettingsInvalid, match=f"KHRONIKA_{name}") as refused:
         load_settings()
     assert "b25l" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("working")
+def test_credentials_of_the_storage_are_whole_or_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    assert load_settings().storage_credentials is None
+    monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", "id")
+    with pytest.raises(SettingsInvalid, match="KHRONIKA_STORAGE_SECRET"):
+        load_settings()
+    monkeypatch.setenv("KHRONIKA_STORAGE_SECRET", "hunter2")
+    settings = load_settings()
+    assert settings.storage_credentials == Credentials("id", "hunter2")
+    assert "hunter2" not in repr(settings)

@@ -41,6 +41,14 @@ def test_the_two_sides_of_the_providers_boundary_agree() -> None:
     assert environment["KHRONIKA_SELFHOSTED_URL"] == "http://127.0.0.1:9001"
 
 
+def test_the_transcoder_enters_a_bucket_as_the_rest_does_unless_told_otherwise() -> None:
+    given = {"KHRONIKA_STORAGE_KEY_ID": "id", "KHRONIKA_STORAGE_SECRET": "secret"}
+    assert build(given)["KHRONIKA_TRANSCODER_STORAGE_SECRET"] == "secret"
+    own = given | {"KHRONIKA_TRANSCODER_STORAGE_SECRET": "its own"}
+    assert build(own)["KHRONIKA_TRANSCODER_STORAGE_SECRET"] == "its own"
+    assert "KHRONIKA_TRANSCODER_STORAGE_SECRET" not in build({})
+
+
 def test_what_the_caller_sets_wins_and_is_followed_through() -> None:
     environment = build(
         {

@@ -3,6 +3,7 @@ from tempfile import gettempdir
 
 import pytest
 
+from pipeline.storage.places import Credentials
 from transcoder.settings import PREFIX, Settings, SettingsInvalid, load_settings
 
 SECRETS = ["whsec_b25lLW9uZS1vbmU=", "whsec_dHdvLXR3by10d28="]
@@ -59,12 +60,21 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
         assert f"{PREFIX}{name}:" in str(problem.value)
 
 
-@pytest.mark.parametrize("url", ["s3://bucket", "relative", "file:///dev/null/folder"])
+@pytest.mark.parametrize("url", ["s3://", "relative", "file:///dev/null/folder"])
 def test_a_storage_that_cannot_be_opened_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     with pytest.raises(SettingsInvalid, match=f"{PREFIX}STORAGES: .*default: "):
         load(monkeypatch, STORAGES=json.dumps({"default": url}))
+
+
+def test_half_of_the_credentials_of_a_storage_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{PREFIX}STORAGE_SECRET: .*both or neither"):
+        load(monkeypatch, STORAGE_KEY_ID="id")
+    credentials = load(monkeypatch, STORAGE_KEY_ID="id", STORAGE_SECRET="s").storage_credentials
+    assert credentials == Credentials("id", "s")
 
 
 def test_a_secret_that_cannot_sign_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
