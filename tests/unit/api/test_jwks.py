@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from threading import Barrier, Event, Lock, Thread
+from threading import Event, Lock, Thread, get_ident
 from typing import Any
 
 import pytest
@@ -111,11 +111,23 @@ def in_threads(number: int, work: Callable[[], None]) -> list[Thread]:
 
 
 def test_many_who_ask_at_once_share_one_request() -> None:
-    issuer, together, found, guard = Issuer(), Barrier(16), [], Lock()
-    keys = issuer.key_set()
+    issuer, found, guard = Issuer(), [], Lock()
+    came: set[int] = set()
+    all_came = Event()
+
+    def clock() -> float:
+        came.add(get_ident())
+        if len(came) == 16:
+            all_came.set()
+        return issuer.now
+
+    def slow() -> bytes:
+        assert all_came.wait(10)  # everybody has seen that the keys are to be asked for
+        return issuer()
+
+    keys = KeySet(slow, "ES256", PATIENCE, clock=clock)
 
     def ask() -> None:
-        together.wait()
         key = keys.key("one")
         with guard:
             found.append(key)
@@ -127,7 +139,10 @@ def test_many_who_ask_at_once_share_one_request() -> None:
     assert None not in found
 
 
-def test_whoever_has_a_known_key_does_not_wait_for_the_answer_to_another() -> None:
+def test_whoever_has_a_known_key_does_not_wait_for_the_answer_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.jwks.FETCH_TIMEOUT_SEC", 60.0)  # longer than the answer takes
     issuer, asking, answer = Issuer(), Event(), Event()
 
     def slow() -> bytes:
@@ -141,7 +156,7 @@ def test_whoever_has_a_known_key_does_not_wait_for_the_answer_to_another() -> No
     issuer.now += PATIENCE.life_sec
     [waiting] = in_threads(1, lambda: assert_known(keys))
     assert asking.wait(10)
-    assert_known(keys)  # would wait for the lock's own end otherwise
+    assert_known(keys)
     assert waiting.is_alive()
     answer.set()
     waiting.join()
