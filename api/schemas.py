@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     RootModel,
     model_validator,
 )
@@ -54,7 +55,7 @@ class Body(BaseModel):
 
 def _one_of(*names: str) -> ConfigDict:
     """Say in the schema, too, that exactly one of these members is given and not null."""
-    alternatives = [
+    alternatives: list[JsonValue] = [
         {
             "required": [chosen],
             "properties": {
