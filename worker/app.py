@@ -9,7 +9,12 @@ from pipeline.logs import configure_logs
 from pipeline.services import Services, build_services
 from pipeline.settings import load_settings
 
-app = Celery("khronika", config_source="celeryconfig", include=["worker.tasks"])
+app = Celery(
+    "khronika",
+    config_source="celeryconfig",
+    include=["worker.tasks"],
+    task_cls="worker.admission:AdmittedTask",
+)
 
 
 @cache

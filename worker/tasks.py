@@ -31,6 +31,9 @@ from worker.backlog import spare
 
 log = structlog.get_logger()
 
+MAX_LOGGED_CHARS = 80
+"""Of an argument that is no id: enough to recognise it by."""
+
 
 @app.task(name=TASK_SUBMIT, bind=True)
 def submit_asset(self: Task, asset_id: str) -> str:
@@ -78,7 +81,13 @@ def run_purge() -> str:
 
 
 def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) -> str:
-    outcome = use_case(services(), UUID(id_))
+    try:
+        row_id = UUID(id_)
+    except (ValueError, TypeError, AttributeError):
+        # Not a message of ours: whoever can write to the broker can hint, and no more.
+        log.warning("task refused", task=task.name, argument=repr(id_)[:MAX_LOGGED_CHARS])
+        return "refused"
+    outcome = use_case(services(), row_id)
     log.info("task done", task=task.name, id=id_, outcome=outcome.what)
     return _finish(outcome)
 

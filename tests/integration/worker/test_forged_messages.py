@@ -1,0 +1,172 @@
+"""Whoever can write to the broker can at most hint: nothing changes but a line in a log."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+from kombu import Connection
+from sqlalchemy import text
+
+from pipeline.database import session_of
+from pipeline.values import (
+    BROKER_KEY_PREFIX,
+    QUEUE_SUBMIT,
+    TASK_POLL,
+    TASK_PURGE,
+    TASK_RECONCILE,
+    TASK_RELEASE,
+    TASK_SUBMIT,
+)
+from tests.integration.pipeline.conftest import (
+    World,
+    outputs_folder,
+    provider,
+    services,
+    settings,
+    world,
+)
+
+__all__ = ["outputs_folder", "provider", "services", "settings", "world"]
+
+CHECKOUT = Path(__file__).parents[3]
+PATIENCE_SEC = 60.0
+TABLES = (
+    *("video_assets", "provider_attempts", "video_outputs", "video_processing_events"),
+    *("webhook_deliveries", "uploads", "audit_events"),
+)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "worker.log"
+
+
+@pytest.fixture
+def worker(world: World, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A real worker of one process, on the test's own database and broker."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-W", "ignore", "-m", "celery", "-A", "worker.app", "worker"),
+                *("--queues", QUEUE_SUBMIT, "--concurrency", "1", "--without-mingle"),
+            ],
+            cwd=CHECKOUT,
+            env={**os.environ},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Bomb:
+    """Leaves a file behind when somebody unpickles it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return (Path.touch, (self._path,))
+
+
+def everything(world: World) -> dict[str, list[Any]]:
+    """Every row of every table that a task may change."""
+    with session_of(world.services.engine) as session:
+        return {
+            table: sorted(map(str, session.execute(text(f"SELECT t FROM {table} t")).scalars()))
+            for table in TABLES
+        }
+
+
+def wait_for(log: Path, word: str) -> str:
+    deadline = time.monotonic() + PATIENCE_SEC
+    while word not in (said := log.read_text(errors="replace")):
+        assert time.monotonic() < deadline, said[-4000:]
+        time.sleep(0.1)
+    return said
+
+
+def test_a_forged_message_changes_nothing_and_the_worker_works_on(
+    world: World, worker: subprocess.Popen[bytes], log: Path, tmp_path: Path
+) -> None:
+    waiting = world.create()
+    world.make_past(waiting, "deadline_at")  # so that its own row would fail it, were it swept
+    before, trace = everything(world), tmp_path / "unpickled"
+    url = world.services.settings.broker_url.get_secret_value()
+    options = {"global_keyprefix": BROKER_KEY_PREFIX}
+    app = Celery("forger", broker=url)
+    app.conf.broker_transport_options = options
+
+    def send(task: str, *args: Any, **more: Any) -> None:
+        app.send_task(task, args=args, queue=QUEUE_SUBMIT, **more)
+
+    for task in (TASK_SUBMIT, TASK_RECONCILE, TASK_POLL, TASK_RELEASE):
+        for argument in (
+            str(uuid4()),
+            "../../etc/passwd",
+            "' OR 1=1 --",
+            "\0",
+            "",
+            7,
+            None,
+            [],
+            {},
+        ):
+            send(task, argument)
+        send(task)
+        send(task, str(waiting), "one more")
+        send(task, "x" * 5_000_000)
+    send(TASK_SUBMIT, kwargs={"asset_id": str(uuid4()), "status": "completed"})
+    send(TASK_PURGE, "everything")
+    send("os.system", "touch /tmp/forged")
+    send("celery.backend_cleanup")
+    send("khronika.nothing", str(waiting))
+    with (
+        Connection(url, transport_options=options) as connection,
+        closing(connection.SimpleQueue(QUEUE_SUBMIT)) as queue,
+    ):
+        bomb = pickle.dumps(Bomb(trace))
+        headers = {"task": TASK_SUBMIT, "id": str(uuid4()), "lang": "py"}
+        for kind in ("application/x-python-serialize", "application/x-yaml", "text/plain"):
+            queue.producer.publish(
+                bomb, content_type=kind, content_encoding="binary", headers=headers,
+                routing_key=QUEUE_SUBMIT,
+            )  # fmt: skip
+        for body in (b"[", b"{}", b"[[], {}, {}]", b"null", json.dumps([[1] * 9, {}, {}]).encode()):
+            queue.producer.publish(
+                body, content_type="application/json", content_encoding="utf-8", headers=headers,
+                routing_key=QUEUE_SUBMIT,
+            )  # fmt: skip
+    marker = world.create()
+    send(TASK_SUBMIT, str(marker))
+    app.close()
+
+    said = wait_for(log, str(marker))
+    deadline = time.monotonic() + PATIENCE_SEC
+    while "submitted" not in world.types(marker):
+        assert time.monotonic() < deadline, said[-4000:]
+        time.sleep(0.1)
+
+    assert worker.poll() is None
+    assert "task refused" in said
+    assert "ContentDisallowed" in said
+    assert "unregistered task" in said
+    assert not trace.exists()
+    assert len(world.provider.puts) == 1
+    changed = everything(world)
+    mine = str(marker)
+    for table, rows in before.items():
+        assert [r for r in changed[table] if mine not in r] == rows, table
