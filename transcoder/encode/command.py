@@ -21,6 +21,10 @@ INIT_SEGMENT = "init.mp4"
 MAX_FRAME_PIXELS = 8192 * 4352
 """8K, in whole blocks of 64 as HEVC stores it: a stream that grows beyond fails, frame by frame."""
 
+_LONGEST_SHARE = 1.05
+_LONGEST_SPARE_SEC = 2.0
+"""How much longer than declared an output may become: past 2 % and 0.5 s it is rejected anyway."""
+
 _CRF = 23  # x264's default quality; the ceiling of the profile bounds it
 _HIGH_RATE = 30
 _HIGH_RATE_FACTOR = 1.5  # twice the frames need about half as much again, not twice
@@ -58,6 +62,8 @@ def encode_command(
         command += ["-map", f"[v{index}]", *_video_options(rung, rate, preset)]
         if info.audio_codec is not None:
             command += ["-map", f"[a{index}]", "-c:a", "aac", "-b:a", str(rung.profile.audio_bps)]
+        # A timestamp far ahead would be filled with copies of the last frame, for hours.
+        command += ["-t", f"{_LONGEST_SHARE * info.duration_sec + _LONGEST_SPARE_SEC:.3f}"]
         command += _output_options(into / rung.name)
     return command
 
