@@ -51,7 +51,7 @@ def claims(issuer: str, **changed: Any) -> dict[str, Any]:
         "sub": "ana",
         "iss": issuer,
         "aud": AUDIENCE,
-        "exp": int(time.time()) + 600,
+        "exp": int(time.time()) + 86400,  # made when a module is read, used much later
         "role": "authenticated",
         **changed,
     }

@@ -183,7 +183,7 @@ FORGED: dict[str, str] = {
     "a subject that is no text": by_hand(
         {"alg": "HS256"}, claims("site") | {"sub": ["ana"]}, SECRET.encode()
     ),
-    "not yet valid": signed(of("RS256", nbf=int(time.time()) + 60)),
+    "not yet valid": signed(of("RS256", nbf=int(time.time()) + 86400)),
     "issued tomorrow": signed(of("RS256", iat=int(time.time()) + 86400)),
     "an owner's of an issuer without owners": jwt.encode(
         claims(SUPABASE), SECRET, algorithm="HS256"
