@@ -45,13 +45,17 @@ class Ran:
         return document
 
 
-def khronika(*arguments: object, env: Mapping[str, str]) -> Ran:
-    """Run a command in this process, in the environment given and in no other."""
+def khronika(*arguments: object, env: Mapping[str, str], given: str | None = None) -> Ran:
+    """Run a command in this process, in the environment given and in no other.
+
+    Args:
+        given: What is typed into it.
+    """
     alone = {"KHRONIKA_HOME": "/nonexistent", "COLUMNS": "200", **env}
     for name in ("PATH", "HOME"):
         alone.setdefault(name, os.environ.get(name, ""))
     with patch.dict(os.environ, alone, clear=True):
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=given)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr)
