@@ -1,5 +1,6 @@
 """The connection to an S3-compatible service: how long it waits, and what its errors mean."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -29,6 +30,11 @@ _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _PARTS_REFUSED = frozenset(
     {"NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidUploadId"}
 )
+
+
+for _name in ("boto3", "botocore", "s3transfer"):
+    # For debugging they write down what they sign, and with it signatures that others could use.
+    logging.getLogger(_name).setLevel(logging.INFO)
 
 
 class S3Trouble(OSError):

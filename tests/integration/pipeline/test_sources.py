@@ -1,11 +1,15 @@
 """What a remote source can do to us, and what its owner is told."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.sources import Source, SourceRefused, measure
 from pipeline.states import Status
+from pipeline.storage.places import Credentials, S3Place
+from pipeline.storage.s3 import S3Storage
 from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import CLIP, World
 
@@ -81,3 +85,13 @@ def test_the_measured_figures_win_over_the_declared_ones(world: World) -> None:
         "width": {"declared": 1920, "measured": 1280},
         "height": {"declared": 1080, "measured": 720},
     }
+
+
+def test_a_storage_that_is_away_is_tried_again_like_any_source(world: World) -> None:
+    away = S3Storage(S3Place("bucket", "", "http://127.0.0.1:9", None), Credentials("id", "secret"))
+    services = replace(world.services, storage=away)
+
+    with pytest.raises(SourceRefused) as refused:
+        measure(services, Source("original/ana/a/b/source.mp4", None), pinned_etag=None)
+
+    assert (refused.value.code, refused.value.transient) == ("source_unreachable", True)
