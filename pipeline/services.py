@@ -22,11 +22,6 @@ from pipeline.values import Wake
 
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
-MAX_PIXELS = 8192 * 8192
-"""The largest picture we decode: 8K with room, far below what exhausts a decoder."""
-MAX_STREAMS = 32
-"""Broadcast masters carry 16 audio tracks; thousands of streams are an attack."""
-
 
 @dataclass(frozen=True)
 class Services:
@@ -67,8 +62,6 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         max_bytes=settings.source_max_bytes,
         max_duration_sec=settings.source_max_duration_sec,
-        max_pixels=MAX_PIXELS,
-        max_streams=MAX_STREAMS,
     )
 
 

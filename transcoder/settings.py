@@ -24,8 +24,6 @@ PREFIX = "KHRONIKA_TRANSCODER_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s; a trickle slower than that is no source
-_MAX_PIXELS = 8192 * 4320  # 8K; a decoder allocates a dozen frames of this size
-_MAX_STREAMS = 64
 
 
 class SettingsInvalid(Exception):
@@ -140,12 +138,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """The largest source accepted."""
-        return Limits(
-            max_bytes=self.max_bytes,
-            max_duration_sec=self.max_duration_sec,
-            max_pixels=_MAX_PIXELS,
-            max_streams=_MAX_STREAMS,
-        )
+        return Limits(max_bytes=self.max_bytes, max_duration_sec=self.max_duration_sec)
 
     @property
     def fetch_policy(self) -> FetchPolicy:

@@ -38,8 +38,8 @@ class Limits:
 
     max_bytes: int
     max_duration_sec: float
-    max_pixels: int  # of one stored frame: what a decoder has to allocate
-    max_streams: int
+    max_pixels: int = 8192 * 4320  # of one stored frame, 8K: a decoder allocates a dozen of them
+    max_streams: int = 32  # broadcast masters carry 16 of sound; thousands are an attack
     max_side: int = 16_384  # of a frame, stored or shown; H.264 and x264 go no further
     max_frame_rate: int = 1000  # slow-motion cameras reach 960; above it is a broken clock
     max_audio_channels: int = 32  # 22.2 surround has 24

@@ -17,9 +17,7 @@ from tests.clips import Kind
 from tests.hostile.mp4 import MP4
 from tests.hostile.others import OTHERS
 
-LIMITS = Limits(
-    max_bytes=5 * 1024**3, max_duration_sec=4 * 3600, max_pixels=8192 * 4320, max_streams=64
-)
+LIMITS = Limits(max_bytes=5 * 1024**3, max_duration_sec=4 * 3600)
 MOST_RESIDENT_BYTES = 512 * MIB
 """A quarter of the address space that a probe may reserve; in Linux's kilobytes below."""
 
