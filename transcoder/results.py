@@ -9,13 +9,17 @@ from transcoder.encode.master import MASTER
 from transcoder.encode.measure import Rendition
 from transcoder.encode.pictures import POSTER, THUMBNAIL
 from transcoder.encode.produce import Encoded
+from transcoder.encode.storyboard import CUES
 from transcoder.jobs import Output
 
 
 def result_view(
     output: Output, encoded: Encoded, info: SourceInfo, published_bytes: int
 ) -> dict[str, Any]:
-    """Describe a published encode as JSON values; places are `storage:{key}`."""
+    """Describe a published encode as JSON values; places are `storage:{key}`.
+
+    `storyboard` is there only where one was drawn.
+    """
     top = encoded.renditions[0]
     return {
         "duration_sec": round(encoded.duration_sec, 3),
@@ -26,9 +30,16 @@ def result_view(
         "fallback": f"storage:{output.prefix}/{FALLBACK}",
         "poster": f"storage:{output.poster_prefix}/{POSTER}",
         "thumbnail": f"storage:{output.poster_prefix}/{THUMBNAIL}",
+        **_storyboard(output, encoded),
         "bytes": published_bytes,
         "renditions": [_rendition(output, rendition) for rendition in encoded.renditions],
     }
+
+
+def _storyboard(output: Output, encoded: Encoded) -> dict[str, str]:
+    if not encoded.has_storyboard:
+        return {}
+    return {"storyboard": f"storage:{output.poster_prefix}/{CUES}"}
 
 
 def _rendition(output: Output, rendition: Rendition) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """The whole encode of one source, top to bottom."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
-from transcoder.encode.bounds import encode_confinement
 from transcoder.encode.command import PLAYLIST, encode_command
 from transcoder.encode.ends import Ends, ends_of, held_sec, refuse_cut_off, refuse_undecoded
 from transcoder.encode.errors import EncodeFailed
-from transcoder.encode.failures import disk_is_full, failure_of, for_good, no_space
+from transcoder.encode.failures import disk_is_full, failure_of, no_space
 from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
 from transcoder.encode.master import MASTER, master_playlist
@@ -18,11 +18,22 @@ from transcoder.encode.measure import Rendition, measure
 from transcoder.encode.pictures import first_bright, instants, picture_command
 from transcoder.encode.progress import Progress
 from transcoder.encode.rates import output_rate
-from transcoder.encode.run import Finished, run_watched
+from transcoder.encode.runner import Runner
+from transcoder.encode.storyboard import (
+    CUES,
+    SHEET,
+    Storyboard,
+    cues,
+    plan,
+    sheet_command,
+    silence_sec,
+)
 
 OnProgress = Callable[[str, float], None]
 """Called with the step (`encoding`, `packaging`) and the percentage of the encoding done."""
 Cancelled = Callable[[], bool]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,15 +59,17 @@ class Encoded:
 
     Attributes:
         outputs: Folder with the master playlist, a folder per rendition, and the fallback.
-        pictures: Folder with the poster and the thumbnail.
+        pictures: Folder with the poster, the thumbnail and the storyboard.
         renditions: Largest first.
         duration_sec: Of the top rendition, measured.
+        has_storyboard: Whether there is one; a video plays as well without.
     """
 
     outputs: Path
     pictures: Path
     renditions: tuple[Rendition, ...]
     duration_sec: float
+    has_storyboard: bool
 
 
 def encode(
@@ -106,7 +119,8 @@ def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
     (work.outputs / MASTER).write_text(master_playlist(renditions))
     work.remux_fallback()
     work.take_pictures(duration_sec)
-    return Encoded(work.outputs, work.pictures, renditions, duration_sec)
+    has_storyboard = work.draw_storyboard(duration_sec)
+    return Encoded(work.outputs, work.pictures, renditions, duration_sec, has_storyboard)
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,10 @@ class _Work:
     options: EncodeOptions
     tools: Tools
     cancelled: Cancelled
+
+    @property
+    def runner(self) -> Runner:
+        return Runner(self.info, self.workdir, self.cancelled, self.options.stall_sec)
 
     @property
     def outputs(self) -> Path:
@@ -159,7 +177,7 @@ class _Work:
             preset=self.options.preset,
             into=self.outputs,
         )
-        self._run_twice(command, report)
+        self.runner.run_twice(command, report)
         if not all((self.outputs / rung.name / PLAYLIST).is_file() for rung in self.rungs):
             raise EncodeFailed("source_corrupt", "Not one frame of the video could be decoded.")
         for rung in self.rungs:
@@ -168,7 +186,7 @@ class _Work:
     def remux_fallback(self) -> None:
         rendition = self.outputs / fallback_rung(self.rungs).name
         video = self.outputs / FALLBACK
-        self._run_twice(remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video), _ignore)
+        self.runner.run_twice(remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video))
 
     def take_pictures(self, duration_sec: float) -> None:
         best = first_bright(self._pictures(duration_sec), self.tools)
@@ -183,46 +201,39 @@ class _Work:
             folder = self.workdir / f"pictures-{number}"
             folder.mkdir()
             video = self.outputs / FALLBACK
-            self._run(
-                picture_command(video, size, instant, ffmpeg=self.tools.ffmpeg, into=folder),
-                _ignore,
+            self.runner.run(
+                picture_command(video, size, instant, ffmpeg=self.tools.ffmpeg, into=folder)
             )
             if any(folder.iterdir()):
                 yield folder
 
-    def _run(self, command: Sequence[str], on_progress: Callable[[Progress], None]) -> Finished:
-        return run_watched(
-            command,
-            encode_confinement(self.info),
-            on_progress=on_progress,
-            cancelled=self._stop,
-            stall_sec=self.options.stall_sec,
-        )
+    def draw_storyboard(self, duration_sec: float) -> bool:
+        """Add it to the pictures; whatever goes wrong but a full disk is no reason to fail."""
+        rung = self.rungs[-1]
+        board = plan(duration_sec, rung.width, rung.height)
+        sheet = self.pictures / SHEET
+        try:
+            self._draw(board, rung, sheet)
+        except EncodeFailed as error:
+            if disk_is_full(self.workdir):
+                raise
+            _log.warning("no storyboard: %s", error)
+            sheet.unlink(missing_ok=True)
+            return False
+        (self.pictures / CUES).write_text(cues(board))
+        return True
 
-    def _stop(self) -> bool:
-        # ffmpeg's HLS muxer says nothing of a full disk and exits with 0, hours later.
-        if disk_is_full(self.workdir):
-            raise no_space()
-        return self.cancelled()
-
-    def _run_twice(self, command: Sequence[str], on_progress: Callable[[Progress], None]) -> None:
-        """Run to success; a failure that repeats word for word is the source's or ours for good."""
-        failure = failure_of(self._run(command, on_progress))
-        if failure is None:
-            return
-        if not failure.signature:
+    def _draw(self, board: Storyboard, rung: Rung, sheet: Path) -> None:
+        rendition = self.outputs / rung.name
+        command = sheet_command(rendition, board, ffmpeg=self.tools.ffmpeg, into=sheet)
+        done = self.runner.run(command, patience_sec=silence_sec(board.duration_sec))
+        if failure := failure_of(done):
             raise failure
-        again = failure_of(self._run(command, on_progress))
-        if again is None:
-            return
-        raise for_good(again) if again.signature == failure.signature else again
+        if not sheet.is_file():
+            raise EncodeFailed("encoder_failed", "No frame was found for the storyboard.")
 
 
 def _mend_target_duration(playlist: Path) -> None:
     """Give a video of under half a second a target duration: ffmpeg rounds it to a forbidden 0."""
     text = playlist.read_text()
     playlist.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"))
-
-
-def _ignore(_: Progress) -> None:
-    """Short runs have no progress worth reporting; its arrival is what shows they live."""
