@@ -3,8 +3,13 @@
 Outputs are read the way a player reads them, over the network, before anything is published: the
 master playlist and every variant parse, agree with the source's duration, and lead to segments;
 the fallback seeks; the poster is a picture and not a black one.
+
+A storyboard is looked at too, but rejects nothing: a video plays as well without one. Whatever is
+wrong with it, our own trouble in reading it included, leaves it out, and the chronicle says why.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +18,7 @@ from urllib.parse import urljoin
 
 from pipeline.addresses import key_of, signed_url
 from pipeline.media.boxes import is_faststart, walk
-from pipeline.media.frames import is_black, luma_of
+from pipeline.media.frames import is_black, luma_of, size_of
 from pipeline.media.limits import MediaRefused
 from pipeline.media.playlist import (
     MediaPlaylist,
@@ -23,6 +28,7 @@ from pipeline.media.playlist import (
     parse_master,
     parse_media,
 )
+from pipeline.media.storyboard import StoryboardInvalid, parse_cues
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.reducer import GateResult
 from pipeline.services import Services
@@ -43,10 +49,16 @@ class GateUnavailable(Exception):
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate found; ``rule`` names the one that failed."""
+    """What the gate found.
+
+    Attributes:
+        rule: The one that failed.
+        storyboard_fault: Why the storyboard that was named is not to be published.
+    """
 
     result: GateResult
     rule: str | None = None
+    storyboard_fault: str | None = None
 
 
 class _Rejected(Exception):
@@ -76,7 +88,7 @@ def check_outputs(
         if error.transient:
             raise GateUnavailable(error.code) from error
         return GateReport(GateResult.REJECTED, f"unreadable output: {error.code}")
-    return GateReport(GateResult.PASSED)
+    return GateReport(GateResult.PASSED, storyboard_fault=gate.fault_of(outputs.storyboard_url))
 
 
 class _Gate:
@@ -116,15 +128,36 @@ class _Gate:
 
     def check_poster(self, address: str) -> None:
         url, fetcher = self._reach(address)
-        image = fetcher.get(url, max_bytes=IMAGE_MAX_BYTES)
-        with TemporaryDirectory(prefix="khronika-gate-") as folder:
-            path = Path(folder) / "poster.jpg"
-            path.write_bytes(image.body)
+        with _picture(fetcher, url) as path:
             _require(not is_black(luma_of(path, self._services.tools)), "the poster is black")
 
     def check_exists(self, address: str, what: str) -> None:
         url, fetcher = self._reach(address)
         _require(bool(fetcher.read(url, 0, 1)), f"the {what} is empty")
+
+    def fault_of(self, storyboard: str | None) -> str | None:
+        """Say what is wrong with a storyboard; None where nothing is, or there is none."""
+        if storyboard is None:
+            return None
+        try:
+            self._check_storyboard(storyboard)
+        except (_Rejected, StoryboardInvalid, MediaRefused) as error:
+            return str(error)
+        except FetchRefused as error:
+            return f"unreadable: {error.code}"
+        return None
+
+    def _check_storyboard(self, address: str) -> None:
+        url, fetcher = self._reach(address)
+        cues = parse_cues(_text(fetcher, url))
+        self._require_within(cues[-1].end_sec)
+        [uri, *others] = {cue.uri for cue in cues}
+        _require(not others, "it has more than one sheet")
+        _require(_lies_beside(uri, url), "its sheet lies elsewhere")
+        with _picture(fetcher, urljoin(url, uri)) as path:
+            width, height = size_of(path, self._services.tools)
+        within = all(cue.lies_within(width, height) for cue in cues)
+        _require(within, "a cue lies outside of its sheet")
 
     def _reach(self, address: str) -> tuple[str, GuardedFetcher]:
         key = key_of(address)
@@ -133,16 +166,42 @@ class _Gate:
         url = signed_url(self._services.settings, key, expires_at=self._expires_at)
         return url, self._services.own_fetcher
 
-    def _require_duration(self, duration_sec: float, what: str) -> None:
-        allowed = max(DURATION_TOLERANCE_SEC, DURATION_TOLERANCE * self._expected_sec)
+    @property
+    def _tolerance_sec(self) -> float:
+        return max(DURATION_TOLERANCE_SEC, DURATION_TOLERANCE * self._expected_sec)
+
+    def _require_within(self, end_sec: float) -> None:
         _require(
-            abs(duration_sec - self._expected_sec) <= allowed,
+            end_sec <= self._expected_sec + self._tolerance_sec,
+            f"it ends at {end_sec:.2f} s, the source at {self._expected_sec:.2f} s",
+        )
+
+    def _require_duration(self, duration_sec: float, what: str) -> None:
+        _require(
+            abs(duration_sec - self._expected_sec) <= self._tolerance_sec,
             f"{what} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s",
         )
 
 
 def _text(fetcher: GuardedFetcher, url: str) -> str:
     return fetcher.get(url, max_bytes=PLAYLIST_MAX_BYTES).body.decode("utf-8", "replace")
+
+
+@contextmanager
+def _picture(fetcher: GuardedFetcher, url: str) -> Iterator[Path]:
+    image = fetcher.get(url, max_bytes=IMAGE_MAX_BYTES)
+    with TemporaryDirectory(prefix="khronika-gate-") as folder:
+        path = Path(folder) / "picture"
+        path.write_bytes(image.body)
+        yield path
+
+
+def _lies_beside(uri: str, url: str) -> bool:
+    """Whether an address that a file at ``url`` names is of the same folder, or below.
+
+    For a storyboard it may be spelled in full, as vendors do.
+    """
+    return not leaves_folder(uri.removeprefix(urljoin(url, ".")))
 
 
 def _ends_of(playlist: MediaPlaylist) -> list[str]:

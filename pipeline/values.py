@@ -121,7 +121,7 @@ class Outputs:
     renditions: Sequence[Mapping[str, Any]] = ()
     size_bytes: int | None = None
     storyboard_url: str | None = None
-    """Small pictures along the timeline, where the provider makes them."""
+    """WebVTT that names small pictures along the timeline, where the provider makes them."""
 
 
 @dataclass(frozen=True)

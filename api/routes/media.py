@@ -19,7 +19,8 @@ blueprint = APIBlueprint("media", __name__, tag="Media", url_prefix="/media")
 PUBLIC_TOKEN = "public"  # noqa: S105 - a word in a path, no secret
 IMMUTABLE = "public, max-age=31536000, immutable"
 PRIVATE = "private, no-cache"
-PLAYLIST = ".m3u8"
+INDEXES = (".m3u8", ".vtt")
+"""Ends of what names other objects relatively: playlists, and the cues of a storyboard."""
 PRESIGNED_MAX_SEC = 7 * 24 * 3600
 """The longest that a signature of version 4 may last (AWS, "Authenticating Requests")."""
 
@@ -77,10 +78,10 @@ def _let_in(token: str, key: str) -> int:
 def _address_in_storage(key: str, left_sec: int) -> str | None:
     """Where a storage that serves by itself gives the object, for as long as the token does.
 
-    Playlists are read out here, so that what they name relatively comes here with the token. HEAD
+    Indexes are read out here, so that what they name relatively comes here with the token. HEAD
     is answered here too: an address signed for GET refuses it.
     """
-    if request.method == "HEAD" or key.endswith(PLAYLIST):
+    if request.method == "HEAD" or key.endswith(INDEXES):
         return None
     return services().storage.presign_get(key, expires_sec=min(left_sec, PRESIGNED_MAX_SEC))
 

@@ -1,5 +1,7 @@
-"""Whether a picture shows anything."""
+"""What a picture shows: whether anything, and how much of it there is."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum, sqrt
 from pathlib import Path
@@ -10,6 +12,7 @@ from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 
 _SIDE = 16  # 256 averages: noise is gone, a lit window in a night scene is not
+_SIDES_OF_ONE = re.compile(rb"(\d+),(\d+),1\s*")
 _TIMEOUT_SEC = 20
 _MAX_PIXELS = 8192 * 4320  # of a poster as large as the largest source
 # ffmpeg's blackdetect calls a pixel black under 10 % of the range (25 of 255). A little less, so
@@ -34,8 +37,7 @@ def luma_of(path: Path, tools: Tools) -> Luma:
     Raises:
         MediaRefused: `source_corrupt` when it is no such picture or cannot be decoded.
     """
-    with path.open("rb") as file:
-        demuxer = _demuxer(file.read(8))
+    demuxer = _demuxer_of(path)
     argv = (
         *(tools.ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file"),
         *("-format_whitelist", demuxer, "-max_pixels", str(_MAX_PIXELS)),
@@ -43,13 +45,30 @@ def luma_of(path: Path, tools: Tools) -> Luma:
         *("-vf", f"scale={_SIDE}:{_SIDE}:flags=area:out_range=full,format=gray"),
         *("-f", "rawvideo", "pipe:1"),
     )
-    try:
-        done = run_child(argv, PICTURE, timeout_sec=_TIMEOUT_SEC, max_output_bytes=64 * 1024)
-    except (ChildTimedOut, ChildTooLoud) as error:
-        raise _undecodable() from error
-    if done.returncode != 0 or len(done.stdout) != _SIDE * _SIDE:
+    pixels = _run(argv)
+    if len(pixels) != _SIDE * _SIDE:
         raise _undecodable()
-    return _statistics(done.stdout)
+    return _statistics(pixels)
+
+
+def size_of(path: Path, tools: Tools) -> tuple[int, int]:
+    """Measure a JPEG or PNG, width and height in pixels, by decoding it.
+
+    Raises:
+        MediaRefused: `source_corrupt` when it is no such picture or cannot be decoded.
+    """
+    demuxer = _demuxer_of(path)
+    argv = (
+        *(tools.ffprobe, "-v", "error", "-protocol_whitelist", "file"),
+        *("-format_whitelist", demuxer, "-max_pixels", str(_MAX_PIXELS)),
+        *("-count_frames", "-select_streams", "v:0"),
+        *("-show_entries", "stream=width,height,nb_read_frames", "-of", "csv=p=0"),
+        *("-f", demuxer, "-i", f"file:{path.absolute()}"),
+    )
+    sides = _SIDES_OF_ONE.fullmatch(_run(argv))
+    if sides is None:
+        raise _undecodable()
+    return int(sides[1]), int(sides[2])
 
 
 def is_black(luma: Luma) -> bool:
@@ -57,7 +76,19 @@ def is_black(luma: Luma) -> bool:
     return luma.mean < _BLACK_MEAN and luma.deviation < _BLACK_DEVIATION
 
 
-def _demuxer(head: bytes) -> str:
+def _run(argv: Sequence[str]) -> bytes:
+    try:
+        done = run_child(argv, PICTURE, timeout_sec=_TIMEOUT_SEC, max_output_bytes=64 * 1024)
+    except (ChildTimedOut, ChildTooLoud) as error:
+        raise _undecodable() from error
+    if done.returncode != 0:
+        raise _undecodable()
+    return done.stdout
+
+
+def _demuxer_of(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg_pipe"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -59,6 +59,7 @@ class _Result(_Read):
     fallback: Address
     poster: Address
     thumbnail: Address
+    storyboard: Address | None = None
     duration_sec: float = Field(gt=0, le=MAX_DURATION_SEC)
     width: Side
     height: Side
@@ -333,6 +334,7 @@ def _outputs(result: _Result) -> Outputs:
         fallback_url=result.fallback,
         poster_url=result.poster,
         thumbnail_url=result.thumbnail,
+        storyboard_url=result.storyboard,
         duration_sec=result.duration_sec,
         width=result.width,
         height=result.height,

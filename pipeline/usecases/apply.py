@@ -102,7 +102,7 @@ def _apply(services: Services, news: News, report: GateReport | None) -> Applied
                 store.report_progress(session, asset, DONE_PERCENT, Asset.next_poll_at)
             return None
         _record_on_attempt(session, attempt, news.status)
-        applied = _write(services, session, asset, news, decision)
+        applied = _write(services, session, asset, news, decision=decision, report=report)
         reason = decision.reason if isinstance(decision, Ignore) else None
         news.settle_delivery(session, "ignored" if reason else "applied", reason)
         return applied if reason is None else _with_debts(session, asset, attempt, applied)
@@ -146,11 +146,18 @@ def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatu
 
 
 def _write(
-    services: Services, session: Session, asset: Asset, news: News, decision: Decision
+    services: Services,
+    session: Session,
+    asset: Asset,
+    news: News,
+    *,
+    decision: Decision,
+    report: GateReport | None,
 ) -> Applied:
     match decision:
         case Publish(late=late):
-            return publish(session, asset, news, late=late)
+            assert report is not None
+            return publish(session, asset, news, report, late=late)
         case FailAttempt(code=code, message=message, retryable=retryable):
             setback = Setback(code, message, retryable)
             settled = settle(

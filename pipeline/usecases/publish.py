@@ -1,25 +1,31 @@
 """Publish what an attempt made: the row that names it is the publication."""
 
+from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, update
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
+from pipeline.gate import GateReport
 from pipeline.models import Asset, Attempt, Output
 from pipeline.states import Status
 from pipeline.usecases.news import Applied, News
 from pipeline.values import EventDraft, Outputs, wake_release
 
 
-def publish(session: Session, asset: Asset, news: News, *, late: bool) -> Applied:
+def publish(
+    session: Session, asset: Asset, news: News, report: GateReport, *, late: bool
+) -> Applied:
     """Complete the asset, and give up what its other attempts have made or may yet make.
 
     Args:
+        report: What the gate passed; a storyboard that it found fault with is left out.
         late: The attempt had been given up; its success counts all the same.
     """
-    outputs = news.status.outputs
-    assert outputs is not None
+    assert news.status.outputs is not None
+    outputs = _publishable(news.status.outputs, report)
     session.execute(
         update(Output)
         .where(Output.asset_id == asset.id, Output.published_at.is_not(None))
@@ -36,7 +42,7 @@ def publish(session: Session, asset: Asset, news: News, *, late: bool) -> Applie
         EventDraft(
             type_,
             news.actor,
-            {"output_id": str(output_id), "renditions": len(outputs.renditions)},
+            _detail(output_id, outputs, report),
             provider_job_id=news.status.provider_job_id,
             provider_request_id=news.status.provider_request_id,
             provider_event_id=news.event_id,
@@ -71,6 +77,17 @@ def publish(session: Session, asset: Asset, news: News, *, late: bool) -> Applie
     # A newer attempt may be under way where the success came late.
     owed = debts.owe_releases(session, asset.id, but=news.attempt_id)
     return Applied(type_, tuple(map(wake_release, owed)))
+
+
+def _publishable(outputs: Outputs, report: GateReport) -> Outputs:
+    return outputs if report.storyboard_fault is None else replace(outputs, storyboard_url=None)
+
+
+def _detail(output_id: UUID, outputs: Outputs, report: GateReport) -> dict[str, Any]:
+    detail = {"output_id": str(output_id), "renditions": len(outputs.renditions)}
+    if report.storyboard_fault is None:
+        return detail
+    return {**detail, "storyboard_left_out": report.storyboard_fault}
 
 
 def _insert_output(session: Session, asset: Asset, news: News, outputs: Outputs) -> UUID:

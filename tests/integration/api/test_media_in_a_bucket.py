@@ -75,6 +75,15 @@ def test_a_playlist_comes_from_here_so_that_what_it_names_keeps_the_token(api: C
     assert (answer.status_code, answer.content) == (200, b"#EXTM3U\n")
 
 
+def test_cues_of_a_storyboard_do_too_and_any_page_may_read_a_public_one(api: Client) -> None:
+    api.services.storage.write("posters/asset/attempt/storyboard.vtt", [b"WEBVTT\n"])
+    elsewhere = {"Origin": "https://site.example"}
+    answer = ask(api, "/media/public/posters/asset/attempt/storyboard.vtt", headers=elsewhere)
+    assert (answer.status_code, answer.content) == (200, b"WEBVTT\n")
+    assert answer.headers["Content-Type"] == "text/vtt"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
 def test_a_head_is_answered_from_here(api: Client) -> None:
     answer = api.call("HEAD", f"/media/public/{SEGMENT}", as_=None, allow_redirects=False)
     assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(CONTENT)))

@@ -1,8 +1,11 @@
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
+from pipeline.database import session_of
 from pipeline.gate import GateUnavailable, check_outputs
+from pipeline.models import Output
 from pipeline.reducer import GateResult
 from pipeline.states import Status
 from pipeline.steps import Step, step_of
@@ -11,6 +14,16 @@ from pipeline.usecases.submit import submit
 from pipeline.values import Outputs
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
+
+# poster.jpg has 1280x720 pixels, as a sheet of four tiles would.
+STORYBOARD = """WEBVTT
+
+00:00.000 --> 00:02.000
+poster.jpg#xywh=0,0,640,360
+
+00:02.000 --> 00:05.280
+poster.jpg#xywh=640,360,640,360
+"""
 
 
 def outputs(world: World, **changes: str) -> Outputs:
@@ -29,7 +42,18 @@ def outputs(world: World, **changes: str) -> Outputs:
         duration_sec=5.28,
         width=320,
         height=180,
+        storyboard_url=base + urls["storyboard_url"] if "storyboard_url" in urls else None,
     )
+
+
+def complete(world: World, **result: str) -> UUID:
+    """An asset whose provider has reported these outputs, reconciled."""
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    received = world.receive(callback(world.provider.finish(world.attempt_id(asset_id), **result)))
+    assert received.wake is not None
+    reconcile(world.services, received.wake.id)
+    return asset_id
 
 
 def test_outputs_that_play_pass(world: World) -> None:
@@ -132,3 +156,75 @@ def test_a_gate_that_cannot_look_keeps_the_callback_for_later(world: World) -> N
     assert world.delivery(received.wake.id).status == "new"
     assert world.delivery(received.wake.id).tries == 0
     assert world.asset(asset_id).status is Status.PROCESSING
+
+
+@pytest.mark.parametrize(
+    "storyboard",
+    [STORYBOARD, STORYBOARD.replace("poster.jpg", "{base}poster.jpg")],
+    ids=["beside", "beside in full"],
+)
+def test_a_storyboard_that_holds_is_published(world: World, storyboard: str) -> None:
+    base = f"{world.provider.url}/out/"
+    (world.provider.folder / "whole.vtt").write_text(storyboard.format(base=base))
+
+    asset = world.asset(complete(world, storyboard=f"{base}whole.vtt"))
+
+    assert (asset.status, asset.storyboard_url) == (Status.COMPLETED, f"{base}whole.vtt")
+    assert "storyboard_left_out" not in world.chronicle(asset.id)[-1].detail
+    with session_of(world.services.engine) as session:
+        published = session.get_one(Output, asset.published_output_id)
+    assert published.storyboard_url == asset.storyboard_url
+
+
+def test_a_provider_without_a_storyboard_publishes_none(world: World) -> None:
+    asset = world.asset(complete(world))
+
+    assert (asset.status, asset.storyboard_url) == (Status.COMPLETED, None)
+    assert "storyboard_left_out" not in world.chronicle(asset.id)[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("WEBVTT", "#EXTM3U", "It does not begin with WEBVTT."),
+        ("00:05.280", "00:07.000", "it ends at 7.00 s, the source at 5.28 s"),
+        ("=640,360", "=641,360", "a cue lies outside of its sheet"),
+        ("=640,360", "=640,361", "a cue lies outside of its sheet"),
+        ("poster.jpg#xywh=0", "slow.mp4#xywh=0", "it has more than one sheet"),
+        ("poster.jpg", "missing.jpg", "unreadable: source_unreachable"),
+        ("poster.jpg", "master.m3u8", "source_corrupt: The picture cannot be decoded."),
+        ("poster.jpg", "../out/poster.jpg", "its sheet lies elsewhere"),
+        ("poster.jpg", "http://127.0.0.1:9/poster.jpg", "its sheet lies elsewhere"),
+    ],
+)
+def test_a_broken_storyboard_is_left_out_of_a_video_that_plays(
+    world: World, old: str, new: str, fault: str
+) -> None:
+    (world.provider.folder / "broken.vtt").write_text(STORYBOARD.replace(old, new))
+
+    report = check_outputs(
+        world.services, outputs(world, storyboard_url="broken.vtt"), expected_sec=5.28
+    )
+
+    assert (report.result, report.storyboard_fault) == (GateResult.PASSED, fault)
+
+
+def test_what_is_left_out_is_no_address_and_the_chronicle_says_why(world: World) -> None:
+    asset = world.asset(complete(world, storyboard=f"{world.provider.url}/out/missing.vtt"))
+
+    assert (asset.status, asset.storyboard_url) == (Status.COMPLETED, None)
+    assert asset.published_output_id is not None
+    completed = world.chronicle(asset.id)[-1]
+    assert completed.type == "completed"
+    assert completed.detail["storyboard_left_out"] == "unreadable: source_unreachable"
+
+
+def test_a_storyboard_is_not_waited_for(world: World) -> None:
+    unreachable = replace(outputs(world), storyboard_url="http://127.0.0.1:9/storyboard.vtt")
+
+    report = check_outputs(world.services, unreachable, expected_sec=5.28)
+
+    assert (report.result, report.storyboard_fault) == (
+        GateResult.PASSED,
+        "unreadable: source_unreachable",
+    )

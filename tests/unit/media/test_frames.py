@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.media.frames import Luma, is_black, luma_of
+from pipeline.media.frames import Luma, is_black, luma_of, size_of
 from pipeline.media.limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
@@ -72,6 +72,22 @@ def test_what_is_no_picture_is_refused(
 ) -> None:
     with pytest.raises(MediaRefused):
         luma_of(make(kind), tools)
+    with pytest.raises(MediaRefused):
+        size_of(make(kind), tools)
+
+
+def test_a_picture_is_measured_across_and_down(make: Callable[[Kind], Path], tools: Tools) -> None:
+    assert size_of(make(clips.image), tools) == (320, 180)
+
+
+def test_a_picture_of_which_nothing_can_be_decoded_has_no_size(
+    make: Callable[[Kind], Path], tools: Tools, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(make(clips.image).read_bytes()[:200] + bytes(5000))
+
+    with pytest.raises(MediaRefused):
+        size_of(broken, tools)
 
 
 def test_a_picture_cut_off_in_its_header_is_refused(

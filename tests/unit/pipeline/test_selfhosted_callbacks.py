@@ -63,6 +63,18 @@ def test_each_type_is_read_by_its_own_schema(
     assert (status.phase, status.attempt_id, status.provider_job_id) == (phase, ID, str(ID))
 
 
+@pytest.mark.parametrize("storyboard", ["storage:a/storyboard.vtt", None, ...])
+def test_a_storyboard_is_named_where_there_is_one(adapter: SelfHosted, storyboard: Any) -> None:
+    job = changed(COMPLETED, "result.storyboard", None)
+    job = changed(job, "result.storyboard", storyboard)
+
+    status = adapter.read_callback(body("job.completed", job))
+
+    assert status is not None
+    assert status.outputs is not None
+    assert status.outputs.storyboard_url == (None if storyboard is ... else storyboard)
+
+
 def test_a_type_we_do_not_know_means_nothing_to_us(adapter: SelfHosted) -> None:
     assert adapter.read_callback(body("storage.full", "whatever")) is None
 
