@@ -11,12 +11,14 @@ from pipeline.models import Asset, Event
 from pipeline.original import original_key
 from pipeline.settings import Settings
 from pipeline.steps import step_of
+from pipeline.turns import Turn
 from pipeline.values import Playback
 from pipeline.views import Card
 
 DERIVED = frozenset(
     {
         *("playable", "retryable", "step", "hold_message", "urls_expire_at"),
+        *("queue_position", "queue_wait_sec"),
         *("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url"),
     }
 )
@@ -35,8 +37,15 @@ class Addresses(TypedDict):
     urls_expire_at: datetime | None
 
 
-def asset_out(asset: Asset, settings: Settings) -> AssetOut:
-    """An asset as its owner sees it."""
+class Place(TypedDict):
+    """Where in the queue, and for about how long."""
+
+    queue_position: int | None
+    queue_wait_sec: float | None
+
+
+def asset_out(asset: Asset, settings: Settings, *, turn: Turn | None = None) -> AssetOut:
+    """An asset as its owner sees it; with its place in the queue where that was asked for."""
     submitted = asset.provider_job_id is not None
     return AssetOut(
         **{name: getattr(asset, name) for name in COPIED},
@@ -44,8 +53,17 @@ def asset_out(asset: Asset, settings: Settings) -> AssetOut:
         hold_message=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
+        **turn_out(turn),
         **_addresses(asset, settings),
     )
+
+
+def turn_out(turn: Turn | None) -> Place:
+    """A place in the queue as members of an asset's document."""
+    if turn is None:
+        return {"queue_position": None, "queue_wait_sec": None}
+    wait_sec = None if turn.wait_sec is None else round(turn.wait_sec, 1)
+    return {"queue_position": turn.position, "queue_wait_sec": wait_sec}
 
 
 def card_out(card: Card, settings: Settings) -> CardOut:

@@ -136,6 +136,29 @@ class ListQuery(Body):
         return self
 
 
+class StreamQuery(Body):
+    """Which posts to follow, and as whom."""
+
+    post_ids: Annotated[str, Field(max_length=40 * MAX_CARDS)]
+    """Up to 100 ids, comma-separated."""
+    ticket: Annotated[str, Field(max_length=1000)] | None = None
+    """Of `POST /api/stream-tickets`."""
+
+
+class StreamTicketOut(BaseModel):
+    """Opens streams as the caller."""
+
+    ticket: str
+    expires_at: AwareDatetime
+    """From when on it opens none. A stream that is open then goes on to its own end."""
+
+
+class GoneOut(BaseModel):
+    """What a stream says of a post that has no video."""
+
+    post_id: UUID
+
+
 class AssetOut(BaseModel):
     """A video of a post, as its owner and operators see it."""
 
@@ -159,6 +182,12 @@ class AssetOut(BaseModel):
     """Why it waits without spending its retry budget; null while it does not."""
     hold_message: str | None
     """The same for people."""
+    queue_position: int | None
+    """Its place among everybody's videos that wait and are due, 1 being next. Told where one video
+    is asked for or followed; null in lists, in answers to changes, and over 1000."""
+    queue_wait_sec: float | None
+    """About how long until it is taken up, by the pace of the last hour; null where that is too
+    little to say."""
     provider: str
     provider_job_id: str | None
     progress: float | None

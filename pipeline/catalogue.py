@@ -34,6 +34,7 @@ FUNCTIONS = (
     "khronika_refuse_change",
     "khronika_refuse_strangers",
     "khronika_touch",
+    "khronika_turns",
     "public_assets",
 )
 ROLES = (

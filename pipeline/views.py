@@ -73,6 +73,12 @@ def select_asset(post_id: UUID) -> Select[Asset]:
     return select(Asset).where(Asset.post_id == post_id, Asset.deleted_at.is_(None))
 
 
+def assets_of_posts(session: Session, post_ids: Sequence[UUID]) -> Sequence[Asset]:
+    """The live assets of these posts that this session sees. Index: ``video_assets_post_live``."""
+    live = Asset.deleted_at.is_(None)
+    return session.scalars(select(Asset).where(Asset.post_id.in_(post_ids), live)).all()
+
+
 def chronicle_page(session: Session, post_id: UUID, *, after: int, limit: int) -> Sequence[Event]:
     """The events of a post's video with ``seq`` above ``after``, oldest first.
 

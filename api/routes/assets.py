@@ -21,6 +21,8 @@ from api.schemas import (
 from api.services import services
 from api.sources import check_source
 from pipeline import views
+from pipeline.states import WAITING
+from pipeline.turns import turns
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.idempotency import Answer
 from pipeline.usecases.occupy import require_post
@@ -135,7 +137,8 @@ def read(post_id: UUID) -> Response:
     """Read the video of a post."""
     with caller_session() as session:
         asset = views.asset_of_post(session, post_id)
-    return conditional(asset_out(asset, services().settings))
+        turn = turns(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
+    return conditional(asset_out(asset, services().settings, turn=turn))
 
 
 @blueprint.get("/<uuid:post_id>/events")

@@ -274,10 +274,12 @@ def upgrade() -> None:
             detail jsonb NOT NULL DEFAULT '{}'
         )
     """)
+    # It runs under the row's lock. A transaction's own start would order two versions of a row
+    # wrongly, when the one that began first had to wait for the other.
     op.execute("""
         CREATE FUNCTION khronika_touch() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            NEW.updated_at := now();
+            NEW.updated_at := clock_timestamp();
             RETURN NEW;
         END $$
     """)

@@ -4,6 +4,8 @@ Roles belong to the whole server, so they are made if absent and never dropped. 
 ``khronika.user_id``, set for one transaction; unset, the policies match nothing.
 """
 
+from collections.abc import Sequence
+
 from alembic import op
 
 revision = "0005"
@@ -121,13 +123,13 @@ POLICIES = (
     ("viewer", "uploads", VIEWER, "SELECT", STANDS_IN, None),
 )
 
-# What a card is made of. The function that everybody may call returns less than this.
+# What cards and turns are made of. The functions that are called with these rights return less.
 VIEWER_COLUMNS = {
     "video_assets": (
         "id, post_id, status, progress, provider_job_id, published_output_id, playback, title, "
         "manifest_url, fallback_url, poster_url, thumbnail_url, storyboard_url, duration_sec, "
         "width, height, declared, updated_at, deleted_at, allow_original, error_code, source_url, "
-        "upload_id, source_info"
+        "upload_id, source_info, next_attempt_at, completed_at"
     ),
     "uploads": "id, storage_key",
 }
@@ -164,6 +166,10 @@ CONTENT = frozenset(
     }
 )
 """What of a signed asset only those with a right are shown."""
+
+TURNS = 1000
+"""Places in the queue that are told: further back than that it is a long wait, whatever it is."""
+COMPLETIONS = 100
 
 
 def _make_roles() -> None:
@@ -261,8 +267,6 @@ def _make_cards() -> None:
 
 
 def _make_public_view() -> None:
-    for table, columns in VIEWER_COLUMNS.items():
-        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {VIEWER}")
     returned = ", ".join(f"{name} {type_}" for name, type_ in CARD)
     shown = ", ".join(
         f"CASE WHEN c.playback = 'public' THEN c.{name} END" if name in CONTENT else f"c.{name}"
@@ -274,15 +278,50 @@ def _make_public_view() -> None:
             SELECT {shown} FROM khronika_cards(wanted) c
         $$
     """)  # noqa: S608 - columns of this file
-    # Owned by a role that sees these columns and nothing else, the function can show no more.
+    _give_to_viewer("public_assets(uuid[])", callers=LOGINS)
+
+
+def _make_turns() -> None:
+    """How many waiting videos are taken up before one, whoever's they are: a number and no more.
+
+    The first ``TURNS`` of what is due are read, whatever is asked for. The wait goes by the pace of
+    the last completions, up to ``COMPLETIONS`` of them within an hour; fewer than five say nothing.
+    """
+    op.execute(f"""
+        CREATE FUNCTION khronika_turns(wanted uuid[])
+        RETURNS TABLE (asset_id uuid, place bigint, wait_sec double precision)
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+            WITH due AS (
+                SELECT d.id, row_number() OVER (ORDER BY d.next_attempt_at, d.id) AS place
+                FROM (SELECT id, next_attempt_at FROM video_assets
+                      WHERE status IN ('queued', 'retrying') AND deleted_at IS NULL
+                        AND next_attempt_at <= now()
+                      ORDER BY next_attempt_at, id LIMIT {TURNS}) d
+            ), pace AS (
+                SELECT count(*) AS completed,
+                       CAST(extract(epoch FROM now() - min(c.completed_at)) AS double precision)
+                       AS took_sec
+                FROM (SELECT completed_at FROM video_assets
+                      WHERE completed_at > now() - interval '1 hour' AND deleted_at IS NULL
+                      ORDER BY completed_at DESC LIMIT {COMPLETIONS}) c
+            )
+            SELECT due.id, due.place,
+                   CASE WHEN completed >= 5 THEN due.place * took_sec / completed END
+            FROM due CROSS JOIN pace WHERE due.id = ANY (wanted)
+        $$
+    """)  # noqa: S608 - numbers of this file
+    _give_to_viewer("khronika_turns(uuid[])", callers=("khronika_api", "khronika_operator"))
+
+
+def _give_to_viewer(function: str, *, callers: Sequence[str]) -> None:
+    """Owned by a role that sees its columns and nothing else, a function can show no more."""
     op.execute(f"GRANT {VIEWER} TO CURRENT_USER")
     op.execute(f"GRANT CREATE ON SCHEMA public TO {VIEWER}")
-    op.execute(f"ALTER FUNCTION public_assets(uuid[]) OWNER TO {VIEWER}")
+    op.execute(f"ALTER FUNCTION {function} OWNER TO {VIEWER}")
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {VIEWER}")
-    op.execute("REVOKE ALL ON FUNCTION public_assets(uuid[]) FROM PUBLIC")
-    op.execute("GRANT EXECUTE ON FUNCTION public_assets(uuid[]) TO khronika_public")
-    for login in LOGINS:
-        op.execute(f"GRANT EXECUTE ON FUNCTION public_assets(uuid[]) TO {login}")
+    op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+    for caller in callers:
+        op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {caller}")
 
 
 def upgrade() -> None:
@@ -309,10 +348,14 @@ def upgrade() -> None:
     _guard_events()
     _make_cap()
     _make_cards()
+    for table, columns in VIEWER_COLUMNS.items():
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {VIEWER}")
     _make_public_view()
+    _make_turns()
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION khronika_turns(uuid[])")
     op.execute("DROP FUNCTION public_assets(uuid[])")
     op.execute("DROP FUNCTION khronika_cards(uuid[])")
     op.execute("DROP FUNCTION khronika_live_assets(text)")

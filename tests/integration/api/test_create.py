@@ -18,7 +18,7 @@ ASSET_MEMBERS = {
     *("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "duration_sec", "width"),
     *("height", "error_code", "error_message", "retryable", "created_at", "updated_at"),
     *("playable_at", "completed_at", "title", "playback", "allow_original", "step"),
-    *("storyboard_url", "urls_expire_at", "hold_message"),
+    *("storyboard_url", "urls_expire_at", "hold_message", "queue_position", "queue_wait_sec"),
 }
 
 
@@ -32,7 +32,7 @@ def test_a_new_video_is_accepted_and_can_be_read_where_location_says(api: Client
     assert (asset["status"], asset["attempt"], asset["playable"]) == ("queued", 0, False)
     assert asset["created_at"].endswith(("Z", "+00:00"))
     assert answer.headers["Location"] == f"/api/video-assets/{post_id}"
-    assert api.get(answer.headers["Location"]).json() == asset
+    assert api.get(answer.headers["Location"]).json() == asset | {"queue_position": 1}
 
 
 def test_its_first_event_is_in_the_same_transaction(api: Client, world: World) -> None:

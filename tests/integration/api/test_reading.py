@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from pipeline.states import Status
-from tests.integration.api.conftest import Client, World, token
+from tests.integration.api.conftest import OWNER, STRANGER, Client, World, token
 
 CARD_MEMBERS = {
     *("asset_id", "post_id", "status", "playable", "source", "progress", "manifest_url"),
@@ -59,6 +59,23 @@ def test_stored_addresses_are_resolved_and_absolute_ones_left_alone(
 @pytest.mark.parametrize("post", ["42", "not-a-uuid", "../create"])
 def test_a_path_that_names_no_post_is_404(api: Client, post: str) -> None:
     assert api.get(f"/api/video-assets/{post}").status_code in {404, 405}
+
+
+def test_an_owner_is_told_the_place_in_everybodys_queue_until_it_is_taken_up(
+    api: Client, world: World
+) -> None:
+    first, mine = (api.create(as_=owner).json() for owner in (STRANGER, OWNER))
+    path = f"/api/video-assets/{mine['post_id']}"
+
+    def place() -> tuple[int | None, float | None]:
+        shown = api.get(path).json()
+        return shown["queue_position"], shown["queue_wait_sec"]
+
+    assert place() == (2, None)
+    world.move(first["id"], Status.PROCESSING)
+    assert place() == (1, None)
+    world.move(mine["id"], Status.PROCESSING)
+    assert place() == (None, None)
 
 
 def test_the_chronicle_is_read_in_pages_oldest_first(api: Client, world: World) -> None:
