@@ -77,7 +77,7 @@ def measure(folder: Path, tools: Tools) -> Rendition:
         profile=folder.name,
         width=int(stream["width"]),
         height=int(stream["height"]),
-        frame_rate=Fraction(stream["avg_frame_rate"]),
+        frame_rate=_frame_rate(stream["avg_frame_rate"], playlist.duration_sec),
         bandwidth_bps=peak_bps(
             [(piece.size_bytes, piece.duration_sec) for piece in pieces],
             playlist.target_duration_sec,
@@ -130,6 +130,13 @@ def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) 
 
 def _ceil(bits_per_second: float) -> int:
     return int(-(-bits_per_second // 1))
+
+
+def _frame_rate(average: str, duration_sec: float) -> Fraction:
+    """The rate that ffprobe found; a single frame has none, and is shown for the whole duration."""
+    if average == "0/0":
+        return Fraction(1 / duration_sec).limit_denominator(1001)
+    return Fraction(average)
 
 
 def _video_stream(folder: Path, tools: Tools) -> dict[str, str]:
