@@ -9,13 +9,14 @@
 each in turn with
 
 * ours, which includes what the others leave out: reading all packets to find out whether the source
-  is whole, the fallback, the pictures and the measuring,
+  is whole, the fallback, the pictures, the storyboard and the measuring,
 * (a) the same ladder as one ffmpeg command, and
 * (b) one ffmpeg command per rendition, as MediaCMS and PeerTube run it, each of which decodes the
   source and scales from it anew.
 
-It prints the user and system seconds of all child processes, and renditions and fallback in bytes
-for each byte of the source (`transcoder.space.LADDER_FACTOR`). The runs alternate, so that a
+It prints the user and system seconds of all child processes, the storyboard's part of ours (drawn
+once more from what the encode left), and renditions and fallback in bytes for each byte of the
+source (`transcoder.space.LADDER_FACTOR`). The runs alternate, so that a
 machine that slows down slows all three.
 """
 
@@ -26,13 +27,15 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.media.probe import probe
 from pipeline.media.tools import Tools, locate_tools
 from transcoder.encode.ladder import Rung, ladder
 from transcoder.encode.produce import EncodeOptions, encode
+from transcoder.encode.runner import Runner
+from transcoder.encode.storyboard import SHEET, plan, sheet_command
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 ONE_COMMAND_TARGET = 1.15
@@ -52,9 +55,10 @@ class Source:
 
 @dataclass
 class Figures:
-    """Processor seconds of each run, and how much ours grew the source."""
+    """Processor seconds of each run and of its storyboard, and how much ours grew the source."""
 
     seconds: dict[str, list[float]]
+    storyboard: list[float] = field(default_factory=list)
     growth: float = 0.0
 
 
@@ -103,6 +107,15 @@ def measured(clip: Path, folder: Path, tools: Tools, runs: int) -> Figures:
         quiet: Callable[[str, float], None] = lambda _step, _percent: None  # noqa: E731
         encode(clip, info, into, options, tools, on_progress=quiet, cancelled=lambda: False)
 
+    def storyboard(into: Path) -> None:
+        smallest = into / "outputs" / rungs[-1].name
+        board = plan(info.duration_sec, rungs[-1].width, rungs[-1].height)
+        sheet = into / SHEET
+        Runner(info, into, lambda: False, stall_sec=60).run(
+            sheet_command(smallest, board, ffmpeg=tools.ffmpeg, into=sheet)
+        )
+        assert sheet.is_file()
+
     def one_command(into: Path) -> None:
         subprocess.run(by_hand(clip, rungs, tools, into), check=True)
 
@@ -117,6 +130,7 @@ def measured(clip: Path, folder: Path, tools: Tools, runs: int) -> Figures:
             with tempfile.TemporaryDirectory(dir=folder) as into:
                 figures.seconds[name].append(child_seconds(contender, Path(into)))
                 if contender is ours:
+                    figures.storyboard.append(child_seconds(storyboard, Path(into)))
                     figures.growth = size_of(Path(into)) / clip.stat().st_size
     return figures
 
@@ -163,7 +177,7 @@ def table(figures: Figures) -> str:
     median = {name: statistics.median(runs) for name, runs in seconds.items()}
     one, each = median["ours"] / median["one command"], median["ours"] / median["per rendition"]
     rows = [
-        ("ours (with checks, fallback and pictures)", median["ours"], "", ""),
+        ("ours (with checks, fallback, pictures, storyboard)", median["ours"], "", ""),
         (
             *("(a) one command by hand", median["one command"], f"{one:.2f}"),
             f"≤ {ONE_COMMAND_TARGET}: {_verdict(met=one <= ONE_COMMAND_TARGET)}",
@@ -179,7 +193,9 @@ def table(figures: Figures) -> str:
     lines = ["| encode | CPU s, median | ours ÷ this | target |", "|---|---|---|---|"]
     lines += [f"| {name} | {cpu:.2f} | {ratio} | {target} |" for name, cpu, ratio, target in rows]
     note = f"{len(seconds['ours'])} alternated runs; least and most: {spread}."
-    return "\n".join([*lines, "", f"{note} Output ÷ source: {figures.growth:.1f}."])
+    share = statistics.median(figures.storyboard) / median["ours"]
+    note += f" Storyboard ÷ ours: {share:.3f}. Output ÷ source: {figures.growth:.1f}."
+    return "\n".join([*lines, "", note])
 
 
 def _verdict(*, met: bool) -> str:

@@ -3,8 +3,8 @@
 One sheet of them, and WebVTT cues that say which part of the sheet shows which seconds. Drawn from
 the smallest finished rendition, whose pictures are upright, evenly timed and in the colours that
 viewers see, and whose duration is measured: a run of its own, so that its trouble costs nobody a
-video. Of a long video it decodes the key frames alone, one in fifty: 0.3 % of an encode's processor
-time, and at most 1 % where a short one is decoded whole.
+video. A long video's is drawn from its key frames alone, one frame in fifty, for 0.3 % of the
+encode's processor time; that of a short one takes every frame, and 1 to 2 % (docs/benchmarks.md).
 """
 
 import math

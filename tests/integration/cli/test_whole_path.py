@@ -1,7 +1,8 @@
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from pipeline.media.storyboard import parse_cues
 from tests.integration.cli.conftest import khronika_process
 from tests.running import RunningStack
 
@@ -37,7 +38,10 @@ def test_a_signed_video_plays_by_its_owners_addresses_alone(running_stack: Runni
     playlist = read(f"{base}/{rendition}").text
     segment = next(line for line in playlist.splitlines() if line.endswith(".m4s"))
     folder = rendition.rpartition("/")[0]
-    for url in (f"{base}/{folder}/{segment}", asset["fallback_url"], asset["poster_url"]):
+    cues = asset["storyboard_url"]
+    sheet = urljoin(cues, parse_cues(read(cues).text)[0].uri)
+    pictures = (asset["poster_url"], cues, sheet)
+    for url in (f"{base}/{folder}/{segment}", asset["fallback_url"], *pictures):
         token = urlsplit(url).path.split("/")[2]
         assert read(url).status_code == 200
         assert read(url.replace(token, "public")).status_code == 404

@@ -31,10 +31,10 @@ def as_owner(world: World, verb: Callable[..., Any], asset_id: UUID, **more: Any
         return verb(session, post_id, actor=ACTOR, **more)
 
 
-def complete(world: World, asset_id: UUID) -> UUID:
+def complete(world: World, asset_id: UUID, **result: str) -> UUID:
     submit(world.services, asset_id)
     attempt_id = world.attempt_id(asset_id)
-    assert tell(world, world.provider.finish(attempt_id)) in {"completed", "late_success"}
+    assert tell(world, world.provider.finish(attempt_id, **result)) in {"completed", "late_success"}
     return attempt_id
 
 
@@ -167,6 +167,21 @@ def test_a_rollback_switches_back_and_forth(world: World) -> None:
     assert world.types(asset_id)[-2:] == ["rolled_back", "rolled_back"]
 
 
+def test_a_rollback_brings_its_own_storyboard_or_none(world: World) -> None:
+    asset_id = world.create()
+    place = f"{world.provider.url}/out/fenced.vtt"
+    cue = "00:00.000 --> 00:05.000\nposter.jpg#xywh=0,0,160,90\n"
+    (world.provider.folder / "fenced.vtt").write_text(f"WEBVTT\n\n{cue}")
+    complete(world, asset_id, storyboard=place)
+    reencode(world, asset_id)
+    complete(world, asset_id)
+    assert world.asset(asset_id).storyboard_url is None
+
+    as_operator(world, asset_id)
+
+    assert world.asset(asset_id).storyboard_url == place
+
+
 def as_operator(world: World, asset_id: UUID) -> UUID | None:
     with session_of(world.operator) as session:
         rolled = rollback_asset(session, world.asset(asset_id).post_id, actor="operator:o")
@@ -191,13 +206,14 @@ def test_discarded_files_go_after_a_day_and_published_ones_never(world: World) -
     storage = world.services.storage
     for attempt_id in (first, second):
         storage.write(f"processed/{asset_id}/{attempt_id}/master.m3u8", [b"12345"])
+        storage.write(f"posters/{asset_id}/{attempt_id}/storyboard.vtt", [b"123"])
 
     assert purge(world.services).reclaimed_bytes == 0
     world.execute("UPDATE provider_attempts SET purge_at = now() WHERE purge_at IS NOT NULL")
     planned = purge(world.services, dry_run=True)
-    assert planned.prefixes == (f"processed/{asset_id}/{first}",)
+    assert planned.prefixes == (f"processed/{asset_id}/{first}", f"posters/{asset_id}/{first}")
     assert purge(world.services) == planned
-    assert planned.reclaimed_bytes == 5
+    assert planned.reclaimed_bytes == 8
 
     assert [stat.key for stat in storage.list(f"processed/{asset_id}")] == [
         f"processed/{asset_id}/{second}/master.m3u8"
