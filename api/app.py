@@ -9,7 +9,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import cors, failures, lifecycle, limits, openapi, proxies, security
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
-from api.routes import assets, callbacks, changes, lists, media, operations, parts, uploads, web
+from api.routes import (
+    assets,
+    callbacks,
+    changes,
+    lists,
+    media,
+    operations,
+    parts,
+    streams,
+    uploads,
+    web,
+)
 from api.scrape import Figures
 from api.services import EXTENSION, Services, build_services
 from pipeline.logs import configure_logs
@@ -24,6 +35,7 @@ BLUEPRINTS = (
     assets.blueprint,
     changes.blueprint,
     lists.blueprint,
+    streams.blueprint,
     uploads.blueprint,
     parts.blueprint,
     callbacks.blueprint,

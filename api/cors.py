@@ -9,7 +9,7 @@ ALLOWED = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": (
         "Authorization, Content-Digest, Content-MD5, Content-Type, Idempotency-Key, "
-        "If-None-Match, Range, X-Request-Id, X-Upload-Token"
+        "If-None-Match, Last-Event-ID, Range, X-Request-Id, X-Upload-Token"
     ),
     "Access-Control-Max-Age": "600",
 }

@@ -36,8 +36,9 @@ bind = f"0.0.0.0:{_settings.port}"
 worker_class = "gthread"
 """Requests wait for the database or for bytes to arrive; threads wait cheaply."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-threads = 32
-"""Enough for uploads and downloads to trickle while requests go on."""
+threads = max(64, 2 * _settings.stream_clients + 2)
+"""A stream holds one all its life, and at most half of them: enough for uploads and downloads to
+trickle while requests go on."""
 graceful_timeout = 20
 """After SIGTERM, what runs may end: longer than any request but a large upload."""
 timeout = 60
@@ -52,6 +53,13 @@ control_socket_disable = True
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # Read by prometheus_client when the application imports it: here is the last moment.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let open streams end when the worker is told to, and not only with their lives."""
+    from api.services import EXTENSION  # noqa: PLC0415 - not before the metrics' folder is set
+
+    worker.wsgi.extensions[EXTENSION].streams.end_when(lambda: not worker.alive)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -41,6 +41,7 @@ SECURITY = {
 SCOPES: Mapping[str, Scope] = {
     "get_lists_playback": Scope.PLAYBACK,
     "get_lists_many": Scope.OPERATOR_READ,
+    "post_streams_issue": Scope.ASSETS_READ,
 }
 """What a key must be for, where the method alone does not say it."""
 
@@ -68,6 +69,7 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
     "get_assets_read": {"If-None-Match": "The ETag that the caller holds."},
     "get_lists_playback": {"If-None-Match": "The ETag that the caller holds."},
     "get_lists_many": {"If-None-Match": "The ETag that the caller holds."},
+    "get_streams_stream": {"Last-Event-ID": "The last id that the caller was sent."},
     "put_uploads_content": DIGESTS,
     "put_parts_receive": DIGESTS,
     "get_media_read": {
@@ -90,7 +92,11 @@ STANDING = {
 }
 """Headers of the answers to what is limited (draft-ietf-httpapi-ratelimit-headers-11)."""
 
-NOT_JSON = {"get_operations_metrics": "text/plain", "get_media_read": "application/octet-stream"}
+NOT_JSON = {
+    "get_operations_metrics": "text/plain",
+    "get_media_read": "application/octet-stream",
+    "get_streams_stream": "text/event-stream",
+}
 """Operations that answer with something else."""
 
 BINARY = frozenset({"put_uploads_content", "put_parts_receive"})

@@ -51,6 +51,8 @@ RETRYABLE = frozenset(
         "too_many_in_flight",
         "quota_exceeded",
         "owner_busy",
+        "stream_full",
+        "ticket_expired",
     }
 )
 """Codes after which the same request, made again a little later, may succeed."""

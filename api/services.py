@@ -6,12 +6,13 @@ from os import environ
 from typing import cast
 
 from flask import current_app
-from sqlalchemy import Engine
 
+from api.engines import Engines, make_engines
 from api.publish import Publisher
 from api.rejections import RejectionAlarm
+from api.sight import Sight
+from api.streams import Streams
 from api.tokens import Verifier, verifier_of
-from pipeline.database import LOCK_WAIT_MS, make_engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.policy import FetchPolicy
@@ -27,15 +28,6 @@ EXTENSION = "khronika"
 
 
 @dataclass(frozen=True)
-class Engines:
-    """One engine for each role; none of them may do what another is for."""
-
-    api: Engine
-    operator: Engine
-    public: Engine
-
-
-@dataclass(frozen=True)
 class Services:
     """The outside world, as the routes see it."""
 
@@ -44,6 +36,7 @@ class Services:
     providers: Mapping[str, Provider]
     storage: Storage
     publisher: Publisher
+    streams: Streams
     verifier: Verifier
     secrets: SecretBook
     alarm: RejectionAlarm
@@ -52,9 +45,9 @@ class Services:
     fetch_policy: FetchPolicy
 
     def close(self) -> None:
-        """Let every connection go."""
-        for engine in (self.engines.api, self.engines.operator, self.engines.public):
-            engine.dispose()
+        """End every stream and let every connection go."""
+        self.streams.end_all()
+        self.engines.close()
         self.publisher.close()
 
 
@@ -65,38 +58,24 @@ def build_services(settings: Settings) -> Services:
         ToolsMissing: there is no ffprobe.
         StorageUrlInvalid: ``STORAGE_URL`` names no storage we know.
     """
-    engines = Engines(
-        api=_engine(settings.api_database_url.get_secret_value(), settings, "api"),
-        # An owner's sessions set the same themselves; a callback may wait for its own twin.
-        operator=_engine(
-            settings.operator_database_url.get_secret_value(),
-            settings,
-            "operator",
-            lock_wait_ms=LOCK_WAIT_MS,
-        ),
-        public=_engine(settings.public_database_url.get_secret_value(), settings, "public"),
-    )
+    engines = make_engines(settings)
     return Services(
         settings=settings,
         engines=engines,
         providers=load_providers(settings),
         storage=open_storage(settings.storage_url, settings.storage_credentials),
         publisher=Publisher(settings.broker_url.get_secret_value()),
+        streams=Streams(
+            lambda: Sight(engines, settings),
+            most=settings.stream_clients,
+            every_sec=settings.stream_look_sec,
+        ),
         verifier=verifier_of(settings),
         secrets=open_book(settings, reading=engines.api, seeding=engines.operator),
         alarm=RejectionAlarm(settings.callback_alarm_rejections),
         tools=locate_tools(environ),
         limits=limits_of(settings),
         fetch_policy=fetch_policy(settings),
-    )
-
-
-def _engine(url: str, settings: Settings, role: str, lock_wait_ms: int = 0) -> Engine:
-    return make_engine(
-        url,
-        pool_size=settings.database_pool_size,
-        name=f"khronika {role}",
-        lock_wait_ms=lock_wait_ms,
     )
 
 

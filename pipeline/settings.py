@@ -127,6 +127,16 @@ class Settings(BaseSettings):
     original_playback: bool = False
     """Whether a source may stand in for a video that failed, where its owner allows it too."""
 
+    stream_clients: int = Field(30, ge=1, le=1000)
+    """Streams of live status one API process keeps open. Each occupies a thread, of which there are
+    64, or twice as many as streams and two more."""
+    stream_life_sec: float = Field(55.0, gt=0)
+    """After how long a stream ends, at the latest: before proxies would end it, many at 60 s."""
+    stream_look_sec: float = Field(1.0, ge=0.05)
+    """How often a process looks for changes of what is followed: one statement each time."""
+    stream_ticket_sec: int = Field(600, ge=60)
+    """How long a ticket opens streams: several of them, and still not long in somebody's log."""
+
     limits_url: StoreUrl | None = None
     """Where requests are counted: Redis or Valkey, or ``memory://`` (each process for itself).
     With the broker when absent, or in memory where that is RabbitMQ."""
@@ -142,6 +152,8 @@ class Settings(BaseSettings):
     limit_bad_signatures: Rate = "60/minute"
     """Callbacks with a bad signature that one address is told about and that are written down. A
     good one is taken in any case."""
+    limit_sign_in: Rate = "10/minute"
+    """Tokens that one address may try at the operators' console: a person pastes one or two."""
     proxies: int = Field(0, ge=0, le=10)
     """Proxies before the API that each add an address to ``X-Forwarded-For``. One too many, and
     callers choose the address they are counted by."""

@@ -3,7 +3,6 @@
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from http import HTTPStatus
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -11,9 +10,9 @@ from flask import Response, request
 
 from api.answers import conditional
 from api.auth import Role, Scope, authorised, caller_session
+from api.post_ids import read_post_ids, wrong_parameter
 from api.present import asset_out, card_out
-from api.problems import Problem
-from api.schemas import MAX_CARDS, AssetPage, CardList, CardOut, ListOut, ListQuery
+from api.schemas import AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
 from pipeline import views
 from pipeline.database import session_of
@@ -67,7 +66,7 @@ def many(query_data: ListQuery) -> Response:
 
 
 def _cards(post_ids: str) -> Response:
-    asked = _ids(post_ids)
+    asked = read_post_ids(post_ids)
     with session_of(services().engines.public) as session:
         cards = views.public_cards(session, asked)
     settings = services().settings
@@ -92,16 +91,6 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
     )
 
 
-def _ids(post_ids: str) -> list[UUID]:
-    named = [part.strip() for part in post_ids.split(",") if part.strip()]
-    if len(named) > MAX_CARDS:
-        raise _wrong("post_ids", f"names more than {MAX_CARDS} posts")
-    try:
-        return [UUID(part) for part in named]
-    except ValueError:
-        raise _wrong("post_ids", "holds something that is not a UUID") from None
-
-
 def _cursor(place: views.Place) -> str:
     return urlsafe_b64encode(f"{place.updated_at.isoformat()} {place.id}".encode()).decode()
 
@@ -112,16 +101,7 @@ def _place(cursor: str) -> views.Place:
         updated_at = datetime.fromisoformat(instant)
         place = views.Place(updated_at, UUID(asset_id))
     except (binascii.Error, ValueError):
-        raise _wrong("cursor", "is not one that this list handed out") from None
+        raise wrong_parameter("cursor", "is not one that this list handed out") from None
     if updated_at.tzinfo is None:
-        raise _wrong("cursor", "is not one that this list handed out")
+        raise wrong_parameter("cursor", "is not one that this list handed out")
     return place
-
-
-def _wrong(parameter: str, message: str) -> Problem:
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "validation_failed",
-        f"{parameter} {message}.",
-        errors=[{"parameter": parameter, "message": message}],
-    )

@@ -26,6 +26,7 @@ _SHAPES = re.compile(
     | (?<=/media/)(?!public/)[\w.%=-]{20,}(?=/)         # media token in a path
     | (?<=://)[^\s/:@"']*:[^\s/@"']+(?=@)               # user and password in a URL
     | (?<=X-Amz-Signature=)[0-9a-fA-F]{16,}             # signed query of object storage
+    | (?<=[?&]ticket=)[\w.~%-]{20,}                     # stream ticket in a query
     | (?<=[Bb]earer\ )[\w.~+/=-]{8,}                    # any other bearer token
     """,
     re.VERBOSE,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from tests.integration.api.conftest import Client, token
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
+
+
+@pytest.fixture
+def environment(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, str]:
+    """Streams that end before whoever asks loses patience."""
+    monkeypatch.setenv("KHRONIKA_STREAM_LIFE_SEC", "0.05")
+    return {**environment, "KHRONIKA_STREAM_LIFE_SEC": "0.05"}
 
 
 @pytest.mark.parametrize("role", ["authenticated", "service_role"])

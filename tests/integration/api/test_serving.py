@@ -8,15 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
+from requests.exceptions import ChunkedEncodingError
 
-from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, token, wait_until
+from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, World, token, wait_until
+from tests.integration.api.following import Stream, following, ticket_of
 
 CHECKOUT = Path(__file__).parents[3]
 COMMAND = [
@@ -123,6 +126,76 @@ def test_logs_hold_the_request_id_and_no_secret(
     ]
     for secret in (bearer, "s3cret", "tok3n", environment["KHRONIKA_JWT_SECRET"]):
         assert secret not in logged
+
+
+def processes() -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Those of gunicorn that we have started: the one that minds the others, and the others."""
+    ours = psutil.Process().children(recursive=True)
+    servers = [process for process in ours if "gunicorn" in process.cmdline()]
+    minding = [process for process in servers if process.ppid() == os.getpid()]
+    return minding, [process for process in servers if process not in minding]
+
+
+def test_open_streams_leave_room_for_requests_and_end_with_the_server(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    log, post_id = tmp_path / "log", str(uuid4())
+    with ExitStack() as stack:
+        with gunicorn({**environment, "KHRONIKA_STREAM_CLIENTS": "3"}, log) as served:
+            ticket = ticket_of(served, "ana")
+            streams: list[Stream] = []
+            refused = 0
+            # Two workers: six places, wherever the kernel sends whom.
+            while len(streams) < 6:
+                opening = following(served, [post_id], ticket=ticket)
+                try:
+                    streams.append(stack.enter_context(opening))
+                except AssertionError as full:
+                    assert "stream_full" in str(full)  # noqa: PT017 - how the helper refuses
+                    refused += 1
+                    assert refused < 1000
+            assert [stream.next().type for stream in streams] == ["gone"] * 6
+            with pytest.raises(AssertionError, match="stream_full"):
+                stack.enter_context(following(served, [post_id]))
+            gauge = "khronika_stream_clients 6.0"
+            assert gauge in requests.get(f"{served}/metrics", timeout=PATIENCE_SEC).text
+        # It has ended: sooner than it would kill what is still open, and every stream in order.
+        assert [list(stream.events()) for stream in streams] == [[]] * 6
+    said = log.read_text()
+    assert "/api/video-assets/stream" in said
+    assert "Traceback" not in said
+    assert ticket not in said
+
+
+def test_a_stream_goes_on_in_another_process_when_its_own_is_killed(
+    environment: Mapping[str, str], tmp_path: Path, world: World
+) -> None:
+    headers = {"Authorization": f"Bearer {token()}"}
+    with gunicorn(environment, tmp_path / "log") as served:
+        made = [
+            requests.post(
+                f"{served}/api/video-assets/create",
+                json={"post_id": str(uuid4()), "source_url": SOURCE},
+                headers=headers,
+                timeout=PATIENCE_SEC,
+            ).json()
+            for _ in range(2)
+        ]
+        posts = [asset["post_id"] for asset in made]
+        with following(served, posts) as stream:
+            last_id = list(stream.take(2).values())[-1].id
+            _, workers = processes()
+            for worker in workers:
+                worker.kill()
+            with pytest.raises((requests.ConnectionError, ChunkedEncodingError)):
+                list(stream.events())
+        world.fail(made[0]["id"])
+        wait_until(lambda: _answers(served))
+        with following(served, posts, last_id=last_id) as stream:
+            sent = stream.next()
+            assert (sent.post_id, sent.data["status"]) == (posts[0], "failed")
+            world.amend(made[1]["id"], title="Later")
+            assert stream.next().data["title"] == "Later"
 
 
 WRONG = {

@@ -1,0 +1,46 @@
+"""As whom the API asks the database."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from pipeline.database import LOCK_WAIT_MS, make_engine
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Engines:
+    """One engine for each role; none of them may do what another is for."""
+
+    api: Engine
+    operator: Engine
+    public: Engine
+
+    def close(self) -> None:
+        """Let every connection go."""
+        for engine in (self.api, self.operator, self.public):
+            engine.dispose()
+
+
+def make_engines(settings: Settings) -> Engines:
+    """The engines of the roles that the settings name. Connects to nothing yet."""
+    return Engines(
+        api=_engine(settings.api_database_url.get_secret_value(), settings, "api"),
+        # An owner's sessions set the same themselves; a callback may wait for its own twin.
+        operator=_engine(
+            settings.operator_database_url.get_secret_value(),
+            settings,
+            "operator",
+            lock_wait_ms=LOCK_WAIT_MS,
+        ),
+        public=_engine(settings.public_database_url.get_secret_value(), settings, "public"),
+    )
+
+
+def _engine(url: str, settings: Settings, role: str, lock_wait_ms: int = 0) -> Engine:
+    return make_engine(
+        url,
+        pool_size=settings.database_pool_size,
+        name=f"khronika {role}",
+        lock_wait_ms=lock_wait_ms,
+    )

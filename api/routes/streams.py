@@ -1,0 +1,131 @@
+"""Live status: a stream of events for the posts of a page, and tickets to see one's own in it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from random import SystemRandom
+from time import monotonic
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from api.auth import Role, Scope, authorised, caller
+from api.connections import Connection
+from api.event_stream import read_id, write_comment, write_event, write_id, write_retry
+from api.post_ids import read_post_ids, wrong_parameter
+from api.problems import Problem
+from api.schemas import StreamQuery, StreamTicketOut
+from api.services import services
+from api.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
+from api.streams import Streams, StreamsFull
+from api.subscription import Subscription
+from pipeline.settings import Settings
+
+blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")
+
+RETRY_MS = 2000
+"""How long a browser waits before it connects again; a quarter of what browsers choose at most."""
+FULL_RETRY_AFTER_SEC = 30
+"""Half of a stream's life: by then places have come free."""
+HEARTBEAT_SEC = 15.0
+"""How often something is sent when there is nothing to send: proxies close what is silent, most
+of them after 60 s."""
+LOOK_UP_SEC = 1.0
+"""How soon a thread sees that its client has gone, or that the process is to end."""
+JITTER = 0.2
+"""By how much of its life a stream may end sooner, so that not all come back at once."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    # nginx would gather the events until they are many.
+    "X-Accel-Buffering": "no",
+}
+
+
+@blueprint.post("/stream-tickets")
+@authorised(*Role, scope=Scope.ASSETS_READ)
+@blueprint.output(StreamTicketOut, status_code=201)
+@blueprint.doc(responses={401: "", 403: ""}, security="bearer")
+def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
+    """Ask for a ticket that opens streams as the caller, for some minutes.
+
+    With it, the stream has the owner's document of each post that is theirs, and an operator's of
+    every post. Ask for another before it ends.
+    """
+    settings, who = services().settings, caller()
+    expires_at = datetime.now(UTC) + timedelta(seconds=settings.stream_ticket_sec)
+    expires_at = expires_at.replace(microsecond=0)
+    ticket = sign_ticket(settings, who.subject, who.role, expires_at=expires_at)
+    document = StreamTicketOut(ticket=ticket, expires_at=expires_at)
+    return document, HTTPStatus.CREATED, {"Cache-Control": "no-store"}
+
+
+@blueprint.get("/video-assets/stream")
+@blueprint.input(StreamQuery, location="query")
+@blueprint.doc(responses={200: "Server-sent events", 401: "", 422: ""})
+def stream(query_data: StreamQuery) -> Response:
+    """Follow the videos of posts, as server-sent events.
+
+    `asset` carries what is to be shown of a post's video now: its card, or with a `ticket` the
+    owner's document of the caller's own. `gone` carries the `post_id` of a post that has none (any
+    more). At first everything is sent, then what changes. The stream ends within a minute; whoever
+    connects again with `Last-Event-ID` is sent what has changed meanwhile. 503 `stream_full` means
+    that polling is better now.
+    """
+    here = services()
+    post_ids = read_post_ids(query_data.post_ids)
+    if not post_ids:
+        raise wrong_parameter("post_ids", "names no post")
+    viewer = PUBLIC
+    if query_data.ticket is not None:
+        viewer = viewer_of_ticket(here.settings, query_data.ticket, now=datetime.now(UTC))
+    if request.method == "HEAD":
+        return Response(content_type="text/event-stream", headers=HEADERS)
+    held = read_id(post_ids, request.headers.get("Last-Event-ID", ""))
+    connection = Connection(request.environ)
+    try:
+        subscription = here.streams.open(viewer, post_ids, held, cut=connection.cut)
+    except StreamsFull:
+        raise _full() from None
+    events = _events(here.streams, subscription, connection, dict(held), here.settings)
+    response = Response(events, content_type="text/event-stream", headers=HEADERS)
+    # Called whatever happens, also when not even the first event was sent.
+    response.call_on_close(lambda: here.streams.close(subscription))
+    return response
+
+
+def _full() -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "stream_full",
+        "As many streams as this process keeps are open; ask for cards instead, and try later.",
+        headers={"Retry-After": str(FULL_RETRY_AFTER_SEC)},
+    )
+
+
+def _events(
+    streams: Streams,
+    subscription: Subscription,
+    connection: Connection,
+    held: dict[UUID, bytes],
+    settings: Settings,
+) -> Iterator[str]:
+    """The stream itself, run by its own thread for as long as it lives."""
+    now = monotonic()
+    ends_at = now + settings.stream_life_sec * (1 - JITTER * SystemRandom().random())
+    beats_at = now + HEARTBEAT_SEC
+    yield write_retry(RETRY_MS)
+    while now < ends_at and not (
+        subscription.has_ended or streams.are_ending or connection.is_gone()
+    ):
+        taken = subscription.take(min(LOOK_UP_SEC, ends_at - now))
+        for post_id, document in taken.items():
+            held[post_id] = document.digest
+            yield write_event(document, write_id(subscription.post_ids, held))
+        now = monotonic()
+        if taken:
+            beats_at = now + HEARTBEAT_SEC
+        elif now >= beats_at:
+            yield write_comment("the database is away" if streams.is_blind else "still here")
+            beats_at = now + HEARTBEAT_SEC

@@ -1,0 +1,143 @@
+"""What each viewer sees of the posts that are followed, looked at again and again.
+
+One look is one statement over all of the posts, whoever follows them: everybody's cards, which
+change whenever their assets do (``updated_at``). An owner's own documents are read in a transaction
+of that owner, of those posts only whose cards have changed; row-level security decides which of
+them are theirs.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from api.engines import Engines
+from api.event_stream import Document
+from api.present import asset_out, card_out, turn_out
+from api.schemas import AssetOut, GoneOut
+from api.stream_tickets import PUBLIC, Viewer
+from pipeline import views
+from pipeline.addresses import playback_ends_at
+from pipeline.database import session_of, user_session
+from pipeline.settings import Settings
+from pipeline.states import WAITING
+from pipeline.turns import turns
+from pipeline.views import Card
+
+TURNS_EVERY_SEC = 5.0
+"""How often places in the queue are looked at: the row of what waits does not change with them."""
+
+Followed = Mapping[Viewer, Collection[UUID]]
+Seen = Mapping[Viewer, Mapping[UUID, Document]]
+
+
+class Sight:
+    """Remembers what was seen, to read and write out anew only what has changed.
+
+    For one thread.
+    """
+
+    def __init__(
+        self, engines: Engines, settings: Settings, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._engines = engines
+        self._settings = settings
+        self._clock = clock
+        self._cards: dict[UUID, Card] = {}
+        self._seen: dict[Viewer, dict[UUID, Document]] = {}
+        self._waiting: dict[tuple[Viewer, UUID], AssetOut] = {}
+        """Owners' documents in which a place in the queue stands."""
+        self._turns_read_at = clock()
+        self._addresses_end_at: datetime | None = None
+
+    def look(self, followed: Followed) -> Seen:
+        """What each viewer sees now of the posts that they follow, changed or not.
+
+        Raises:
+            SQLAlchemyError: the database is away. The next look sees what this one did not.
+        """
+        self._renew_addresses()
+        self._read_cards({post_id for post_ids in followed.values() for post_id in post_ids})
+        self._forget(followed)
+        for viewer, post_ids in followed.items():
+            seen = self._seen.setdefault(viewer, {})
+            seen |= self._read_documents(viewer, {p for p in post_ids if p not in seen})
+        self._read_turns()
+        return self._seen
+
+    def _renew_addresses(self) -> None:
+        """Write everything out anew once addresses are given that work for longer."""
+        now, lifetime_sec = datetime.now(UTC), self._settings.playback_expires_sec
+        ends_at = playback_ends_at(now, lifetime_sec)
+        if ends_at != self._addresses_end_at:
+            self._seen.clear()
+        self._addresses_end_at = ends_at
+
+    def _read_cards(self, post_ids: Collection[UUID]) -> None:
+        with session_of(self._engines.public) as session:
+            cards = {card.post_id: card for card in views.public_cards(session, list(post_ids))}
+        known, self._cards = self._cards, cards
+        changed = {p for p in known.keys() | cards.keys() if cards.get(p) != known.get(p)}
+        for viewer, seen in self._seen.items():
+            self._seen[viewer] = {p: document for p, document in seen.items() if p not in changed}
+
+    def _forget(self, followed: Followed) -> None:
+        """Keep only what is followed and still holds."""
+        self._seen = {
+            viewer: {p: seen[p] for p in followed[viewer] if p in seen}
+            for viewer, seen in self._seen.items()
+            if viewer in followed
+        }
+        self._waiting = {
+            (viewer, p): shown
+            for (viewer, p), shown in self._waiting.items()
+            if p in self._seen.get(viewer, {})
+        }
+
+    def _read_documents(self, viewer: Viewer, post_ids: Collection[UUID]) -> dict[UUID, Document]:
+        owners = self._read_owners(viewer, post_ids) if post_ids and viewer != PUBLIC else {}
+        return {post_id: self._document(owners.get(post_id), post_id) for post_id in post_ids}
+
+    def _document(self, owners: AssetOut | None, post_id: UUID) -> Document:
+        if owners is not None:
+            return Document("asset", owners.model_dump_json())
+        if card := self._cards.get(post_id):
+            return Document("asset", card_out(card, self._settings).model_dump_json())
+        return Document("gone", GoneOut(post_id=post_id).model_dump_json())
+
+    def _read_owners(self, viewer: Viewer, post_ids: Collection[UUID]) -> dict[UUID, AssetOut]:
+        with self._session(viewer) as session:
+            assets = views.assets_of_posts(session, list(post_ids))
+            waiting = [asset.id for asset in assets if asset.status in WAITING]
+            places = turns(session, waiting) if waiting else {}
+        shown = {
+            asset.post_id: asset_out(asset, self._settings, turn=places.get(asset.id))
+            for asset in assets
+        }
+        self._waiting |= {(viewer, p): out for p, out in shown.items() if out.status in WAITING}
+        return shown
+
+    @contextmanager
+    def _session(self, viewer: Viewer) -> Iterator[Session]:
+        if viewer.owner_id is not None:
+            with user_session(self._engines.api, viewer.owner_id) as session:
+                yield session
+        else:
+            with session_of(self._engines.operator) as session:
+                yield session
+
+    def _read_turns(self) -> None:
+        if not self._waiting or self._clock() - self._turns_read_at < TURNS_EVERY_SEC:
+            return
+        with session_of(self._engines.api) as session:
+            places = turns(session, [shown.id for shown in self._waiting.values()])
+        self._turns_read_at = self._clock()
+        for (viewer, post_id), shown in self._waiting.items():
+            placed = shown.model_copy(update=dict(turn_out(places.get(shown.id))))
+            # An estimate that drifts is no news by itself.
+            if placed.queue_position != shown.queue_position:
+                self._waiting[viewer, post_id] = placed
+                self._seen[viewer][post_id] = self._document(placed, post_id)

@@ -1,0 +1,68 @@
+"""Tickets that open a stream as somebody: a browser's EventSource can send no token.
+
+A ticket stands in a query, where logs of proxies may catch it. It therefore ends soon, only reads,
+and opens nothing but streams. It is readable but not forgeable.
+"""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import NamedTuple
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from api.problems import Problem
+from api.tokens import Role
+from pipeline.settings import Settings
+
+_PURPOSE = "khronika.stream-ticket.v1"
+
+
+class Viewer(NamedTuple):
+    """As whom posts are looked at. All operators see the same, and so does everybody else.
+
+    Attributes:
+        owner_id: Whose own videos are seen as their owner sees them; None for nobody's.
+        is_operator: Whether all are.
+    """
+
+    owner_id: str | None = None
+    is_operator: bool = False
+
+
+PUBLIC = Viewer()
+OPERATORS = Viewer(is_operator=True)
+
+
+def sign_ticket(settings: Settings, subject: str, role: Role, *, expires_at: datetime) -> str:
+    """Make a ticket that opens streams until ``expires_at``, and then no more."""
+    ticket = _serializer(settings).dumps([subject, role.value, int(expires_at.timestamp())])
+    return ticket if isinstance(ticket, str) else ticket.decode()
+
+
+def viewer_of_ticket(settings: Settings, ticket: str, *, now: datetime) -> Viewer:
+    """Whose ticket it is.
+
+    Raises:
+        Problem: 401 ``ticket_invalid``, ``ticket_expired``.
+    """
+    try:
+        subject, role, expires_at = _serializer(settings).loads(ticket)
+        ends_at = datetime.fromtimestamp(expires_at, UTC)
+        viewer = OPERATORS if Role(role) is not Role.OWNER else Viewer(owner_id=str(subject))
+    except (BadData, ValueError, TypeError):
+        raise _refused("ticket_invalid", "This ticket opens nothing; ask for a new one.") from None
+    if now >= ends_at:
+        raise _refused("ticket_expired", "This ticket has expired; ask for a new one.")
+    return viewer
+
+
+def _refused(code: str, detail: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, code, detail)
+
+
+def _serializer(settings: Settings) -> URLSafeSerializer:
+    # SHA-256 with HMAC key derivation, as pipeline.net.tokens; itsdangerous defaults to SHA-1.
+    options = {"digest_method": sha256, "key_derivation": "hmac"}
+    key = settings.secret_key.get_secret_value()
+    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)
