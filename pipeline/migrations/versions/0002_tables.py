@@ -233,7 +233,7 @@ def upgrade() -> None:
         CREATE FUNCTION khronika_bound_secrets() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             PERFORM pg_advisory_xact_lock(hashtext('khronika secrets'), hashtext(NEW.provider));
-            IF (SELECT count(*) FROM provider_secrets
+            IF (SELECT count(*) FROM public.provider_secrets
                 WHERE provider = NEW.provider
                   AND (retires_at IS NULL OR retires_at > clock_timestamp())) > 2 THEN
                 RAISE EXCEPTION 'more than two active secrets'

@@ -41,7 +41,7 @@ def upgrade() -> None:
     # SECURITY DEFINER. A month whose rows already fell into the default partition is left there.
     op.execute("""
         CREATE FUNCTION khronika_make_event_partitions(months_ahead integer) RETURNS integer
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
         DECLARE
             first_day date;
             name text;

@@ -40,13 +40,22 @@ STANDS_IN = (
     " WHERE a.id = uploads.id AND a.allow_original AND a.status = 'failed')"
 )
 
-# (table, role, privileges, policy command, USING, WITH CHECK); None leaves the clause out.
+# What cancel, retry, encode anew and delete write. Whose a video is, what it is made of and what is
+# published are out of reach of whoever speaks for owners.
+CHANGED_BY_OWNERS = (
+    "status, generation, failures, claims, progress, progress_at, error_code, error_message, "
+    "hold_reason, next_attempt_at, woken_at, next_poll_at, deadline_at, lease_token, "
+    "lease_expires_at, last_seq, deleted_at"
+)
+ARRIVED = "storage_upload_id, received_bytes, source_info, completed_at, expires_at"
+
+# For each table and role, its privileges.
 GRANTS = (
-    ("video_assets", "khronika_api", "SELECT, INSERT, UPDATE"),
+    ("video_assets", "khronika_api", f"SELECT, INSERT, UPDATE ({CHANGED_BY_OWNERS})"),
     ("provider_attempts", "khronika_api", "SELECT, UPDATE (release_requested_at, purge_at)"),
     ("video_outputs", "khronika_api", "SELECT"),
     ("video_processing_events", "khronika_api", "SELECT, INSERT"),
-    ("uploads", "khronika_api", "SELECT, INSERT, UPDATE"),
+    ("uploads", "khronika_api", f"SELECT, INSERT, UPDATE ({ARRIVED})"),
     ("idempotency_keys", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
     ("webhook_deliveries", "khronika_api", "INSERT, SELECT (id, provider, event_id, body_sha256)"),
     ("upload_parts", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
@@ -71,7 +80,7 @@ GRANTS = (
     ("video_outputs", "khronika_operator", "SELECT, UPDATE (published_at, retired_at)"),
     ("video_processing_events", "khronika_operator", "SELECT, INSERT"),
     ("webhook_deliveries", "khronika_operator", "SELECT"),
-    ("uploads", "khronika_operator", "SELECT, INSERT, UPDATE"),
+    ("uploads", "khronika_operator", "SELECT, INSERT"),
     ("idempotency_keys", "khronika_operator", "SELECT, INSERT, UPDATE, DELETE"),
     ("upload_parts", "khronika_operator", "SELECT"),
     ("owner_usage", "khronika_operator", "SELECT, INSERT, UPDATE"),
@@ -81,6 +90,7 @@ GRANTS = (
     ("audit_events", "khronika_operator", "SELECT, INSERT"),
 )
 
+# (name, table, role, policy command, USING, WITH CHECK); None leaves the clause out.
 POLICIES = (
     ("owner", "video_assets", "khronika_api", "ALL", f"owner_id = {USER}", f"owner_id = {USER}"),
     ("owner", "provider_attempts", "khronika_api", "ALL", OWN_ASSET, OWN_ASSET),
@@ -187,10 +197,11 @@ def _make_roles() -> None:
 
 
 def _guard_events() -> None:
+    # Tables are named with their schema: a writer's temporary one would otherwise come first.
     op.execute("""
         CREATE FUNCTION khronika_refuse_strangers() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            IF NOT EXISTS (SELECT FROM video_assets WHERE id = NEW.asset_id) THEN
+            IF NOT EXISTS (SELECT FROM public.video_assets WHERE id = NEW.asset_id) THEN
                 RAISE EXCEPTION 'no such asset' USING ERRCODE = 'insufficient_privilege';
             END IF;
             RETURN NULL;
@@ -274,7 +285,7 @@ def _make_public_view() -> None:
     )
     op.execute(f"""
         CREATE FUNCTION public_assets(wanted uuid[]) RETURNS TABLE ({returned})
-        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT {shown} FROM khronika_cards(wanted) c
         $$
     """)  # noqa: S608 - columns of this file
@@ -290,7 +301,7 @@ def _make_turns() -> None:
     op.execute(f"""
         CREATE FUNCTION khronika_turns(wanted uuid[])
         RETURNS TABLE (asset_id uuid, place bigint, wait_sec double precision)
-        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             WITH due AS (
                 SELECT d.id, row_number() OVER (ORDER BY d.next_attempt_at, d.id) AS place
                 FROM (SELECT id, next_attempt_at FROM video_assets

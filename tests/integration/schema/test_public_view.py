@@ -1,40 +1,15 @@
 from collections.abc import Mapping
 from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from pipeline import views
-from pipeline.catalogue import TABLES
 from pipeline.database import session_of, user_session
 from tests.integration.schema.conftest import ALICE, BOB, Belongings
 
 VIEW = text("SELECT * FROM public_assets(:wanted)")
-
-
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("statement", ["SELECT count(*) FROM {}", "DELETE FROM {}"])
-def test_the_public_role_reaches_no_table(
-    role_urls: Mapping[str, str], table: str, statement: str
-) -> None:
-    with (
-        psycopg.connect(role_urls["public"]) as connection,
-        pytest.raises(psycopg.errors.InsufficientPrivilege),
-    ):
-        connection.execute(statement.format(table))
-
-
-def test_the_public_role_may_call_one_function_of_ours(role_urls: Mapping[str, str]) -> None:
-    with psycopg.connect(role_urls["public"]) as connection:
-        callable_ones = connection.execute("""
-            SELECT proname FROM pg_proc
-            WHERE pronamespace = 'public'::regnamespace AND prorettype <> 'trigger'::regtype
-              AND has_function_privilege(oid, 'EXECUTE')
-        """).fetchall()
-
-    assert callable_ones == [("public_assets",)]
 
 
 def test_the_view_shows_the_posts_that_were_asked_for_whoever_owns_them(
