@@ -38,6 +38,7 @@ ABANDONED_AFTER_SEC = 600
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "system: needs root; `make check-system` runs these alone")
+    config.addinivalue_line("markers", "browser: drives a Chromium of the system")
 
 
 @pytest.fixture(scope="session")

@@ -42,9 +42,10 @@ export class Playback {
     for (const name of ["waiting", "seeking"]) {
       video.addEventListener(name, () => this.#expectFrame(), { signal });
     }
-    for (const name of ["playing", "timeupdate", "seeked", "pause", "ended"]) {
+    for (const name of ["playing", "seeked", "pause", "ended"]) {
       video.addEventListener(name, () => this.#relax(), { signal });
     }
+    video.addEventListener("timeupdate", () => this.#note(), { signal });
     video.addEventListener("loadedmetadata", () => this.#resume(), { signal });
     video.addEventListener("error", () => this.#onVideoError(), { signal });
   }
@@ -114,11 +115,21 @@ export class Playback {
 
   #expectFrame() {
     clearTimeout(this.#stall);
-    this.#stall = setTimeout(() => this.#fail(), this.watching.stallSec * 1000);
+    const from = this.video.currentTime;
+    this.#stall = setTimeout(() => {
+      if (this.video.paused) return;
+      // Browsers say that they wait, and play on without saying that they do.
+      if (this.video.currentTime > from) this.#expectFrame();
+      else this.#fail();
+    }, this.watching.stallSec * 1000);
   }
 
   #relax() {
     clearTimeout(this.#stall);
+    this.#note();
+  }
+
+  #note() {
     if (this.video.currentTime > 0) this.#position = this.video.currentTime;
   }
 

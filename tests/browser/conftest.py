@@ -1,0 +1,180 @@
+"""A real browser for the tests of this folder.
+
+``open_page`` gives pages that hold themselves to what all pages owe: nothing on the console that
+is an error, no exception, no violation of their own security policy. Playwright's driver is in
+the lock; the browser is the system's, because its own are no packages.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.fake_api import FakeApi, running_fake_api
+from tests.browser.site import Site
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+MISSING = "no Chromium on PATH: `make check-system` installs it where it can"
+PATIENCE_MS = 15_000
+CHECKOUT = Path(__file__).resolve().parents[2]
+AXE = CHECKOUT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+PHONE = (375, 667)
+DESKTOP = (1280, 800)
+
+WATCH_POLICY = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`);
+});
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of this folder; each test has pages and storage of its own."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        if os.environ.get("CI") or os.environ.get("KHRONIKA_REQUIRE_BROWSER"):
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        with closing(launched):
+            yield launched
+
+
+@dataclass
+class Opened:
+    """A page, and what it has done wrong.
+
+    Attributes:
+        expected: Patterns of complaints that a test provokes, such as a refused request's.
+    """
+
+    page: Page
+    pictures: Path
+    complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def expect(self, pattern: str) -> None:
+        """Let pass the complaints that this regular expression is found in."""
+        self.expected.append(pattern)
+
+    def screenshot(self, name: str) -> Path:
+        """Keep a picture of the whole page, below ``KHRONIKA_SCREENSHOTS`` where that is set."""
+        path = self.pictures / f"{name}.png"
+        self.page.screenshot(path=path, full_page=True)
+        return path
+
+    def unexpected(self) -> list[str]:
+        """What the page has done wrong that no test asked it to."""
+        violations = [] if self.page.is_closed() else self.page.evaluate("window.violations ?? []")
+        return [
+            complaint
+            for complaint in [*self.complaints, *violations]
+            if not any(re.search(pattern, complaint) for pattern in self.expected)
+        ]
+
+    def accessibility(self) -> list[str]:
+        """Serious and critical findings of axe-core, by rule and place."""
+        self.page.evaluate(AXE.read_text())
+        found: dict[str, Any] = self.page.evaluate("axe.run()")
+        return [
+            f"{rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found["violations"]
+            if rule["impact"] in {"serious", "critical"}
+            for node in rule["nodes"]
+        ]
+
+
+class Pages:
+    """The pages of one test.
+
+    Attributes:
+        unexpected: What the closed ones have done wrong.
+    """
+
+    def __init__(self, browser: Browser, pictures: Path) -> None:
+        self.browser = browser
+        self.pictures = pictures
+        self.opened: list[Opened] = []
+        self.unexpected: list[str] = []
+
+    def __call__(self, url: str, size: tuple[int, int] = DESKTOP, **options: Any) -> Opened:
+        """Open a page.
+
+        Args:
+            size: Width and height in CSS pixels.
+            options: Of Playwright's ``new_context``: ``color_scheme``, ``reduced_motion``…
+        """
+        viewport = {"width": size[0], "height": size[1]}
+        context = self.browser.new_context(viewport=viewport, **options)  # type: ignore[arg-type]
+        context.add_init_script(WATCH_POLICY)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        opened = Opened(page, self.pictures)
+        self.opened.append(opened)
+        page.on("console", lambda message: _note(opened, message))
+        page.on("pageerror", lambda error: opened.complaints.append(f"exception: {error}"))
+        page.goto(url)
+        return opened
+
+    def close(self) -> None:
+        """Close all that are open. A server that they talk to has this done before it stops."""
+        while self.opened:
+            opened = self.opened.pop()
+            self.unexpected += opened.unexpected()
+            opened.page.context.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pages]:
+    """Open pages; when the test is over, fail it if one of them complained."""
+    kept = os.environ.get("KHRONIKA_SCREENSHOTS")
+    pages = Pages(browser, Path(kept) / request.node.name if kept else tmp_path)
+    yield pages
+    pages.close()
+    assert pages.unexpected == []
+
+
+def _note(opened: Opened, message: ConsoleMessage) -> None:
+    if message.type == "error":
+        opened.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+
+@pytest.fixture
+def fake_api(tmp_path: Path, open_page: Pages) -> Iterator[FakeApi]:
+    """An API that answers what the test says, in documents of the real schemas."""
+    with running_fake_api(tmp_path / "media") as api:
+        yield api
+        open_page.close()
+
+
+@pytest.fixture
+def site(fake_api: FakeApi) -> Site:
+    """A site of another origin that drops the element in, under a strict policy."""
+    return Site(fake_api)

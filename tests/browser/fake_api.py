@@ -1,0 +1,271 @@
+"""The part of the API that pages talk to, at the socket: documents of the real schemas, answers
+as the test wants them, and the real ``web/``."""
+
+import json
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from flask import Blueprint, Flask, Response, jsonify, request
+from werkzeug.serving import make_server
+
+from api.cors import ALLOWED, EXPOSED
+from api.routes import web
+from api.schemas import AssetOut, CardOut
+from pipeline.states import Status
+
+NAMESPACE = UUID("5c0f3a52-7d0e-4c55-9c8f-0d1b3f5c6f11")
+TOKEN = "owner-token"
+STARTED_AT = datetime.now(UTC)
+UPDATED_AT = STARTED_AT.isoformat()
+LONG_AGO = "2026-01-02T03:04:05+00:00"
+STREAM_POLL_SEC = 0.05
+SITE_STYLE = """
+:root { color-scheme: light dark }
+body { margin: 0 }
+main { display: grid; gap: 8px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)) }
+h1 { grid-column: 1 / -1; margin: 0; font-size: 16px }
+"""
+
+
+def later(seconds: float) -> str:
+    """So long after every document that says nothing else was written."""
+    return (STARTED_AT + timedelta(seconds=seconds)).isoformat()
+
+
+def post_id(name: str) -> str:
+    """The post of this name, the same in every run."""
+    return str(uuid5(NAMESPACE, f"post {name}"))
+
+
+def card(name: str, status: str = "completed", **changes: Any) -> dict[str, Any]:
+    """The public card of the post of this name."""
+    plain: dict[str, Any] = {
+        "asset_id": uuid5(NAMESPACE, f"asset {name}"),
+        "post_id": post_id(name),
+        "playback": "public",
+        "status": status,
+        "source": "processed" if changes.get("playable") else "none",
+        "playable": False,
+        "updated_at": UPDATED_AT,
+    }
+    nothing = dict.fromkeys(CardOut.model_fields.keys() - plain.keys())
+    document = CardOut.model_validate({**nothing, **plain, **changes})
+    return document.model_dump(mode="json")
+
+
+def asset(name: str, status: str = "completed", **changes: Any) -> dict[str, Any]:
+    """The owner's document of the same video."""
+    plain: dict[str, Any] = {
+        "id": uuid5(NAMESPACE, f"asset {name}"),
+        "post_id": post_id(name),
+        "owner_id": "ana",
+        "playback": "public",
+        "allow_original": False,
+        "status": status,
+        "generation": 1,
+        "attempt": 1,
+        "max_attempts": 5,
+        "provider": "selfhosted",
+        "playable": False,
+        "created_at": UPDATED_AT,
+        "updated_at": UPDATED_AT,
+    }
+    nothing = dict.fromkeys(AssetOut.model_fields.keys() - plain.keys())
+    document = AssetOut.model_validate({**nothing, **plain, **changes})
+    return document.model_dump(mode="json")
+
+
+@dataclass
+class FakeApi:
+    """What the API answers, for a test to set, and what it was asked.
+
+    Attributes:
+        media: A folder whose files are at ``/media/``.
+        cards: Public cards by post.
+        assets: The owner's documents by post, for whoever brings the token.
+        retry: Status, body and headers of the answer to a retry; None queues the video again.
+        streams: Whether there is room for one more stream.
+        refusal: Status and headers with which cards are refused; None answers them.
+        asked: How often each route was asked, by method and path.
+        conditional: How many requests for cards said what they hold.
+        stream_queries: What each stream was asked for.
+    """
+
+    media: Path
+    url: str = ""
+    site_page: str = ""
+    site_policy: str = ""
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    assets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    retry: tuple[int, dict[str, Any], dict[str, str]] | None = None
+    streams: bool = True
+    refusal: tuple[int, dict[str, str]] | None = None
+    asked: Counter[str] = field(default_factory=Counter)
+    conditional: int = 0
+    stream_queries: list[dict[str, str]] = field(default_factory=list)
+    open_streams: list[queue.Queue[str]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, *documents: dict[str, Any]) -> None:
+        """Let these be what the API knows."""
+        for document in documents:
+            kind = self.assets if "owner_id" in document else self.cards
+            kind[document["post_id"]] = document
+
+    def send(self, event: str, data: dict[str, Any]) -> None:
+        """Send an event over every open stream."""
+        for stream in list(self.open_streams):
+            stream.put(f"event: {event}\nid: {len(self.asked)}\ndata: {json.dumps(data)}\n\n")
+
+    def end_streams(self) -> None:
+        """End every stream, as the server does after a minute."""
+        for stream in list(self.open_streams):
+            stream.put("")
+
+
+@contextmanager
+def running_fake_api(media: Path) -> Iterator[FakeApi]:
+    """Serve on a free port of loopback, for the length of the block."""
+    media.mkdir(parents=True)
+    fake = FakeApi(media)
+    app = Flask("fake_api", static_folder=None)
+    app.register_blueprint(web.blueprint)
+    app.register_blueprint(_routes(fake))
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    fake.url = f"http://127.0.0.1:{server.port}"
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
+    thread.start()
+    try:
+        yield fake
+    finally:
+        fake.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _routes(fake: FakeApi) -> Blueprint:
+    routes = Blueprint("fake", __name__)
+    _add_site(routes, fake)
+    _add_reading(routes, fake)
+    _add_changing(routes, fake)
+
+    @routes.before_app_request
+    def count() -> None:
+        fake.asked[f"{request.method} {request.path}"] += 1
+
+    @routes.after_app_request
+    def allow(response: Response) -> Response:
+        origin = request.headers.get("Origin", "*")
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED
+        if request.method == "OPTIONS":
+            response.headers.update(ALLOWED)
+        return response
+
+    return routes
+
+
+def _add_site(routes: Blueprint, fake: FakeApi) -> None:
+    @routes.get("/site")
+    def site() -> Response:
+        page = Response(fake.site_page, content_type="text/html; charset=utf-8")
+        page.headers["Content-Security-Policy"] = fake.site_policy
+        return page
+
+    @routes.get("/site.css")
+    def style() -> Response:
+        return Response(SITE_STYLE, content_type="text/css")
+
+    @routes.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    @routes.get("/media/<path:name>")
+    def media(name: str) -> Response:
+        content = (fake.media / name).read_bytes() if (fake.media / name).is_file() else None
+        if content is None:
+            return Response(status=HTTPStatus.NOT_FOUND)
+        kind = guess_type(name)[0] or "application/octet-stream"
+        # Not an open file: browsers hang up in the middle, and nobody would close it.
+        answer = Response(content, content_type=kind)
+        answer.make_conditional(request, accept_ranges=True, complete_length=len(content))
+        return answer
+
+
+def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
+    @routes.get("/api/video-assets")
+    def many() -> Response:
+        if fake.refusal:
+            return Response(status=fake.refusal[0], headers=fake.refusal[1])
+        named = request.args["post_ids"].split(",")
+        answer = jsonify(assets=[fake.cards[name] for name in named if name in fake.cards])
+        answer.headers["Cache-Control"] = "public, no-cache"
+        fake.conditional += "If-None-Match" in request.headers
+        answer.add_etag(weak=True)
+        answer.make_conditional(request)
+        return answer
+
+    @routes.get("/api/video-assets/<uuid:post>")
+    def one(post: UUID) -> Response:
+        found = fake.assets.get(str(post))
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}" or found is None:
+            return Response(status=HTTPStatus.NOT_FOUND)
+        return jsonify(found)
+
+    @routes.get("/api/video-assets/stream")
+    def stream() -> Response:
+        if not fake.streams:
+            return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "30"})
+        fake.stream_queries.append(dict(request.args))
+        return Response(_events(fake), content_type="text/event-stream")
+
+
+def _events(fake: FakeApi) -> Iterator[str]:
+    events: queue.Queue[str] = queue.Queue()
+    fake.open_streams.append(events)
+    try:
+        yield "retry: 100\n\n"
+        while not fake.closing.is_set():
+            try:
+                event = events.get(timeout=STREAM_POLL_SEC)
+            except queue.Empty:
+                yield ": still here\n\n"  # where the browser has gone, this is what tells
+                continue
+            if not event:
+                return
+            yield event
+    finally:
+        fake.open_streams.remove(events)
+
+
+def _add_changing(routes: Blueprint, fake: FakeApi) -> None:
+    @routes.post("/api/stream-tickets")
+    def ticket() -> Response:
+        return jsonify(ticket="a-ticket", expires_at="2099-01-01T00:00:00+00:00")
+
+    @routes.post("/api/video-assets/retry")
+    def retry() -> Response:
+        named = (request.get_json() or {})["post_id"]
+        if fake.retry:
+            status, body, headers = fake.retry
+            return Response(json.dumps(body), status, headers)
+        changed = {"status": Status.QUEUED, "error_code": None, "error_message": None}
+        again = fake.assets[named] | changed | {"updated_at": later(1)}
+        fake.put(again | {"retryable": None})
+        answer = jsonify(fake.assets[named])
+        answer.status_code = HTTPStatus.ACCEPTED
+        return answer

@@ -1,0 +1,48 @@
+"""A site that is not ours, on another origin than the API, with one script tag of ours."""
+
+from html import escape
+
+from tests.browser.fake_api import FakeApi, post_id
+
+POLICY = (
+    "default-src 'none'; base-uri 'none'; style-src 'self'; "
+    "script-src {api}; connect-src {api}; img-src {api}; media-src blob: {api}; "
+)
+"""What the element needs, as docs/ui.md tells sites, and the site's own style sheet: no inline
+styles, none of the API's."""
+
+
+class Site:
+    """Pages of the site.
+
+    Attributes:
+        url: Of the page. The same server as the API's by its other name, which is another origin.
+    """
+
+    def __init__(self, api: FakeApi) -> None:
+        self.api = api
+        self.url = f"{api.url.replace('127.0.0.1', 'localhost')}/site"
+
+    def show(self, *elements: str, lang: str = "en") -> str:
+        """Let the page hold these elements, and give its address."""
+        self.api.site_policy = POLICY.format(api=self.api.url)
+        self.api.site_page = (
+            f'<!doctype html><html lang="{lang}"><head><title>A feed</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<link rel="stylesheet" href="/site.css">'
+            f'<script type="module" src="{self.api.url}/web/khronika-video.js"></script></head>'
+            f"<body><main><h1>A feed</h1>{''.join(elements)}</main></body></html>"
+        )
+        return self.url
+
+
+def video(name: str = "", children: str = "", **attributes: str | bool) -> str:
+    """The element for the post of this name; ``_`` in attribute names stands for ``-``."""
+    named: dict[str, str | bool] = {"id": name, "post-id": post_id(name)} if name else {}
+    named |= {key.replace("_", "-"): value for key, value in attributes.items()}
+    written = "".join(
+        f" {key}" if value is True else f' {key}="{escape(str(value))}"'
+        for key, value in named.items()
+        if value is not False
+    )
+    return f"<khronika-video{written}>{children}</khronika-video>"

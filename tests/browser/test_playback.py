@@ -1,0 +1,292 @@
+"""Playing: which way, what happens when it breaks, and what it costs before."""
+
+import subprocess
+from os import environ
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Locator, expect
+
+from pipeline.media.tools import Tools, locate_tools
+from tests.browser.conftest import PHONE, Opened, Pages
+from tests.browser.fake_api import FakeApi, card, later
+from tests.browser.site import Site, video
+
+SAMPLE = Path(__file__).parents[1] / "media" / "big-buck-bunny-720p-5s.mp4"
+BUDGET_BYTES = 12_000
+VIDEO = "document.querySelector('khronika-video').shadowRoot.querySelector('video')"
+SPRITE = "sprite.jpg#xywh=160,0,160,90"
+
+
+@pytest.fixture(scope="package")
+def tools() -> Tools:
+    return locate_tools(environ)
+
+
+@pytest.fixture(scope="package")
+def outputs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real clip as the pipeline publishes one: playlist, segments, file, poster, storyboard."""
+    folder = tmp_path_factory.mktemp("outputs")
+    made = [tools.ffmpeg, "-v", "error", "-i", SAMPLE]
+    hls = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-vf",
+        "scale=640:-2",
+        "-g",
+        "24",
+        "-c:a",
+        "copy",
+    ]
+    hls += ["-f", "hls", "-hls_time", "1", "-hls_playlist_type", "vod"]
+    hls += ["-hls_segment_type", "fmp4", folder / "video.m3u8"]
+    run = [
+        [*made, *hls],
+        [*made, "-c", "copy", "-movflags", "+faststart", folder / "video.mp4"],
+        [*made, "-frames:v", "1", folder / "poster.jpg"],
+        [*made, "-vf", "scale=160:90,tile=2x1", "-frames:v", "1", folder / "sprite.jpg"],
+    ]
+    for command in run:
+        subprocess.run(command, check=True, capture_output=True)
+    (folder / "story.vtt").write_text(f"WEBVTT\n\n00:00.000 --> 00:05.000\n{SPRITE}\n")
+    (folder / "en.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:05.000\nA rabbit.\n")
+    return folder
+
+
+def published(api: FakeApi, outputs: Path, **changes: Any) -> dict[str, Any]:
+    """The card of a completed video, its files at the API's own address."""
+    for file in outputs.iterdir():
+        link = api.media / file.name
+        if not link.exists():
+            link.symlink_to(file)
+    return card(
+        "one",
+        playable=True,
+        width=1280,
+        height=720,
+        manifest_url=f"{api.url}/media/video.m3u8",
+        fallback_url=f"{api.url}/media/video.mp4",
+        poster_url=f"{api.url}/media/poster.jpg",
+        **changes,
+    )
+
+
+def play(opened: Opened) -> Locator:
+    element = opened.page.locator("khronika-video")
+    element.locator(".play").click()
+    return element
+
+
+def expect_playing(opened: Opened, engine: str, *, after: float = 0.3) -> None:
+    opened.page.wait_for_function(
+        """([engine, after]) => {
+            const element = document.querySelector("khronika-video");
+            const video = element.shadowRoot.querySelector("video");
+            return element.engine === engine && video && video.currentTime > after;
+        }""",
+        arg=[engine, after],
+    )
+
+
+def modules_of(opened: Opened) -> list[str]:
+    """The addresses below /web/ that the page has loaded."""
+    addresses: list[str] = opened.page.evaluate(
+        "performance.getEntriesByType('resource').map((entry) => entry.name)"
+    )
+    return [address for address in addresses if "/web/" in address]
+
+
+def transferred(address: str) -> int:
+    """How many bytes of body a browser is sent."""
+    answer = requests.get(address, headers={"Accept-Encoding": "gzip"}, timeout=10)
+    return int(answer.headers["Content-Length"])
+
+
+def test_a_tap_plays_the_stream_through_hls_js(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs))
+    opened = open_page(site.show(video("one")), PHONE)
+    play(opened)
+    expect_playing(opened, "hls.js")
+    assert fake_api.asked["GET /media/video.mp4"] == 0
+
+
+def test_nothing_of_the_player_is_loaded_before_the_tap_and_the_rest_is_small(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs))
+    opened = open_page(site.show(video("one")), PHONE)
+    expect(opened.page.locator("#one .play")).to_be_visible()
+    opened.page.wait_for_load_state("networkidle")
+    loaded = modules_of(opened)
+    sizes = {address: transferred(address) for address in loaded}
+    assert sum(sizes.values()) < BUDGET_BYTES, sizes
+    assert fake_api.asked["GET /media/video.m3u8"] == 0
+    assert fake_api.asked["GET /media/video.mp4"] == 0
+    assert not any("vendor" in address for address in loaded)
+
+
+def test_on_a_page_of_its_own_the_length_is_known_before_the_tap(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs))
+    opened = open_page(site.show(video("one", mode="detail")))
+    opened.page.wait_for_function(f"() => {VIDEO}?.duration > 4")
+    play(opened)
+    expect_playing(opened, "hls.js")
+
+
+def test_a_stream_that_breaks_gives_way_to_the_file_once_and_says_so(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    document = published(fake_api, outputs)
+    fake_api.put(document | {"manifest_url": f"{fake_api.url}/media/gone.m3u8"})
+    opened = open_page(site.show(video("one")))
+    opened.expect("gone.m3u8")
+    element = play(opened)
+    expect_playing(opened, "file")
+    expect(element.locator(".panel")).to_contain_text("goes on with another version")
+    element.locator(".dismiss").click()
+    expect(element.locator(".panel")).to_be_hidden()
+
+
+def test_a_stream_that_stalls_gives_way_to_the_file_at_the_same_place(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    document = published(fake_api, outputs)
+    (fake_api.media / "half.m3u8").write_text(
+        (outputs / "video.m3u8").read_text().replace("video1.m4s", "missing.m4s")
+    )
+    fake_api.put(document | {"manifest_url": f"{fake_api.url}/media/half.m3u8"})
+    opened = open_page(site.show(video("one", stall_after="1")))
+    opened.expect("missing.m4s")
+    play(opened)
+    expect_playing(opened, "hls.js", after=0.1)
+    expect_playing(opened, "file", after=1.5)
+
+
+def test_what_cannot_be_played_keeps_its_poster_and_is_tried_again_where_it_broke_off(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    document = published(fake_api, outputs)
+    nowhere = {"manifest_url": None, "fallback_url": f"{fake_api.url}/media/gone.mp4"}
+    fake_api.put(document | nowhere)
+    opened = open_page(site.show(video("one")))
+    opened.expect("gone.mp4")
+    element = play(opened)
+    expect(element).to_have_attribute("data-state", "unavailable")
+    expect(element.locator(".poster")).to_be_visible()
+    expect(element.locator("video")).to_be_hidden()
+    fake_api.put(document | {"updated_at": later(1)})
+    element.get_by_role("button", name="Try again").click()
+    expect_playing(opened, "hls.js")
+    expect(element).to_have_attribute("data-state", "ready")
+
+
+def test_playback_that_breaks_goes_on_at_the_same_second(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    document = published(fake_api, outputs)
+    fake_api.put(document | {"manifest_url": None})
+    opened = open_page(site.show(video("one")))
+    element = play(opened)
+    expect_playing(opened, "file")
+    element.evaluate(
+        """(element) => {
+            const video = element.shadowRoot.querySelector("video");
+            video.currentTime = 3;
+            video.addEventListener("timeupdate", () => {
+                if (video.currentTime >= 3) video.src = "/media/gone.mp4";
+            });
+        }"""
+    )
+    opened.expect("gone.mp4")
+    expect(element).to_have_attribute("data-state", "unavailable")
+    element.get_by_role("button", name="Try again").click()
+    element.evaluate("(element) => element.shadowRoot.querySelector('video').pause()")
+    opened.page.wait_for_function(f"() => {VIDEO}.currentTime > 2.9")
+
+
+def test_a_legacy_post_plays_its_address_and_asks_the_api_nothing(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    document = published(fake_api, outputs)
+    opened = open_page(site.show(video(video_url=document["fallback_url"])))
+    play(opened)
+    expect_playing(opened, "file")
+    assert not any("/api/" in asked for asked in fake_api.asked)
+
+
+def test_captions_of_the_page_are_the_videos(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs))
+    track = (
+        f'<track kind="captions" srclang="en" label="English" src="{fake_api.url}/media/en.vtt">'
+    )
+    opened = open_page(site.show(video("one", children=track)))
+    play(opened)
+    expect_playing(opened, "hls.js")
+    labels = (
+        "[...document.querySelector('khronika-video').shadowRoot.querySelector('video').textTracks]"
+    )
+    assert opened.page.evaluate(f"{labels}.map((track) => track.label)") == ["English"]
+
+
+def test_the_storyboard_shows_over_the_controls_once_it_plays(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs, storyboard_url=f"{fake_api.url}/media/story.vtt"))
+    opened = open_page(site.show(video("one")))
+    assert fake_api.asked["GET /web/storyboard.js"] == 0
+    element = play(opened)
+    expect_playing(opened, "hls.js")
+    expect(element.locator(".preview")).to_be_attached()
+    box = element.locator("video").bounding_box()
+    assert box is not None
+    opened.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 10)
+    expect(element.locator(".preview")).to_be_visible()
+    expect(element.locator(".preview")).to_have_text("0:02")
+    opened.page.mouse.move(box["x"] + 20, box["y"] + 10)
+    expect(element.locator(".preview")).to_be_hidden()
+
+
+def test_the_keyboard_plays_and_keeps_the_focus(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs))
+    opened = open_page(site.show(video("one")))
+    expect(opened.page.locator("#one .play")).to_be_visible()
+    opened.page.keyboard.press("Tab")
+    opened.page.keyboard.press("Enter")
+    expect_playing(opened, "hls.js")
+    focused = "document.querySelector('khronika-video').shadowRoot.activeElement.localName"
+    assert opened.page.evaluate(focused) == "video"
+
+
+def test_an_element_that_goes_takes_all_it_holds_along(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs, status="processing"))
+    opened = open_page(site.show(video("one")))
+    play(opened)
+    expect_playing(opened, "hls.js")
+    kept = opened.page.evaluate_handle(
+        """() => {
+            const element = document.querySelector("khronika-video");
+            const video = element.shadowRoot.querySelector("video");
+            element.remove();
+            return video;
+        }"""
+    )
+    opened.page.wait_for_function("(video) => video.paused && !video.getAttribute('src')", arg=kept)
+    for _ in range(200):
+        if not fake_api.open_streams:
+            break
+        opened.page.wait_for_timeout(50)
+    assert fake_api.open_streams == []

@@ -1,0 +1,270 @@
+"""Every state of the element, for the owner and for a visitor, on a phone and on a desk."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import DESKTOP, PHONE, Pages
+from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
+from tests.browser.site import Site, video
+
+THUMB_PX = 44
+"""Apple's Human Interface Guidelines; WCAG 2.2 asks for 24."""
+
+FAILED = {"error_code": "source_corrupt", "error_message": "This video is damaged."}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A state, how it comes about, and what it says."""
+
+    state: str
+    owner: str
+    visitor: str
+    status: str | None = None
+    public: dict[str, Any] = field(default_factory=dict)
+    private: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    can_retry: bool = False
+
+
+READY = {"playable": True, "width": 1280, "height": 720, "title": "A walk in Tusheti"}
+CASES = {
+    "uploading": Case(
+        "uploading", "Uploading your video 40%", "40%", attributes={"upload_progress": "40"}
+    ),
+    "queued": Case(
+        "queued", "Your video is in the queue", "This video is being prepared", status="queued"
+    ),
+    "queued-known": Case(
+        "queued",
+        "Place in the queue: 3. Starts about in 4 minutes.",
+        "This video is being prepared",
+        status="queued",
+        private={"queue_position": 3, "queue_wait_sec": 240},
+    ),
+    "held": Case(
+        "queued",
+        "Waiting for the processing service",
+        "This video is being prepared",
+        status="queued",
+        private={"hold_reason": "spend_guard"},
+    ),
+    "verifying": Case(
+        "processing",
+        "Checking your video",
+        "This video is being prepared",
+        status="processing",
+        public={"step": "verifying"},
+    ),
+    "encoding": Case(
+        "processing",
+        "Processing your video 62%",
+        "This video is being prepared 62%",
+        status="processing",
+        public={"step": "encoding", "progress": 62.0},
+    ),
+    "checking": Case(
+        "processing",
+        "Last checks",
+        "This video is being prepared",
+        status="processing",
+        public={"step": "checking", "progress": 100.0},
+    ),
+    "slow": Case(
+        "processing",
+        "This is taking longer than usual.",
+        "This is taking longer than usual.",
+        status="processing",
+        public={"step": "waiting", "updated_at": LONG_AGO},
+    ),
+    "retrying": Case(
+        "retrying",
+        "Attempt 3 of 5",
+        "This video is being prepared",
+        status="retrying",
+        private={"attempt": 2, "next_attempt_at": "2099-01-01T00:00:00+00:00"},
+    ),
+    "playable": Case(
+        "playable",
+        "Processing your video",
+        "",
+        status="processing",
+        public={
+            **READY,
+            "step": "encoding",
+            "fallback_url": "/media/none.mp4",
+            "source": "processed",
+        },
+    ),
+    "original": Case(
+        "playable",
+        "Waiting for processing",
+        "A better version is being prepared.",
+        status="processing",
+        public={"step": "waiting", "fallback_url": "/media/none.mp4", "source": "original"},
+    ),
+    "ready": Case(
+        "ready", "", "", status="completed", public={**READY, "fallback_url": "/media/none.mp4"}
+    ),
+    "portrait": Case(
+        "ready",
+        "",
+        "",
+        status="completed",
+        public={**READY, "fallback_url": "/media/none.mp4", "width": 720, "height": 1280},
+    ),
+    "failed": Case(
+        "failed",
+        "could not be processed This video is damaged.",
+        "This video is not available.",
+        status="failed",
+        private={**FAILED, "retryable": False},
+    ),
+    "failed-retryable": Case(
+        "failed",
+        "could not be processed This video is damaged.",
+        "This video is not available.",
+        status="failed",
+        private={**FAILED, "retryable": True},
+        can_retry=True,
+    ),
+    "missing": Case("unavailable", "not available", "not available"),
+}
+
+
+def fill(api: FakeApi) -> None:
+    for name, case in CASES.items():
+        if case.status is None:
+            continue
+        api.put(card(name, case.status, **case.public))
+        own = {key: value for key, value in case.public.items() if key != "source"}
+        api.put(asset(name, case.status, **own) | case.private)
+
+
+def elements(*, is_owner: bool) -> list[str]:
+    extra: dict[str, Any] = {"owner": True, "token": TOKEN} if is_owner else {}
+    shown = []
+    for name, case in CASES.items():
+        if name == "uploading":
+            shown.append(video("", id=name, **case.attributes))
+        else:
+            shown.append(video(name, **extra, **case.attributes))
+    return shown
+
+
+@pytest.mark.parametrize("look", [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
+@pytest.mark.parametrize("who", ["owner", "visitor"])
+def test_each_state_is_named_said_and_reachable(
+    open_page: Pages, fake_api: FakeApi, site: Site, who: str, look: tuple[tuple[int, int], str]
+) -> None:
+    size, scheme = look
+    fill(fake_api)
+    url = site.show(*elements(is_owner=who == "owner"))
+    opened = open_page(url, size, color_scheme=scheme, reduced_motion="reduce")
+    for name, case in CASES.items():
+        element = opened.page.locator(f"#{name}")
+        expect(element).to_have_attribute("data-state", case.state)
+        words = case.owner if who == "owner" else case.visitor
+        panel = element.locator(".panel")
+        if words:
+            expect(panel).to_contain_text(words.split(" ")[0])
+            assert words in " ".join(panel.inner_text().split()), name
+        else:
+            expect(panel).to_be_hidden()
+        plays = case.state in {"ready", "playable"}
+        expect(element.locator(".play")).to_be_visible(visible=plays)
+        offers_retry = who == "owner" and case.can_retry
+        expect(element.locator(".action")).to_be_visible(visible=offers_retry)
+    opened.screenshot("states")
+    for button in opened.page.locator("khronika-video button:visible").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= THUMB_PX
+    width = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= size[0]
+    assert opened.accessibility() == []
+
+
+def test_the_place_is_kept_before_anything_is_known(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("square", "queued", width=500, height=500))
+    fake_api.refusal = (503, {"Retry-After": "1"})
+    opened = open_page(site.show(video("square", width="500", height="500")), PHONE)
+    opened.expect("503")
+    element = opened.page.locator("#square")
+    expect(element).to_have_attribute("data-state", "loading")
+    before = element.bounding_box()
+    fake_api.refusal = None
+    expect(element).to_have_attribute("data-state", "queued")
+    assert element.bounding_box() == before
+    assert before is not None
+    assert before["width"] == before["height"]
+
+
+def test_georgian_is_fetched_where_the_page_speaks_it(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"), card("two", "failed"))
+    opened = open_page(site.show(video("one"), video("two", lang="en"), lang="ka"))
+    expect(opened.page.locator("#one .headline")).to_have_text("ვიდეო მზადდება")
+    expect(opened.page.locator("#two .headline")).to_have_text("This video is not available.")
+
+
+def test_no_language_is_fetched_that_nobody_reads(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"))
+    opened = open_page(site.show(video("one")))
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+    assert fake_api.asked["GET /web/strings.ka.js"] == 0
+
+
+def test_a_site_may_say_it_otherwise(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
+    fake_api.put(card("one", "queued"))
+    slotted = '<p slot="queued">Coming soon</p>'
+    opened = open_page(site.show(video("one", children=slotted)))
+    expect(opened.page.get_by_text("Coming soon")).to_be_visible()
+    expect(opened.page.locator("#one .headline")).to_be_hidden()
+
+
+def test_titles_and_messages_are_text_and_never_markup(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    fake_api.put(
+        card("one", "failed", title=evil),
+        asset("one", "failed", title=evil, error_code="odd", error_message=evil, retryable=False),
+        card("two", playable=True, title=evil, fallback_url="/media/none.mp4"),
+    )
+    opened = open_page(site.show(video("one", owner=True, token=TOKEN), video("two")))
+    expect(opened.page.locator("#one .details")).to_have_text(evil)
+    expect(opened.page.locator("#two .play")).to_have_attribute("aria-label", f"Play video: {evil}")
+
+
+def test_an_element_that_is_given_another_post_shows_that(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"), card("two", "failed"))
+    opened = open_page(site.show(video("one")))
+    element = opened.page.locator("#one")
+    expect(element).to_have_attribute("data-state", "queued")
+    element.evaluate("(element, post) => element.setAttribute('post-id', post)", post_id("two"))
+    expect(element).to_have_attribute("data-state", "failed")
+
+
+def test_each_change_of_state_is_an_event_for_the_page(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"))
+    opened = open_page(site.show(video("one")))
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+    opened.page.evaluate(
+        "document.addEventListener('khronika-statechange', (event) => {"
+        " window.heard = event.detail.state; })"
+    )
+    fake_api.send("asset", card("one", "processing", step="encoding", updated_at=later(1)))
+    opened.page.wait_for_function("() => window.heard === 'processing'")

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { describe } from "../../../web/video-state.js";
+
+const KNOWN = { card: null, gone: false, unreachable: false };
+const SITUATION = { uploadPercent: null, isOwner: false, isSlow: false, videoUrl: null, now: 0 };
+const CARD = {
+  asset_id: "a",
+  post_id: "p",
+  status: "queued",
+  playable: false,
+  source: "none",
+  updated_at: "2026-01-01T00:00:00Z",
+};
+
+const of = (card, more = {}) =>
+  describe({ ...KNOWN, ...SITUATION, card: card && { ...CARD, ...card }, ...more });
+
+test("without a card it loads, unless something else is known", () => {
+  assert.equal(of(null).state, "loading");
+  assert.equal(of(null, { unreachable: true }).state, "unavailable");
+  assert.equal(of(null, { gone: true }).state, "unavailable");
+  assert.equal(of(null, { uploadPercent: 0 }).state, "uploading");
+});
+
+test("a legacy address plays whatever the API knows", () => {
+  const videoUrl = "https://site.example/old.mp4";
+  assert.equal(of(null, { videoUrl }).state, "ready");
+  assert.equal(of(null, { videoUrl, gone: true }).canPlay, true);
+  assert.equal(of({ status: "queued" }, { videoUrl }).state, "playable");
+});
+
+test("what is published stays playable through work and failure", () => {
+  for (const status of ["queued", "processing", "retrying", "failed"]) {
+    const shown = of({ status, manifest_url: "/m" });
+    assert.equal(shown.state, "playable");
+    assert.equal(shown.canPlay, true);
+    assert.equal(shown.headline, null);
+  }
+});
+
+test("of a failed re-encode the owner alone hears, with the reason and the button", () => {
+  const failed = { status: "failed", manifest_url: "/m", error_code: "x", error_message: "Why." };
+  const owners = of({ ...failed, retryable: true }, { isOwner: true });
+  assert.deepEqual(owners.details, [{ key: "error.x", text: "Why." }]);
+  assert.equal(owners.canRetry, true);
+  assert.equal(of({ ...failed, retryable: true }).canRetry, false);
+});
+
+test("an original that stands in is said to be improved", () => {
+  const card = { source: "original", fallback_url: "/f", status: "processing" };
+  assert.equal(of(card).headline.key, "improving");
+});
+
+test("a completed video without addresses is not for this viewer", () => {
+  assert.equal(of({ status: "completed", playback: "signed" }).state, "unavailable");
+});
+
+test("only steps that have words are named; any other is processing", () => {
+  const owner = { isOwner: true };
+  assert.equal(of({ status: "processing", step: "checking" }, owner).headline.key, "checking");
+  assert.equal(of({ status: "processing", step: "polishing" }, owner).headline.key, "encoding");
+  assert.equal(of({ status: "processing", step: null }, owner).headline.key, "encoding");
+});
+
+test("the attempt is counted against the budget only while it is within it", () => {
+  const retrying = { status: "retrying", max_attempts: 5, next_attempt_at: "1970-01-01T00:02:00Z" };
+  const [line] = of({ ...retrying, attempt: 2 }, { isOwner: true }).details;
+  assert.deepEqual(line, { key: "next_attempt_of", values: { attempt: 3, most: 5, when: 120 } });
+  assert.equal(of({ ...retrying, attempt: 7 }, { isOwner: true }).details[0].key, "next_attempt");
+  assert.deepEqual(of({ ...retrying, attempt: 2 }).details, []);
+});
+
+test("an attempt whose time has come is now, not ago", () => {
+  const retrying = { status: "retrying", attempt: 1, next_attempt_at: "1970-01-01T00:00:00Z" };
+  assert.equal(of(retrying, { isOwner: true, now: 60_000 }).details[0].values.when, 0);
+});
+
+test("the place in the queue is told while it is known", () => {
+  const lines = of({ queue_position: 2, queue_wait_sec: 30 }, { isOwner: true }).details;
+  assert.deepEqual(lines.map((line) => line.key), ["position", "starts"]);
+  assert.deepEqual(of({ queue_position: null }, { isOwner: true }).details, []);
+  assert.deepEqual(of({ queue_position: 2 }).details, []);
+});
+
+test("no progress is no bar, and zero is an empty one", () => {
+  assert.equal(of({ status: "processing", progress: null }).progress, null);
+  assert.equal(of({ status: "processing", progress: 0 }).progress, 0);
+  assert.equal(of({ status: "failed", progress: 50 }).progress, null);
+});

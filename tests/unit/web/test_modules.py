@@ -1,0 +1,48 @@
+"""The JavaScript of web/ by Node's own test runner, and what the folder promises as a whole."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.routes.web import ROOT
+from pipeline.failures import FAILURES
+
+HERE = Path(__file__).parent
+NODE = Path(sys.executable).with_name("node")
+SUITES = sorted(path.name for path in HERE.glob("*.test.mjs"))
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_javascript_does_what_its_own_tests_say(suite: str) -> None:
+    done = subprocess.run(
+        [NODE, "--test", "--test-reporter=spec", HERE / suite],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fail 0" in done.stdout
+
+
+def test_the_library_is_asked_for_in_the_version_that_is_pinned() -> None:
+    pinned = json.loads((ROOT / "package.json").read_text())["dependencies"]["hls.js"]
+    assert f"vendor/hls.js/{pinned}/" in (ROOT / "playback.js").read_text()
+
+
+def test_the_lock_names_no_place_to_download_from() -> None:
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    without = [name for name, package in packages.items() if name and "integrity" not in package]
+    assert without == []
+
+
+def test_georgian_says_everything_that_english_does_and_every_failure() -> None:
+    key = re.compile(r'^  "?([\w.]+)"?: ["\n]', re.MULTILINE)
+    english = set(key.findall((ROOT / "strings.js").read_text()))
+    georgian = set(key.findall((ROOT / "strings.ka.js").read_text()))
+    assert english - georgian == {"percent"}  # a number alone
+    assert georgian - english == {f"error.{code}" for code in FAILURES}
