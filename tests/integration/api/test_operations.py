@@ -194,6 +194,8 @@ def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Clien
         "GET /api/video-assets/{post_id}",
         "GET /api/video-assets/{post_id}/events",
         "GET /api/video-assets/{post_id}/playback",
+        "GET /api/video-assets/stream",
+        "POST /api/stream-tickets",
         "POST /api/uploads",
         "GET /api/uploads/{upload_id}",
         "DELETE /api/uploads/{upload_id}",

@@ -60,6 +60,10 @@ def test_what_looks_like_a_credential_is_replaced_although_nobody_configured_it(
     [
         ("GET /media/WyJwcm9jZXNzZWQvMSIsMV0.abc-def/a.m3u8", "GET /media/[redacted]/a.m3u8"),
         ("GET /media/public/processed/1/2/a.m3u8", "GET /media/public/processed/1/2/a.m3u8"),
+        (
+            "GET /stream?post_ids=1&ticket=WyJhbmEiLDE3MDBd.abc-def",
+            "GET /stream?post_ids=1&ticket=[redacted]",
+        ),
         ("redis://:s3cret@127.0.0.1:6379/0", "redis://[redacted]@127.0.0.1:6379/0"),
         ("?X-Amz-Signature=0123456789abcdef0123&a=1", "?X-Amz-Signature=[redacted]&a=1"),
         ("post_id=3f2b6f0e-1 whsec_ short", "post_id=3f2b6f0e-1 whsec_ short"),
