@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
+import psycopg
 import pytest
 import requests
 from apiflask import APIFlask
@@ -162,6 +163,36 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 
 @pytest.fixture
 def api(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    with serving(monkeypatch) as client:
+        yield client
+
+
+@pytest.fixture
+def posts(postgres_url: str) -> Callable[[str], UUID]:
+    """Makes a post of an owner in the site's own table."""
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(
+            "CREATE TABLE posts (id uuid PRIMARY KEY, author text, media_kind text, video_url text)"
+        )
+        connection.execute("GRANT SELECT ON posts TO khronika_api, khronika_operator")
+
+    def make(author: str) -> UUID:
+        post_id = uuid4()
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("INSERT INTO posts VALUES (%s, %s)", [post_id, author])
+        return post_id
+
+    return make
+
+
+@pytest.fixture
+def with_posts(
+    posts: Callable[[str], UUID],
+    environment: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Client]:
+    monkeypatch.setenv("KHRONIKA_POSTS_TABLE", "public.posts")
+    monkeypatch.setenv("KHRONIKA_POSTS_OWNER_COLUMN", "author")
     with serving(monkeypatch) as client:
         yield client
 
