@@ -171,7 +171,6 @@ export class Feed {
         ticket: () => this.#ticket(),
         onCard: (card) => this.put(card),
         onGone: (postId) => this.#miss(postId),
-        onOpen: (opened) => void this.#ask(opened).catch(() => undefined),
         onLost: () => this.#schedule(0),
       });
     }

@@ -1,7 +1,9 @@
 /**
  * The live stream: server-sent events of many posts over one connection.
  *
- * The server ends a stream after a minute, and the browser resumes it by itself with Last-Event-ID.
+ * It begins with all that there is to know. The server ends it within a minute, and the browser
+ * resumes it by itself, with Last-Event-ID.
+ *
  * Where it cannot (503 over the server's cap, an expired ticket, no server), the stream is lost:
  * whoever follows polls, and calls ``follow`` again, which waits its turn.
  */
@@ -19,7 +21,6 @@ const PATIENCE = 4;
  * @property {() => Promise<{ ticket: string, expires_at: string } | null>} ticket
  * @property {(card: Card) => void} onCard
  * @property {(postId: string) => void} onGone
- * @property {(postIds: string[]) => void} onOpen What happened before is not in the stream.
  * @property {() => void} onLost
  */
 
@@ -86,12 +87,9 @@ export class Stream {
     this.#source = source;
     this.#posts = new Set(postIds);
     let errors = 0;
-    let wasOpen = false;
     source.onopen = () => {
       errors = 0;
       this.#losses = 0;
-      if (!wasOpen) this.ears.onOpen(postIds);
-      wasOpen = true;
     };
     source.onerror = () => {
       errors += 1;

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.fake_api import FakeApi, running_fake_api
 from tests.browser.site import Site
@@ -61,6 +61,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") or os.environ.get("KHRONIKA_REQUIRE_BROWSER"):
             pytest.fail(MISSING)
         pytest.skip(MISSING)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         with closing(launched):
@@ -124,11 +125,19 @@ class Pages:
         self.opened: list[Opened] = []
         self.unexpected: list[str] = []
 
-    def __call__(self, url: str, size: tuple[int, int] = DESKTOP, **options: Any) -> Opened:
+    def __call__(
+        self,
+        url: str,
+        size: tuple[int, int] = DESKTOP,
+        *,
+        has_clock: bool = False,
+        **options: Any,
+    ) -> Opened:
         """Open a page.
 
         Args:
             size: Width and height in CSS pixels.
+            has_clock: Whether its time is ``page.clock``'s, which the test can put forward.
             options: Of Playwright's ``new_context``: ``color_scheme``, ``reduced_motion``…
         """
         viewport = {"width": size[0], "height": size[1]}
@@ -140,6 +149,8 @@ class Pages:
         self.opened.append(opened)
         page.on("console", lambda message: _note(opened, message))
         page.on("pageerror", lambda error: opened.complaints.append(f"exception: {error}"))
+        if has_clock:
+            page.clock.install()
         page.goto(url)
         return opened
 

@@ -100,6 +100,8 @@ class FakeApi:
         asked: How often each route was asked, by method and path.
         conditional: How many requests for cards said what they hold.
         stream_queries: What each stream was asked for.
+        last_event_ids: Where each stream was asked to go on.
+        sent_ids: The ids of the events that were sent.
     """
 
     media: Path
@@ -114,6 +116,8 @@ class FakeApi:
     asked: Counter[str] = field(default_factory=Counter)
     conditional: int = 0
     stream_queries: list[dict[str, str]] = field(default_factory=list)
+    last_event_ids: list[str | None] = field(default_factory=list)
+    sent_ids: list[str] = field(default_factory=list)
     open_streams: list[queue.Queue[str]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -125,8 +129,9 @@ class FakeApi:
 
     def send(self, event: str, data: dict[str, Any]) -> None:
         """Send an event over every open stream."""
+        self.sent_ids.append(f"event-{len(self.sent_ids)}")
         for stream in list(self.open_streams):
-            stream.put(f"event: {event}\nid: {len(self.asked)}\ndata: {json.dumps(data)}\n\n")
+            stream.put(f"event: {event}\nid: {self.sent_ids[-1]}\ndata: {json.dumps(data)}\n\n")
 
     def end_streams(self) -> None:
         """End every stream, as the server does after a minute."""
@@ -231,6 +236,7 @@ def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
         if not fake.streams:
             return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "30"})
         fake.stream_queries.append(dict(request.args))
+        fake.last_event_ids.append(request.headers.get("Last-Event-ID"))
         return Response(_events(fake), content_type="text/event-stream")
 
 

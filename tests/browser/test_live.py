@@ -1,0 +1,256 @@
+"""How the elements of a page learn what happens, and how they ask for a retry."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PATIENCE_MS, Opened, Pages
+from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
+from tests.browser.site import Site, video
+
+CARDS = "GET /api/video-assets"
+STREAM = "GET /api/video-assets/stream"
+TICKETS = "POST /api/stream-tickets"
+RETRY = "POST /api/video-assets/retry"
+STEP_MS = 50
+
+FAILED: dict[str, Any] = {
+    "error_code": "expired",
+    "error_message": "Processing did not finish in time.",
+    "retryable": True,
+}
+
+
+def wait_until(page: Page, met: Callable[[], bool]) -> None:
+    """Let the page run until it is so."""
+    for _ in range(PATIENCE_MS // STEP_MS):
+        if met():
+            return
+        page.wait_for_timeout(STEP_MS)
+    pytest.fail("it never became so")
+
+
+def hide(opened: Opened, *, hidden: bool) -> None:
+    """What a browser does when another tab is chosen."""
+    opened.page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_page_has_one_request_for_its_cards_and_one_stream_for_what_moves(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"), card("two", "processing"), card("old", "failed"))
+    opened = open_page(site.show(video("one"), video("two"), video("old"), video("one")))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    assert fake_api.asked[CARDS] == 1
+    assert fake_api.stream_queries == [{"post_ids": f"{post_id('one')},{post_id('two')}"}]
+    fake_api.send("asset", card("one", "processing", updated_at=later(1), progress=40.0))
+    fake_api.send("gone", {"post_id": post_id("two")})
+    expect(opened.page.locator("#one").first).to_have_attribute("data-state", "processing")
+    expect(opened.page.locator("#one").last).to_have_attribute("data-state", "processing")
+    expect(opened.page.locator("#two")).to_have_attribute("data-state", "unavailable")
+
+
+def test_when_nothing_moves_any_more_the_stream_is_given_back(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"))
+    opened = open_page(site.show(video("one")))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    fake_api.send("asset", card("one", "failed", updated_at=later(1)))
+    wait_until(opened.page, lambda: fake_api.open_streams == [])
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "failed")
+
+
+def test_a_stream_that_ends_is_resumed_where_it_ended(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"))
+    opened = open_page(site.show(video("one")))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    fake_api.send("asset", card("one", "queued", updated_at=later(1)))
+    fake_api.end_streams()
+    wait_until(opened.page, lambda: len(fake_api.last_event_ids) == 2)
+    assert fake_api.last_event_ids[0] is None
+    assert fake_api.last_event_ids[1] == fake_api.sent_ids[-1]
+
+
+def test_with_a_token_the_stream_has_the_owners_view(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "processing"))
+    opened = open_page(site.show(video("one", token=TOKEN)))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    assert fake_api.stream_queries[0]["ticket"] == "a-ticket"
+    expect(opened.page.locator("#one .headline")).to_have_text("This video is being prepared")
+    fake_api.send("asset", asset("one", "failed", updated_at=later(1), **FAILED))
+    expect(opened.page.locator("#one .details")).to_have_text(FAILED["error_message"])
+
+
+def test_a_token_may_be_given_by_a_function(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "failed"), asset("one", "failed", **FAILED))
+    opened = open_page(site.show())
+    opened.page.evaluate(
+        """([post, token]) => {
+            const element = document.createElement("khronika-video");
+            element.setAttribute("post-id", post);
+            element.setAttribute("owner", "");
+            element.tokenProvider = async () => token;
+            document.querySelector("main").append(element);
+        }""",
+        [post_id("one"), TOKEN],
+    )
+    expect(opened.page.locator(".details")).to_have_text(FAILED["error_message"])
+
+
+def test_where_there_is_no_room_for_a_stream_the_cards_are_asked_for_again(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.streams = False
+    fake_api.put(card("one", "queued"))
+    opened = open_page(site.show(video("one")))
+    opened.expect("503")
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+    wait_until(opened.page, lambda: fake_api.conditional > 0)
+    fake_api.put(card("one", "failed", updated_at=later(1)))
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "failed")
+    assert fake_api.asked[STREAM] == 1
+
+
+def test_a_server_that_asks_for_patience_is_left_alone(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.refusal = (429, {"Retry-After": "3600"})
+    opened = open_page(site.show(video("one")), has_clock=True)
+    opened.expect("429")
+    wait_until(opened.page, lambda: fake_api.asked[CARDS] == 1)
+    opened.page.clock.fast_forward(3_000_000)
+    # What was asked because of that has arrived when this has.
+    opened.page.evaluate(
+        "(url) => fetch(url).then((answer) => answer.ok)", f"{fake_api.url}/favicon.ico"
+    )
+    assert fake_api.asked[CARDS] == 1
+    opened.page.clock.fast_forward(1_500_000)
+    wait_until(opened.page, lambda: fake_api.asked[CARDS] == 2)
+
+
+def test_an_api_that_cannot_be_reached_is_said_so_and_asked_on(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.refusal = (500, {})
+    opened = open_page(site.show(video("one")))
+    opened.expect("500")
+    element = opened.page.locator("#one")
+    expect(element).to_have_attribute("data-state", "unavailable")
+    expect(element.locator(".headline")).to_contain_text("We keep trying")
+    fake_api.put(card("one", "queued"))
+    fake_api.refusal = None
+    expect(element).to_have_attribute("data-state", "queued")
+
+
+def test_a_hidden_page_asks_for_nothing_until_it_is_seen_again(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"))
+    opened = open_page(site.show(video("one")))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    hide(opened, hidden=True)
+    wait_until(opened.page, lambda: fake_api.open_streams == [])
+    asked = fake_api.asked[CARDS]
+    fake_api.put(card("one", "failed", updated_at=later(1)))
+    assert fake_api.asked[CARDS] == asked
+    hide(opened, hidden=False)
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "failed")
+
+
+def test_old_news_change_nothing(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
+    fake_api.put(card("one", "queued"), card("two", "queued"))
+    opened = open_page(site.show(video("one"), video("two")))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    fake_api.send("asset", card("one", "processing", updated_at=LONG_AGO))
+    fake_api.send("asset", card("two", "processing", updated_at=later(1)))
+    expect(opened.page.locator("#two")).to_have_attribute("data-state", "processing")
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+
+
+def open_failed(open_page: Pages, api: FakeApi, site: Site) -> Opened:
+    api.put(card("one", "failed"), asset("one", "failed", **FAILED))
+    opened = open_page(site.show(video("one", owner=True, token=TOKEN)))
+    expect(opened.page.get_by_role("button", name="Retry")).to_be_visible()
+    return opened
+
+
+def test_the_owner_has_a_failed_video_tried_again(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_failed(open_page, fake_api, site)
+    opened.page.get_by_role("button", name="Retry").click()
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+    expect(opened.page.locator("#one .details")).to_contain_text("will be tried again")
+    assert fake_api.asked[RETRY] == 1
+
+
+def test_a_retry_that_came_too_late_shows_what_the_video_is_now(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_failed(open_page, fake_api, site)
+    opened.expect("409")
+    fake_api.retry = (409, {"code": "not_failed"}, {})
+    fake_api.put(
+        card("one", "processing", updated_at=later(1)),
+        asset("one", "processing", step="verifying", updated_at=later(1)),
+    )
+    opened.page.get_by_role("button", name="Retry").click()
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "processing")
+    expect(opened.page.locator("#one .headline")).to_have_text("Checking your video")
+
+
+def test_a_retry_that_comes_too_soon_says_when(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_failed(open_page, fake_api, site)
+    opened.expect("429")
+    fake_api.retry = (429, {"code": "rate_limited"}, {"Retry-After": "120"})
+    opened.page.get_by_role("button", name="Retry").click()
+    expect(opened.page.locator("#one .details")).to_contain_text("You can try again in 2 minutes.")
+
+
+def test_what_changes_is_read_out_once_and_the_first_state_is_not(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "processing", progress=10.0))
+    opened = open_page(site.show(video("one")))
+    said = opened.page.locator("#one").get_by_role("status")
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    expect(said).to_have_text("")
+    fake_api.send("asset", card("one", "processing", progress=12.0, updated_at=later(1)))
+    expect(opened.page.locator("#one .details")).to_have_text("12%")
+    expect(said).to_have_text("")
+    fake_api.send("asset", card("one", "processing", progress=60.0, updated_at=later(2)))
+    expect(said).to_have_text("This video is being prepared 60%")
+
+
+def test_a_page_that_knows_its_card_asks_for_nothing(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_page(site.show())
+    opened.page.evaluate(
+        """(card) => {
+            const element = document.createElement("khronika-video");
+            element.setAttribute("post-id", card.post_id);
+            element.card = card;
+            document.querySelector("main").append(element);
+        }""",
+        card("one", "failed"),
+    )
+    expect(opened.page.locator("khronika-video")).to_have_attribute("data-state", "failed")
+    assert fake_api.asked[CARDS] == 0
