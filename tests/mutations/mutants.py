@@ -33,7 +33,8 @@ class Mutant:
     def grow(self, folder: Path) -> Path:
         """Make the mutant in this folder; the folder is what ``sys.path`` must begin with."""
         copy = folder / "pipeline"
-        shutil.copytree(ROOT / "pipeline", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        if not copy.exists():  # else it is a mutant already, and is to miss more
+            shutil.copytree(ROOT / "pipeline", copy, ignore=shutil.ignore_patterns("__pycache__"))
         path = copy / self.file
         tree = ast.parse(path.read_text())
         scissors = _Scissors(self.cut)

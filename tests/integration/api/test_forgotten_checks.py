@@ -1,0 +1,51 @@
+"""Leave out where the code itself asks whose something is: row-level security still answers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.mutations.mutants import ROOT, Mutant
+
+PATIENCE_SEC = 120.0
+
+FORGOTTEN = (
+    Mutant("usecases/create.py", "_existing", "Asset.owner_id == request.owner_id"),
+    Mutant("usecases/create.py", "_explain_absence", "Upload.owner_id == request.owner_id"),
+    Mutant(
+        "usecases/tickets.py",
+        "owner_of_ticket",
+        "if named != str(upload_id):\n    raise NotFound('upload_not_found')",
+    ),
+)
+
+
+def told(product: Path, environment: Mapping[str, str]) -> dict[str, int]:
+    """How this copy of the product answers a stranger, in a process of its own."""
+    path = {"PYTHONPATH": f"{product}{os.pathsep}{ROOT}"}
+    tried = subprocess.run(
+        [sys.executable, "-m", "tests.mutations.trespass"],
+        cwd=product,
+        env={**os.environ, **environment, **path},
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE_SEC,
+        check=True,
+    )
+    answers: dict[str, int] = json.loads(tried.stdout.splitlines()[-1])
+    return answers
+
+
+def test_code_that_forgets_whose_something_is_lets_no_stranger_in(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    for forgotten in FORGOTTEN:
+        forgotten.grow(tmp_path / "mutant")
+
+    answers = told(tmp_path / "mutant", environment)
+
+    assert answers.pop("owner creates") == 202
+    assert answers.pop("owner sends") == 200
+    assert answers == dict.fromkeys(answers, 404)
+    assert len(answers) == 6
