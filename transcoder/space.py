@@ -17,7 +17,7 @@ FULL = frozenset({ENOSPC, EDQUOT})
 
 LADDER_FACTOR = 4
 """Bytes of renditions, fallback and pictures for each byte of source. Measured by `bench.encode`:
-3.4 for the sample clip (720p at 1.6 Mbit/s, tighter than what cameras write), 0.2 for 3840x2160
+3.5 for the sample clip (720p at 1.6 Mbit/s, tighter than what cameras write), 0.2 for 3840x2160
 HEVC as a phone records it. A tighter source may outgrow it, and meets a full disk at worst."""
 
 SMALLEST_BYTES = 16 * 1024**2

@@ -109,7 +109,7 @@ def plan(duration_sec: float, width: int, height: int) -> Storyboard:
 def sheet_command(rendition: Path, board: Storyboard, *, ffmpeg: str, into: Path) -> list[str]:
     """Build the command that draws the sheet from a rendition's folder.
 
-    A tile is the last frame before the middle of its seconds, or the last there is.
+    A tile is the last frame before the middle of its seconds.
     """
     key_frames = ["-skip_frame", "nokey"] if board.interval_sec % GOP_SEC == 0 else []
     steps = [
@@ -118,7 +118,6 @@ def sheet_command(rendition: Path, board: Storyboard, *, ffmpeg: str, into: Path
         # JPEG is full-range bt601 by definition (JFIF).
         f"scale={board.tile_width}:{board.tile_height}:out_range=pc:out_color_matrix=bt601",
         "format=yuvj420p",
-        f"tpad=stop={board.count}:stop_mode=clone",
         f"tile={board.columns}x{board.rows}:nb_frames={board.count}",
     ]
     return [

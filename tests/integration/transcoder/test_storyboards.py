@@ -80,7 +80,7 @@ def clip(tools: Tools, into: Path, source: str, *options: str) -> Path:
 
 @dataclass(frozen=True)
 class Greys:
-    """A clip that is of one grey for each second, of eleven greys in turn."""
+    """A clip that is of one grey for each quarter of a second, of eleven greys in turn."""
 
     size: str
     rate: int
@@ -89,12 +89,12 @@ class Greys:
 
     def make(self, tools: Tools, into: Path) -> Path:
         source = f"color=gray:s={self.size}:r={self.rate}:d={self.duration_sec}"
-        source += f",format=yuv420p,geq=lum='16+20*mod(floor(T),11)':cb=128:cr=128{self.thinned}"
+        source += f",format=yuv420p,geq=lum='16+20*mod(floor(4*T),11)':cb=128:cr=128{self.thinned}"
         return clip(tools, into, source, "-fps_mode", "vfr")
 
-    def luma(self, second: int) -> float:
+    def luma(self, at_sec: float) -> float:
         """In the full range of a JPEG."""
-        return 20 * (second % 11) * 255 / 219
+        return 20 * (int(4 * at_sec) % 11) * 255 / 219
 
 
 EVERY_FRAME = Greys("320x180", 25, 5)
@@ -103,10 +103,12 @@ KEY_FRAMES = Greys("64x36", 5, 103)
 
 
 @pytest.mark.parametrize(
-    ("greys", "interval_sec"), [(EVERY_FRAME, 1), (UNEVEN, 1), (KEY_FRAMES, 2)]
+    ("greys", "interval_sec", "later_sec"),
+    [(EVERY_FRAME, 1, 0.49), (UNEVEN, 1, 0.49), (KEY_FRAMES, 2, 0)],
+    ids=["just before the middle", "of an uneven source too", "the key frame at the beginning"],
 )
 def test_each_tile_is_a_frame_of_the_seconds_it_stands_for(
-    greys: Greys, interval_sec: int, tools: Tools, tmp_path: Path
+    greys: Greys, interval_sec: int, later_sec: float, tools: Tools, tmp_path: Path
 ) -> None:
     board = drawn(greys.make(tools, tmp_path / "greys.mp4"), tools, tmp_path / "work")
 
@@ -114,7 +116,7 @@ def test_each_tile_is_a_frame_of_the_seconds_it_stands_for(
         number * interval_sec for number in range(round(greys.duration_sec / interval_sec))
     ]
     found = [board.luma(cue) for cue in board.cues]
-    expected = [greys.luma(round(cue.start_sec)) for cue in board.cues]
+    expected = [greys.luma(cue.start_sec + later_sec) for cue in board.cues]
     assert found == pytest.approx(expected, abs=9)
 
 
