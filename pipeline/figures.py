@@ -65,11 +65,11 @@ def assets_by_status(session: Session) -> Mapping[str, int]:
 
 
 def failures_by_code(session: Session) -> Mapping[str, int]:
-    """How many assets are failed now, by why. Index only: ``video_assets_error_code``."""
+    """How many assets are failed now, by why. Index only: ``video_assets_failed``."""
     rows = session.execute(
         text("""
             SELECT error_code, count(*) AS total FROM video_assets
-            WHERE status = 'failed' GROUP BY error_code
+            WHERE status = 'failed' AND deleted_at IS NULL GROUP BY error_code
         """)
     )
     return {row.error_code: row.total for row in rows}

@@ -169,7 +169,22 @@ def recognise_key(session: Session, key: str) -> Bearer | None:
         return None
     if found.stale_use:
         _note_use(session, found.ApiKey.id)
-    row = found.ApiKey
+    return _bearer(found.ApiKey)
+
+
+def key_in_force(session: Session, key_id: UUID) -> Bearer | None:
+    """Whom a key speaks for that was recognised before; None once it is revoked or has expired."""
+    row = session.scalars(
+        select(ApiKey).where(
+            ApiKey.id == key_id,
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
+        )
+    ).one_or_none()
+    return None if row is None else _bearer(row)
+
+
+def _bearer(row: ApiKey) -> Bearer:
     return Bearer(row.id, row.owner_id, frozenset(map(Scope, row.scopes)))
 
 

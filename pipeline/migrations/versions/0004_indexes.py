@@ -16,7 +16,10 @@ INDEXES = {
         "WHERE status IN ('queued', 'retrying', 'processing') AND deleted_at IS NULL"
     ),
     "video_assets_status_updated": "ON video_assets (status, updated_at, id)",
-    "video_assets_error_code": "ON video_assets (error_code) WHERE status = 'failed'",
+    "video_assets_failed": (
+        "ON video_assets (error_code, updated_at, id) INCLUDE (provider) "
+        "WHERE status = 'failed' AND deleted_at IS NULL"
+    ),
     "video_assets_due": (
         "ON video_assets (next_attempt_at) "
         "WHERE status IN ('queued', 'retrying') AND deleted_at IS NULL"
@@ -42,13 +45,14 @@ INDEXES = {
         "ON video_assets (deleted_at) WHERE deleted_at IS NOT NULL AND purged_at IS NULL"
     ),
     "video_assets_completed": (
-        "ON video_assets (completed_at) INCLUDE (created_at) "
+        "ON video_assets (completed_at) INCLUDE (created_at, provider) "
         "WHERE completed_at IS NOT NULL AND deleted_at IS NULL"
     ),
     "provider_attempts_asset": "ON provider_attempts (asset_id, number)",
     "provider_attempts_job": (
-        "UNIQUE ON provider_attempts (provider, provider_job_id) WHERE provider_job_id IS NOT NULL"
+        "UNIQUE ON provider_attempts (provider_job_id, provider) WHERE provider_job_id IS NOT NULL"
     ),
+    "provider_attempts_created": "ON provider_attempts (created_at)",
     "provider_attempts_debt": (
         "ON provider_attempts (release_requested_at) "
         "WHERE release_requested_at IS NOT NULL AND released_at IS NULL"
@@ -57,7 +61,10 @@ INDEXES = {
     "video_outputs_asset": "ON video_outputs (asset_id, generation)",
     "video_outputs_attempt": "UNIQUE ON video_outputs (attempt_id)",
     "webhook_deliveries_unread": "ON webhook_deliveries (next_try_at) WHERE status = 'new'",
-    "webhook_deliveries_asset": "ON webhook_deliveries (asset_id) WHERE asset_id IS NOT NULL",
+    "webhook_deliveries_asset": (
+        "ON webhook_deliveries (asset_id, received_at, id) WHERE asset_id IS NOT NULL"
+    ),
+    "webhook_deliveries_received": "ON webhook_deliveries (status, received_at, id)",
     "uploads_owner": "ON uploads (owner_id, created_at)",
     "uploads_expiry": "ON uploads (expires_at) WHERE completed_at IS NULL",
     "idempotency_keys_expiry": "ON idempotency_keys (expires_at)",
@@ -67,8 +74,13 @@ INDEXES = {
     "video_processing_events_missed": (
         "ON video_processing_events (created_at) WHERE type = 'callback_missed'"
     ),
+    "video_processing_events_failures": (
+        "ON video_processing_events (asset_id, seq) WHERE to_status IN ('failed', 'retrying')"
+    ),
     "audit_events_source": "ON audit_events (source, created_at) WHERE source IS NOT NULL",
     "audit_events_created": "ON audit_events (created_at)",
+    "audit_events_actor": "ON audit_events (actor, id)",
+    "audit_events_operators": "ON audit_events (id) WHERE actor LIKE 'operator:%'",
 }
 
 

@@ -43,7 +43,6 @@ def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
 
 READINGS: dict[str, tuple[Reading, set[str]]] = {
     "assets by status": (figures.assets_by_status, {"video_assets_status_updated"}),
-    "failures by code": (figures.failures_by_code, {"video_assets_error_code"}),
     "time to ready": (figures.time_to_ready, {"video_assets_completed"}),
     # The partition of this month has the index of the whole under a name of its own.
     "callbacks missed": (

@@ -5,10 +5,10 @@ what is due is a handful.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, Engine, event, select, text
@@ -19,6 +19,7 @@ from pipeline.database import make_engine
 from pipeline.models import Asset
 from pipeline.posts import Post
 from pipeline.states import Status
+from pipeline.turns import turns
 from pipeline.usecases import quotas
 from pipeline.usecases.backfill import _held_by_post
 from pipeline.values import SpendLimits
@@ -94,7 +95,7 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         ),
         "video_assets_status_updated",
     ),
-    "failures by code": ("operator", figures.failures_by_code, "video_assets_error_code"),
+    "failures by code": ("operator", figures.failures_by_code, "video_assets_failed"),
     "backlogs": ("operator", figures.backlogs, "video_assets_due"),
     "posts of a backfill": (
         "operator",
@@ -144,6 +145,10 @@ FILL_AS_API = (
     f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status)
         SELECT gen_random_uuid(), 'selfhosted', 'evt-' || n, '{{}}', '', '', 'dead'
         FROM generate_series(1, {DONE}) n""",
+    """INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256,
+            next_try_at)
+       SELECT gen_random_uuid(), 'selfhosted', 'new-' || n, '{}', '', '', now()
+       FROM generate_series(1, 20) n""",
 )
 FILL_AS_OPERATOR_TOO = (
     f"""INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
@@ -286,3 +291,33 @@ def test_an_owners_live_assets_are_counted_from_their_index(filled: Mapping[str,
 
     assert "video_assets_owner_live" in plan
     assert "Seq Scan" not in plan
+
+
+SCANS = """
+    SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'video_assets'
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "query", "most_rows"),
+    [
+        ("public", views.public_cards, 3000),
+        ("api", turns, 1100),
+    ],
+    ids=["what all streams of a process follow", "places in the queue"],
+)
+def test_a_function_that_is_called_every_second_reads_no_table_from_end_to_end(
+    filled: Mapping[str, Engine],
+    part: str,
+    query: Callable[[Session, Sequence[UUID]], Any],
+    most_rows: int,
+) -> None:
+    """What runs inside, as it runs: the planner shows nothing of it."""
+    with filled["operator"].connect() as connection:
+        posts = connection.scalars(text("SELECT post_id FROM video_assets LIMIT 3000")).all()
+    with filled[part].connect() as connection:
+        query(Session(connection), posts)
+        seq_scans, rows = connection.execute(text(SCANS)).one()
+
+    assert seq_scans == 0
+    assert 0 < rows <= most_rows

@@ -1,0 +1,1 @@
+"""What operators see: bounded reads, each served by an index, through the operators' login."""

@@ -1,0 +1,39 @@
+"""Who did what: operators' actions, and what else belongs to no single video."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pipeline.models import AuditEvent
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which entries.
+
+    Attributes:
+        actor: Of this actor, to the letter; None for any.
+        everything: Not only what operators did, but callbacks that were turned away, too.
+    """
+
+    actor: str | None = None
+    everything: bool = False
+
+
+def page(
+    session: Session, wanted: Filter, *, before: int | None, limit: int
+) -> Sequence[AuditEvent]:
+    """Entries, latest first, with ids below ``before``.
+
+    Indexes: ``audit_events_actor``, ``audit_events_operators``, the primary key.
+    """
+    query = select(AuditEvent)
+    if wanted.actor is not None:
+        query = query.where(AuditEvent.actor == wanted.actor)
+    elif not wanted.everything:
+        query = query.where(AuditEvent.actor.like("operator:%"))
+    if before is not None:
+        query = query.where(AuditEvent.id < before)
+    return session.scalars(query.order_by(AuditEvent.id.desc()).limit(limit)).all()

@@ -1,0 +1,97 @@
+"""A link that signs an operator in to the console, once and within a minute.
+
+Whoever can make one holds ``KHRONIKA_SECRET_KEY`` and could sign anything else, too.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from pipeline import store
+from pipeline.models import IdempotencyRecord
+
+LIFE_SEC = 60
+ROUTE = "ops_link"
+_PURPOSE = "khronika.operator-link.v1"
+_USE_KEPT_SEC = 3600
+"""Far longer than the link itself lives."""
+
+
+class LinkInvalid(Exception):
+    """The link is not ours, is over, or was used."""
+
+
+@dataclass(frozen=True)
+class OperatorLink:
+    """What a link says.
+
+    Attributes:
+        subject: Who made it; they act under this name.
+        reads_only: Whether they may change nothing.
+    """
+
+    id: UUID
+    subject: str
+    reads_only: bool
+
+
+def sign_link(key: str, subject: str, *, reads_only: bool, now: datetime) -> str:
+    """Make the token of a link, of characters that stand in a URL as they are."""
+    ends_at = int((now + timedelta(seconds=LIFE_SEC)).timestamp())
+    made = _serializer(key).dumps([uuid4().hex, subject, reads_only, ends_at])
+    return made if isinstance(made, str) else made.decode()
+
+
+def read_link(key: str, token: str, *, now: datetime) -> OperatorLink:
+    """What the token says. Does not use it up: showing a page is no use.
+
+    Raises:
+        LinkInvalid: it is not ours, or over.
+    """
+    try:
+        payload: Any = _serializer(key).loads(token)
+    except BadData as error:
+        raise LinkInvalid from error
+    match payload:
+        case [str(link_id), str(subject), bool(reads_only), int(ends_at)]:
+            if now >= datetime.fromtimestamp(ends_at, UTC):
+                raise LinkInvalid
+            return OperatorLink(UUID(link_id), subject, reads_only)
+        case _:
+            raise LinkInvalid
+
+
+def use_link(session: Session, link: OperatorLink) -> None:
+    """Use it up: of any number of uses at once one succeeds.
+
+    Raises:
+        LinkInvalid: it was used.
+    """
+    used = session.scalar(
+        insert(IdempotencyRecord)
+        .values(
+            owner_id=link.subject,
+            route=ROUTE,
+            key=link.id.hex,
+            request_sha256="",
+            created_at=func.now(),
+            expires_at=store.from_now(_USE_KEPT_SEC),
+        )
+        .on_conflict_do_nothing()
+        .returning(IdempotencyRecord.key)
+    )
+    if used is None:
+        raise LinkInvalid
+
+
+def _serializer(key: str) -> URLSafeSerializer:
+    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
+    options = {"digest_method": sha256, "key_derivation": "hmac"}
+    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)
