@@ -1,3 +1,4 @@
+import hmac
 from uuid import uuid4
 
 import pytest
@@ -35,6 +36,13 @@ def test_without_the_token_nothing_is_told(client: Client) -> None:
             answer = client.http.open(path, method=method, headers=headers)
             assert answer.status_code == 401
             assert answer.get_json()["error"]["code"] == "unauthorized"
+
+
+def test_it_is_the_comparison_in_constant_time_that_decides_on_the_token(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hmac, "compare_digest", lambda *_: False)
+    assert client.put(BODY, uuid4()).status_code == 401
 
 
 def test_health_needs_no_token(client: Client) -> None:
