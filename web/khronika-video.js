@@ -153,10 +153,10 @@ export class KhronikaVideo extends HTMLElement {
    * @param {string} name
    */
   #takeEarly(name) {
-    const early = Object.getOwnPropertyDescriptor(this, name);
-    if (!early) return;
+    if (!Object.hasOwn(this, name)) return;
+    const early = Reflect.get(this, name);
     Reflect.deleteProperty(this, name);
-    Reflect.set(this, name, early.value);
+    Reflect.set(this, name, early);
   }
 
   #watch() {

@@ -98,7 +98,9 @@ export function fetchLanguage(language) {
  * @param {Line} line
  */
 export function say(language, { key = "", text = "", values = {} }) {
-  const template = tables.get(language)?.[key] ?? ENGLISH[key] ?? text;
+  const template = tables.get(language)?.[key] ?? tables.get("en")?.[key];
+  // What is no template came from elsewhere, and may hold braces of its own.
+  if (template === undefined) return text;
   return template.replace(/\{(\w+)\}/g, (_, name) => format(language, name, values[name]));
 }
 

@@ -4,7 +4,6 @@ const RULES = `
 :host {
   --surface: var(--khronika-surface, #fffffff2);
   --text: var(--khronika-text, #1b1d21);
-  --muted: var(--khronika-muted, #4c525c);
   --accent: var(--khronika-accent, #1f5fd0);
   --on-accent: var(--khronika-on-accent, #fff);
   display: block;
@@ -15,7 +14,6 @@ const RULES = `
   :host {
     --surface: var(--khronika-surface, #16181df2);
     --text: var(--khronika-text, #f2f4f7);
-    --muted: var(--khronika-muted, #b9c0cb);
     --accent: var(--khronika-accent, #8ab4ff);
     --on-accent: var(--khronika-on-accent, #10131a);
   }
@@ -68,7 +66,7 @@ video { background: #000; }
 .panel.note { align-self: start; display: flex; flex-wrap: wrap; align-items: center; gap: 0 0.5rem; padding-block: 0; }
 .note .text { flex: 1 1 10rem; padding-block: 0.5rem; font-size: 0.875rem; }
 .headline { font-weight: 600; }
-.details { color: var(--muted); }
+.details { opacity: 0.85; }
 progress { display: block; inline-size: 100%; margin-block-start: 0.5rem; accent-color: var(--accent); }
 .action, .dismiss {
   min-block-size: 2.75rem;
@@ -79,14 +77,11 @@ progress { display: block; inline-size: 100%; margin-block-start: 0.5rem; accent
   cursor: pointer;
 }
 .action { margin-block-start: 0.5rem; padding-inline: 1.25rem; font-weight: 600; background: var(--accent); color: var(--on-accent); }
-.note .action { margin-block: 0.25rem; }
 .dismiss { background: none; color: inherit; font-size: 1.25rem; }
 .said { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; box-shadow: 0 0 0 2px #fff; }
-@media (prefers-reduced-motion: no-preference) {
-  .poster, .panel, .play { transition: opacity 0.2s; }
-  .play:hover { background: #000000e6; }
-}
+.play:hover { background: #000; }
+@media (prefers-reduced-motion: no-preference) { .play { transition: background 0.2s; } }
 `;
 
 /** @type {CSSStyleSheet | undefined} */

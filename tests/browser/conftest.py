@@ -8,7 +8,7 @@ the lock; the browser is the system's, because its own are no packages.
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ ARGUMENTS = (
 )
 MISSING = "no Chromium on PATH: `make check-system` installs it where it can"
 PATIENCE_MS = 15_000
+STEP_MS = 50
 CHECKOUT = Path(__file__).resolve().parents[2]
 AXE = CHECKOUT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -189,3 +190,12 @@ def fake_api(tmp_path: Path, open_page: Pages) -> Iterator[FakeApi]:
 def site(fake_api: FakeApi) -> Site:
     """A site of another origin that drops the element in, under a strict policy."""
     return Site(fake_api)
+
+
+def wait_until(page: Page, met: Callable[[], bool]) -> None:
+    """Let the page run until it is so."""
+    for _ in range(PATIENCE_MS // STEP_MS):
+        if met():
+            return
+        page.wait_for_timeout(STEP_MS)
+    pytest.fail("it never became so")

@@ -1,12 +1,10 @@
 """How the elements of a page learn what happens, and how they ask for a retry."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE_MS, Opened, Pages
+from tests.browser.conftest import Opened, Pages, wait_until
 from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
 from tests.browser.site import Site, video
 
@@ -14,22 +12,12 @@ CARDS = "GET /api/video-assets"
 STREAM = "GET /api/video-assets/stream"
 TICKETS = "POST /api/stream-tickets"
 RETRY = "POST /api/video-assets/retry"
-STEP_MS = 50
 
 FAILED: dict[str, Any] = {
     "error_code": "expired",
     "error_message": "Processing did not finish in time.",
     "retryable": True,
 }
-
-
-def wait_until(page: Page, met: Callable[[], bool]) -> None:
-    """Let the page run until it is so."""
-    for _ in range(PATIENCE_MS // STEP_MS):
-        if met():
-            return
-        page.wait_for_timeout(STEP_MS)
-    pytest.fail("it never became so")
 
 
 def hide(opened: Opened, *, hidden: bool) -> None:

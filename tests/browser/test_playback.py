@@ -10,12 +10,12 @@ import requests
 from playwright.sync_api import Locator, expect
 
 from pipeline.media.tools import Tools, locate_tools
-from tests.browser.conftest import PHONE, Opened, Pages
+from tests.browser.conftest import PHONE, Opened, Pages, wait_until
 from tests.browser.fake_api import FakeApi, card, later
 from tests.browser.site import Site, video
 
 SAMPLE = Path(__file__).parents[1] / "media" / "big-buck-bunny-720p-5s.mp4"
-BUDGET_BYTES = 12_000
+BUDGET_BYTES = 12 * 1024
 VIDEO = "document.querySelector('khronika-video').shadowRoot.querySelector('video')"
 SPRITE = "sprite.jpg#xywh=160,0,160,90"
 
@@ -114,9 +114,22 @@ def test_nothing_of_the_player_is_loaded_before_the_tap_and_the_rest_is_small(
     loaded = modules_of(opened)
     sizes = {address: transferred(address) for address in loaded}
     assert sum(sizes.values()) < BUDGET_BYTES, sizes
+    assert not any("stream.js" in address for address in loaded)
     assert fake_api.asked["GET /media/video.m3u8"] == 0
     assert fake_api.asked["GET /media/video.mp4"] == 0
     assert not any("vendor" in address for address in loaded)
+
+
+def test_following_a_video_live_stays_within_the_same_budget(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "processing", progress=10.0))
+    opened = open_page(site.show(video("one")))
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "processing")
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    sizes = {address: transferred(address) for address in modules_of(opened)}
+    assert any("stream.js" in address for address in sizes)
+    assert sum(sizes.values()) < BUDGET_BYTES, sizes
 
 
 def test_on_a_page_of_its_own_the_length_is_known_before_the_tap(
@@ -276,8 +289,4 @@ def test_an_element_that_goes_takes_all_it_holds_along(
         }"""
     )
     opened.page.wait_for_function("(video) => video.paused && !video.getAttribute('src')", arg=kept)
-    for _ in range(200):
-        if not fake_api.open_streams:
-            break
-        opened.page.wait_for_timeout(50)
-    assert fake_api.open_streams == []
+    wait_until(opened.page, lambda: fake_api.open_streams == [])
