@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.slow_clients import give_up_silent
 from pipeline.secret_book import SecretsUnreadable, check_book
 from pipeline.settings import SettingsInvalid, load_settings
 
@@ -33,8 +34,9 @@ except SQLAlchemyError:
 
 bind = f"0.0.0.0:{_settings.port}"
 """A container has no other interface; on one machine `--bind 127.0.0.1:…` is given."""
-worker_class = "gthread"
-"""Requests wait for the database or for bytes to arrive; threads wait cheaply."""
+worker_class = "api.slow_clients.Worker"
+"""gunicorn's threads: requests wait for the database or for bytes to arrive, and threads wait
+cheaply."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 threads = max(64, 2 * _settings.stream_clients + 2)
 """A stream holds one all its life, and at most half of them: enough for uploads and downloads to
@@ -53,6 +55,15 @@ control_socket_disable = True
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # Read by prometheus_client when the application imports it: here is the last moment.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Wait for no client that has fallen silent."""
+    give_up_silent(
+        [listening.sock for listening in worker.sockets],
+        worker.log.error_log,
+        after_sec=_settings.client_patience_sec,
+    )
 
 
 def post_worker_init(worker: Any) -> None:

@@ -157,6 +157,8 @@ class Settings(BaseSettings):
     proxies: int = Field(0, ge=0, le=10)
     """Proxies before the API that each add an address to ``X-Forwarded-For``. One too many, and
     callers choose the address they are counted by."""
+    client_patience_sec: float = Field(30.0, gt=0)
+    """How long a client may send no more of its request, or take no more of its answer."""
 
     max_profile: Profile | None = None
     """The largest rendition that is made of any source, ``2160p`` to ``240p``: what is above costs

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
@@ -87,6 +88,39 @@ def _creates_seen(url: str) -> float:
         if sample.name == "khronika_http_request_duration_seconds_count"
         and sample.labels["route"] == "/api/video-assets/create"
     )
+
+
+KEEPING_WAITING = {
+    "half a head": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Unfinished: ",
+    "half a body": b"POST /api/video-assets/webhook HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Length: 9\r\n\r\n{",
+    "an answer unread": b"GET /media/public/processed/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an end unclosed": b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+}
+
+
+def test_clients_that_fall_silent_keep_nobody_else_out(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    large = tmp_path / "post-videos" / "processed" / "large.mp4"
+    large.parent.mkdir(parents=True)
+    with large.open("wb") as file:
+        file.truncate(50_000_000)
+    log, unserved = tmp_path / "log", []
+    with gunicorn({**environment, "KHRONIKA_CLIENT_PATIENCE_SEC": "0.5"}, log) as served:
+        place = (urlsplit(served).hostname, urlsplit(served).port)
+        for kind, sent in KEEPING_WAITING.items():
+            with ExitStack() as stack:
+                # More than the threads of two workers, wherever the kernel sends whom.
+                for _ in range(300):
+                    silent = stack.enter_context(socket.create_connection(place))
+                    silent.sendall(sent)
+                with suppress(requests.Timeout):
+                    requests.get(f"{served}/healthz", timeout=PATIENCE_SEC)
+                    continue
+                unserved.append(kind)
+    assert unserved == []
+    assert "Traceback" not in log.read_text()
 
 
 def test_an_upload_that_is_cut_off_is_told_why(
