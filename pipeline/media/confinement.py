@@ -16,7 +16,12 @@ from pathlib import Path
 MIB = 1024**2
 GIB = 1024**3
 
-ISOLATION = ("network namespace", "no new privileges", "system call filter")
+ISOLATION = (
+    "network namespace",
+    "no new privileges",
+    "domain of its own",
+    "system call filter",
+)
 """What a confined program is cut off by on a machine that allows everything."""
 
 _LAUNCHER = Path(__file__).with_name("confined.py")

@@ -69,6 +69,30 @@ def test_it_knows_nothing_of_our_secrets(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not [name for name in known if name.startswith("KHRONIKA")]
 
 
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "open(f'/proc/{os.getppid()}/environ', 'rb').read()",
+        "open(f'/proc/{os.getppid()}/mem', 'rb+')",
+        "os.readlink(f'/proc/{os.getppid()}/fd/0')",
+        "os.kill(os.getppid(), signal.SIGCONT)",
+    ],
+)
+def test_it_gets_at_nothing_of_the_process_that_started_it(attempt: str) -> None:
+    assert b"PermissionError" in run(f"import os, signal; {attempt}").stderr
+
+
+def test_it_takes_over_no_open_connection_of_the_process_that_started_it() -> None:
+    pidfd_open, pidfd_getfd = 434, 438  # the same on every architecture
+    taken = run(
+        "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True)\n"
+        f"theirs = libc.syscall({pidfd_open}, os.getppid(), 0)\n"
+        f"print(theirs >= 0, libc.syscall({pidfd_getfd}, theirs, 0, 0))"
+    )
+
+    assert taken.stdout.split() == [b"True", b"-1"]
+
+
 def test_it_opens_no_more_files_than_its_limit() -> None:
     assert b"Too many open files" in run("f = [open('/dev/null') for _ in range(200)]").stderr
 
@@ -80,7 +104,7 @@ def test_it_cannot_be_started_when_it_is_not_there() -> None:
 
 
 def test_what_is_active_can_be_told() -> None:
-    assert "system call filter" in active_isolation()
+    assert {"domain of its own", "system call filter"} <= set(active_isolation())
 
 
 def test_a_probe_that_never_ends_is_the_files_fault(tmp_path: Path, tools: Tools) -> None:
