@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stack.environment import read_environment
+from stack.environment import LIMITS, read_environment
 from stack.home import Home
 from stack.postgres_place import forget, settle
 from tests.integration.stack.conftest import Start
@@ -28,7 +28,7 @@ def test_two_stacks_run_side_by_side(start: Start, place: Path) -> None:
         "KHRONIKA_TRANSCODER_SOURCE_ALLOW",
         "KHRONIKA_TRANSCODER_SOURCE_PORTS",
     }
-    assert {name for name in first if first[name] == second[name]} == shared
+    assert {name for name in first if first[name] == second[name]} == shared | set(LIMITS)
 
     assert one.stop() == 0
     with psycopg.connect(second["DATABASE_URL"]):

@@ -1,9 +1,10 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from api.problems import STATUS_OF, from_domain
-from pipeline.errors import Conflict, DomainError, SignatureInvalid
+from pipeline.errors import Conflict, DomainError, LimitReached, SignatureInvalid
 
 
 def _kinds(root: type[DomainError]) -> Iterator[type[DomainError]]:
@@ -14,7 +15,8 @@ def _kinds(root: type[DomainError]) -> Iterator[type[DomainError]]:
 
 @pytest.mark.parametrize("kind", [*_kinds(DomainError)])
 def test_every_domain_error_has_its_status(kind: type[DomainError]) -> None:
-    assert from_domain(kind("some_code")).status == STATUS_OF[kind]
+    needed: dict[str, Any] = {"retry_after_sec": 60} if kind is LimitReached else {}
+    assert from_domain(kind("some_code", **needed)).status == STATUS_OF[kind]
 
 
 def test_a_conflict_tells_the_state_it_is_with() -> None:
