@@ -7,7 +7,7 @@ import structlog
 from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import cors, failures, lifecycle, limits, openapi, proxies, security
+from api import console, cors, failures, lifecycle, limits, openapi, proxies, security
 from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.routes import (
     assets,
@@ -42,6 +42,7 @@ BLUEPRINTS = (
     media.blueprint,
     operations.blueprint,
     web.blueprint,
+    *console.BLUEPRINTS,
 )
 
 

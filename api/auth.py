@@ -18,9 +18,19 @@ from api.services import Services, services
 from api.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
 from pipeline.database import session_of, user_session
 from pipeline.scopes import OF_OWNERS, Scope, with_implied
-from pipeline.usecases.keys import PREFIX, recognise_key
+from pipeline.usecases.keys import PREFIX, Bearer, recognise_key
 
-__all__ = ["Caller", "Role", "Scope", "authorised", "caller", "caller_session", "owner_named"]
+__all__ = [
+    "Caller",
+    "Role",
+    "Scope",
+    "authorised",
+    "caller",
+    "caller_of",
+    "caller_session",
+    "identify",
+    "owner_named",
+]
 
 OF_ROLES: Mapping[Role, frozenset[Scope]] = {
     Role.OWNER: with_implied(OF_OWNERS),
@@ -175,6 +185,11 @@ def _of_key(key: str, here: Services) -> Caller:
     if bearer is None:
         raise _invalid()
     structlog.contextvars.bind_contextvars(key_id=str(bearer.key_id))
+    return caller_of(bearer)
+
+
+def caller_of(bearer: Bearer) -> Caller:
+    """Who calls with a key."""
     scopes = with_implied(bearer.scopes)
     if bearer.owner_id is not None:
         return Caller(bearer.owner_id, Role.OWNER, scopes)

@@ -32,6 +32,12 @@ class Breaker:
             self._closed_until = self._clock() + OPEN_SEC
             return True
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are stopped now; asking lets none through."""
+        with self._lock:
+            return self._failures >= FAILURES_TO_OPEN
+
     def succeeded(self) -> None:
         """Record that a call went through."""
         with self._lock:

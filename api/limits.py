@@ -45,6 +45,8 @@ class Policy(StrEnum):
     """Whatever has a registered video encoded once more."""
     UPLOADS = "uploads"
     BAD_SIGNATURES = "bad_signatures"
+    SIGN_IN = "sign_in"
+    """Tokens that are tried at the operators' console."""
 
 
 class Standing(NamedTuple):

@@ -73,6 +73,11 @@ class Publisher:
         except self._errors:
             return None
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether this process leaves the broker alone for now, because it has failed lately."""
+        return self._breaker.is_open
+
     def close(self) -> None:
         """Let every connection go."""
         self._app.close()

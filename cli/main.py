@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import changes, keys, operations, secrets, upkeep, videos
+from cli import changes, keys, operations, ops_link, secrets, upkeep, videos
 
 app = typer.Typer(
     name="khronika",
@@ -36,6 +36,7 @@ app.command(rich_help_panel=_VIDEOS)(changes.cancel)
 app.command(rich_help_panel=_VIDEOS)(changes.reencode)
 app.command(rich_help_panel=_VIDEOS)(changes.delete)
 app.command(rich_help_panel=_OPERATORS)(operations.token)
+app.command(rich_help_panel=_OPERATORS)(ops_link.ops_link)
 app.command(rich_help_panel=_OPERATORS)(operations.backfill)
 app.command(rich_help_panel=_OPERATORS)(upkeep.rollback)
 app.command(rich_help_panel=_OPERATORS)(upkeep.clean)

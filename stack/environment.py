@@ -13,7 +13,7 @@ from stack.servers import Servers
 
 LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 LIMITS = tuple(
-    f"KHRONIKA_LIMIT_{name}" for name in ("CREATE", "RETRY", "UPLOADS", "BAD_SIGNATURES")
+    f"KHRONIKA_LIMIT_{name}" for name in ("CREATE", "RETRY", "UPLOADS", "BAD_SIGNATURES", "SIGN_IN")
 )
 
 

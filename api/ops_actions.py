@@ -1,0 +1,108 @@
+"""What an operator may do to one video, each by the use case that the API's own route calls."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from api.audit import audit_operator
+from api.auth import caller
+from api.idempotency import Changed
+from api.services import services
+from pipeline.console import assets
+from pipeline.database import session_of
+from pipeline.errors import Conflict, NotFound
+from pipeline.models import Asset
+from pipeline.settings import Settings
+from pipeline.states import LIVE, Status
+from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.usecases.retry import retry_asset
+
+Change = Callable[[Session, UUID, Settings, str], Changed]
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something to do.
+
+    Attributes:
+        label: What its button says.
+        consequence: What the operator is told before confirming.
+        done: What they are told afterwards.
+        allowed: States it is for.
+        is_final: Whether it cannot be taken back.
+    """
+
+    label: str
+    consequence: str
+    done: str
+    allowed: frozenset[Status]
+    change: Change
+    is_final: bool = False
+
+
+ACTIONS: Mapping[str, Action] = {
+    "retry": Action(
+        "Retry",
+        "It is queued again. Its retry budget starts over; its history stays.",
+        "It is queued again.",
+        frozenset({Status.FAILED}),
+        lambda session, post_id, settings, actor: retry_asset(
+            session, post_id, settings=settings, actor=actor
+        ),
+    ),
+    "cancel": Action(
+        "Cancel",
+        "It fails as cancelled, and the job at the provider is released. A retry starts it over.",
+        "It was cancelled.",
+        LIVE,
+        lambda session, post_id, _settings, actor: cancel_asset(session, post_id, actor=actor),
+    ),
+    "reencode": Action(
+        "Encode anew",
+        "It is processed once more, which costs what processing costs. What is published plays on "
+        "until the new output replaces it.",
+        "It is queued to be encoded anew.",
+        frozenset({Status.COMPLETED}),
+        lambda session, post_id, settings, actor: reencode_asset(
+            session, post_id, settings=settings, actor=actor
+        ),
+    ),
+    "delete": Action(
+        "Delete",
+        "Nobody sees it any more from now on, the post may have another video, and its files are "
+        "removed. This cannot be taken back.",
+        "It was deleted.",
+        frozenset(Status),
+        lambda session, post_id, _settings, actor: delete_asset(session, post_id, actor=actor),
+        is_final=True,
+    ),
+}
+
+DONE: Mapping[str, str] = {name: action.done for name, action in ACTIONS.items()}
+
+
+def is_allowed(action: Action, asset: Asset) -> bool:
+    """Whether the state of the asset allows it."""
+    return asset.deleted_at is None and asset.status in action.allowed
+
+
+def act(name: str, asset_id: UUID) -> None:
+    """Do it, write it down in the same transaction, and wake who is to go on.
+
+    Raises:
+        NotFound: ``asset_not_found``.
+        Conflict: ``asset_deleted``, or what the use case says.
+    """
+    here = services()
+    with session_of(here.engines.operator) as session:
+        asset = assets.asset(session, asset_id)
+        if asset.deleted_at is not None:
+            raise Conflict("asset_deleted", "This video is deleted.")
+        changed = ACTIONS[name].change(session, asset.post_id, here.settings, caller().actor)
+        if changed.asset.id != asset_id:
+            # The post has been given another video since; this one nobody asked to change.
+            raise NotFound("asset_not_found")
+        audit_operator(session, name, post_id=asset.post_id, asset_id=asset_id)
+    here.publisher.publish(changed.wakes)

@@ -1,0 +1,168 @@
+"""An operator's session in the browser: a signed cookie, and the token that each form carries.
+
+Nothing of it is kept here. It ends when it expires, with the token it was made of; with a key's
+revocation, which every request asks about; or when the operator signs out.
+"""
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import jwt
+from flask import Response, g, request
+from itsdangerous import BadData, URLSafeSerializer
+
+from api.auth import OF_ROLES, Caller, Role, caller_of
+from api.problems import Problem
+from api.services import Services, services
+from pipeline.database import session_of
+from pipeline.usecases.keys import PREFIX, key_in_force
+
+COOKIE = "khronika_ops"
+PATH = "/ops"
+LIFE_SEC = 8 * 3600
+"""A working day."""
+
+ROLES = frozenset({Role.OPERATOR, Role.READER})
+_PURPOSE = "khronika.ops-session.v1"
+_CSRF_BYTES = 16
+
+
+@dataclass(frozen=True)
+class ConsoleSession:
+    """What the cookie says.
+
+    Attributes:
+        csrf: What each form of this session carries.
+        expires_at: Seconds since the epoch.
+        subject: Who is signed in; None on the page where they are about to.
+        key_id: The key they signed in with, if it was one.
+    """
+
+    csrf: str
+    expires_at: int
+    subject: str | None = None
+    role: Role | None = None
+    key_id: UUID | None = None
+
+
+def anonymous() -> ConsoleSession:
+    """A session of nobody, for the form to sign in with."""
+    return ConsoleSession(secrets.token_urlsafe(_CSRF_BYTES), int(time.time()) + LIFE_SEC)
+
+
+def begin(who: Caller, token: str | None = None) -> ConsoleSession:
+    """A session of this operator.
+
+    Args:
+        token: What they signed in with, verified: the session ends no later than a JWT.
+
+    Raises:
+        Problem: 403 ``role_not_allowed``: it is no operator.
+    """
+    if who.role not in ROLES:
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "role_not_allowed", "This token is an owner's, not an operator's."
+        )
+    expires_at = int(time.time()) + LIFE_SEC
+    key_id = None
+    if token is not None and token.startswith(PREFIX):
+        key_id = UUID(who.subject.removeprefix("key:"))
+    elif token is not None:
+        expires_at = min(expires_at, _ends_at(token))
+    csrf = secrets.token_urlsafe(_CSRF_BYTES)
+    return ConsoleSession(csrf, expires_at, who.subject, who.role, key_id)
+
+
+def _ends_at(verified: str) -> int:
+    # The signature has been checked by whoever let this token in.
+    return int(jwt.decode(verified, options={"verify_signature": False})["exp"])
+
+
+def current() -> ConsoleSession | None:
+    """The session that the request carries, if it is ours and in time."""
+    try:
+        payload: Any = _serializer(services()).loads(request.cookies.get(COOKIE, ""))
+    except BadData:
+        return None
+    match payload:
+        case [str(csrf), int(expires_at), subject, role, key_id] if expires_at > time.time():
+            return ConsoleSession(
+                csrf,
+                expires_at,
+                subject,
+                Role(role) if role else None,
+                UUID(key_id) if key_id else None,
+            )
+        case _:
+            return None
+
+
+def caller_in(session: ConsoleSession | None) -> Caller | None:
+    """Who is signed in with this session, and may still be; None when nobody is."""
+    if session is None or session.subject is None or session.role is None:
+        return None
+    if session.key_id is None:
+        return Caller(session.subject, session.role, OF_ROLES[session.role])
+    with session_of(services().engines.api) as database:
+        bearer = key_in_force(database, session.key_id)
+    return caller_of(bearer) if bearer is not None else None
+
+
+def keep(response: Response, session: ConsoleSession) -> None:
+    """Give the browser this session: for our pages alone, and out of reach of their scripts."""
+    made = _serializer(services()).dumps(
+        [
+            session.csrf,
+            session.expires_at,
+            session.subject,
+            session.role,
+            session.key_id.hex if session.key_id else None,
+        ]
+    )
+    response.set_cookie(
+        COOKIE,
+        made if isinstance(made, str) else made.decode(),
+        max_age=max(session.expires_at - int(time.time()), 0),
+        path=PATH,
+        secure=_is_https(),
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def end(response: Response) -> None:
+    """Take the session from the browser."""
+    response.delete_cookie(COOKIE, path=PATH, secure=_is_https(), httponly=True, samesite="Strict")
+
+
+def require_csrf() -> None:
+    """See that a form was sent from a page of this very session.
+
+    Raises:
+        Problem: 403 ``form_expired``.
+    """
+    session: ConsoleSession | None = g.ops_session
+    sent = request.form.get("csrf", "")
+    if session is None or not hmac.compare_digest(sent.encode(), session.csrf.encode()):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "form_expired",
+            "This form is not of your present session. Open the page again and repeat it.",
+        )
+
+
+def _is_https() -> bool:
+    return request.is_secure or services().settings.base_url.startswith("https:")
+
+
+def _serializer(here: Services) -> URLSafeSerializer:
+    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
+    options = {"digest_method": sha256, "key_derivation": "hmac"}
+    key = here.settings.secret_key.get_secret_value()
+    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)

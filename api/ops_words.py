@@ -1,0 +1,75 @@
+"""How the console writes instants, spans and sizes: filters of its templates."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+_SIZES = ("bytes", "KB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+def instant(at: datetime | None) -> Markup:
+    """An instant, to the second, UTC; a dash for none."""
+    if at is None:
+        return Markup("-")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        utc.isoformat(), f"{utc:%Y-%m-%d %H:%M:%S.%f} UTC", f"{utc:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def span(seconds: float | None) -> str:
+    """A length of time in its two largest units, or to the millisecond below a minute."""
+    if seconds is None:
+        return "-"
+    if abs(seconds) < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if abs(seconds) < _UNITS[-1][0]:
+        return f"{seconds:.1f} s"
+    rest, parts = int(seconds), []
+    for size, name in (*_UNITS, (1, "s")):
+        if rest >= size:
+            parts.append(f"{rest // size} {name}")
+            rest %= size
+    return " ".join(parts[:2])
+
+
+def ago(at: datetime | None) -> str:
+    """How long ago an instant is."""
+    if at is None:
+        return "never"
+    return f"{span(max((datetime.now(UTC) - at).total_seconds(), 0))} ago"
+
+
+def size(bytes_: int | None) -> str:
+    """A size in decimal units."""
+    if bytes_ is None:
+        return "-"
+    number, unit = float(bytes_), 0
+    while number >= _STEP and unit < len(_SIZES) - 1:
+        number, unit = number / _STEP, unit + 1
+    return f"{number:.3g} {_SIZES[unit]}" if unit else f"{bytes_} bytes"
+
+
+def value(given: Any) -> str:
+    """A member of a JSON object: text as it is, anything else as JSON."""
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+
+
+def breakable(text: Any) -> Markup:
+    """An id as code that may be broken where the line ends."""
+    return Markup("<code>{}</code>").format(escape("-" if text is None else text))
+
+
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "instant": instant,
+    "span": span,
+    "ago": ago,
+    "size": size,
+    "value": value,
+    "id": breakable,
+}

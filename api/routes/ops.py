@@ -1,0 +1,89 @@
+"""The console's first page, how the whole is doing, and finding a video by an id."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import structlog
+from flask import Response, abort
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
+from api.scrape import QUEUES
+from api.services import services
+from pipeline import figures
+from pipeline.console import inbox, overview, search
+from pipeline.states import Status
+
+blueprint = console_blueprint("ops", __name__)
+
+log = structlog.get_logger()
+
+Read = TypeVar("Read")
+
+
+@blueprint.get("")
+def home() -> Response:
+    """How many stand where, what waits for how long, how long videos take, who answers."""
+    here = services()
+    counts = _read(figures.assets_by_status)
+    return live_page(
+        "overview.html",
+        states=None if counts is None else {each.value: counts.get(each, 0) for each in Status},
+        backlogs=_read(figures.backlogs),
+        messages=here.publisher.depths(QUEUES),
+        publishing_paused=here.publisher.is_paused,
+        ready=_read(overview.time_to_ready),
+        ended=_read(overview.ended),
+        answers=_read(overview.answers),
+        held=_read(overview.held),
+        spend=_read(figures.spend_by_provider),
+        spend_limits={name: here.settings.spend_limits(name) for name in here.providers},
+        dead=_read(lambda session: inbox.count(session, "dead")),
+        unread=_read(lambda session: inbox.count(session, "new")),
+        quotas=_quotas(),
+    )
+
+
+def _read(read: Callable[[Session], Read]) -> Read | None:
+    """A figure, in a transaction of its own; None where it cannot be had in time.
+
+    One that fails must not take the others along: this page is opened when things fail.
+    """
+    try:
+        with reading() as session:
+            return read(session)
+    except SQLAlchemyError as error:
+        log.warning("console_figure_missing", error=type(error).__name__)
+        return None
+
+
+def _quotas() -> dict[str, Any]:
+    settings = services().settings
+    return {
+        "videos in flight": settings.owner_max_live,
+        "videos a day": settings.owner_daily_assets,
+        "bytes a day": settings.owner_daily_bytes,
+        "seconds a day": settings.owner_daily_media_sec,
+    }
+
+
+@blueprint.get("/search")
+def find() -> Response:
+    """Go to the video that an id belongs to; of several, show which."""
+    asked = words("q")
+    if asked is None:
+        return page("search.html", asked="", found=[])
+    with reading() as session:
+        found = search.find(session, asked)
+    if len(found) == 1:
+        return see_other(f"/ops/assets/{found[0].id}")
+    status = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND
+    return page("search.html", status, asked=asked, found=found)
+
+
+@blueprint.get("/<path:_rest>")
+def nowhere(_rest: str) -> Response:
+    """Say in the console's own words that there is no such page."""
+    abort(404)

@@ -1,0 +1,76 @@
+"""One video: what it is, what happened to it, what was made of it, and what may be done."""
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flask import Response, request
+
+from api.ops_actions import ACTIONS, DONE, is_allowed
+from api.ops_pages import console_blueprint, cursor, live_page, number, reading
+from api.present import asset_out
+from api.schemas import AssetOut
+from api.services import services
+from pipeline.console import assets, inbox
+from pipeline.console.timeline import Window, timeline
+from pipeline.failures import failure_of
+from pipeline.holds import sentence_of
+
+blueprint = console_blueprint("ops_assets", __name__)
+
+EVENTS = 100
+DELIVERIES = 20
+
+
+@blueprint.get("/assets/<uuid:asset_id>")
+def shown(asset_id: UUID) -> Response:
+    """Show a video, a deleted one too, with a page of its chronicle."""
+    failures_only = "failures" in request.args
+    window = Window(before=number("before"), after=number("after"))
+    with reading() as session:
+        asset = assets.asset(session, asset_id)
+        chronicle = timeline(session, asset_id, window, failures_only=failures_only, limit=EVENTS)
+        of_asset = inbox.OfAsset(asset_id)
+        deliveries = inbox.page(session, of_asset, before=None, limit=DELIVERIES + 1)
+        attempts = assets.attempts(session, asset_id)
+        outputs = assets.outputs(session, asset_id)
+        upload = assets.upload(session, asset)
+    return live_page(
+        "asset.html",
+        asset=asset,
+        published=_published(asset_out(asset, services().settings)),
+        failure=failure_of(asset.error_code) if asset.error_code else None,
+        waits_for=sentence_of(asset.hold_reason) if asset.hold_reason else None,
+        actions=[name for name, action in ACTIONS.items() if is_allowed(action, asset)],
+        done=DONE.get(request.args.get("done", "")),
+        chronicle=chronicle,
+        failures_only=failures_only,
+        attempts=attempts,
+        outputs=outputs,
+        upload=upload,
+        source=_without_query(asset.source_url) if asset.source_url else None,
+        deliveries=deliveries[:DELIVERIES],
+        more_deliveries=cursor(
+            (deliveries[DELIVERIES - 1].received_at, deliveries[DELIVERIES - 1].id)
+        )
+        if len(deliveries) > DELIVERIES
+        else None,
+    )
+
+
+def _without_query(url: str) -> str:
+    """Where a source lies; its query may open it to whoever has it."""
+    parts = urlsplit(url)
+    host = f"//{parts.hostname}" if parts.hostname else ""
+    return f"{parts.scheme}:{host}{parts.path}"
+
+
+def _published(document: AssetOut) -> dict[str, str]:
+    """Where what is published lies, seen from this very host, which need not be the public one."""
+    base = services().settings.base_url
+    named = {
+        "manifest": document.manifest_url,
+        "fallback": document.fallback_url,
+        "poster": document.poster_url,
+        "thumbnail": document.thumbnail_url,
+    }
+    return {name: url.removeprefix(base) for name, url in named.items() if url is not None}

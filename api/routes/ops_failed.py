@@ -1,0 +1,39 @@
+"""The failed list: what failed, grouped by why, page by page."""
+
+from flask import Response
+
+from api.ops_filters import AGES, asked
+from api.ops_pages import console_blueprint, cursor, live_page, place, reading, words
+from api.services import services
+from pipeline.console import failed
+from pipeline.failures import failure_of
+from pipeline.views import Place
+
+blueprint = console_blueprint("ops_failed", __name__)
+
+PAGE = 50
+
+
+@blueprint.get("/failed")
+def listed() -> Response:
+    """Show the groups, and the videos of the chosen one."""
+    chosen, before = asked(), place(words("before"))
+    with reading() as session:
+        wanted = chosen.at(failed.present(session))
+        groups = failed.groups(session, wanted)
+        # One more than shown tells whether another page follows.
+        found = failed.page(session, wanted, before=before, limit=PAGE + 1)
+    shown = found[:PAGE]
+    last = shown[-1] if len(found) > PAGE else None
+    return live_page(
+        "failed.html",
+        asked=chosen,
+        groups=groups,
+        total=sum(group.total for group in groups if chosen.code in (None, group.code)),
+        assets=shown,
+        next_place=cursor(Place(last.updated_at, last.id)) if last else None,
+        is_first=before is None,
+        ages=AGES,
+        providers=sorted(services().providers),
+        failure_of=failure_of,
+    )

@@ -1,0 +1,84 @@
+"""The inbox of callbacks: lists of what waits, was given up or applied, and single deliveries."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+
+from api.ops_pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
+from api.services import services
+from pipeline.console import inbox
+from pipeline.net.redaction import REDACTED, Redactor, secrets_of
+from pipeline.usecases.receive import SECRET_HEADERS
+
+blueprint = console_blueprint("ops_inbox", __name__)
+
+PAGE = 50
+BODY_SHOWN_BYTES = 8192
+SECRET_WORDS = ("authorization", "cookie", "key", "secret", "signature", "token")
+"""Words in the name of a header whose value is nobody's business, whoever sent it."""
+
+
+@blueprint.get("/inbox")
+def listed() -> Response:
+    """Show deliveries of one status, or those of one video."""
+    wanted, before = _wanted(), place(words("before"))
+    since = None if before is None else inbox.Place(before.updated_at, before.id)
+    with reading() as session:
+        found = inbox.page(session, wanted, before=since, limit=PAGE + 1)
+        counts = {status: inbox.count(session, status) for status in ("new", "dead")}
+    shown = found[:PAGE]
+    last = shown[-1] if len(found) > PAGE else None
+    return live_page(
+        "inbox.html",
+        wanted=wanted,
+        asset_id=wanted.asset_id if isinstance(wanted, inbox.OfAsset) else None,
+        counts=counts,
+        counted=inbox.COUNTED,
+        statuses=inbox.STATUSES,
+        providers=sorted(services().providers),
+        deliveries=shown,
+        next_place=cursor((last.received_at, last.id)) if last else None,
+    )
+
+
+@blueprint.get("/inbox/<uuid:delivery_id>")
+def shown(delivery_id: UUID) -> Response:
+    """Show one delivery; what it said, to operators only."""
+    with reading() as session:
+        delivery = inbox.delivery(session, delivery_id)
+    redact = Redactor(secrets_of(services().settings))
+    body = redact(delivery.body[:BODY_SHOWN_BYTES].decode(errors="replace"))
+    return page(
+        "delivery.html",
+        delivery=delivery,
+        headers=_headers(delivery.headers),
+        body=body,
+        size_bytes=len(delivery.body),
+        shown_bytes=BODY_SHOWN_BYTES,
+    )
+
+
+def _wanted() -> inbox.OfStatus | inbox.OfAsset:
+    asset = words("asset")
+    if asset is not None:
+        try:
+            return inbox.OfAsset(UUID(asset))
+        except ValueError:
+            raise wrong("asset") from None
+    status = request.args.get("status", "dead")
+    if status not in inbox.STATUSES:
+        raise wrong("status")
+    return inbox.OfStatus(status, words("provider"))
+
+
+def _headers(stored: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: REDACTED if _is_secret(name) else str(value) for name, value in sorted(stored.items())
+    }
+
+
+def _is_secret(name: str) -> bool:
+    lower = name.lower()
+    return lower in SECRET_HEADERS or any(word in lower for word in SECRET_WORDS)

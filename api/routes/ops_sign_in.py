@@ -1,0 +1,117 @@
+"""Signing in to the console with a token, a key or a link, and signing out."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from flask import Response, g, request
+from sqlalchemy.orm import Session
+
+from api.audit import audit_operator
+from api.auth import OF_ROLES, Caller, Role, identify
+from api.limits import Policy, limited_by_address
+from api.ops_pages import SIGN_IN, console_blueprint, local, page, see_other
+from api.ops_session import ConsoleSession, anonymous, begin, end, keep
+from api.problems import Problem
+from api.services import services
+from pipeline.database import session_of
+from pipeline.operator_links import LinkInvalid, OperatorLink, read_link, use_link
+
+blueprint = console_blueprint("ops_sign_in", __name__, is_open=True)
+
+
+@blueprint.get("/sign-in")
+def form() -> Response:
+    """Show the form; opening a link shows whom it would sign in, and uses nothing up."""
+    return _form(HTTPStatus.OK, token=request.args.get("link"))
+
+
+@blueprint.post("/sign-in")
+@limited_by_address(Policy.SIGN_IN)
+def sign_in() -> Response:
+    """Begin a session with what was pasted, or with a link."""
+    try:
+        session = _begin()
+    except Problem as refused:
+        return _form(refused.status, refused=refused)
+    response = see_other(local(request.form.get("next")))
+    keep(response, session)
+    return response
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    """End the session of this browser."""
+    response = see_other(SIGN_IN)
+    end(response)
+    return response
+
+
+def _form(
+    status: HTTPStatus, *, token: str | None = None, refused: Problem | None = None
+) -> Response:
+    g.ops_session = g.ops_session or anonymous()
+    link = None
+    if token is not None:
+        try:
+            link = _read(token)
+        except Problem as error:
+            status, refused = error.status, error
+    response = page(
+        "sign_in.html",
+        status,
+        next=local(request.values.get("next")),
+        link=link,
+        token=token,
+        refused=refused,
+    )
+    keep(response, g.ops_session)
+    return response
+
+
+def _begin() -> ConsoleSession:
+    given = request.form.get("link")
+    return (
+        _with_token(request.form.get("token", "").strip()) if given is None else _with_link(given)
+    )
+
+
+def _with_token(token: str) -> ConsoleSession:
+    who = identify(f"Bearer {token}", services())
+    session = begin(who, token)
+    with session_of(services().engines.operator) as database:
+        _write_down(database, who, "token" if session.key_id is None else "key")
+    return session
+
+
+def _with_link(given: str) -> ConsoleSession:
+    link = _read(given)
+    role = Role.READER if link.reads_only else Role.OPERATOR
+    who = Caller(link.subject, role, OF_ROLES[role])
+    with session_of(services().engines.operator) as database:
+        try:
+            use_link(database, link)
+        except LinkInvalid:
+            raise _no_link() from None
+        _write_down(database, who, "link")
+    return begin(who)
+
+
+def _write_down(database: Session, who: Caller, how: str) -> None:
+    g.caller = who
+    audit_operator(database, "signed_in", role=who.role.value, how=how)
+
+
+def _read(given: str) -> OperatorLink:
+    key = services().settings.secret_key.get_secret_value()
+    try:
+        return read_link(key, given, now=datetime.now(UTC))
+    except LinkInvalid:
+        raise _no_link() from None
+
+
+def _no_link() -> Problem:
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "link_invalid",
+        "This link is over or was used. `khronika ops-link` makes another.",
+    )
