@@ -123,7 +123,7 @@ FILL = (
             'queued', 'spend_guard', now() + interval '1 hour', now() + interval '1 day'
        FROM generate_series(1, 20)""",
 )
-FILL_AS_WORKER = (
+FILL_AS_WORKER: tuple[str, ...] = (
     """INSERT INTO provider_attempts (id, asset_id, generation, number, provider, released_at,
             release_requested_at)
        SELECT gen_random_uuid(), id, 1, 1, 'selfhosted', now(), now() FROM video_assets""",

@@ -147,11 +147,11 @@ def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
     working: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
-    assert fetch_policy(load_settings()).ports == {443}
+    assert fetch_policy(load_settings()).ports == frozenset({443})
     monkeypatch.setenv("KHRONIKA_SOURCE_HTTP", "true")
-    assert fetch_policy(load_settings()).ports == {80, 443}
+    assert fetch_policy(load_settings()).ports == frozenset({80, 443})
     monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "443, 8443")
-    assert fetch_policy(load_settings()).ports == {443, 8443}
+    assert fetch_policy(load_settings()).ports == frozenset({443, 8443})
     monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "any")
     assert fetch_policy(load_settings()).ports is None
 

@@ -39,9 +39,9 @@ def test_plain_http_is_for_private_networks_only(monkeypatch: pytest.MonkeyPatch
 def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert load(monkeypatch).fetch_policy.ports == {443}
-    assert load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.ports == {80, 443}
-    assert load(monkeypatch, SOURCE_PORTS="443, 8080").fetch_policy.ports == {443, 8080}
+    assert load(monkeypatch).fetch_policy.ports == frozenset({443})
+    assert load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.ports == frozenset({80, 443})
+    assert load(monkeypatch, SOURCE_PORTS="443, 8080").fetch_policy.ports == frozenset({443, 8080})
     assert load(monkeypatch, SOURCE_PORTS="any").fetch_policy.ports is None
 
 
