@@ -1,7 +1,9 @@
 """Whether this process can do its work now, part by part."""
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
@@ -14,6 +16,34 @@ from pipeline.storage.base import Storage, StorageError
 OK = "ok"
 REQUIRED = frozenset({"database", "migrations", "storage"})
 """The broker is not among them: without it work is slower, not refused."""
+
+FRESH_SEC = 1.0
+"""Requests within this time share one look: nobody can make the storage write all day."""
+
+
+class Readiness:
+    """What the last look found. For any number of threads.
+
+    Args:
+        look: Looks at every part.
+    """
+
+    def __init__(
+        self, look: Callable[[], Mapping[str, str]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._look = look
+        self._clock = clock
+        self._lock = Lock()
+        self._looked_at = float("-inf")
+        self._found: Mapping[str, str] = {}
+
+    def checks(self) -> Mapping[str, str]:
+        """``ok`` or what is wrong, for each part, as it is now or was up to ``FRESH_SEC`` ago."""
+        with self._lock:
+            if self._clock() - self._looked_at >= FRESH_SEC:
+                self._found = self._look()
+                self._looked_at = self._clock()
+            return self._found
 
 
 def check(services: Services) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """For whoever runs the system: is it up, is it ready, what are its figures, what does it offer."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -8,13 +9,16 @@ from flask import Response, current_app, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api import security
-from api.readiness import check, is_ready
+from api.readiness import Readiness, check, is_ready
 from api.scrape import Figures, exposition
 from api.services import services
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
 
 FIGURES = "khronika.figures"
+READINESS = "khronika.readiness"
+PAGE = "khronika.docs"
+NONCE = "the-nonce-of-this-answer"
 
 
 @blueprint.get("/healthz")
@@ -28,7 +32,8 @@ def healthz() -> Response:
 @blueprint.doc(responses={200: "Ready", 503: "Not ready"})
 def readyz() -> Response:
     """Tell whether this process can do its work, part by part."""
-    checks = check(services())
+    readiness = Readiness(partial(check, services()))
+    checks = current_app.extensions.setdefault(READINESS, readiness).checks()
     ready = is_ready(checks)
     response = jsonify(status="ready" if ready else "not_ready", checks=dict(checks))
     response.status_code = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
@@ -48,8 +53,11 @@ def metrics() -> Response:
 @blueprint.doc(hide=True)
 def docs() -> Response:
     """Show the API to a person; made from openapi.json, with nothing loaded from elsewhere."""
-    spec = cast("APIFlask", current_app).spec
-    page = Response(render_template("docs.html", spec=spec, nonce=security.nonce()))
+    app = cast("APIFlask", current_app)
+    # Anybody may ask, and the document changes with the program only: it is written out once.
+    if PAGE not in app.extensions:
+        app.extensions[PAGE] = render_template("docs.html", spec=app.spec, nonce=NONCE)
+    page = Response(app.extensions[PAGE].replace(NONCE, security.nonce()))
     allowed = f"{security.CLOSED}; style-src 'nonce-{security.nonce()}'"
     page.headers["Content-Security-Policy"] = allowed
     return page

@@ -1,6 +1,9 @@
 import re
+from typing import Any
 
 import pytest
+from flask import Flask, template_rendered
+from jinja2 import Template
 
 from tests.integration.api.conftest import Client
 
@@ -39,3 +42,15 @@ def test_the_pages_own_style_is_allowed_by_a_nonce_that_is_never_used_twice(api:
         assert f'<style nonce="{allowed[1]}">' in page.text
         nonces.add(allowed[1])
     assert len(nonces) == 2
+
+
+def test_the_page_is_written_out_once_whoever_asks(api: Client) -> None:
+    rendered: list[str] = []
+
+    def note(_app: Flask, template: Template, **_context: Any) -> None:
+        rendered.append(str(template.name))
+
+    with template_rendered.connected_to(note, api.app):
+        for _ in range(3):
+            assert api.get("/docs", as_=None).status_code == 200
+    assert rendered == ["docs.html"]
