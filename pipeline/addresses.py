@@ -29,7 +29,8 @@ def owner_prefix(owner_id: str) -> str:
     """Where an owner's sources are kept: the id, made one safe path segment."""
     segment = quote(owner_id, safe="").replace(".", "%2E")
     if len(segment) > SEGMENT_MAX:
-        segment = f"sha256-{sha256(owner_id.encode()).hexdigest()}"
+        # With a dot, which the segment of no id that stands for itself has.
+        segment = f"sha256.{sha256(owner_id.encode()).hexdigest()}"
     return f"original/{segment}/"
 
 

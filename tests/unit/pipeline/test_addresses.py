@@ -36,6 +36,12 @@ def test_any_owner_has_one_safe_folder(owner_id: str) -> None:
     assert len(segment) <= 200
 
 
+def test_an_owner_called_as_anothers_folder_does_not_share_it() -> None:
+    folder = owner_prefix("ა" * 128)
+
+    assert owner_prefix(folder.removeprefix("original/").removesuffix("/")) != folder
+
+
 def test_a_source_lies_in_its_owners_folder() -> None:
     assert source_key("ana", ID, ID, "mp4").startswith(owner_prefix("ana"))
 
