@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { wordsOf } from "../../../web/composer/shown.js";
+import { ENGLISH, GEORGIAN } from "../../../web/composer/strings.js";
+import {
+  clock,
+  objectionTo,
+  objectionToLength,
+  sizeInWords,
+  typeOf,
+} from "../../../web/composer/video-file.js";
+import { register } from "../../../web/strings.js";
+
+register("en", ENGLISH);
+
+const file = { name: "a.mp4", type: "video/mp4", size: 2_000_000 };
+const scene = { phase: "ready", file, measured: null, problem: null, unfinished: null, bytes: 0 };
+
+test("a video is known by its type, or by its name where the browser knows none", () => {
+  assert.equal(typeOf(file), "video/mp4");
+  assert.equal(typeOf({ name: "Holiday.MKV", type: "" }), "video/x-matroska");
+  assert.equal(typeOf({ name: "a.txt", type: "text/plain" }), null);
+});
+
+test("what would be refused is said before anything is sent", () => {
+  assert.equal(objectionTo(file, null), null);
+  assert.equal(objectionTo(file, file.size), null);
+  assert.deepEqual(objectionTo(file, file.size - 1), { key: "composer_too_large" });
+  assert.deepEqual(objectionTo({ ...file, size: 0 }, null), { key: "composer_empty" });
+  assert.deepEqual(objectionTo({ ...file, type: "", name: "a" }, null), { key: "composer_not_video" });
+});
+
+test("a length that is not known is no objection", () => {
+  assert.equal(objectionToLength({ durationSec: null }, 60), null);
+  assert.equal(objectionToLength({ durationSec: 60 }, 60), null);
+  assert.deepEqual(objectionToLength({ durationSec: 61 }, 60), { key: "composer_too_long" });
+});
+
+test("sizes and lengths are written as people write them", () => {
+  assert.equal(sizeInWords("en", 999), "999 byte");
+  assert.equal(sizeInWords("en", 1_500_000), "1.5 MB");
+  assert.equal(sizeInWords("en", 5_000_000_000_000), "5,000 GB");
+  assert.equal(clock(61), "1:01");
+  assert.equal(clock(3661.4), "1:01:01");
+});
+
+test("what can be done is what the phase allows", () => {
+  const actions = (changes) => wordsOf({ ...scene, ...changes }, "en").actions;
+  assert.deepEqual(Object.keys(actions({ phase: "uploading" })), ["pause", "cancel"]);
+  assert.equal(actions({}).publish, "Publish");
+  assert.equal(actions({ isKnown: true }).publish, "Go on with the upload");
+  assert.deepEqual(Object.keys(actions({ phase: "empty", unfinished: "b.mp4" })), ["choose", "discard"]);
+});
+
+test("while bytes move it is said how many, and what they wait for", () => {
+  const status = (changes) =>
+    wordsOf({ ...scene, phase: "uploading", isOnline: true, bytes: 500_000, ...changes }, "en").status;
+  assert.equal(status({}), "25% of 2 MB");
+  assert.match(status({ isOnline: false }), /offline/);
+  assert.match(status({ isWaiting: true }), /does not answer/);
+  assert.match(status({ isSent: true }), /Checking/);
+});
+
+test("Georgian says everything that English does", () => {
+  assert.deepEqual(Object.keys(GEORGIAN), Object.keys(ENGLISH));
+  for (const [key, words] of Object.entries(ENGLISH)) {
+    assert.deepEqual(GEORGIAN[key].match(/\{\w+\}/g)?.sort(), words.match(/\{\w+\}/g)?.sort(), key);
+  }
+});

@@ -1,0 +1,333 @@
+/**
+ * `<khronika-composer>`: choose a video, see it, publish it. It uploads the file and has it
+ * processed; the page need not wait for either.
+ *
+ *     <script type="module" src="https://video.example/web/khronika-composer.js"></script>
+ *
+ * docs/ui.md describes attributes, events, parts and strings.
+ */
+
+import { fingerprint, forget, recall, unfinished } from "./composer/memory.js";
+import { reasonOf, wordsOf } from "./composer/shown.js";
+import { ENGLISH, GEORGIAN } from "./composer/strings.js";
+import { Api, Refused } from "./composer/transport.js";
+import { Upload, abandon } from "./composer/upload.js";
+import {
+  clock,
+  grab,
+  measure,
+  objectionTo,
+  objectionToLength,
+  sizeInWords,
+  typeOf,
+} from "./composer/video-file.js";
+import { View } from "./composer/view.js";
+import { fetchLanguage, languageOf, register, say } from "./strings.js";
+
+/** @import { Line, TokenProvider } from "./types.js" */
+/** @import { Phase } from "./composer/shown.js" */
+/** @import { Measured } from "./composer/video-file.js" */
+/** @import { Remembered } from "./composer/memory.js" */
+
+register("en", ENGLISH);
+register("ka", GEORGIAN);
+
+const OWN_BASE = new URL("..", import.meta.url).href;
+const PREVIEW_AT_SEC = 1;
+const POSTER_QUALITY = 0.85;
+/** A percentage is read out every so many percent. */
+const SAID_EVERY = 25;
+
+export class KhronikaComposer extends HTMLElement {
+  #view = new View(this.attachShadow({ mode: "open" }), {
+    onFiles: (files) => void this.#choose(files),
+    onFrame: (seconds) => this.#pickFrame(seconds),
+    onAction: (action) => void this.#act(action),
+  });
+  /** @type {Phase} */
+  #phase = "empty";
+  /** @type {File | null} */
+  #file = null;
+  /** @type {Measured | null} */
+  #measured = null;
+  /** @type {Line | null} */
+  #problem = null;
+  /** @type {Upload | null} */
+  #upload = null;
+  #preview = "";
+  #postId = "";
+  /** @type {number | null} */
+  #posterTime = null;
+  #bytes = 0;
+  #isSent = false;
+  #isWaiting = false;
+  #said = "";
+  #listening = new AbortController();
+
+  /** @type {TokenProvider | null} Gives the author's JWT, or a promise of it. */
+  tokenProvider = null;
+
+  connectedCallback() {
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    for (const name of ["online", "offline"]) addEventListener(name, () => this.#render(), { signal });
+    addEventListener("beforeunload", (event) => this.#phase === "uploading" && event.preventDefault(), { signal });
+    this.#view.video.addEventListener("seeked", () => grab(this.#view.video, this.#view.canvas), { signal });
+    void fetchLanguage(languageOf(this))?.then(() => this.#render());
+    this.#render();
+  }
+
+  disconnectedCallback() {
+    this.#listening.abort();
+    this.#upload?.pause();
+  }
+
+  /** What it shows; the attribute `data-state` says it, too. */
+  get state() {
+    return this.#phase;
+  }
+
+  /** Whether bytes are on their way. */
+  get isUploading() {
+    return this.#phase === "uploading";
+  }
+
+  get #base() {
+    return (this.getAttribute("api") ?? OWN_BASE).replace(/\/$/, "");
+  }
+
+  get #user() {
+    return this.getAttribute("user") ?? "";
+  }
+
+  /** @param {string} name */
+  #limit(name) {
+    const limit = Number(this.getAttribute(name));
+    return limit > 0 ? limit : null;
+  }
+
+  /** @param {File[]} files */
+  async #choose(files) {
+    const [file] = files;
+    if (!file || this.isUploading || this.#phase === "paused") return;
+    this.#clear();
+    const maxBytes = this.#limit("max-bytes");
+    const objection = files.length > 1 ? { key: "composer_one" } : objectionTo(file, maxBytes);
+    if (objection) return this.#object(objection, sizeInWords(this.#language, maxBytes ?? 0));
+    this.#file = file;
+    this.#enter("reading");
+    this.#preview = URL.createObjectURL(file);
+    const measured = await measure(this.#view.video, this.#preview);
+    if (this.#file !== file) return;
+    const maxSec = this.#limit("max-duration");
+    const isLong = objectionToLength(measured, maxSec);
+    if (isLong) return this.#object(isLong, clock(maxSec ?? 0));
+    this.#measured = measured;
+    this.#showFrame(Math.min(PREVIEW_AT_SEC, (measured.durationSec ?? 0) / 3));
+    this.#enter("ready");
+  }
+
+  /**
+   * @param {Line} line
+   * @param {string} limit
+   */
+  #object(line, limit) {
+    this.#clear();
+    this.#problem = { ...line, values: { limit } };
+    this.#enter("empty");
+  }
+
+  /** @param {number} seconds */
+  #pickFrame(seconds) {
+    this.#posterTime = seconds;
+    this.#showFrame(seconds);
+  }
+
+  /** @param {number} seconds */
+  #showFrame(seconds) {
+    this.#view.video.currentTime = seconds;
+    this.#view.showTime(seconds, clock(seconds));
+  }
+
+  /** @param {string} action */
+  async #act(action) {
+    if (action === "publish") await this.#publish();
+    else if (action === "pause") this.#upload?.pause();
+    else if (action === "resume" || action === "again") await this.#run();
+    else if (action === "cancel") await this.#cancel();
+    else if (action === "discard") await this.#discard();
+    else {
+      this.#clear();
+      this.#enter("empty");
+    }
+  }
+
+  async #publish() {
+    const file = this.#file;
+    if (!file) return;
+    const key = fingerprint(this.#user, this.#base, file);
+    const api = new Api(this.#base);
+    const token = this.getAttribute("token");
+    api.tokenProvider = () => (this.tokenProvider ? this.tokenProvider() : token);
+    const posterTime = this.#posterTime ?? recall(key)?.posterTime ?? null;
+    this.#upload = new Upload(api, {
+      file,
+      key,
+      posterTime,
+      type: typeOf(file) ?? "",
+      postId: this.getAttribute("post-id") ?? crypto.randomUUID(),
+      declared: this.#declared(file, posterTime),
+      onTicket: (ticket) => void this.#announce(ticket),
+      onBytes: (bytes) => this.#move(bytes),
+      onWaiting: (isWaiting) => this.#set({ isWaiting }),
+      onSent: () => this.#set({ isSent: true }),
+    });
+    await this.#run();
+  }
+
+  /**
+   * @param {File} file
+   * @param {number | null} posterTime
+   */
+  #declared(file, posterTime) {
+    const { durationSec = null, width = null, height = null } = this.#measured ?? {};
+    return {
+      ...{ mime_type: typeOf(file), size_bytes: file.size, title: this.getAttribute("video-title") },
+      ...{ duration_sec: durationSec, width, height, poster_time_sec: posterTime },
+    };
+  }
+
+  async #run() {
+    const upload = this.#upload;
+    if (!upload) return;
+    this.#problem = null;
+    this.#set({ isSent: false, isWaiting: false });
+    this.#enter("uploading");
+    try {
+      const video = await upload.run();
+      this.#enter("done");
+      this.#tell("created", video);
+    } catch (error) {
+      if (this.#upload === upload) this.#fail(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    if (error instanceof DOMException && error.name === "AbortError") return this.#enter("paused");
+    this.#problem = reasonOf(error);
+    this.#enter("failed");
+    const code = error instanceof Refused ? error.code : "";
+    this.#tell("failed", { code, message: say(this.#language, this.#problem) });
+  }
+
+  async #cancel() {
+    const upload = this.#upload;
+    this.#clear();
+    this.#enter("empty");
+    this.#view.say(say(this.#language, { key: "composer_cancelled" }));
+    this.#tell("cancelled", {});
+    await upload?.abandon();
+  }
+
+  async #discard() {
+    const interrupted = unfinished(this.#user, this.#base);
+    for (const { key } of interrupted) forget(key);
+    this.#render();
+    await Promise.all(interrupted.map(({ upload }) => abandon(upload)));
+  }
+
+  /** @param {Remembered} ticket */
+  async #announce({ postId, uploadId, posterTime }) {
+    const { durationSec = null, width = null, height = null } = this.#measured ?? {};
+    const { canvas } = this.#view;
+    /** @type {Blob | null} */
+    const poster = await new Promise((resolve) =>
+      width ? canvas.toBlob(resolve, "image/jpeg", POSTER_QUALITY) : resolve(null),
+    );
+    const shape = { poster_time_sec: posterTime, width, height, duration_sec: durationSec };
+    this.#postId = postId;
+    this.#tell("publish", { upload_id: uploadId, ...shape, poster });
+  }
+
+  /** @param {number} bytes */
+  #move(bytes) {
+    this.#bytes = bytes;
+    this.#render();
+    this.#tell("progress", { percent: this.#percent, sent_bytes: bytes });
+    const quarter = Math.floor(this.#percent / SAID_EVERY) * SAID_EVERY;
+    this.#announceOnce(`${quarter}`, { key: "percent", values: { percent: quarter } });
+  }
+
+  get #percent() {
+    return this.#file ? Math.floor((100 * this.#bytes) / this.#file.size) : 0;
+  }
+
+  /** @param {{ isSent?: boolean, isWaiting?: boolean }} changes */
+  #set({ isSent = this.#isSent, isWaiting = this.#isWaiting }) {
+    this.#isSent = isSent;
+    this.#isWaiting = isWaiting;
+    this.#render();
+  }
+
+  /** @param {Phase} phase */
+  #enter(phase) {
+    this.#phase = phase;
+    this.dataset["state"] = phase;
+    const { status } = this.#render();
+    if (status) this.#announceOnce(phase, { text: status });
+  }
+
+  /** Forget the file; what has arrived of it stays until it is cancelled or swept. */
+  #clear() {
+    this.#upload?.pause();
+    this.#upload = this.#file = this.#measured = this.#posterTime = this.#problem = null;
+    this.#bytes = 0;
+    this.#said = "";
+    if (!this.#preview) return;
+    URL.revokeObjectURL(this.#preview);
+    this.#preview = "";
+    this.#view.video.removeAttribute("src");
+    this.#view.canvas.width = 0;
+  }
+
+  #render() {
+    const interrupted = unfinished(this.#user, this.#base);
+    const key = this.#file && fingerprint(this.#user, this.#base, this.#file);
+    const scene = {
+      ...{ phase: this.#phase, file: this.#file, measured: this.#measured, problem: this.#problem },
+      unfinished: interrupted[0]?.upload.name ?? null,
+      isKnown: interrupted.some((each) => each.key === key),
+      ...{ isWaiting: this.#isWaiting, isSent: this.#isSent, bytes: this.#bytes },
+      isOnline: navigator.onLine,
+    };
+    const words = wordsOf(scene, this.#language);
+    this.#view.show(words);
+    return words;
+  }
+
+  get #language() {
+    return languageOf(this);
+  }
+
+  /**
+   * @param {string} key
+   * @param {Line} line
+   */
+  #announceOnce(key, line) {
+    if (key === this.#said) return;
+    this.#said = key;
+    this.#view.say(say(this.#language, line));
+  }
+
+  /**
+   * @param {string} name
+   * @param {object} detail
+   */
+  #tell(name, detail) {
+    const about = { post_id: this.#postId, ...detail };
+    this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail: about }));
+  }
+}
+
+if (!customElements.get("khronika-composer")) customElements.define("khronika-composer", KhronikaComposer);
