@@ -36,6 +36,9 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[str] = []
         self._words: list[str] = []
+        self._open: list[tuple[str, str]] = []
+        self._began: list[int] = []
+        self._of: list[tuple[tuple[str, str], str]] = []
         self._in_button = False
         self.feed(answer.text)
         self.close()
@@ -47,6 +50,24 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self._words).split())
+
+    @property
+    def raw_text(self) -> str:
+        """The words as they are, white space and all."""
+        return "".join(self._words)
+
+    @property
+    def scripts(self) -> str:
+        """What stands inside script elements."""
+        return "".join(self.of_tag("script"))
+
+    def of_class(self, name: str) -> list[str]:
+        """The words of each element of this class, in order."""
+        return [words for (_, given), words in self._of if name in given.split()]
+
+    def of_tag(self, name: str) -> list[str]:
+        """The words of each element of this name, in order."""
+        return [words for (tag, _), words in self._of if tag == name]
 
     def form(self, action: str) -> Form:
         """The one form that goes there."""
@@ -70,9 +91,18 @@ class Page(HTMLParser):
         elif tag == "a" and named.get("href"):
             self.links.append(named["href"] or "")
         self._in_button = tag == "button"
+        if tag not in VOID:
+            self._open.append((tag, named.get("class") or ""))
+            self._began.append(len(self._words))
 
-    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - the parser's own signature
+    def handle_endtag(self, tag: str) -> None:
         self._in_button = False
+        while self._open:
+            element, began = self._open.pop(), self._began.pop()
+            words = " ".join("".join(self._words[began:]).split())
+            self._of.append((element, words))
+            if element[0] == tag:
+                break
 
     def handle_data(self, data: str) -> None:
         self._words.append(data)
