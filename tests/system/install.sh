@@ -1,14 +1,29 @@
 #!/bin/sh
-# Installs the Debian packages that the system tests want, where that is possible; elsewhere names
-# what will be skipped. Never fails: the tests themselves say what they miss.
+# Installs what some tests want of the system, where that is possible; elsewhere names what is
+# missing and which tests want it. Never fails: the tests themselves say what they miss.
 set -u
-packages="libfaketime chromium"
 
-for package in $packages; do
-	dpkg -s "$package" >/dev/null 2>&1 && continue
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		echo "check-system: installing $package"
-		{ apt-get update -qq && apt-get install -y -qq "$package"; } >/dev/null 2>&1 && continue
-	fi
-	echo "check-system: $package is missing, its tests are skipped (apt-get install $package)"
-done
+# Without a network apt would try each mirror again and again.
+apt() { apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 "$@"; }
+
+is_there() {
+	case $1 in
+	chromium) # Other names of it do as well: tests/browser/conftest.py looks for the same.
+		command -v chromium || command -v chromium-browser || command -v google-chrome ;;
+	*) dpkg -s "$1" ;;
+	esac >/dev/null 2>&1
+}
+
+have() {
+	is_there "$1" && return 0
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+	echo "check-system: installing $1"
+	{ apt update; DEBIAN_FRONTEND=noninteractive apt install -y "$1"; } >/dev/null 2>&1
+	is_there "$1"
+}
+
+have libfaketime ||
+	echo "check-system: libfaketime is missing, the tests of wrong clocks are skipped (apt-get install libfaketime)"
+have chromium ||
+	echo "check-system: chromium is missing, no test of tests/browser can run (apt-get install chromium)"
+exit 0
