@@ -237,14 +237,18 @@ def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
             return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "30"})
         fake.stream_queries.append(dict(request.args))
         fake.last_event_ids.append(request.headers.get("Last-Event-ID"))
-        return Response(_events(fake), content_type="text/event-stream")
+        return Response(_events(fake, dict(request.args)), content_type="text/event-stream")
 
 
-def _events(fake: FakeApi) -> Iterator[str]:
+def _events(fake: FakeApi, asked: dict[str, str]) -> Iterator[str]:
     events: queue.Queue[str] = queue.Queue()
     fake.open_streams.append(events)
+    known = fake.cards | fake.assets if "ticket" in asked else fake.cards
     try:
         yield "retry: 100\n\n"
+        for post in asked["post_ids"].split(","):
+            if post in known:
+                yield f"event: asset\ndata: {json.dumps(known[post])}\n\n"
         while not fake.closing.is_set():
             try:
                 event = events.get(timeout=STREAM_POLL_SEC)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import DESKTOP, PHONE, Pages
+from tests.browser.conftest import DESKTOP, PHONE, Pages, wait_until
 from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
 from tests.browser.site import Site, video
 
@@ -261,7 +261,7 @@ def test_each_change_of_state_is_an_event_for_the_page(
 ) -> None:
     fake_api.put(card("one", "queued"))
     opened = open_page(site.show(video("one")))
-    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
     opened.page.evaluate(
         "document.addEventListener('khronika-statechange', (event) => {"
         " window.heard = event.detail.state; })"
