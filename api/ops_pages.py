@@ -77,11 +77,22 @@ def _let_in() -> Response | None:
 
 
 def _seal(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = PAGE
+    response.headers["Content-Security-Policy"] = _policy()
     response.headers["Cache-Control"] = "no-store"
     response.vary.add("Cookie")
     response.vary.add(FRAGMENT_HEADER)
     return response
+
+
+def _policy() -> str:
+    """That of our pages; media come from the public address, which may be another than this."""
+    parts = urlsplit(services().settings.base_url)
+    public = f"{parts.scheme}://{parts.netloc}"
+    allowed = PAGE
+    if public != request.host_url.rstrip("/"):
+        for directive in ("img-src", "media-src", "connect-src"):
+            allowed = allowed.replace(f"{directive} 'self'", f"{directive} 'self' {public}")
+    return allowed
 
 
 def page(template: str, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Response:

@@ -65,12 +65,11 @@ def _without_query(url: str) -> str:
 
 
 def _published(document: AssetOut) -> dict[str, str]:
-    """Where what is published lies, seen from this very host, which need not be the public one."""
-    base = services().settings.base_url
+    """Where what is published lies."""
     named = {
         "manifest": document.manifest_url,
         "fallback": document.fallback_url,
         "poster": document.poster_url,
         "thumbnail": document.thumbnail_url,
     }
-    return {name: url.removeprefix(base) for name, url in named.items() if url is not None}
+    return {name: url for name, url in named.items() if url is not None}

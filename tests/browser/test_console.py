@@ -1,0 +1,161 @@
+"""The operators' console in a real browser, over the real API: on a phone and on a desk."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pipeline.addresses import key_of
+from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
+from tests.integration.api.conftest import (
+    Client,
+    World,
+    environment,
+    serving,
+    token,
+    world,
+)
+
+__all__ = ["environment", "world"]
+
+THUMB_PX = 24
+"""WCAG 2.2, 2.5.8; links within a sentence are exempt."""
+
+LOOKS = {
+    "phone-light": (PHONE, "light"),
+    "desktop-dark": (DESKTOP, "dark"),
+}
+
+
+@pytest.fixture
+def console(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, open_page: Pages
+) -> Iterator[Client]:
+    with serving(monkeypatch) as api:
+        yield api
+        open_page.close()
+
+
+@pytest.fixture
+def failed(console: Client, world: World) -> str:
+    """A failed video among others: one of each kind of row that the pages have."""
+    asset_id = ""
+    for code in ("source_timeout", "encode_failed", "expired"):
+        asset_id = console.create(title=f"A walk in Tusheti, {code}").json()["id"]
+        world.fail(asset_id, code)
+    return asset_id
+
+
+def sign_in(opened: Opened) -> None:
+    """Paste a token, as a person would."""
+    opened.page.get_by_label("Operator's token or key").fill(token("ops", role="service_role"))
+    opened.page.get_by_role("button", name="Sign in").click()
+    expect(opened.page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def hold_to_what_pages_owe(opened: Opened, size: tuple[int, int], path: str) -> None:
+    assert opened.accessibility() == [], path
+    width = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= size[0], path
+    for control in opened.page.locator("button:visible, .button:visible, select:visible").all():
+        box = control.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= THUMB_PX, path
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_can_be_read_and_used(
+    open_page: Pages, console: Client, world: World, failed: str, look: str
+) -> None:
+    size, scheme = LOOKS[look]
+    published = console.create(title="Ushguli").json()
+    publish(console, world, published["id"])
+    opened = open_page(f"{console.url}/ops", size, color_scheme=scheme)
+    hold_to_what_pages_owe(opened, size, "sign-in")
+    sign_in(opened)
+    for path in (
+        "/ops",
+        "/ops/failed",
+        "/ops/failed/retry?all=1",
+        f"/ops/assets/{failed}",
+        f"/ops/assets/{failed}/delete",
+        f"/ops/assets/{published['id']}",
+        "/ops/inbox",
+        "/ops/audit",
+        "/ops/search?q=none",
+        "/ops/nowhere",
+    ):
+        if path in ("/ops/search?q=none", "/ops/nowhere"):
+            opened.expect("404")
+        opened.page.goto(console.url + path)
+        opened.screenshot(path.strip("/").replace("/", "-").partition("?")[0])
+        hold_to_what_pages_owe(opened, size, path)
+
+
+def publish(console: Client, world: World, asset_id: str) -> None:
+    """Publish a video whose poster is there; nobody plays it here."""
+    asset = world.complete(asset_id)
+    root = Path(str(console.services.settings.storage_url).removeprefix("file://"))
+    poster = root / (key_of(asset.poster_url or "") or "")
+    poster.parent.mkdir(parents=True)
+    poster.write_bytes(
+        (Path(__file__).parents[2] / "docs/evidence/1-success-url-poster.jpg").read_bytes()
+    )
+    world.amend(asset_id, thumbnail_url=asset.poster_url)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_failed_videos_are_ticked_previewed_and_retried(
+    open_page: Pages, console: Client, world: World, failed: str, *, scripts: bool
+) -> None:
+    opened = open_page(f"{console.url}/ops/failed", PHONE, java_script_enabled=scripts)
+    sign_in(opened)
+    page = opened.page
+    page.get_by_label("Tick A walk in Tusheti, expired").check()
+    page.get_by_role("button", name="Retry the ticked").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Retry 1 failed video?")
+    page.get_by_role("button", name="Retry it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Done")
+    page.get_by_role("link", name="To the failed list").click()
+    page.get_by_role("button", name="Retry all 2 that match").click()
+    page.get_by_role("button", name="Retry them all").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Done")
+    assert {each.status.value for each in everything(console, world)} == {"queued"}
+
+
+def everything(console: Client, world: World) -> list[Any]:
+    listed = console.operator("GET", "/api/video-assets?status=queued").json()["assets"]
+    assert len(listed) == 3
+    return [world.asset(each["id"]) for each in listed]
+
+
+def test_the_numbers_change_by_themselves_while_the_page_is_seen(
+    open_page: Pages, console: Client, world: World, failed: str
+) -> None:
+    opened = open_page(f"{console.url}/ops/assets/{failed}", DESKTOP)
+    sign_in(opened)
+    state = opened.page.locator(".state")
+    expect(state).to_have_text("failed")
+    mark(opened.page)
+    post_id = str(world.asset(failed).post_id)
+    console.post("/api/video-assets/retry", {"post_id": post_id})
+    expect(state).to_have_text("queued")
+    assert opened.page.evaluate("window.marked") is True
+
+
+def mark(page: Page) -> None:
+    """Leave something that a page which is loaded anew would not have."""
+    page.evaluate("window.marked = true")
+
+
+def test_a_session_that_ended_leads_back_to_the_form(
+    open_page: Pages, console: Client, failed: str
+) -> None:
+    opened = open_page(f"{console.url}/ops/assets/{failed}", DESKTOP)
+    sign_in(opened)
+    opened.page.context.clear_cookies()
+    expect(opened.page.get_by_label("Operator's token or key")).to_be_visible()
+    sign_in(opened)
+    expect(opened.page).to_have_url(f"{console.url}/ops/assets/{failed}")
