@@ -82,6 +82,7 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 
 HEADER_SHAPES: Mapping[str, Mapping[str, Any]] = {
     "Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    "Content-MD5": {"pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"},
 }
 
 STANDING = {
@@ -111,6 +112,10 @@ BODY_REFUSALS = (
 """Problems of whatever takes a JSON body: not JSON, too much of it, not said to be, wrong."""
 
 OF_POST = ("get_assets_read", "get_assets_events", "get_lists_playback", "post_changes_cancel")
+WITH_TICKET = (
+    *("get_uploads_progress", "put_uploads_content", "post_parts_sign", "put_parts_receive"),
+    *("post_parts_confirm", "delete_uploads_abandon"),
+)
 LINKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "post_assets_create": {
         **{name: {"parameters": {"post_id": "$response.body#/post_id"}} for name in OF_POST},
@@ -120,6 +125,15 @@ LINKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "post_uploads_issue": {
         "post_uploads_complete": {"parameters": {"upload_id": "$response.body#/upload_id"}},
+        **{
+            name: {
+                "parameters": {
+                    "upload_id": "$response.body#/upload_id",
+                    "header.X-Upload-Token": "$response.body#/headers/X-Upload-Token",
+                }
+            }
+            for name in WITH_TICKET
+        },
     },
 }
 """What can be asked next with what an operation answered, by operation and next operation."""
@@ -156,6 +170,7 @@ def _complete(generated: dict[str, Any] | str) -> dict[str, Any] | str:
     schemas["Problem"] = problem
     for operations in spec["paths"].values():
         for method, operation in operations.items():
+            _complete_path(operation)
             _complete_security(method, operation)
             _complete_answers(operation)
             _add_binary_body(operation)
@@ -173,6 +188,13 @@ def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
         name.rpartition(".")[2]: schema for name, schema in schemas.items()
     }
     return spec
+
+
+def _complete_path(operation: dict[str, Any]) -> None:
+    """Say that ids are UUIDs; APIFlask knows the converter as text."""
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path" and parameter["name"].endswith("_id"):
+            parameter["schema"]["format"] = "uuid"
 
 
 def _complete_security(method: str, operation: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ def test_every_answer_to_whatever_is_asked_is_a_documented_one(
         [
             *(sys.executable, "-m", "schemathesis.cli"),
             *("--config-file", str(HERE / "schemathesis.toml")),
-            *("run", f"{api.url}/openapi.json", "--seed", "1", "--max-examples", "30"),
+            *("run", f"{api.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {token('ana', role=role)}"),
         ],
         cwd=tmp_path,
