@@ -13,6 +13,7 @@ from api.routes import (
     assets,
     callbacks,
     changes,
+    demo,
     lists,
     media,
     operations,
@@ -100,4 +101,6 @@ def _assemble(here: Services) -> APIFlask:
     limits.register(app, here.settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    if here.settings.demo:
+        app.register_blueprint(demo.blueprint)
     return app

@@ -58,6 +58,7 @@ def build_environment(
         "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],
         "KHRONIKA_SECRET_KEY": credentials["secret_key"],
         "KHRONIKA_PUBLIC_URL": public_url,
+        "KHRONIKA_DEMO": "true",
         # Development only: sources on this machine, over plain http, on the ports of the day.
         "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
         "KHRONIKA_SOURCE_HTTP": "true",

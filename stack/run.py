@@ -56,6 +56,7 @@ def up(procfile: Procfile = CHECKOUT / "Procfile") -> None:
             flower = stack.environment["KHRONIKA_FLOWER_PORT"]
             _announce(f"flower at http://127.0.0.1:{flower}")
             _announce(f"console at {stack.base_url}/ops; `khronika ops-link` signs you in")
+            _announce(f"a small site to try it with at {stack.base_url}/")
             _announce(f"ready at {stack.base_url}")
             stack.watch()
     except StopRequested:

@@ -64,8 +64,8 @@ export class KhronikaComposer extends HTMLElement {
   #said = "";
   #listening = new AbortController();
 
-  /** @type {TokenProvider | null} Gives the author's JWT, or a promise of it. */
-  tokenProvider = null;
+  /** @type {TokenProvider | null} Gives the author's JWT. It may be set before this class is known. */
+  tokenProvider = Reflect.get(this, "tokenProvider") ?? null;
 
   connectedCallback() {
     this.#listening = new AbortController();

@@ -1,0 +1,60 @@
+/** A new post: shown as soon as its upload begins, and followed to the end. */
+
+import "../khronika-composer.js";
+import "../khronika-video.js";
+import { token } from "./session.js";
+
+/** @import { KhronikaComposer } from "../khronika-composer.js" */
+/** @import { KhronikaVideo } from "../khronika-video.js" */
+
+const composer = /** @type {KhronikaComposer} */ (document.querySelector("khronika-composer"));
+const published = /** @type {HTMLElement} */ (document.querySelector("#published"));
+const link = /** @type {HTMLAnchorElement} */ (document.querySelector("#link"));
+const text = /** @type {HTMLTextAreaElement} */ (document.querySelector("#text"));
+
+/** @type {KhronikaVideo | null} */
+let card = null;
+
+composer.tokenProvider = token;
+listen("publish", async (detail) => {
+  const { post_id: id, width, height, poster } = detail;
+  const video = /** @type {KhronikaVideo} */ (document.createElement("khronika-video"));
+  const shape = width ? { width, height } : {};
+  const attributes = { "post-id": id, owner: "", "upload-progress": 0, ...shape };
+  for (const [name, value] of Object.entries(attributes)) video.setAttribute(name, `${value}`);
+  if (poster) video.setAttribute("poster", URL.createObjectURL(poster));
+  video.tokenProvider = token;
+  card = video;
+  document.querySelector("#card")?.replaceChildren(video);
+  link.href = `/posts/${id}`;
+  published.hidden = false;
+  await change("POST", "/demo/posts", { id, text: text.value, ...shape });
+});
+listen("progress", ({ percent }) => card?.setAttribute("upload-progress", `${percent}`));
+listen("created", (asset) => {
+  if (card) card.card = asset;
+  card?.removeAttribute("upload-progress");
+});
+listen("cancelled", async ({ post_id: id }) => {
+  published.hidden = true;
+  card?.remove();
+  if (id) await change("DELETE", `/demo/posts/${id}`);
+});
+
+/**
+ * @param {string} name
+ * @param {(detail: any) => void | Promise<void>} listener
+ */
+function listen(name, listener) {
+  composer.addEventListener(name, (event) => void listener(/** @type {CustomEvent} */ (event).detail));
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ */
+function change(method, path, body) {
+  const content = body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+  return fetch(path, { method, ...content });
+}
