@@ -68,6 +68,7 @@ def build_services(settings: Settings) -> Services:
         streams=Streams(
             lambda: Sight(engines, settings),
             most=settings.stream_clients,
+            most_per_address=settings.stream_clients_per_address,
             every_sec=settings.stream_look_sec,
         ),
         verifier=verifier_of(settings),

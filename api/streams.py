@@ -46,18 +46,27 @@ class StreamsFull(Exception):
 class Streams:
     """Every stream of this process. Safe to share between threads."""
 
-    def __init__(self, make_sight: Callable[[], Looking], *, most: int, every_sec: float) -> None:
+    def __init__(
+        self,
+        make_sight: Callable[[], Looking],
+        *,
+        most: int,
+        most_per_address: int,
+        every_sec: float,
+    ) -> None:
         """Hold no stream yet, and look at nothing.
 
         Args:
             make_sight: Makes what looks, for as long as there are streams.
             most: Streams at once.
+            most_per_address: Of them, those of one address, so that nobody takes every place.
             every_sec: How often it looks.
         """
         self._make_sight = make_sight
         self._most = most
+        self._most_per_address = most_per_address
         self._every_sec = every_sec
-        self._open: set[Subscription] = set()
+        self._open: dict[Subscription, str] = {}
         self._reader: Thread | None = None
         self._lock = Lock()
         self._wake = Event()
@@ -72,19 +81,21 @@ class Streams:
         post_ids: Sequence[UUID],
         held: Held,
         *,
+        address: str = "",
         cut: Callable[[], None] = lambda: None,
     ) -> Subscription:
         """Begin a stream; what its receiver does not hold is offered at once.
 
         Raises:
-            StreamsFull: this process has as many as it may, or is about to end.
+            StreamsFull: this process or this address has as many as it may, or the process is
+                about to end.
         """
         subscription = Subscription(viewer, post_ids, held, cut=cut)
         with self._lock:
-            if self.are_ending or len(self._open) >= self._most:
+            if self.are_ending or self._has_no_place_for(address):
                 FULL.inc()
                 raise StreamsFull
-            self._open.add(subscription)
+            self._open[subscription] = address
             OPEN.inc()
             if self._reader is None:
                 self._reader = Thread(target=self._read, name="streams", daemon=True)
@@ -97,7 +108,7 @@ class Streams:
         subscription.end()
         with self._lock:
             if subscription in self._open:
-                self._open.remove(subscription)
+                del self._open[subscription]
                 OPEN.dec()
 
     @property
@@ -119,6 +130,10 @@ class Streams:
         self._wake.set()
         if reader is not None:
             reader.join(JOIN_SEC)
+
+    def _has_no_place_for(self, address: str) -> bool:
+        theirs = sum(holder == address for holder in self._open.values())
+        return len(self._open) >= self._most or theirs >= self._most_per_address
 
     def _read(self) -> None:
         """The reader's life: as long as there are streams."""

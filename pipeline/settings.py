@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     stream_clients: int = Field(30, ge=1, le=1000)
     """Streams of live status one API process keeps open. Each occupies a thread, of which there are
     64, or twice as many as streams and two more."""
+    stream_clients_per_address: int = Field(10, ge=1)
+    """Of them, those of one address: an office behind one address polls with its eleventh page."""
     stream_life_sec: float = Field(55.0, gt=0)
     """After how long a stream ends, at the latest: before proxies would end it, many at 60 s."""
     stream_look_sec: float = Field(1.0, ge=0.05)

@@ -13,8 +13,10 @@ from flask import Response, request
 from api.auth import Role, Scope, authorised, caller
 from api.connections import Connection
 from api.event_stream import read_id, write_comment, write_event, write_id, write_retry
+from api.limits import network_of
 from api.post_ids import read_post_ids, wrong_parameter
 from api.problems import Problem
+from api.proxies import client_address
 from api.schemas import StreamQuery, StreamTicketOut
 from api.services import services
 from api.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
@@ -85,7 +87,9 @@ def stream(query_data: StreamQuery) -> Response:
     held = read_id(post_ids, request.headers.get("Last-Event-ID", ""))
     connection = Connection(request.environ)
     try:
-        subscription = here.streams.open(viewer, post_ids, held, cut=connection.cut)
+        subscription = here.streams.open(
+            viewer, post_ids, held, address=network_of(client_address()), cut=connection.cut
+        )
     except StreamsFull:
         raise _full() from None
     events = _events(here.streams, subscription, connection, dict(held), here.settings)

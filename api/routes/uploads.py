@@ -160,5 +160,5 @@ def complete(upload_id: UUID) -> UploadOut:
 @blueprint.doc(responses={404: "", 409: ""}, security="ticket")
 def abandon(upload_id: UUID) -> str:
     """Give the upload up, and what has arrived of it. The ticket's header is the authority."""
-    abandon_upload(holder(upload_id), upload_id, storage=services().storage, now=datetime.now(UTC))
+    abandon_upload(holder(upload_id), upload_id, storage=services().storage)
     return ""

@@ -52,7 +52,8 @@ def complete_upload(
     with begin() as session:
         completed = session.scalars(
             update(Upload)
-            .where(Upload.id == upload_id, Upload.expires_at > func.now())
+            # Not now(), which is when this transaction began: giving up may have come since.
+            .where(Upload.id == upload_id, Upload.expires_at > func.clock_timestamp())
             .values(
                 source_info=info.to_json(),
                 completed_at=func.coalesce(Upload.completed_at, func.now()),
@@ -65,7 +66,7 @@ def complete_upload(
     return completed
 
 
-def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage, now: datetime) -> None:
+def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
     """Give an upload up and what has arrived of it; safe to repeat.
 
     Raises:
@@ -76,7 +77,7 @@ def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage, now: date
         upload = session.scalars(
             update(Upload)
             .where(Upload.id == upload_id, Upload.completed_at.is_(None))
-            .values(expires_at=func.least(Upload.expires_at, now))
+            .values(expires_at=func.least(Upload.expires_at, func.clock_timestamp()))
             .returning(Upload)
             .execution_options(synchronize_session=False)
         ).one_or_none()

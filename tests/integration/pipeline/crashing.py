@@ -99,7 +99,7 @@ def _complete(upload_id: UUID) -> None:
 
 def _abandon(upload_id: UUID) -> None:
     def abandon(services: Services) -> None:
-        abandon_upload(_begin(services), upload_id, storage=services.storage, now=datetime.now(UTC))
+        abandon_upload(_begin(services), upload_id, storage=services.storage)
 
     _with_services(abandon)
 

@@ -50,11 +50,13 @@ class Scripted:
 
 @contextmanager
 def streams_over(scripted: Scripted, *, most: int = 10) -> Iterator[Streams]:
-    streams = Streams(lambda: scripted, most=most, every_sec=0.01)
+    streams = Streams(lambda: scripted, most=most, most_per_address=5, every_sec=0.01)
     try:
         yield streams
     finally:
         streams.end_all()
+        for subscription in list(streams._open):
+            streams.close(subscription)  # the figure of open streams is the whole process's
 
 
 def texts(taken: Mapping[UUID, Document]) -> dict[UUID, str]:
@@ -112,6 +114,16 @@ def test_a_process_keeps_so_many_streams_and_no_more() -> None:
         streams.open(PUBLIC, POSTS, {})
         with pytest.raises(StreamsFull):
             streams.open(PUBLIC, POSTS, {})
+
+
+def test_one_address_takes_its_share_of_the_places_and_leaves_the_rest() -> None:
+    with streams_over(Scripted(), most=7) as streams:
+        taken = [streams.open(PUBLIC, POSTS, {}, address="192.0.2.1") for _ in range(5)]
+        with pytest.raises(StreamsFull):
+            streams.open(PUBLIC, POSTS, {}, address="192.0.2.1")
+        streams.open(PUBLIC, POSTS, {}, address="192.0.2.2")
+        streams.close(taken[0])
+        streams.open(PUBLIC, POSTS, {}, address="192.0.2.1")
 
 
 def test_while_the_database_is_away_streams_stay_and_then_go_on() -> None:
