@@ -245,7 +245,6 @@ class UploadPart(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     etag: Mapped[str]
-    sha256: Mapped[str | None]
     received_at: Mapped[datetime]
 
 

@@ -179,7 +179,6 @@ def upgrade() -> None:
             number integer NOT NULL CONSTRAINT upload_parts_number CHECK (number >= 1),
             size_bytes bigint NOT NULL,
             etag text NOT NULL,
-            sha256 text,
             received_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (upload_id, number)
         )
