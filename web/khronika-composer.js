@@ -73,7 +73,6 @@ export class KhronikaComposer extends HTMLElement {
     for (const name of ["online", "offline"]) addEventListener(name, () => this.#render(), { signal });
     addEventListener("beforeunload", (event) => this.#phase === "uploading" && event.preventDefault(), { signal });
     this.#view.video.addEventListener("seeked", () => grab(this.#view.video, this.#view.canvas), { signal });
-    void fetchLanguage(languageOf(this))?.then(() => this.#render());
     this.#render();
   }
 
@@ -240,14 +239,15 @@ export class KhronikaComposer extends HTMLElement {
   /** @param {Remembered} ticket */
   async #announce({ postId, uploadId, posterTime }) {
     const { durationSec = null, width = null, height = null } = this.#measured ?? {};
-    const { canvas } = this.#view;
+    const [{ canvas }, upload] = [this.#view, this.#upload];
+    this.#postId = postId;
     /** @type {Blob | null} */
     const poster = await new Promise((resolve) =>
       width ? canvas.toBlob(resolve, "image/jpeg", POSTER_QUALITY) : resolve(null),
     );
     const shape = { poster_time_sec: posterTime, width, height, duration_sec: durationSec };
-    this.#postId = postId;
-    this.#tell("publish", { upload_id: uploadId, ...shape, poster });
+    // Meanwhile it may have been given up.
+    if (this.#upload === upload) this.#tell("publish", { upload_id: uploadId, ...shape, poster });
   }
 
   /** @param {number} bytes */
@@ -307,7 +307,9 @@ export class KhronikaComposer extends HTMLElement {
   }
 
   get #language() {
-    return languageOf(this);
+    const language = languageOf(this);
+    void fetchLanguage(language)?.then(() => this.#render());
+    return language;
   }
 
   /**

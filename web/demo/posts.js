@@ -8,8 +8,9 @@ import { token } from "./session.js";
 const videos = document.querySelectorAll("khronika-video[post-id]");
 // Before the element is known, so that it asks once, and as the right one.
 for (const video of videos) video.tokenProvider = token;
-await import("../khronika-video.js");
-for (const video of videos) if (video.dataset["sample"]) await registerSample(video);
+// Without the player there is still all else that the posts say.
+const player = await import("../khronika-video.js").catch(() => null);
+for (const video of videos) if (player && video.dataset["sample"]) await registerSample(video);
 
 /**
  * Have the sample clip processed for its post: what a site does with a post that has an address.
