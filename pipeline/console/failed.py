@@ -73,8 +73,7 @@ def groups(session: Session, wanted: Filter) -> Sequence[Group]:
         .order_by(total.desc(), Asset.error_code)
     )
     return [
-        Group(str(code), total, oldest_at, newest_at)
-        for code, total, oldest_at, newest_at in rows
+        Group(str(code), total, oldest_at, newest_at) for code, total, oldest_at, newest_at in rows
     ]
 
 

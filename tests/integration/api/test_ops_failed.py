@@ -61,7 +61,7 @@ def audited(world: World, type_: str) -> list[AuditEvent]:
 def to_the_end(operator: Operator, page: Page) -> tuple[Page, int]:
     """Go on with a retry of many until it is done; also how many forms that took."""
     sent = 0
-    while page.forms and (goes := [f for f in page.forms if f.action == "/ops/failed/retry"]):
+    while (goes := [f for f in page.forms if f.action == "/ops/failed/retry"]) and sent < 100:
         page, sent = operator.submit(goes[0]), sent + 1
         assert page.status == 200
     return page, sent
@@ -78,7 +78,7 @@ def test_a_thousand_are_grouped_by_why_and_read_page_by_page(thousand: Client) -
         assert f"{total} {code}" in page.text
     seen = numbers(page)
     assert seen == list(range(1, 51))
-    while following := [link for link in page.links if "before=" in link]:
+    while (following := [link for link in page.links if "before=" in link]) and len(seen) < 2000:
         page = operator.get(following[0])
         seen += numbers(page)
     assert seen == list(range(1, THOUSAND + 1))

@@ -44,7 +44,7 @@ def test_what_was_given_up_is_read_page_by_page_and_by_account(api: Client) -> N
     page = operator.get("/ops/inbox")
     assert page.of_tag("dd")[:2] == ["1", str(DEAD)]
     seen = events(page)
-    while following := [link for link in page.links if "before=" in link]:
+    while (following := [link for link in page.links if "before=" in link]) and len(seen) < 500:
         page = operator.get(following[0])
         seen += events(page)
     assert seen == [f"evt-{n}" for n in range(1, DEAD + 1)]
