@@ -25,7 +25,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install lock sbom up demo test bench evidence check lint chaos fuzz check-system
+.PHONY: help install lock sbom up demo test bench evidence screenshots check lint chaos fuzz check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +92,9 @@ bench: $(STAMP) ## Measure, and print the benchmark tables
 evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= PUBLIC_URL= for a live account)
 	@exec $(PYTHON_IN_VENV) -m tests.acceptance.evidence \
 		$(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(PUBLIC_URL),--public-url "$(PUBLIC_URL)")
+
+screenshots: $(STAMP) $(WEB_STAMP) ## Take pictures of every page and state (docs/screenshots; ARGS="element" or "stack")
+	@exec $(PYTHON_IN_VENV) -m tests.browser.screenshots $(ARGS)
 
 lint: $(STAMP) $(WEB_TOOLS_STAMP) ## ruff, mypy --strict, import-linter; eslint and tsc --strict on web/
 	@$(VENV)/bin/ruff check .

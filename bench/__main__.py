@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-TABLES = ("bench.encode", "bench.path")
+TABLES = ("bench.encode", "bench.path", "bench.page")
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ def callbacks_of(stage: Stage, video: Video) -> list[Exchange]:
 
 def tell_account(stage: Stage, telling: Telling, video: Video) -> None:
     """Identifiers, callbacks, chronicle, inbox, audit, and who may see it; all held together."""
+    telling.videos.append(video)
     callbacks = callbacks_of(stage, video)
     attempts = stage.books.attempts(video.asset_id)
     telling.show(

@@ -24,11 +24,13 @@ from stack.home import CHECKOUT, Home
 from stack.signals import StopRequested, stop_on_signals
 from tests.acceptance.exchanges import secrets_in
 from tests.acceptance.page import page_of
+from tests.acceptance.photographs import photograph
 from tests.acceptance.stage import PROVIDER, QUICKER, Stage, TookTooLong, open_stage, settings_for
 from tests.acceptance.stories import STORIES
 from tests.acceptance.tap import open_tap
 from tests.acceptance.telling import Story, StoryDoesNotHold, Telling
 from tests.acceptance.verification import verification_page
+from tests.browser.camera import open_camera
 from tests.running import running_stack_process
 
 DOCS = CHECKOUT / "docs"
@@ -56,7 +58,7 @@ def main(
             told_at = datetime.now(UTC)
             with running_stage(provider, public_url) as stage:
                 made_with = _made_with(stage, told_at)
-                told = {story: _tell(stage, story) for story in STORIES}
+                told = _tell_all(stage)
                 pages = {s.name: page_of(s, telling, made_with) for s, telling in told.items()}
                 _refuse_secrets(pages, stage)
             _write(told, pages)
@@ -103,6 +105,18 @@ def running_stage(provider: str, public_url: str | None) -> Iterator[Stage]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def _tell_all(stage: Stage) -> dict[Story, Telling]:
+    """Tell every story, and photograph each while its tasks are the latest."""
+    told = {}
+    with open_camera() as camera:
+        if camera is None:
+            typer.echo("evidence: no Chromium on PATH, so there will be no pictures of pages")
+        for story in STORIES:
+            told[story] = _tell(stage, story)
+            photograph(camera, stage, story, told[story])
+    return told
+
+
 def _tell(stage: Stage, story: Story) -> Telling:
     """Tell one story, and say on the terminal what it claimed."""
     typer.echo(f"evidence: {story.title}")
@@ -142,8 +156,9 @@ def _refuse_secrets(pages: Mapping[str, str], stage: Stage) -> None:
 def _write(told: Mapping[Story, Telling], pages: Mapping[str, str]) -> None:
     """Replace every page and picture of the run before."""
     PAGES.mkdir(exist_ok=True)
-    for old in (*PAGES.glob("*.md"), *PAGES.glob("*.jpg")):
-        old.unlink()
+    for pattern in ("*.md", "*.jpg", "*.webp"):
+        for old in PAGES.glob(pattern):
+            old.unlink()
     for story, telling in told.items():
         (PAGES / f"{story.name}.md").write_text(pages[story.name])
         for picture in telling.pictures:

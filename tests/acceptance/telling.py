@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.acceptance.stage import Stage
+from tests.acceptance.stage import Stage, Video
 
 
 class StoryDoesNotHold(Exception):
@@ -12,7 +12,7 @@ class StoryDoesNotHold(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG beside the page."""
+    """A JPEG or WebP beside the page."""
 
     name: str
     content: bytes
@@ -26,11 +26,13 @@ class Telling:
     Attributes:
         claims: Sentences by chapter, each checked when it was added.
         blocks: Pieces of Markdown, in order.
+        videos: Those that it gave an account of.
     """
 
     claims: dict[str, list[str]] = field(default_factory=lambda: {"": []})
     blocks: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    videos: list[Video] = field(default_factory=list)
 
     @property
     def _claimed(self) -> list[str]:
