@@ -199,7 +199,7 @@ def timed(camera: Camera, url: str, button: str) -> float:
 
 def to_first_frame(page: Page, button: str) -> float:
     page.locator(button).click()
-    page.wait_for_function("window.tookMs")
+    page.wait_for_function("() => window.tookMs > 0")
     return float(page.evaluate("window.tookMs"))
 
 

@@ -15,6 +15,7 @@ from tests.browser.console import open_tasks, sign_in
 SITE_PATH = "/a-page-of-the-site"
 """Answered in the browser, so that the element is on a page of the API's own origin."""
 
+CHRONICLE = "section[aria-labelledby=chronicle]"
 ENDED_STATES = ("ready", "failed")
 
 NO_BROWSER = "There was no Chromium on the machine of this run, so its pages were not photographed."
@@ -77,7 +78,9 @@ def _timelines(
             page.goto(f"{stage.stack.base_url}/ops/assets/{video.asset_id}")
             _refuse_secrets(page, stage)
             name = f"{story.name}-timeline-{number}.webp"
-            yield Picture(name, picture_of(page), "Its page in the operators' console")
+            yield Picture(
+                name, picture_of(page, CHRONICLE), "Its chronicle, in the operators' console"
+            )
 
 
 def _tasks(camera: Camera, stage: Stage, story: Story) -> Picture:

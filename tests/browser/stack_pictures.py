@@ -104,6 +104,8 @@ def _wait_for_failure(client: ApiClient, post_id: UUID) -> None:
 def _site(page: Page, scene: Scene) -> Iterator[str]:
     page.goto(scene.stack.base_url)
     expect(page.locator("khronika-video[post-id]").first).to_have_attribute("data-state", "ready")
+    for post in page.locator("article").all():
+        post.scroll_into_view_if_needed()  # pictures come when they come into view
     page.wait_for_load_state("networkidle")
     yield "site-feed"
     page.goto(f"{scene.stack.base_url}/posts/{scene.ready['post_id']}")
@@ -145,7 +147,7 @@ def _console(page: Page, scene: Scene) -> Iterator[str]:
         "overview": "",
         "failed": "/failed",
         "asset": f"/assets/{scene.ready['id']}",
-        "inbox": "/inbox",
+        "inbox": "/inbox?status=applied",
         "audit": "/audit",
     }
     for name, path in pages.items():
