@@ -15,11 +15,14 @@ WEB_TOOLS_STAMP := $(WEB)/.tools-installed
 # The interpreter that makes the environment. `make install PYTHON=/path/to/python3` overrides.
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 
-# uv brings its own certificate roots and reads none of pip's settings. Where the machine keeps
-# a bundle of its own (a company's proxy is in it), that one is right; and whoever pointed pip
-# at another index means uv too.
-ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+# uv and npm bring their own certificate roots, and uv reads none of pip's settings. Where the
+# machine keeps a bundle of its own (a company's proxy is in it), that one is right; and whoever
+# pointed pip at another index means uv too.
+CERTIFICATES := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
+	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
+ifneq ($(CERTIFICATES),)
 export UV_SYSTEM_CERTS ?= true
+export NODE_EXTRA_CA_CERTS ?= $(CERTIFICATES)
 endif
 ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
