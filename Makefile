@@ -117,4 +117,4 @@ fuzz: $(STAMP) ## Throw random input at every parser, anew each time (EXAMPLES= 
 
 check-system: $(STAMP) $(WEB_TOOLS_STAMP) ## The tests that need root or a system package, which it installs where it can
 	@tests/system/install.sh
-	@exec $(PYTHON_IN_VENV) -m pytest -m "system or browser"
+	@exec $(PYTHON_IN_VENV) -m pytest -m "$(or $(MARKS),system or browser)"

@@ -60,8 +60,8 @@ def shown(asset_id: UUID) -> Response:
 def _without_query(url: str) -> str:
     """Where a source lies; its query may open it to whoever has it."""
     parts = urlsplit(url)
-    host = f"//{parts.hostname}" if parts.hostname else ""
-    return f"{parts.scheme}:{host}{parts.path}"
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 def _published(document: AssetOut) -> dict[str, str]:

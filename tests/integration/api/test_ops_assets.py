@@ -264,7 +264,7 @@ def test_a_post_that_has_another_video_by_now_keeps_it(api: Client, world: World
 
 
 def test_a_source_is_shown_without_what_may_open_it(api: Client) -> None:
-    url = "https://videos.example/holiday.mp4"
+    url = "https://videos.example:443/holiday.mp4"
     asset = api.create(source_url=f"{url}?X-Amz-Signature=0123456789abcdef").json()
     page = signed_in(api).get(f"/ops/assets/{asset['id']}")
     assert url in page.text
