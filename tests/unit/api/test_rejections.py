@@ -2,18 +2,10 @@ from collections.abc import Iterator
 from itertools import repeat
 
 import pytest
-import structlog
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from api import rejections
 from api.rejections import WINDOW_SEC, RejectionAlarm
-
-
-@pytest.fixture(autouse=True)
-def _log_that_nobody_has_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A logger keeps the processors of its first line for ever; ours may have written before."""
-    monkeypatch.setattr(rejections, "log", structlog.get_logger())
 
 
 def alarms(times: Iterator[float], count: int, *, threshold: int = 3) -> int:
