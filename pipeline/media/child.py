@@ -61,7 +61,7 @@ def run_child(
     ) as process:
         try:
             stdout, stderr = _collect(process, deadline, max_output_bytes)
-            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+            _await_end(process, deadline)
         except subprocess.TimeoutExpired as error:
             raise ChildTimedOut(f"{argv[0]} ran past {timeout_sec:g} s") from error
         finally:
@@ -88,6 +88,19 @@ def _collect(
             for key, _ in ready:
                 _read_some(selector, key, max_output_bytes)
     return bytes(buffers[process.stdout]), bytes(buffers[process.stderr])
+
+
+def _await_end(process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Wait for the end itself: ``Popen.wait`` with a timeout looks for it between short sleeps."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise subprocess.TimeoutExpired(process.args, 0)
+    finally:
+        os.close(descriptor)
+    process.wait()
 
 
 def _read_some(
