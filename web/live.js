@@ -94,16 +94,7 @@ export class Feed {
    * @param {Card & { id?: string }} document The public card, or the owner's document.
    */
   put(document) {
-    const entry = this.#entries.get(document.post_id);
-    if (!entry) return;
-    const card = asCard(document);
-    if (isOlder(card, entry.card)) return;
-    const before = JSON.stringify(entry.card);
-    Object.assign(entry, { card, asked: true, gone: false, unreachable: false });
-    if (before === JSON.stringify(card)) return;
-    this.#quiet = 0;
-    tell(entry);
-    this.#schedule(GATHER_MS);
+    if (this.#learn(document)) this.#schedule(GATHER_MS);
   }
 
   /**
@@ -112,7 +103,7 @@ export class Feed {
    * @param {string} postId
    */
   async refresh(postId) {
-    await this.#ask([postId]).catch(() => undefined);
+    await this.#ask([postId]).then(() => this.#schedule(GATHER_MS), () => undefined);
   }
 
   /**
@@ -127,6 +118,23 @@ export class Feed {
     return fetch(this.base + path, { cache: "no-cache", ...options, headers });
   }
 
+  /**
+   * @param {Card & { id?: string }} document
+   * @returns {boolean} Whether it was news.
+   */
+  #learn(document) {
+    const entry = this.#entries.get(document.post_id);
+    if (!entry) return false;
+    const card = asCard(document);
+    if (isOlder(card, entry.card)) return false;
+    const before = JSON.stringify(entry.card);
+    Object.assign(entry, { card, asked: true, gone: false, unreachable: false });
+    if (before === JSON.stringify(card)) return false;
+    this.#quiet = 0;
+    tell(entry);
+    return true;
+  }
+
   #look() {
     if (document.hidden) return this.#pause();
     for (const entry of this.#entries.values()) if (isLive(entry)) entry.asked = false;
@@ -134,7 +142,7 @@ export class Feed {
   }
 
   #pause() {
-    clearTimeout(this.#timer);
+    this.#cancel();
     this.#stream?.close();
   }
 
@@ -145,11 +153,17 @@ export class Feed {
 
   /** @param {number} delay */
   #schedule(delay) {
-    clearTimeout(this.#timer);
+    this.#cancel();
     if (this.#entries.size > 0) this.#timer = setTimeout(() => void this.#step(), delay);
   }
 
+  #cancel() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   async #step() {
+    this.#timer = undefined;
     if (document.hidden) return;
     if (this.#busy) return this.#schedule(GATHER_MS);
     this.#busy = true;
@@ -158,6 +172,8 @@ export class Feed {
     if (this.#failures === 0) await this.#follow(this.#live()).catch(() => undefined);
     this.#busy = false;
     if (document.hidden || this.#entries.size === 0) return this.#pause();
+    // What was to be done next, before this step ended, need not wait as long as another poll.
+    if (this.#timer !== undefined && this.#failures === 0) return;
     if (this.#due().length === 0) return;
     const past = { failures: this.#failures, quiet: this.#quiet, retryAfterSec };
     this.#schedule(pollDelay(past));
@@ -218,10 +234,14 @@ export class Feed {
   async #ask(postIds) {
     for (let start = 0; start < postIds.length; start += BATCH) {
       const batch = postIds.slice(start, start + BATCH);
+      const before = new Map(batch.map((postId) => [postId, this.#entries.get(postId)?.card]));
       const { assets } = await this.#read(`/api/video-assets?post_ids=${batch.join(",")}`);
       const found = new Set(assets.map((/** @type {Card} */ card) => card.post_id));
-      for (const card of assets) this.put(card);
-      for (const postId of batch) if (!found.has(postId)) this.#miss(postId);
+      for (const card of assets) this.#learn(card);
+      // A card that came while the question was under way is newer than "there is none".
+      const isMissed = (/** @type {string} */ postId) =>
+        !found.has(postId) && before.get(postId) === this.#entries.get(postId)?.card;
+      for (const postId of batch.filter(isMissed)) this.#miss(postId);
       await Promise.all(batch.map((postId) => this.#askMore(postId)));
     }
   }
@@ -237,7 +257,7 @@ export class Feed {
     const isOwners = entry.hints > 0 || entry.card.owner_id;
     const isClosed = entry.card.playback === "signed" && !canPlay(entry.card);
     if (!(isOwners || isClosed) || !(await this.tokenProvider())) return;
-    this.put(await this.#read(`/api/video-assets/${postId}${isOwners ? "" : "/playback"}`));
+    this.#learn(await this.#read(`/api/video-assets/${postId}${isOwners ? "" : "/playback"}`));
   }
 
   /** @param {string} path */

@@ -1,10 +1,11 @@
 """How the elements of a page learn what happens, and how they ask for a retry."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Route, expect
 
-from tests.browser.conftest import Opened, Pages, wait_until
+from tests.browser.conftest import STEP_MS, Opened, Pages, wait_until
 from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
 from tests.browser.site import Site, video
 
@@ -12,6 +13,8 @@ CARDS = "GET /api/video-assets"
 STREAM = "GET /api/video-assets/stream"
 TICKETS = "POST /api/stream-tickets"
 RETRY = "POST /api/video-assets/retry"
+POLL_DELAY_MS = 3000
+"""The least that passes between two polls."""
 
 FAILED: dict[str, Any] = {
     "error_code": "expired",
@@ -242,3 +245,68 @@ def test_a_page_that_knows_its_card_asks_for_nothing(
     )
     expect(opened.page.locator("khronika-video")).to_have_attribute("data-state", "failed")
     assert fake_api.asked[CARDS] == 0
+
+
+def add_own(opened: Opened) -> Locator:
+    """An owner's element for a post whose video is about to be registered."""
+    opened.page.evaluate(
+        """([post, token]) => {
+            window.states = [];
+            addEventListener("khronika-statechange", ({ detail }) => states.push(detail.state));
+            const element = document.createElement("khronika-video");
+            element.setAttribute("post-id", post);
+            element.setAttribute("owner", "");
+            element.tokenProvider = () => token;
+            document.querySelector("main").append(element);
+        }""",
+        [post_id("one"), TOKEN],
+    )
+    return opened.page.locator("khronika-video")
+
+
+def hold(opened: Opened, address: str) -> list[Route]:
+    """Leave the next request to this address unanswered until the test has it answered."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    opened.page.route(address, keep, times=1)
+    return held
+
+
+def test_an_answer_from_before_a_video_was_registered_does_not_hide_it(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_page(site.show())
+    held = hold(opened, "**/api/video-assets?*")
+    element = add_own(opened)
+    wait_until(opened.page, lambda: len(held) == 1)
+    registered = asset("one", "queued")
+    fake_api.put(registered)
+    element.evaluate("(it, card) => { it.card = card; }", registered)
+    held[0].fulfill(json={"assets": []}, headers={"Access-Control-Allow-Origin": "*"})
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    assert opened.page.evaluate("states") == ["loading", "queued"]
+
+
+def test_a_video_registered_while_a_ticket_was_asked_for_is_followed_at_once(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_page(site.show(), has_clock=True)
+    held = hold(opened, "**/api/stream-tickets")
+    # From here on no time passes but what the test lets pass: less than any poll's delay.
+    opened.page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    element = add_own(opened)
+    opened.page.clock.run_for(100)
+    wait_until(opened.page, lambda: len(held) == 1)
+    registered = asset("one", "queued")
+    fake_api.put(registered)
+    element.evaluate("(it, card) => { it.card = card; }", registered)
+    held[0].continue_()
+    for _ in range(POLL_DELAY_MS // 2 // STEP_MS):
+        if fake_api.open_streams:
+            break
+        opened.page.clock.run_for(STEP_MS)
+        opened.page.wait_for_timeout(STEP_MS)
+    assert len(fake_api.open_streams) == 1

@@ -347,6 +347,8 @@ def _look(
             opened.page.route(what, lambda route: route.abort())
     feed = _shown(opened.page, f"{stack.base_url}/", kind)
     address = opened.page.locator(f"[data-kind={kind}] a").evaluate("(link) => link.href")
+    # The feed may be asking for other posts' videos until it has gone.
+    opened.page.goto("about:blank")
     asked: list[str] = []
     opened.page.on("request", lambda request: asked.append(request.url))
     alone = _shown(opened.page, address, kind)
