@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.publish import Publisher
-from pipeline import figures
+from pipeline import breakers, figures
 from pipeline.database import session_of
 from pipeline.holds import HOLDS
 from pipeline.states import Status
@@ -115,6 +115,16 @@ def _spend(session: Session) -> Iterator[Metric]:
     )
 
 
+def _breakers(session: Session) -> Iterator[Metric]:
+    found = breakers.all_breakers(session)
+    yield _by(
+        "khronika_provider_breaker_open",
+        "Whether new submissions wait because a provider account does not answer.",
+        "provider",
+        {account: breaker.opened_at is not None for account, breaker in found.items()},
+    )
+
+
 def _time_to_ready(session: Session) -> Iterator[Metric]:
     taken = figures.time_to_ready(session)
     bounds = [*map(str, figures.READY_BUCKETS_SEC), "+Inf"]
@@ -145,7 +155,16 @@ def _callbacks_missed(session: Session) -> Iterator[Metric]:
     )
 
 
-READINGS = (_assets, _failures, _held, _spend, _time_to_ready, _backlogs, _callbacks_missed)
+READINGS = (
+    _assets,
+    _failures,
+    _held,
+    _spend,
+    _breakers,
+    _time_to_ready,
+    _backlogs,
+    _callbacks_missed,
+)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -13,6 +13,9 @@ HOLDS: Mapping[str, str] = {
         "The hourly budget of the processing service is used up. "
         "It is taken up by itself in the next hour, or as soon as the operator raises the budget."
     ),
+    "provider_down": (
+        "The processing service does not answer. It is taken up by itself when the service is back."
+    ),
     "awaiting_enqueue": (
         "It is registered only. It is taken up when the operator's backfill enqueues it."
     ),

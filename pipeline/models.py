@@ -286,6 +286,22 @@ class ProviderSpend(Base):
     media_sec: Mapped[float]
 
 
+class ProviderBreaker(Base):
+    """Whether a provider account answers, as its last submissions found."""
+
+    __tablename__ = "provider_breakers"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    """Submissions in a row that were not answered."""
+    opened_at: Mapped[datetime | None]
+    """Since when new submissions wait; null while they do not."""
+    probe_at: Mapped[datetime | None]
+    """When one of them is let through."""
+    is_probing: Mapped[bool]
+    """Whether one was, and is not answered yet."""
+
+
 class ProviderSecret(Base):
     """A secret that an account's callbacks are verified with, encrypted under the secret key."""
 

@@ -26,7 +26,7 @@ from pipeline.net.brokers import check_guarded
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.storage.places import Credentials
-from pipeline.values import Playback, PostClaim, Profile, SpendLimits
+from pipeline.values import BreakerLimits, Playback, PostClaim, Profile, SpendLimits
 
 MIB = 1024**2
 GIB = 1024**3
@@ -182,6 +182,13 @@ class Settings(BaseSettings):
     an attack can cost. Unset is without end: what an hour may cost only its operator knows."""
     spend_minutes_per_hour: float | None = Field(None, gt=0)
     """Minutes of video that a provider account may be given within a clock hour."""
+    breaker_failures: int = Field(5, ge=1)
+    """Submissions in a row that a provider account does not answer, after which new ones wait: more
+    than one job that it chokes on costs, and no more than a handful in an outage."""
+    breaker_open_sec: float = Field(10.0, gt=0)
+    """How long they wait before one is let through to see; twice as long after each that fails."""
+    breaker_cap_sec: float = Field(300.0, gt=0)
+    """How long at the most: an outage of hours is over at most five minutes late."""
 
     max_attempts: int = Field(5, ge=1, le=20)
     """Failures an asset may spend before it fails as ``retry_exhausted``."""
@@ -365,6 +372,15 @@ class Settings(BaseSettings):
     def spend_limits(self, account: str) -> SpendLimits:  # noqa: ARG002 - all share one, so far
         """What a provider account may be given within a clock hour."""
         return SpendLimits(self.spend_assets_per_hour, self.spend_minutes_per_hour)
+
+    def breaker_limits(self) -> BreakerLimits:
+        """When new submissions wait for a provider account that does not answer."""
+        return BreakerLimits(
+            failures=self.breaker_failures,
+            open_sec=self.breaker_open_sec,
+            cap_sec=self.breaker_cap_sec,
+            probe_sec=self.lease_sec,
+        )
 
 
 def load_settings() -> Settings:

@@ -92,6 +92,23 @@ class SpendLimits:
     minutes_per_hour: float | None = None
 
 
+@dataclass(frozen=True)
+class BreakerLimits:
+    """When a breaker opens, and for how long.
+
+    Attributes:
+        failures: In a row, that open it.
+        open_sec: How long it is open at first.
+        cap_sec: How long it is open at the most.
+        probe_sec: How long a submission that was let through may take to be answered.
+    """
+
+    failures: int
+    open_sec: float
+    cap_sec: float
+    probe_sec: float
+
+
 class Phase(StrEnum):
     """What a provider says of a job, in our words."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
 from api.scrape import QUEUES
 from api.services import services
-from pipeline import figures
+from pipeline import breakers, figures
 from pipeline.console import inbox, overview, search
 from pipeline.states import Status
 
@@ -37,6 +37,8 @@ def home() -> Response:
         ready=_read(overview.time_to_ready),
         ended=_read(overview.ended),
         answers=_read(overview.answers),
+        breakers=_read(breakers.all_breakers),
+        accounts=sorted(here.providers),
         held=_read(overview.held),
         spend=_read(figures.spend_by_provider),
         spend_limits={name: here.settings.spend_limits(name) for name in here.providers},

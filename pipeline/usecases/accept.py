@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
+from pipeline import breakers, debts, store
 from pipeline.backoff import poll_interval
 from pipeline.database import session_of
 from pipeline.errors import StaleTransition
@@ -21,6 +21,7 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
         debts.note_job(
             session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
         )
+        breakers.note_answer(session, claim.asset.provider)
         try:
             _let_go(services, session, claim, asset, submitted)
         except StaleTransition:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert
 from sqlalchemy.orm import Session
 
-from pipeline import debts, spend, store
+from pipeline import breakers, debts, spend, store
 from pipeline.failures import failure_of
 from pipeline.holds import sentence_of
 from pipeline.models import Asset, Attempt
@@ -42,8 +42,9 @@ class NoClaim:
 def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim | NoClaim:
     """Claim what is due, take over what was dropped, leave everything else alone.
 
-    What its provider account has no budget left for is held until the next hour. A takeover is the
-    same attempt and costs nothing more.
+    What its provider account has no budget left for is held until the next hour, and what finds
+    the account not answering until that may be over. A takeover is the same attempt: it costs
+    nothing more, and has to find out what became of its job in any case.
 
     Safe to run twice: the second run finds a lease that holds, or nothing due.
     """
@@ -65,30 +66,35 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
 
 
 def _fresh(services: Services, session: Session, asset: Asset, now: datetime) -> Claim | NoClaim:
-    limits = services.settings.spend_limits(asset.provider)
+    settings, account = services.settings, asset.provider
+    wait_sec = breakers.sec_to_wait(session, account, settings.breaker_limits())
+    if wait_sec is not None:
+        delay_sec = wait_sec + services.rng.uniform(0, settings.breaker_open_sec)
+        return _hold(session, asset, breakers.PROVIDER_DOWN, delay_sec)
     media_sec = spend.media_sec_of(asset)
-    if not spend.reserve(session, asset.provider, media_sec, limits):
-        return _hold(services, session, asset, now)
+    if not spend.reserve(session, account, media_sec, settings.spend_limits(account)):
+        breakers.note_unasked(session, account)
+        delay_sec = spend.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
+        return _hold(session, asset, spend.SPEND_GUARD, delay_sec)
     return _start(services.settings, session, asset, reserved_sec=media_sec)
 
 
-def _hold(services: Services, session: Session, asset: Asset, now: datetime) -> NoClaim:
-    """Leave it where it is until the next hour: neither its budget nor its deadline is touched.
+def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoClaim:
+    """Leave it where it is for so long: neither its budget nor its deadline is touched.
 
     The chronicle is told once, not at every look.
     """
-    delay_sec = spend.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
     detail = {
-        "code": spend.SPEND_GUARD,
-        "message": sentence_of(spend.SPEND_GUARD),
+        "code": reason,
+        "message": sentence_of(reason),
         "delay_sec": round(delay_sec, 3),
     }
-    is_news = asset.hold_reason != spend.SPEND_GUARD
+    is_news = asset.hold_reason != reason
     store.amend(
         session,
         asset,
         EventDraft("held", "worker", detail) if is_news else None,
-        hold_reason=spend.SPEND_GUARD,
+        hold_reason=reason,
         next_attempt_at=store.from_now(delay_sec),
         woken_at=None,
         deadline_at=Asset.deadline_at + func.make_interval(0, 0, 0, 0, 0, 0, delay_sec),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 
-from pipeline import debts, spend, store
+from pipeline import breakers, debts, spend, store
 from pipeline.addresses import output_prefix, poster_prefix
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
@@ -31,6 +31,9 @@ from pipeline.usecases.claim import Claim, NoClaim, claim_asset
 from pipeline.usecases.lookup import look_up
 from pipeline.usecases.settle import Setback, settle
 from pipeline.values import EventDraft, Playback, SubmitRequest, wake_release
+
+UNANSWERED = "provider_failed"
+"""The code of an adapter whose provider was not reached or did not answer in its own words."""
 
 DURATION_DISAGREES_SEC = 0.5
 """What a client declares is rounded; less than this is no disagreement."""
@@ -57,12 +60,12 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
             return found
     if claim.asset.playback == Playback.SIGNED and not provider.capabilities.protects_outputs:
         setback = Setback("playback_unsupported", f"by {provider.name}", retryable=False)
-        return _end_attempt(services, claim, claim.asset, setback, outcome="refused")
+        return _end_unasked(services, claim, setback, outcome="refused")
     try:
         measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
     except SourceRefused as error:
         setback = Setback(known_code(error.code), str(error), retryable=error.transient)
-        return _end_attempt(services, claim, claim.asset, setback, outcome="source_refused")
+        return _end_unasked(services, claim, setback, outcome="source_refused")
     crash_point(Boundary.SUBMIT_VERIFIED)
     asset = _intend(services, claim, measured)
     crash_point(Boundary.SUBMIT_INTENDED)
@@ -141,9 +144,19 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         return _note_unknown(services, provider, claim, asset, error)
     except ProviderError as error:
         crash_point(Boundary.SUBMIT_REFUSED)
+        _note_word(services, provider, error)
         return _end_attempt(services, claim, asset, _setback(error), outcome="refused")
     crash_point(Boundary.SUBMIT_CALLED)
     return accept(services, claim, asset, submitted)
+
+
+def _note_word(services: Services, provider: Provider, error: ProviderError) -> None:
+    """Tell the account's breaker of a refusal: its own word, or what stands for silence."""
+    with session_of(services.engine) as session:
+        if isinstance(error, TransientProviderError) and error.code == UNANSWERED:
+            breakers.note_failure(session, provider.name, services.settings.breaker_limits())
+        else:
+            breakers.note_answer(session, provider.name)
 
 
 def _setback(error: ProviderError) -> Setback:
@@ -159,6 +172,13 @@ def _setback(error: ProviderError) -> Setback:
         ),
         context={"provider_request_id": error.request_id},
     )
+
+
+def _end_unasked(services: Services, claim: Claim, setback: Setback, *, outcome: str) -> Outcome:
+    """End an attempt that never came to its provider, which may be waited for to be tried."""
+    with session_of(services.engine) as session:
+        breakers.note_unasked(session, claim.asset.provider)
+    return _end_attempt(services, claim, claim.asset, setback, outcome=outcome)
 
 
 def _end_attempt(
@@ -210,6 +230,7 @@ def _note_unknown(
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
         debts.note_unanswered(session, claim.attempt.id)
+        breakers.note_failure(session, provider.name, services.settings.breaker_limits())
         try:
             store.amend(
                 session,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import due, spend
+from pipeline import breakers, due, spend
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.services import Outcome, Services
@@ -42,10 +42,12 @@ def sweep(services: Services) -> Outcome:
 
 
 def _release_held(services: Services) -> None:
-    """Make due what waits for a budget that has room again."""
+    """Make due what waits for a budget that has room again, or a provider that answers again."""
     for account in services.providers:
         with session_of(services.engine) as session:
             spend.release_held(session, account, services.settings.spend_limits(account))
+        with session_of(services.engine) as session:
+            breakers.release_held(session, account)
 
 
 def _expire_late(services: Services) -> list[Wake]:

@@ -8,6 +8,8 @@ PROVIDER_TIMEOUT_SEC = 2.0
 PROCESSING_DEADLINE_SEC = 30
 BACKOFF_CAP_SEC = 4.0
 WAKE_GRACE_SEC = 4.0
+BREAKER_OPEN_SEC = 1.0
+BREAKER_CAP_SEC = 4.0
 UNKNOWN_MARGIN_SEC = 5.0
 """What the adapter allows an unanswered submission to show up (its declared margin)."""
 
@@ -23,6 +25,8 @@ SETTINGS: Mapping[str, str] = {
     "KHRONIKA_BACKOFF_BASE_SEC": "0.5",
     "KHRONIKA_BACKOFF_CAP_SEC": str(BACKOFF_CAP_SEC),
     "KHRONIKA_PROCESSING_DEADLINE_SEC": str(PROCESSING_DEADLINE_SEC),
+    "KHRONIKA_BREAKER_OPEN_SEC": str(BREAKER_OPEN_SEC),
+    "KHRONIKA_BREAKER_CAP_SEC": str(BREAKER_CAP_SEC),
     "KHRONIKA_CALLBACK_UNKNOWN_SEC": "10",
     "KHRONIKA_MAX_ATTEMPTS": "4",
     "KHRONIKA_MAX_CLAIMS": "5",
@@ -38,6 +42,9 @@ MARGINS_SEC: Mapping[str, float] = {
         1.2 * PROCESSING_DEADLINE_SEC / 5
     ),
     "the longest wait before another attempt (cap and jitter)": 1.5 * BACKOFF_CAP_SEC,
+    "an open breaker whose one try is lost with its worker": (
+        BREAKER_CAP_SEC + BREAKER_OPEN_SEC + LEASE_SEC
+    ),
     "a wake that was lost": WAKE_GRACE_SEC,
     "the last attempt's own job": 3.0,
 }

@@ -15,6 +15,7 @@ TABLES = (
     "idempotency_keys",
     "owner_usage",
     "provider_spend",
+    "provider_breakers",
     "provider_secrets",
     "api_keys",
     "audit_events",
@@ -215,6 +216,18 @@ def upgrade() -> None:
             assets bigint NOT NULL DEFAULT 0,
             media_sec double precision NOT NULL DEFAULT 0,
             PRIMARY KEY (provider, hour)
+        )
+    """)
+    # Whether an account answers: open since, and when one submission is let through to see.
+    op.execute("""
+        CREATE TABLE provider_breakers (
+            provider text PRIMARY KEY,
+            failures integer NOT NULL DEFAULT 0,
+            opened_at timestamptz,
+            probe_at timestamptz,
+            is_probing boolean NOT NULL DEFAULT false,
+            CONSTRAINT provider_breakers_open_until
+                CHECK ((opened_at IS NULL) = (probe_at IS NULL))
         )
     """)
     # Secrets that callbacks are verified with, encrypted; active until they retire.

@@ -25,13 +25,19 @@ RAISES_TOKEN = frozenset(
         "reencode_requested",
     }
 )
-"""Events whose write raises the lease token by one; no other write does."""
+"""Events whose write raises the lease token by one; no other write does, nor does a hold that takes
+no edge: one before a claim."""
 
 OPENS = frozenset({"claimed", "lease_taken_over"})
 ENDS = frozenset({"submitted", "submit_unanswered", "looked_up"})
 """What a holder writes last without leaving ``processing``."""
 HOLDERS_OWN = frozenset({"source_verified", "metadata_mismatch"}) | ENDS
 SETBACKS = frozenset({"held", "retry_scheduled", "failed", "retry_exhausted"})
+
+
+def _is_put_off(event: EventRow) -> bool:
+    """Whether it tells of a hold before a claim: the asset stays where it is, and nobody's."""
+    return event.type == "held" and event.to_status is None
 
 
 def numbered_without_gap(evidence: Evidence) -> Finding:
@@ -86,7 +92,8 @@ def tokens_are_accounted_for(evidence: Evidence) -> Finding:
     """
     finding = Finding()
     for asset in evidence.assets:
-        types = Counter(event.type for event in evidence.chronicles[asset.id])
+        chronicle = evidence.chronicles[asset.id]
+        types = Counter(event.type for event in chronicle if not _is_put_off(event))
         raised = sum(types[type_] for type_ in RAISES_TOKEN)
         what = f"the token is {asset.lease_token}, after {raised} events that raise it"
         finding.require(asset.lease_token == raised, asset.id, what)
@@ -121,6 +128,8 @@ class _Holding:
 
     def read(self, event: EventRow) -> str | None:
         """Take in the next event; say what is wrong with it."""
+        if _is_put_off(event):
+            return None if self._written is None else "put off while somebody held it"
         by_holder = event.actor == "worker" and event.type in HOLDERS_OWN | SETBACKS
         wrong = self._wrong(event) if by_holder else None
         if event.type in OPENS:

@@ -130,12 +130,19 @@ def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None
                        ('former', date_trunc('hour', now(), 'UTC') - interval '1 hour', 3, 80)
             """)
         )
+        session.execute(
+            text("""
+                INSERT INTO provider_breakers (provider, failures, opened_at, probe_at)
+                VALUES ('selfhosted', 5, now(), now())
+            """)
+        )
     found = scraped(api)
     assert found["khronika_held_assets", "spend_guard"] == 2
     assert found["khronika_held_assets", "awaiting_enqueue"] == 0
     assert found["khronika_provider_spend_assets", "selfhosted"] == 4
     assert found["khronika_provider_spend_media_seconds", "selfhosted"] == 90
     assert ("khronika_provider_spend_assets", "former") not in found
+    assert found["khronika_provider_breaker_open", "selfhosted"] == 1
     assert found["khronika_assets", "completed"] == 3
     assert found["khronika_assets", "failed"] == 1
     assert found["khronika_assets", "retrying"] == 0
@@ -173,7 +180,7 @@ def test_figures_that_cannot_be_read_are_left_out_and_counted(
 ) -> None:
     databases.drop(make_url(postgres_url).database)
     found = scraped(api)
-    assert found["khronika_figures_missing",] == 7
+    assert found["khronika_figures_missing",] == 8
     assert ("khronika_assets", "failed") not in found
 
 

@@ -98,6 +98,10 @@ def test_the_overview_tells_queues_times_failures_and_who_answers(
             text("""INSERT INTO provider_spend (provider, hour, assets, media_sec)
                     VALUES ('selfhosted', date_trunc('hour', now(), 'UTC'), 7, 90)""")
         )
+        connection.execute(
+            text("""INSERT INTO provider_breakers (provider, failures, opened_at, probe_at)
+                    VALUES ('selfhosted', 6, '2026-01-02 03:04:05+00', '2026-01-02 03:04:25+00')""")
+        )
     worker.dispose()
     page = signed_in(api).get("/ops")
     tiles = dict(zip(page.of_tag("dt"), page.of_tag("dd"), strict=True))
@@ -114,6 +118,7 @@ def test_the_overview_tells_queues_times_failures_and_who_answers(
         "selfhosted failed encode_failed 1",
         "selfhosted open - 1",
         "selfhosted spend_guard 1",
+        "selfhosted open 6 2026-01-02 03:04:05 2026-01-02 03:04:25",
         "selfhosted 7 no limit 1.5 no limit",
     ):
         assert expected in page.text

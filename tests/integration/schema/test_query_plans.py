@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from pipeline import due, figures, spend, views
+from pipeline import breakers, due, figures, spend, views
 from pipeline.database import make_engine
 from pipeline.models import Asset
 from pipeline.posts import Post
@@ -58,6 +58,13 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     "what an account holds back": (
         "worker",
         lambda session: spend.release_held(session, "selfhosted", SpendLimits(500, 60)),
+        "video_assets_held",
+    ),
+    "what a breaker holds back": (
+        "worker",
+        lambda session: session.execute(
+            breakers.RELEASE, {"provider": "selfhosted", "batch": due.BATCH}
+        ),
         "video_assets_held",
     ),
     "held assets by reason": ("operator", figures.held_by_reason, "video_assets_held"),

@@ -90,6 +90,10 @@ ROWS: Mapping[str, Row] = {
         "worker",
         """INSERT INTO provider_spend (provider, hour) VALUES (%(fresh)s::text, now())""",
     ),
+    "provider_breakers": Row(
+        "worker",
+        """INSERT INTO provider_breakers (provider) VALUES (%(fresh)s::text)""",
+    ),
     "provider_secrets": Row(
         "operator",
         """INSERT INTO provider_secrets (id, provider, secret)
