@@ -89,7 +89,7 @@ demo: $(STAMP) $(WEB_STAMP) ## Send a real video through the whole stack (VIDEO=
 test: $(STAMP) $(WEB_TOOLS_STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
 	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
 
-bench: $(STAMP) ## Measure, and print the benchmark tables
+bench: $(STAMP) $(WEB_STAMP) ## Measure, and print the benchmark tables
 	@exec $(PYTHON_IN_VENV) -m bench
 
 evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= PUBLIC_URL= for a live account)

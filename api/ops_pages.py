@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 SIGN_IN = f"{PATH}/sign-in"
 FRAGMENT_HEADER = "X-Fragment"
-"""Sent by web/ops.js, which wants the live part of a page alone."""
+"""Sent by web/ops.js, which wants the live parts of a page alone."""
 
 
 def console_blueprint(name: str, import_name: str, *, is_open: bool = False) -> APIBlueprint:
@@ -108,10 +108,10 @@ def page(template: str, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Res
 
 
 def live_page(template: str, **shown: Any) -> Response:
-    """A page whose live part is asked for again and again: that part alone, or 304, if it is.
+    """A page whose live parts are asked for again and again: those alone, or 304, if they are.
 
     Args:
-        template: The page; its live part is ``_{template}``.
+        template: The page; its live parts are ``_{template}``.
     """
     if FRAGMENT_HEADER not in request.headers:
         return page(template, **shown)

@@ -1,8 +1,8 @@
 /**
  * Keeps the numbers of the operators' console fresh, and goes on with a retry of many.
  *
- * The console is whole without it. A live part asks for itself, with its tag, while the page is
- * seen; the server has escaped whatever is in it.
+ * The console is whole without it. The live parts of a page are asked for together, with their tag,
+ * while the page is seen; the server has escaped whatever is in them.
  */
 
 const SECOND_MS = 1000;
@@ -10,7 +10,7 @@ const SECOND_MS = 1000;
 const MOST_PATIENT = 12;
 
 /**
- * Ask for the live part of this page.
+ * Ask for the live parts of this page.
  *
  * @param {string} tag Of what is shown; the answer is null while that still holds.
  */
@@ -26,27 +26,35 @@ async function fetchPart(tag) {
 }
 
 /**
- * @param {HTMLElement} part
+ * Show what is fresh, part by part.
+ *
+ * @param {HTMLElement[]} parts
  * @param {string} html
+ * @returns {boolean} Whether all of it is shown.
  */
-function show(part, html) {
-  // Whoever is reading with the keyboard in here must not lose their place.
-  if (part.contains(document.activeElement)) return;
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  part.replaceChildren(...parsed.body.childNodes);
+function show(parts, html) {
+  const { body } = new DOMParser().parseFromString(html, "text/html");
+  // Whoever is reading with the keyboard in a part must not lose their place.
+  const free = parts.filter((part) => !part.contains(document.activeElement));
+  for (const part of free) {
+    const name = part.dataset["part"];
+    const fresh = name ? body.querySelector(`[data-part="${name}"]`) : body;
+    if (fresh) part.replaceChildren(...fresh.childNodes);
+  }
+  return free.length === parts.length;
 }
 
-/** @param {HTMLElement} part */
-function keepFresh(part) {
-  const everyMs = Number(part.dataset["live"]) * SECOND_MS;
+/** @param {HTMLElement[]} parts */
+function keepFresh(parts) {
+  const everyMs = Number(parts[0]?.dataset["live"]) * SECOND_MS;
   let tag = "";
   let patience = 1;
 
   async function tick() {
     try {
       const fresh = document.visibilityState === "visible" ? await fetchPart(tag) : null;
-      if (fresh) show(part, fresh.html);
-      tag = fresh?.tag ?? tag;
+      // What is not shown yet is asked for again.
+      if (fresh) tag = show(parts, fresh.html) ? fresh.tag : "";
       patience = 1;
     } catch {
       patience = Math.min(patience * 2, MOST_PATIENT);
@@ -57,9 +65,9 @@ function keepFresh(part) {
   setTimeout(() => void tick(), everyMs);
 }
 
-for (const part of document.querySelectorAll("[data-live]")) {
-  keepFresh(/** @type {HTMLElement} */ (part));
-}
+/** @type {NodeListOf<HTMLElement>} */
+const live = document.querySelectorAll("[data-live]");
+if (live.length > 0) keepFresh([...live]);
 
 const goOn = document.querySelector("form[data-go-on]");
 if (goOn instanceof HTMLFormElement) goOn.requestSubmit();

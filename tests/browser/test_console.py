@@ -142,6 +142,9 @@ def test_the_numbers_change_by_themselves_while_the_page_is_seen(
     post_id = str(world.asset(failed).post_id)
     console.post("/api/video-assets/retry", {"post_id": post_id})
     expect(state).to_have_text("queued")
+    expect(opened.page.locator(".timeline strong").last).to_have_text("retried")
+    expect(opened.page.get_by_role("link", name="Cancel…")).to_be_visible()
+    expect(opened.page.get_by_role("link", name="Retry…")).to_have_count(0)
     assert opened.page.evaluate("window.marked") is True
 
 
