@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -53,7 +53,7 @@ class SignatureRejected(Exception):
 
 
 class SecretMalformed(ValueError):
-    """A configured secret is not base64, with or without `whsec_`."""
+    """A configured secret is not one that its scheme has: empty, or no base64 where it must be."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def verify(
     signature = lowered.get(HEADER_SIGNATURE, "")
     if not (_ID.fullmatch(event_id) and stamp and signature):
         raise SignatureRejected(Rejection.MISSING_HEADER)
-    sent_at = _fresh(stamp, now, tolerance_sec)
+    sent_at = fresh(stamp, now, tolerance_sec)
     if not _matches(signature, _content(event_id, stamp, body), secrets):
         raise SignatureRejected(Rejection.BAD_SIGNATURE)
     return Signed(event_id, sent_at)
@@ -133,7 +133,12 @@ def sign(secret: str, event_id: str, timestamp: datetime, body: bytes) -> dict[s
     }
 
 
-def _fresh(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
+def fresh(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
+    """Read when a callback was sent, in whole seconds since 1970.
+
+    Raises:
+        SignatureRejected: it is no such number, or further from now than the tolerance.
+    """
     if not _TIMESTAMP.fullmatch(stamp):
         raise SignatureRejected(Rejection.MALFORMED_TIMESTAMP)
     sent_at = datetime.fromtimestamp(int(stamp), UTC)
@@ -145,20 +150,26 @@ def _fresh(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
     return sent_at
 
 
-def _matches(header: str, content: bytes, secrets: Sequence[str]) -> bool:
-    offered = [
-        value.encode()
-        for version, _, value in (entry.partition(",") for entry in header.split(" "))
-        if version == _VERSION
-    ]
-    if len(offered) > _MAX_SIGNATURES:  # work for us that costs the sender nothing
+def one_matches(offered: Sequence[str], expected: Iterable[bytes]) -> bool:
+    """Whether one of the signatures offered is one of those expected.
+
+    All are compared, whichever matches. Of more than a sender has use for none counts: they are
+    work for us that costs the sender nothing.
+    """
+    if len(offered) > _MAX_SIGNATURES:
         return False
+    theirs = [signature.encode("utf-8", "surrogatepass") for signature in offered]
     matched = False
-    for secret in secrets:
-        expected = _digest(_key(secret), content)
-        for value in offered:
-            matched |= hmac.compare_digest(expected, value)  # no early exit: time tells nothing
+    for ours in expected:
+        for signature in theirs:
+            matched |= hmac.compare_digest(ours, signature)  # no early exit: time tells nothing
     return matched
+
+
+def _matches(header: str, content: bytes, secrets: Sequence[str]) -> bool:
+    entries = (entry.partition(",") for entry in header.split(" "))
+    offered = [value for version, _, value in entries if version == _VERSION]
+    return one_matches(offered, (_digest(_key(secret), content) for secret in secrets))
 
 
 def _content(event_id: str, stamp: str, body: bytes) -> bytes:

@@ -12,12 +12,14 @@ import requests
 from api.stream_tickets import sign_ticket
 from api.tokens import Role
 from pipeline.database import make_engine, session_of
+from pipeline.net.signatures import SignatureRejected
 from pipeline.net.tokens import sign_prefix
 from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import OWNER, Client
 from tests.integration.api.route_classes import FILE
 from tests.integration.api.test_callbacks import job, send
 from tests.scripted_provider import callback
+from tests.webhook_vectors import GOOD, PROVIDERS
 
 Use = Callable[[], requests.Response]
 
@@ -79,3 +81,17 @@ def test_a_good_credential_whose_comparison_fails_opens_nothing(
 
     assert right == {name: status for name, (_, status, _) in every.items()}
     assert wrong == {name: status for name, (*_, status) in every.items()}
+
+
+@pytest.mark.parametrize("scheme", PROVIDERS)
+@pytest.mark.parametrize("verdict", [True, False])
+def test_of_every_scheme_it_is_the_comparison_that_decides_on_a_callback(
+    scheme: str, verdict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback = GOOD[scheme]
+    monkeypatch.setattr(hmac, "compare_digest", lambda *_: verdict)
+    if verdict:
+        callback.verify(body=b"another body")
+    else:
+        with pytest.raises(SignatureRejected, match="bad_signature"):
+            callback.verify()

@@ -1,9 +1,6 @@
 import base64
 import hmac
-import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -166,6 +163,7 @@ def test_the_window_is_closed_on_both_sides(late_sec: float, reason: str) -> Non
         {"webhook-signature": SIGNATURE.replace("v1,", "v1a,")},
         {"webhook-signature": "v1,"},
         {"webhook-signature": "v1,ä"},
+        {"webhook-signature": "v1,\ud800"},
     ],
     ids=str,
 )
@@ -192,19 +190,6 @@ def test_a_secret_of_ours_that_is_malformed_is_our_own_fault(secret: str) -> Non
 def test_an_id_that_would_be_rejected_is_not_signed() -> None:
     with pytest.raises(ValueError, match="255"):
         sign(SECRET, "a" * 256, SENT_AT, BODY)
-
-
-VECTORS = json.loads((Path(__file__).parent / "webhook_vectors.json").read_text())
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["source"][-24:])
-def test_the_published_vectors_are_judged_as_published(vector: dict[str, Any]) -> None:
-    arguments = vector["headers"], vector["body"].encode(), [vector["secret"]]
-    if vector["accepted"]:
-        verify(*arguments, now=SENT_AT)
-    else:
-        with pytest.raises(SignatureRejected):
-            verify(*arguments, now=SENT_AT)
 
 
 @pytest.mark.parametrize(

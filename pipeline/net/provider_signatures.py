@@ -1,0 +1,134 @@
+"""Verifying callbacks of providers that sign by schemes of their own, in hex.
+
+Each is HMAC-SHA256 under the secret as it is written. None has an event id of its own under the
+signature: what makes a callback known again is read from its body, once that is believed.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.net.signatures import (
+    Rejection,
+    SecretMalformed,
+    SignatureRejected,
+    fresh,
+    one_matches,
+)
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """A header of entries `name=value`, separated by commas: one time, and signatures."""
+
+    header: str
+    time: str
+    signature: str
+
+
+_MUX = _Timed("mux-signature", "t", "v1")
+_CLOUDFLARE_STREAM = _Timed("webhook-signature", "time", "sig1")
+_API_VIDEO_HEADER = "x-api-video-signature"
+_MAX_HEADER_CHARS = 1024  # a time and the eight signatures that are looked at have 560
+
+
+def verify_mux(
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Sequence[str],
+    *,
+    now: datetime,
+    tolerance_sec: int = 300,
+) -> datetime:
+    """Check a callback of Mux Video: `Mux-Signature: t=…,v1=…`, over `time.body`.
+
+    Any of several `v1` will do, as in Mux's own libraries (mux-node-sdk, `webhooks.js`), whose
+    300 s these are too; a time that lies ahead is refused as well, which they do not.
+
+    Args:
+        headers: of the request; names in any case.
+        body: the raw bytes, before any parsing.
+        secrets: all that are valid now, so that they can be rotated; none means none is believed.
+        now: the clock, aware.
+        tolerance_sec: how far the sender's clock may be off, either way.
+
+    Returns:
+        When it was sent, in UTC.
+
+    Raises:
+        SignatureRejected: see `Rejection`.
+        SecretMalformed: one of our own secrets is empty.
+    """
+    return _verify_timed(_MUX, headers, body, secrets, now=now, tolerance_sec=tolerance_sec)
+
+
+def verify_cloudflare_stream(
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Sequence[str],
+    *,
+    now: datetime,
+    tolerance_sec: int = 300,
+) -> datetime:
+    """Check a callback of Cloudflare Stream: `Webhook-Signature: time=…,sig1=…`, over `time.body`.
+
+    The vendor leaves the tolerance to the receiver. Arguments and errors are those of
+    `verify_mux`.
+    """
+    return _verify_timed(
+        _CLOUDFLARE_STREAM, headers, body, secrets, now=now, tolerance_sec=tolerance_sec
+    )
+
+
+def verify_api_video(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> None:
+    """Check a callback of api.video: `X-Api-Video-Signature`, over the body alone.
+
+    No time is signed, so one that was overheard is believed for as long as its secret is valid:
+    it is the inbox that knows it again. Arguments and errors are those of `verify_mux`.
+    """
+    signature = _header(headers, _API_VIDEO_HEADER)
+    _refuse_unless_one_matches([signature], body, secrets)
+
+
+def _verify_timed(
+    scheme: _Timed,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Sequence[str],
+    *,
+    now: datetime,
+    tolerance_sec: int,
+) -> datetime:
+    entries = [entry.partition("=") for entry in _header(headers, scheme.header).split(",")]
+    stamps = [value for name, _, value in entries if name == scheme.time]
+    if len(stamps) != 1:  # of two, one reader believes the first and another the last
+        raise SignatureRejected(Rejection.MALFORMED_TIMESTAMP)
+    sent_at = fresh(stamps[0], now, tolerance_sec)
+    offered = [value for name, _, value in entries if name == scheme.signature]
+    _refuse_unless_one_matches(offered, f"{stamps[0]}.".encode() + body, secrets)
+    return sent_at
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    value = {key.lower(): value for key, value in headers.items()}.get(name)
+    if not value:
+        raise SignatureRejected(Rejection.MISSING_HEADER)
+    if len(value) > _MAX_HEADER_CHARS:
+        raise SignatureRejected(Rejection.BAD_SIGNATURE)
+    return value
+
+
+def _refuse_unless_one_matches(
+    offered: Sequence[str], content: bytes, secrets: Sequence[str]
+) -> None:
+    if not one_matches(offered, _digests(content, secrets)):
+        raise SignatureRejected(Rejection.BAD_SIGNATURE)
+
+
+def _digests(content: bytes, secrets: Sequence[str]) -> Iterator[bytes]:
+    for secret in secrets:
+        if not secret:
+            raise SecretMalformed("a webhook secret is not empty")
+        yield hmac.digest(secret.encode(), content, hashlib.sha256).hex().encode()
