@@ -19,6 +19,7 @@ _JITTER_SEC = 0.002  # Matroska and FLV count in milliseconds: 41, 42, 42 is a c
 _JITTER_SHARE = 0.1
 _AVERAGE_DRIFT = 0.05  # the whole file's average against its opening seconds
 _FASTEST_RATE = 1000  # ffmpeg reports the clock itself (90000/1) when it could not tell a rate
+_LEAST_STEP_SEC, _MOST_STEP_SEC = 1e-9, 1000.0  # a rate between them is a number, and above 0
 _FALLBACK_RATE = Fraction(25)  # a single frame has no rate; any constant one shows it
 
 
@@ -162,13 +163,17 @@ def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[floa
 
 
 def _average_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction:
-    for name in ("avg_frame_rate", "r_frame_rate"):
-        rate = _fraction(video.get(name))
-        if rate is not None and rate <= _FASTEST_RATE:
-            return rate
-    if intervals and (typical := median(intervals)) > 0:
+    if average := _likely_rate(video.get("avg_frame_rate")):
+        return average
+    if intervals and _LEAST_STEP_SEC < (typical := median(intervals)) < _MOST_STEP_SEC:
         return Fraction(1 / typical).limit_denominator(1001)
-    return _FALLBACK_RATE
+    # Last, for without an even beat this is the tick of the container's clock.
+    return _likely_rate(video.get("r_frame_rate")) or _FALLBACK_RATE
+
+
+def _likely_rate(value: object) -> Fraction | None:
+    rate = _fraction(value)
+    return rate if rate is not None and rate <= _FASTEST_RATE else None
 
 
 def _even_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction | None:

@@ -1,3 +1,4 @@
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -87,6 +88,20 @@ def test_without_an_average_the_rate_comes_from_the_timestamps(average: str) -> 
     )
 
     assert info.frame_rate == "50/1"
+
+
+def test_a_clock_of_milliseconds_is_not_taken_for_the_rate_of_a_browsers_recording() -> None:
+    stamps = [(33 * frame + frame * frame * 7 % 11) / 1000 for frame in range(100)]
+
+    info = measured({"avg_frame_rate": "0/0", "r_frame_rate": "1000/1"}, stamps)
+
+    assert info.variable_frame_rate
+    assert 25 < Fraction(info.frame_rate) < 35
+
+
+@pytest.mark.parametrize("step", [5e-324, 1e9])
+def test_frames_that_are_no_time_or_years_apart_have_no_rate(step: float) -> None:
+    assert measured({}, [0.0, step, 2 * step]).frame_rate == "25/1"
 
 
 def test_a_cover_before_the_video_is_passed_over() -> None:
