@@ -62,6 +62,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         max_bytes=settings.source_max_bytes,
         max_duration_sec=settings.source_max_duration_sec,
+        max_frames=settings.source_max_frames,
     )
 
 

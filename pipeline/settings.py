@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
+from pipeline.media.limits import DEFAULT_MAX_FRAMES
 from pipeline.net.brokers import check_guarded
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.rates import Rate, StoreUrl, store_for
@@ -111,6 +112,8 @@ class Settings(BaseSettings):
     plain http is accepted; any other is hardly ever a video's and often somebody's service."""
     source_max_bytes: int = Field(5 * GIB, ge=1)
     source_max_duration_sec: float = Field(4 * 3600, gt=0)
+    source_max_frames: int = Field(DEFAULT_MAX_FRAMES, ge=1)
+    """Frames a source may have, whatever its length: the longest at 120 frames a second."""
     upload_expires_sec: int = Field(24 * 3600, ge=60)
     """How long an upload ticket lives."""
     upload_part_bytes: int = Field(8 * MIB, ge=5 * MIB, le=GIB)

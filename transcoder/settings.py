@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pipeline.media.limits import Limits
+from pipeline.media.limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.brokers import check_guarded
 from pipeline.net.fetch import FetchPolicy
 from pipeline.net.policy import allowed_ports
@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """The largest source, in bytes."""
     max_duration_sec: float = Field(default=4 * 3600, gt=0)
     """The longest source."""
+    max_frames: int = Field(default=DEFAULT_MAX_FRAMES, gt=0)
+    """The most frames of a source, whatever its length."""
     preset: str = "veryfast"
     """x264 preset; slower ones make smaller files for more processor time."""
     max_profile: str = DEFAULT_MAX_PROFILE
@@ -138,7 +140,11 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """The largest source accepted."""
-        return Limits(max_bytes=self.max_bytes, max_duration_sec=self.max_duration_sec)
+        return Limits(
+            max_bytes=self.max_bytes,
+            max_duration_sec=self.max_duration_sec,
+            max_frames=self.max_frames,
+        )
 
     @property
     def fetch_policy(self) -> FetchPolicy:

@@ -32,6 +32,11 @@ class MediaRefused(Exception):
         self.detail = detail
 
 
+DEFAULT_MAX_FRAMES = 4 * 3600 * 120
+"""The longest video at the highest rate that hours are recorded at; slow motion is shot in minutes.
+Work goes by the frame: within length and rate alone, a source could cost eight times as much."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """The largest source that is accepted; a value equal to its limit passes."""
@@ -43,6 +48,7 @@ class Limits:
     max_side: int = 16_384  # of a frame, stored or shown; H.264 and x264 go no further
     max_frame_rate: int = 1000  # slow-motion cameras reach 960; above it is a broken clock
     max_audio_channels: int = 32  # 22.2 surround has 24
+    max_frames: int = DEFAULT_MAX_FRAMES
 
 
 def check_limits(info: SourceInfo, limits: Limits) -> None:
@@ -70,6 +76,11 @@ def check_limits(info: SourceInfo, limits: Limits) -> None:
             f"at most {limits.max_pixels} in all are accepted.",
         )
     _check_shape(info, limits)
+    if info.frame_count > limits.max_frames:
+        raise MediaRefused(
+            Refusal.SOURCE_TOO_LONG,
+            f"The video has {info.frame_count} frames; at most {limits.max_frames} are accepted.",
+        )
 
 
 def _check_shape(info: SourceInfo, limits: Limits) -> None:

@@ -23,7 +23,7 @@ _STREAM_FIELDS = (
     *("index", "codec_type", "codec_name", "profile", "width", "height"),
     *("pix_fmt", "sample_aspect_ratio", "bits_per_raw_sample", "field_order", "channels"),
     *("color_transfer", "color_primaries", "color_space"),
-    *("avg_frame_rate", "r_frame_rate", "start_time", "duration"),
+    *("avg_frame_rate", "r_frame_rate", "nb_frames", "start_time", "duration"),
 )
 _ENTRIES = (
     "format=duration,start_time,bit_rate"

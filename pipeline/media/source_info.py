@@ -1,7 +1,8 @@
 """What is known of a source video once it has been measured."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
+from fractions import Fraction
 from typing import Any, Self
 
 
@@ -38,6 +39,14 @@ class SourceInfo:
     audio_start_sec: float  # after the container's first timestamp; 0 without audio
     video_start_sec: float
     bit_rate_bps: int  # of the whole file
+    indexed_frames: int = 0  # as many as the file says it has; 0 where it says nothing
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are to decode, by the larger of what the file says and lasts."""
+        return max(
+            self.indexed_frames, round(Fraction(self.frame_rate) * Fraction(self.duration_sec))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The same facts as plain JSON values, one key a field."""
@@ -48,6 +57,7 @@ class SourceInfo:
         """Read what `to_json` wrote; keys of a later version are passed over.
 
         Raises:
-            KeyError: a field is missing.
+            KeyError: a field is missing that has been there from the first version.
         """
-        return cls(**{field.name: data[field.name] for field in fields(cls)})
+        known = [f.name for f in fields(cls) if f.name in data or f.default is MISSING]
+        return cls(**{name: data[name] for name in known})

@@ -75,6 +75,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         audio_start_sec=_start_sec(audio, start_sec) if audio else 0.0,
         video_start_sec=_start_sec(video, start_sec),
         bit_rate_bps=int(number(layout.get("bit_rate"))),
+        indexed_frames=max(0, int(number(video.get("nb_frames")))),
     )
 
 

@@ -185,6 +185,14 @@ MP4: dict[str, tuple[Damage, str]] = {
     ),
     "more_time_steps_than_bytes": (table("stts", _HUGE, 1, 1), "source_corrupt"),
     "one_time_step_for_four_billion_frames": (table("stts", 1, 0xFFFFFFFF, 1), "unsupported_media"),
+    "a_thousand_frames_a_second_for_four_hours": (
+        lambda data: table("stts", 1, 4 * 3600 * 1000, 1)(at(_MDHD, 12, ">I", 1000)(data)),
+        "source_too_long",
+    ),
+    "ten_million_frames_at_one_instant": (
+        table("stts", 2, 25, 512, 10_000_000, 0),
+        "source_too_long",
+    ),
     "sizes_of_two_billion_frames": (table("stsz", 0, _HUGE), "source_corrupt"),
     "two_billion_frames_of_one_byte": (table("stsz", 1, _HUGE), "accepted"),
     "two_billion_chunks": (table("stco", _HUGE), "accepted"),

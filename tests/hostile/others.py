@@ -112,9 +112,13 @@ def _video_track(*more: bytes, codec: bytes = b"V_VP8", width: int = 64) -> byte
     return _element("1654AE6B", _element("AE", entry + b"".join(more)))
 
 
-def _lasting(duration: float) -> Build:
+def _lasting(duration: float, *more: bytes) -> Build:
     info = _element("1549A966", _element("4489", struct.pack(">d", duration)))
-    return lambda: _matroska(info, _video_track())
+    return lambda: _matroska(info, _video_track(*more))
+
+
+def _every(interval_ns: int) -> bytes:
+    return _element("23E383", struct.pack(">I", interval_ns))
 
 
 def _wide() -> bytes:
@@ -197,6 +201,10 @@ OTHERS: dict[str, tuple[Build, str]] = {
     "matroska_of_endless_seconds": (_lasting(float("inf")), "source_corrupt"),
     "matroska_of_negative_seconds": (_lasting(-1e9), "source_corrupt"),
     "matroska_of_a_century": (_lasting(3e12), "source_too_long"),
+    "matroska_of_a_thousand_frames_a_second_for_four_hours": (
+        _lasting(4 * 3600 * 1000, _every(1_000_000)),
+        "source_too_long",
+    ),
     "matroska_giant_picture": (
         lambda: _matroska(_video_track(width=0x7FFFFFFF)),
         "source_corrupt",

@@ -177,7 +177,17 @@ def test_what_was_measured_survives_json(make: Callable[[Kind], Path], tools: To
     info = probe(make(clips.hdr_pq), tools)
 
     assert SourceInfo.from_json({**info.to_json(), "of_a_later_version": 1}) == info
+    assert info.indexed_frames == 25
     assert set(info.to_json()) == {field.name for field in dataclasses.fields(SourceInfo)}
+
+
+def test_what_was_measured_before_frames_were_counted_is_still_read(
+    make: Callable[[Kind], Path], tools: Tools
+) -> None:
+    info = probe(make(clips.silent), tools)
+    before = {name: value for name, value in info.to_json().items() if name != "indexed_frames"}
+
+    assert SourceInfo.from_json(before) == dataclasses.replace(info, indexed_frames=0)
 
 
 def test_ffprobe_may_not_take_for_ever(

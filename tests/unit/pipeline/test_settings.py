@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.services import fetch_policy
+from pipeline.services import fetch_policy, limits_of
 from pipeline.settings import SettingsInvalid, load_settings
 from pipeline.storage.places import Credentials
 
@@ -52,6 +52,18 @@ def working(monkeypatch: pytest.MonkeyPatch) -> None:
         "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     )
     monkeypatch.delenv("KHRONIKA_JWT_SECRET", raising=False)
+
+
+def test_how_large_a_source_may_be_is_said_by_settings(
+    working: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    for name, value in (("BYTES", "5"), ("DURATION_SEC", "6"), ("FRAMES", "7")):
+        monkeypatch.setenv(f"KHRONIKA_SOURCE_MAX_{name}", value)
+
+    limits = limits_of(load_settings())
+
+    assert (limits.max_bytes, limits.max_duration_sec, limits.max_frames) == (5, 6, 7)
 
 
 def test_the_simple_issuer_is_one_more_and_may_make_operators(

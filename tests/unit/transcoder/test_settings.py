@@ -45,6 +45,11 @@ def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
     assert load(monkeypatch, SOURCE_PORTS="any").fetch_policy.ports is None
 
 
+def test_how_large_a_source_may_be_is_said_by_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = load(monkeypatch, MAX_BYTES="5", MAX_DURATION_SEC="6", MAX_FRAMES="7").limits
+    assert (limits.max_bytes, limits.max_duration_sec, limits.max_frames) == (5, 6, 7)
+
+
 def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsInvalid) as problem:
         load(
