@@ -105,7 +105,12 @@ class Settings(BaseSettings):
     @field_validator("storages", mode="before")
     @classmethod
     def _parse_json(cls, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("is not a JSON object") from None
 
     @field_validator("storages")
     @classmethod

@@ -1,14 +1,19 @@
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from unittest import mock
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic_settings import BaseSettings
 
-from pipeline.settings import Settings, SettingsInvalid, load_settings
+import pipeline.settings
+import transcoder.settings
 from tests.fuzz.mutations import HOSTILE_TEXT
 
 SECRET = "s3cret-" + "k" * 40
-WORKING = {
+OF_THE_PIPELINE = {
     "BROKER_URL": "redis://user:password@127.0.0.1:1/0",
     "STORAGE_URL": "file:///tmp/khronika",
     "KHRONIKA_API_DATABASE_URL": "postgresql://a@127.0.0.1/khronika",
@@ -22,43 +27,95 @@ WORKING = {
     "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 
+OF_THE_TRANSCODER = {
+    "BROKER_URL": "redis://user:password@127.0.0.1:1/0",
+    "KHRONIKA_TRANSCODER_DATABASE_URL": "postgresql://a@127.0.0.1/khronika",
+    "KHRONIKA_TRANSCODER_TOKEN": SECRET,
+    "KHRONIKA_TRANSCODER_CALLBACK_URL": "http://127.0.0.1:1",
+    "KHRONIKA_TRANSCODER_CALLBACK_SECRETS": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "KHRONIKA_TRANSCODER_STORAGES": '{"default": "file:///tmp"}',
+    "KHRONIKA_TRANSCODER_SCRATCH": "/tmp/scratch",
+}
 
-def variable(name: str, field: Any) -> str:
-    return str(field.validation_alias or f"KHRONIKA_{name.upper()}")
+
+@dataclass(frozen=True)
+class Reader:
+    """One program's settings: an environment that works, and how it is read."""
+
+    working: Mapping[str, str]
+    settings: type[BaseSettings]
+    invalid: type[Exception]
+    load: Callable[[], BaseSettings]
+
+    @property
+    def variables(self) -> list[str]:
+        """Every variable there is."""
+        prefix = self.settings.model_config.get("env_prefix", "")
+        fields = self.settings.model_fields.items()
+        return sorted(
+            str(field.validation_alias or prefix + name.upper()) for name, field in fields
+        )
+
+    def read(self, environment: Mapping[str, str]) -> BaseSettings | Exception:
+        """The settings of an environment, or their refusal."""
+        with mock.patch.dict("os.environ", environment, clear=True):
+            try:
+                return self.load()
+            except self.invalid as invalid:
+                return invalid
 
 
-VARIABLES = sorted(variable(name, field) for name, field in Settings.model_fields.items())
+READERS = [
+    Reader(working, module.Settings, module.SettingsInvalid, module.load_settings)
+    for working, module in (
+        (OF_THE_PIPELINE, pipeline.settings),
+        (OF_THE_TRANSCODER, transcoder.settings),
+    )
+]
+DOCUMENTS = st.sampled_from(
+    (
+        *("{}", "[1, null]", "[[]]", '"text"', "[{}]", '{"default": 1}', '{"default": null}'),
+        *("[" * 2000, '{"default": ' * 2000, '{"default": ' + "[" * 2000 + "]" * 2000 + "}"),
+    )
+) | HOSTILE_TEXT.map(lambda text: json.dumps({"default": text}))
 # What an environment can hold: no NUL, and nothing that the file system's encoding cannot say.
-VALUES = (HOSTILE_TEXT | st.text(max_size=30) | st.just("{}") | st.just("[1, null]")).filter(
+VALUES = (HOSTILE_TEXT | st.text(max_size=30) | DOCUMENTS).filter(
     lambda text: "\0" not in text and text.isprintable()
 )
 
 
-def read(environment: dict[str, str]) -> Settings | SettingsInvalid:
-    with mock.patch.dict("os.environ", environment, clear=True):
-        try:
-            return load_settings()
-        except SettingsInvalid as invalid:
-            return invalid
+def strange_environments(
+    reader: Reader,
+) -> st.SearchStrategy[tuple[Reader, Mapping[str, str]]]:
+    """The reader, and a few of its variables said anew."""
+    names = st.sampled_from(reader.variables)
+    return st.tuples(st.just(reader), st.dictionaries(names, VALUES, min_size=1, max_size=6))
 
 
-def test_the_example_works() -> None:
-    assert isinstance(read(WORKING), Settings)
+each_reader = pytest.mark.parametrize("reader", READERS, ids=("pipeline", "transcoder"))
 
 
-@given(st.dictionaries(st.sampled_from(VARIABLES), VALUES, min_size=1, max_size=6))
+@each_reader
+def test_the_example_works(reader: Reader) -> None:
+    assert isinstance(reader.read(reader.working), reader.settings)
+
+
+@given(st.one_of(*map(strange_environments, READERS)))
+@example((READERS[1], {"KHRONIKA_TRANSCODER_STORAGES": "[" * 2000}))
 def test_any_environment_is_read_or_refused_by_name_without_its_values(
-    wrong: dict[str, str],
+    environment: tuple[Reader, Mapping[str, str]],
 ) -> None:
-    found = read(WORKING | wrong)
-    if isinstance(found, SettingsInvalid):
+    reader, wrong = environment
+    found = reader.read({**reader.working, **wrong})
+    if isinstance(found, reader.invalid):
         assert any(name in str(found) for name in wrong)
         assert SECRET not in str(found)
     else:
         assert SECRET not in repr(found)
 
 
-@given(st.sampled_from(sorted(WORKING)))
-def test_what_is_missing_is_named(name: str) -> None:
-    found = read({kept: value for kept, value in WORKING.items() if kept != name})
-    assert isinstance(found, Settings) or name in str(found)
+@each_reader
+def test_what_is_missing_is_named(reader: Reader) -> None:
+    for name in reader.working:
+        found = reader.read({kept: said for kept, said in reader.working.items() if kept != name})
+        assert isinstance(found, reader.settings) or name in str(found)

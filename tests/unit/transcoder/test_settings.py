@@ -65,6 +65,14 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
         assert f"{PREFIX}{name}:" in str(problem.value)
 
 
+@pytest.mark.parametrize("text", ["{", "[" * 2000, '{"default":' * 2000], ids=lambda text: text[:1])
+def test_what_is_no_document_of_storages_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{PREFIX}STORAGES: .*is not a JSON object"):
+        load(monkeypatch, STORAGES=text)
+
+
 @pytest.mark.parametrize("url", ["s3://", "relative", "file:///dev/null/folder"])
 def test_a_storage_that_cannot_be_opened_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, url: str
