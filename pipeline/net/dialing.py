@@ -9,7 +9,8 @@ for, and verifies, the host's name.
 import socket
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -30,6 +31,7 @@ class Dialer:
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
         self._open_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()  # a set must not grow while it is gone through
         self.cut_off = threading.Event()
 
     def dial(self, connection: HTTPConnection) -> socket.socket:
@@ -47,18 +49,35 @@ class Dialer:
     def watch(self, connection: HTTPConnection) -> None:
         """Remember the socket that a connection ended up with: over TLS it is another object.
 
-        The socket and not the connection, which lets go of it when the answer has no length.
+        The socket and not the connection, which lets go of it when the answer has no length. One
+        that was still being connected as all were cut is cut now.
         """
-        if connection.sock is not None:
+        if connection.sock is None:
+            return
+        with self._lock:
             self._open_sockets.add(connection.sock)
+        if self.cut_off.is_set():
+            _break(connection.sock)
+
+    @contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        """Cut at the end of a time, unless the block ends before."""
+        timer = threading.Timer(seconds, self.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()  # a cut that has begun must not reach into the next call
 
     def cut(self) -> None:
         """Break every open connection; a read that waits on one ends at once."""
         self.cut_off.set()
-        for sock in list(self._open_sockets):
-            # Not SSLSocket.shutdown, which would pull the TLS state away under the reader.
-            with suppress(OSError):  # it was closed meanwhile
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        with self._lock:
+            open_sockets = list(self._open_sockets)
+        for sock in open_sockets:
+            _break(sock)
 
     def _resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
         try:
@@ -111,6 +130,12 @@ class GuardedAdapter(requests.adapters.HTTPAdapter):
         """Put our connections under the pools that requests makes."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pools(self._dialer)
+
+
+def _break(sock: socket.socket) -> None:
+    # Not SSLSocket.shutdown, which would pull the TLS state away under the reader.
+    with suppress(OSError):  # it was closed meanwhile
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _pools(dialer: Dialer) -> dict[str, type[HTTPConnectionPool]]:

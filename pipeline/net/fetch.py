@@ -6,7 +6,6 @@ cookies) takes part.
 """
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,15 +166,11 @@ class GuardedFetcher:
     def _bounded(self) -> Iterator[None]:
         """Hold a call to its total time and give its failures our words."""
         self._dialer.cut_off.clear()
-        timer = threading.Timer(self._policy.total_timeout_sec, self._dialer.cut)
-        timer.daemon = True
-        timer.start()
         try:
-            yield
+            with self._dialer.cut_after(self._policy.total_timeout_sec):
+                yield
         except (requests.RequestException, HTTPError) as error:
             raise self._translated(error) from error
-        finally:
-            timer.cancel()
 
     @contextmanager
     def _answer(
@@ -210,11 +205,15 @@ class GuardedFetcher:
             raise too_large(max_bytes)
         total = 0
         for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
+            self._check_time()  # what had arrived before the cut can be read after it
             total += len(chunk)
             if total > max_bytes:
                 raise too_large(max_bytes)
             yield chunk
-        if self._dialer.cut_off.is_set():  # a body without a length seems to end when it is cut
+        self._check_time()  # a body without a length seems to end when it is cut
+
+    def _check_time(self) -> None:
+        if self._dialer.cut_off.is_set():
             raise timed_out()
 
     def _write(

@@ -2,6 +2,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -205,6 +206,43 @@ def test_a_fetcher_that_was_cut_off_once_can_be_used_again(site: Site) -> None:
             fetcher.get(site.url("/slow"), max_bytes=10**6)
 
         assert fetcher.get(site.url("/"), max_bytes=10).body == b"x"
+
+
+def test_a_connection_that_came_about_after_the_total_time_is_cut_too(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect = socket.socket.connect
+
+    def late(sock: socket.socket, where: Any) -> None:
+        time.sleep(0.3)
+        connect(sock, where)
+
+    monkeypatch.setattr(socket.socket, "connect", late)
+    site.answers["/"] = trickle_of_body
+    policy = FetchPolicy(https_only=False, allow=ALLOW, total_timeout_sec=0.1)
+
+    with GuardedFetcher(policy) as fetcher, pytest.raises(FetchRefused) as refusal:
+        fetcher.get(site.url("/"), max_bytes=20)
+
+    assert (refusal.value.code, refusal.value.transient) == ("source_timeout", True)
+
+
+def test_what_had_arrived_by_the_total_time_is_not_read_on(site: Site, tmp_path: Path) -> None:
+    body = bytes(2**18 + 10)
+    site.answers["/"] = plain(body)
+    policy = FetchPolicy(https_only=False, allow=ALLOW, total_timeout_sec=0.1)
+    told: list[int] = []
+
+    def slowly(written: int) -> None:
+        told.append(written)
+        time.sleep(0.3)
+
+    with GuardedFetcher(policy) as fetcher, pytest.raises(FetchRefused) as refusal:
+        fetcher.download(site.url("/"), tmp_path / "a", max_bytes=len(body), on_bytes=slowly)
+
+    assert (refusal.value.code, refusal.value.transient) == ("source_timeout", True)
+    assert len(told) <= 1
 
 
 def test_the_body_of_a_redirect_is_not_read(site: Site) -> None:
