@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     source_ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
     """Ports of sources, separated by commas, or `any`. Empty: 443, and 80 where plain http is
     accepted. Whoever gives us jobs from its own storage names the port of its API here."""
+    source_min_bps: int = Field(default=256_000, ge=0)
+    """Bits a second; a source that has sent fewer on average, a minute in, is given up, and may be
+    tried again. An hour of it is 115 MB, and holds an encode's place. 0: any rate will do."""
     stall_sec: float = Field(default=120, gt=0)
     """How long an encoder may produce nothing new: the slowest frames take seconds, not minutes."""
     lease_sec: float = Field(default=90, gt=0)
@@ -158,6 +161,7 @@ class Settings(BaseSettings):
             allow=self.source_allow,
             https_only=not self.source_allow,
             ports=allowed_ports(self.source_ports, http=bool(self.source_allow)),
+            min_bps=self.source_min_bps,
             total_timeout_sec=_DOWNLOAD_TIMEOUT_SEC,
         )
 

@@ -1,6 +1,7 @@
-"""Judging what a server answered, before any of its body is read."""
+"""Judging what a server answered, before its body is read; and reading it as it arrives."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import requests
@@ -8,6 +9,7 @@ import requests
 from pipeline.net.refusals import changed, unreachable
 
 RANGE_NOT_SATISFIABLE = 416
+_PIECE_BYTES = 256 * 1024
 _PASSING_REFUSALS = (408, 425, 429)  # timeout, too early, too many requests
 _OK, _PARTIAL = 200, 206
 _SERVER_ERROR = 500
@@ -64,6 +66,12 @@ def described(answer: requests.Response, final_url: str) -> Remote:
         accepts_ranges=in_parts,
         final_url=final_url,
     )
+
+
+def arriving(answer: requests.Response) -> Iterator[bytes]:
+    """The body as it was sent, in pieces of what has arrived: a trickle is seen to be one."""
+    while piece := answer.raw.read1(_PIECE_BYTES, decode_content=False):
+        yield piece
 
 
 def number(text: str | None) -> int | None:

@@ -5,7 +5,7 @@ rules, every answer is bounded in time and size, and nothing of the environment 
 cookies) takes part.
 """
 
-import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from typing import Self
 from urllib.parse import urljoin
 
 import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
 
 from pipeline.net.answers import (
     RANGE_NOT_SATISFIABLE,
     Remote,
+    arriving,
     check_part,
     check_status,
     described,
@@ -32,6 +33,7 @@ from pipeline.net.refusals import (
     FetchRefused,
     timed_out,
     too_large,
+    translated,
     unreachable,
     url_refused,
 )
@@ -46,7 +48,6 @@ __all__ = [
     "check_url",
 ]
 
-_CHUNK_BYTES = 256 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
     "User-Agent": "khronika-video",
@@ -134,8 +135,8 @@ class GuardedFetcher:
             url: the file.
             path: replaced if it exists.
             max_bytes: the most it may have.
-            on_bytes: told the number of bytes written so far, after each chunk; what it raises
-                ends the download.
+            on_bytes: told the number of bytes written so far, each time some have arrived; what it
+                raises ends the download.
 
         Raises:
             FetchRefused: `source_too_large`, before the first byte where the server says so.
@@ -179,16 +180,21 @@ class GuardedFetcher:
         headers: Mapping[str, str],
     ) -> Iterator[tuple[requests.Response, str]]:
         """The first answer that is no redirect, its body unread, and the URL it came from."""
+        with self._dialer.cut_after(self._policy.answer_timeout_sec):
+            answer, final_url = self._followed(url, headers)
+        try:
+            yield answer, final_url
+        finally:
+            answer.close()
+
+    def _followed(self, url: str, headers: Mapping[str, str]) -> tuple[requests.Response, str]:
         for _ in range(self._policy.max_redirects + 1):
             answer = self._ask(url, headers)
-            try:
-                location = answer.headers.get("Location")
-                if answer.status_code not in _REDIRECTS or not location:
-                    yield answer, url
-                    return
-            finally:
-                answer.close()
-            url = urljoin(url, location)
+            location = answer.headers.get("Location")
+            if answer.status_code not in _REDIRECTS or not location:
+                return answer, url
+            answer.close()
+            url = _joined(url, location)
         raise unreachable("The server redirects too often.")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> requests.Response:
@@ -203,18 +209,24 @@ class GuardedFetcher:
             raise unreachable("The server sends the file compressed although asked not to.")
         if (number(answer.headers.get("Content-Length")) or 0) > max_bytes:
             raise too_large(max_bytes)
-        total = 0
-        for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
+        total, began_at = 0, time.monotonic()
+        for piece in arriving(answer):
             self._check_time()  # what had arrived before the cut can be read after it
-            total += len(chunk)
+            total += len(piece)
             if total > max_bytes:
                 raise too_large(max_bytes)
-            yield chunk
+            self._check_pace(total, time.monotonic() - began_at)
+            yield piece
         self._check_time()  # a body without a length seems to end when it is cut
 
     def _check_time(self) -> None:
         if self._dialer.cut_off.is_set():
             raise timed_out()
+
+    def _check_pace(self, arrived_bytes: int, took_sec: float) -> None:
+        policy = self._policy
+        if took_sec > policy.grace_sec and arrived_bytes * 8 < policy.min_bps * took_sec:
+            raise timed_out("The server sends too slowly.")
 
     def _write(
         self,
@@ -225,29 +237,20 @@ class GuardedFetcher:
     ) -> None:
         written = 0
         with path.open("wb") as file:
-            for chunk in self._body(answer, max_bytes=max_bytes):
-                file.write(chunk)
-                written += len(chunk)
+            for piece in self._body(answer, max_bytes=max_bytes):
+                file.write(piece)
+                written += len(piece)
                 on_bytes(written)
 
     def _translated(self, error: Exception) -> FetchRefused:
-        if self._dialer.cut_off.is_set():
-            return timed_out()
-        if isinstance(error, requests.Timeout | ReadTimeoutError):
-            return timed_out()
-        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            return url_refused("The URL is malformed.")
-        if _is_about_certificate(error):
-            return unreachable("The server's certificate is not valid.")
-        return unreachable("The connection to the server broke.", transient=True)
+        return timed_out() if self._dialer.cut_off.is_set() else translated(error)
 
 
-def _is_about_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:  # a bracket that nobody could read
+        raise url_refused("The server redirects to a malformed URL.") from error
 
 
 def _ignore(_written: int) -> None:

@@ -28,6 +28,9 @@ class FetchPolicy:
     hosts: frozenset[str] | None = None  # in lower case; None: any
     connect_timeout_sec: float = 5  # for each address of the host
     read_timeout_sec: float = 15  # without a single byte
+    answer_timeout_sec: float = 30  # until an answer begins, redirects included
+    min_bps: int = 0  # of a body on average, in bits, after `grace_sec`; 0: any rate will do
+    grace_sec: float = 60
     total_timeout_sec: float = 60  # one call with all its redirects, whatever trickles in
     max_redirects: int = 3
 

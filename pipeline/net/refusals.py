@@ -1,6 +1,10 @@
 """The ways a fetch fails, in our words."""
 
+import ssl
 from enum import StrEnum
+
+import requests
+from urllib3.exceptions import ReadTimeoutError
 
 
 class FetchCode(StrEnum):
@@ -66,3 +70,22 @@ def changed(detail: str) -> FetchRefused:
 def timed_out(detail: str = "The server did not answer in time.") -> FetchRefused:
     """A bound in time was reached."""
     return FetchRefused(FetchCode.SOURCE_TIMEOUT, detail, transient=True)
+
+
+def translated(error: Exception) -> FetchRefused:
+    """What the HTTP libraries raise, in our words."""
+    if isinstance(error, requests.Timeout | ReadTimeoutError):
+        return timed_out()
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        return url_refused("The URL is malformed.")
+    if _is_about_certificate(error):
+        return unreachable("The server's certificate is not valid.")
+    return unreachable("The connection to the server broke.", transient=True)
+
+
+def _is_about_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -29,6 +29,8 @@ QUICKER = {
     "KHRONIKA_BACKOFF_BASE_SEC": "1",
     "KHRONIKA_CALLBACK_UNKNOWN_SEC": "3",
     "KHRONIKA_MAX_ATTEMPTS": "3",
+    # A source that a story holds back trickles for as long as the story takes.
+    "KHRONIKA_TRANSCODER_SOURCE_MIN_BPS": "0",
     # A burst of small jobs in the tests; each encode alone leaves a core idle half the time.
     "KHRONIKA_TRANSCODER_CONCURRENCY": "2",
 }

@@ -1,9 +1,12 @@
 import os
 import shutil
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -22,6 +25,7 @@ from tests.integration.transcoder.conftest import (
     ffmpegs_under,
     parent_of,
     row,
+    serving,
 )
 from transcoder.callbacks import deliver
 from transcoder.cleaning import clean_scratch
@@ -115,6 +119,39 @@ def test_a_source_that_is_gone_fails_as_unreachable(
     transcode(services, job_id)
     assert client.get(job_id)["error"]["code"] == "source_unreachable"
     assert client.get(job_id)["error"]["retryable"] is False
+
+
+def test_a_job_that_is_cancelled_while_its_source_trickles_gives_up_its_place(
+    client: Client, services: Services
+) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    class Trickle(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            asked.set()
+            with suppress(OSError):
+                while not over.wait(0.05):
+                    self.wfile.write(b"x")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    job_id = uuid4()
+    with serving(Trickle) as url, ThreadPoolExecutor(1) as pool:
+        body = client.request(Path("a.mp4"), job_id) | {"source_url": f"{url}/a.mp4"}
+        assert client.put(body, job_id).status_code == 201
+        work = pool.submit(transcode, services, job_id)
+        try:
+            assert asked.wait(30)
+            client.delete(job_id)
+            assert work.result(timeout=20) == []
+        finally:
+            over.set()
+
+    assert client.get(job_id)["status"] == "cancelled"
+    assert list(services.settings.scratch.glob(f"{job_id}*")) == []
 
 
 def test_a_task_run_twice_works_once(

@@ -1,6 +1,7 @@
 """Answers that a `Site` can give."""
 
 import re
+import threading
 from http.server import BaseHTTPRequestHandler
 
 from tests.unit.net.conftest import Answer
@@ -59,6 +60,30 @@ def cut_short(body: bytes, promised: int) -> Answer:
         request.close_connection = True
 
     return answer
+
+
+def trickle_of_headers(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    _trickle(request, b"X: y\r\n")
+
+
+def trickle_of_body(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    _trickle(request, b"x")
+
+
+def trickle_of_promised_body(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+    _trickle(request, b"x")
+
+
+def _trickle(request: BaseHTTPRequestHandler, piece: bytes) -> None:
+    pause = threading.Event()
+    try:
+        while not pause.wait(0.05):
+            request.wfile.write(piece)
+    except OSError:
+        request.close_connection = True
 
 
 def _head(request: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:

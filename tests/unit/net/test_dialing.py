@@ -15,7 +15,13 @@ from urllib3.connection import HTTPConnection
 
 from pipeline.net.dialing import Dialer
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
-from tests.unit.net.answers import plain, redirect
+from tests.unit.net.answers import (
+    plain,
+    redirect,
+    trickle_of_body,
+    trickle_of_headers,
+    trickle_of_promised_body,
+)
 from tests.unit.net.conftest import Answer, Site
 
 ALLOW = (ip_network("127.0.0.1/32"),)
@@ -151,30 +157,6 @@ def silence(request: BaseHTTPRequestHandler) -> None:
     request.rfile.read(1)
 
 
-def trickle_of_headers(request: BaseHTTPRequestHandler) -> None:
-    request.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    _trickle(request, b"X: y\r\n")
-
-
-def trickle_of_body(request: BaseHTTPRequestHandler) -> None:
-    request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    _trickle(request, b"x")
-
-
-def trickle_of_promised_body(request: BaseHTTPRequestHandler) -> None:
-    request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
-    _trickle(request, b"x")
-
-
-def _trickle(request: BaseHTTPRequestHandler, piece: bytes) -> None:
-    pause = threading.Event()
-    try:
-        while not pause.wait(0.05):
-            request.wfile.write(piece)
-    except OSError:
-        request.close_connection = True
-
-
 def test_a_server_that_says_nothing_times_out(site: Site) -> None:
     site.answers["/"] = silence
 
@@ -194,6 +176,41 @@ def test_a_server_that_trickles_is_cut_off_at_the_total_time(answer: Answer, sit
     )
 
     assert (refusal.code, refusal.transient) == ("source_timeout", True)
+
+
+def test_an_answer_that_does_not_begin_is_not_waited_for(site: Site) -> None:
+    site.answers["/"] = redirect("/b")
+    site.answers["/b"] = trickle_of_headers
+
+    refusal = refusal_of(
+        site.url("/"), FetchPolicy(https_only=False, allow=ALLOW, answer_timeout_sec=0.5)
+    )
+
+    assert (refusal.code, refusal.transient) == ("source_timeout", True)
+
+
+@pytest.mark.parametrize("answer", [trickle_of_body, trickle_of_promised_body])
+def test_a_server_that_sends_too_slowly_is_given_up(answer: Answer, site: Site) -> None:
+    site.answers["/"] = answer
+
+    refusal = refusal_of(
+        site.url("/"),
+        FetchPolicy(https_only=False, allow=ALLOW, min_bps=1_000_000, grace_sec=0.2),
+    )
+
+    assert (refusal.code, refusal.transient) == ("source_timeout", True)
+    assert "slowly" in refusal.detail
+
+
+@pytest.mark.parametrize(("min_bps", "grace_sec"), [(1, 0), (10**12, 60)])
+def test_a_server_that_is_fast_enough_or_has_only_begun_is_not_given_up(
+    min_bps: int, grace_sec: float, site: Site
+) -> None:
+    site.answers["/"] = plain(b"x" * 1000)
+    policy = FetchPolicy(https_only=False, allow=ALLOW, min_bps=min_bps, grace_sec=grace_sec)
+
+    with GuardedFetcher(policy) as fetcher:
+        assert len(fetcher.get(site.url("/"), max_bytes=1000).body) == 1000
 
 
 def test_a_fetcher_that_was_cut_off_once_can_be_used_again(site: Site) -> None:

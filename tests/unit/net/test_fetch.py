@@ -1,15 +1,25 @@
 import hashlib
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher, Remote
-from tests.unit.net.answers import cut_short, in_parts, plain, redirect, without_length
+from tests.unit.net.answers import (
+    cut_short,
+    in_parts,
+    plain,
+    redirect,
+    trickle_of_promised_body,
+    without_length,
+)
 from tests.unit.net.conftest import Site
 
 BODY = bytes(range(256)) * 4000
+CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
 LOOPBACK = FetchPolicy(https_only=False, allow=(ip_network("127.0.0.0/8"),))
 
 
@@ -126,6 +136,44 @@ def test_a_file_is_downloaded_whole(site: Site, fetcher: GuardedFetcher, tmp_pat
     assert (remote.size_bytes, remote.etag) == (len(BODY), '"v1"')
     assert told == sorted(told)
     assert told[-1] == len(BODY)
+
+
+@pytest.mark.parametrize(
+    "head", ["Content-Length: 6\r\n\r\n", CHUNKED + "6\r\n"], ids=["told", "chunk"]
+)
+def test_bytes_are_told_as_they_arrive(
+    head: str,
+    site: Site,
+    fetcher: GuardedFetcher,
+    tmp_path: Path,
+) -> None:
+    heard = threading.Event()
+
+    def in_two_halves(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(f"HTTP/1.1 200 OK\r\n{head}abc".encode())
+        if heard.wait(10):
+            request.wfile.write(b"def\r\n0\r\n\r\n" if head.startswith(CHUNKED) else b"def")
+        request.close_connection = True
+
+    site.answers["/a"] = in_two_halves
+
+    fetcher.download(site.url("/a"), tmp_path / "a", max_bytes=6, on_bytes=lambda _: heard.set())
+
+    assert (tmp_path / "a").read_bytes() == b"abcdef"
+
+
+def test_what_is_told_of_the_bytes_can_end_the_download(
+    site: Site, fetcher: GuardedFetcher, tmp_path: Path
+) -> None:
+    site.answers["/a"] = trickle_of_promised_body
+
+    def stop(_: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fetcher.download(site.url("/a"), tmp_path / "a", max_bytes=900, on_bytes=stop)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("answer", [plain(BODY), without_length(BODY)], ids=["told", "untold"])
@@ -270,6 +318,7 @@ def test_redirects_are_bounded(site: Site, fetcher: GuardedFetcher) -> None:
         "http://169.254.169.254/latest/meta-data",
         "file:///etc/passwd",
         "//user@127.0.0.1/",
+        "http://[",
     ],
 )
 def test_a_redirect_is_held_to_the_same_rules(
