@@ -91,16 +91,44 @@ def _collect(
 
 
 def _await_end(process: subprocess.Popen[bytes], deadline: float) -> None:
-    """Wait for the end itself: ``Popen.wait`` with a timeout looks for it between short sleeps."""
-    descriptor = os.pidfd_open(process.pid)
+    if not ended_within(process, deadline - time.monotonic()):
+        raise subprocess.TimeoutExpired(process.args, 0)
+
+
+def ended_within(process: subprocess.Popen[bytes], timeout_sec: float) -> bool:
+    """Wait for a program's end, and reap it; False when the time is up before.
+
+    By its descriptor where there is one: ``Popen.wait`` with a timeout looks for the end between
+    short sleeps.
+    """
+    descriptor = _descriptor_of(process.pid)
+    if descriptor is not None and not _readable_within(descriptor, timeout_sec):
+        return False
+    try:
+        process.wait(None if descriptor is not None else timeout_sec)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _descriptor_of(pid: int) -> int | None:
+    """What becomes readable with a process's end; None where there is no such thing.
+
+    Linux has it since 5.3, and not every sandbox allows it.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _readable_within(descriptor: int, timeout_sec: float) -> bool:
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise subprocess.TimeoutExpired(process.args, 0)
+            return bool(selector.select(max(0.0, timeout_sec)))
     finally:
         os.close(descriptor)
-    process.wait()
 
 
 def _read_some(

@@ -45,6 +45,37 @@ def test_a_program_that_closed_its_output_still_has_a_deadline() -> None:
         )
 
 
+@pytest.fixture(params=["missing", "refused"])
+def no_descriptors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without descriptors of processes, or a sandbox that allows none."""
+    if request.param == "missing":
+        monkeypatch.delattr(os, "pidfd_open")
+        return
+
+    def refuse(_: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+
+
+@pytest.mark.usefixtures("no_descriptors")
+def test_an_end_is_waited_for_where_processes_have_no_descriptors() -> None:
+    done = run_child(["sh", "-c", "exit 3"], PROBE, timeout_sec=30, max_output_bytes=100)
+
+    assert done.returncode == 3
+
+
+@pytest.mark.usefixtures("no_descriptors")
+def test_a_deadline_holds_where_processes_have_no_descriptors() -> None:
+    with pytest.raises(ChildTimedOut):
+        run_child(
+            ["sh", "-c", "exec sleep 60 >&- 2>&-"],
+            PROBE,
+            timeout_sec=0.2,
+            max_output_bytes=100,
+        )
+
+
 @pytest.mark.parametrize("redirect", ["", ">&2"])
 def test_output_over_the_bound_ends_the_program(redirect: str) -> None:
     with pytest.raises(ChildTooLoud):
