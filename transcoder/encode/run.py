@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
+from pipeline.media.child import ended_within
 from pipeline.media.confinement import Confinement, bare_environment, confined
 from transcoder.encode.errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.progress import Progress, ProgressParser
@@ -69,7 +70,7 @@ def run_watched(
             if clock() - moved_at > stall_sec:
                 detail = f"The encoder produced nothing new for {stall_sec:g} s."
                 raise EncodeFailed("stalled", detail, retryable=True)
-        return Finished(group.wait(), group.stderr, reached)
+        return Finished(group.returncode, group.stderr, reached)
 
 
 class ProcessGroup:
@@ -107,9 +108,10 @@ class ProcessGroup:
         return self._complaints.decode("utf-8", "replace")
 
     def output(self) -> Iterator[bytes]:
-        """Yield chunks of standard output, an empty one at every quiet tick, until both pipes end.
+        """Yield chunks of standard output, an empty one at every quiet tick, until the end.
 
-        One thread reads both pipes: a child blocked on a full stderr would never finish.
+        One thread reads both pipes: a child blocked on a full stderr would never finish. Closing
+        them is not the end yet: whoever does and stays is waited for tick by tick, too.
         """
         with selectors.DefaultSelector() as selector:
             for pipe in (self._stdout, self._stderr):
@@ -117,6 +119,8 @@ class ProcessGroup:
             while selector.get_map():
                 ready = [key.fileobj for key, _ in selector.select(TICK_SEC)]
                 yield b"".join(self._read(pipe, selector) for pipe in ready)
+        while not ended_within(self._process, TICK_SEC):
+            yield b""
 
     def _read(self, pipe: Any, selector: selectors.BaseSelector) -> bytes:
         chunk = os.read(pipe.fileno(), _READ_BYTES)
@@ -127,9 +131,10 @@ class ProcessGroup:
         self._complaints = (self._complaints + chunk)[-_STDERR_KEPT_BYTES:]
         return b""
 
-    def wait(self) -> int:
-        """Wait for the end, which the closed pipes have announced, and return the status."""
-        return self._process.wait()
+    @property
+    def returncode(self) -> int:
+        """The exit status, once the output has come to its end; negative for a signal."""
+        return self._process.returncode
 
     def kill(self) -> None:
         """Kill every process of the group and reap the leader; nothing when it was reaped."""

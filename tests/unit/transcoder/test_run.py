@@ -59,6 +59,20 @@ def test_a_process_that_says_nothing_is_stalled() -> None:
     assert failure.value.code == "stalled"
 
 
+DEAF_AND_DUMB = "import os, time; os.close(1); os.close(2); time.sleep(10)"
+
+
+def test_a_process_that_closes_its_output_and_stays_is_stalled() -> None:
+    with pytest.raises(EncodeFailed) as failure:
+        run(DEAF_AND_DUMB, stall_sec=0.5)
+    assert failure.value.code == "stalled"
+
+
+def test_a_process_that_closes_its_output_and_stays_is_cancelled() -> None:
+    with pytest.raises(EncodeCancelled):
+        run(DEAF_AND_DUMB, cancel_after=3)
+
+
 def test_cancelling_kills_the_process(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     script = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpgid(0))); time.sleep(60)"
