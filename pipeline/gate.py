@@ -8,7 +8,7 @@ A storyboard is looked at too, but rejects nothing: a video plays as well withou
 wrong with it, our own trouble in reading it included, leaves it out, and the chronicle says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,6 @@ from pipeline.media.limits import MediaRefused
 from pipeline.media.playlist import (
     MediaPlaylist,
     PlaylistInvalid,
-    addresses_in,
     leaves_folder,
     parse_master,
     parse_media,
@@ -99,17 +98,15 @@ class _Gate:
 
     def check_manifest(self, address: str) -> None:
         url, fetcher = self._reach(address)
-        text = _text(fetcher, url)
-        master = parse_master(text)
-        _require_below(text)
+        master = parse_master(_text(fetcher, url))
+        _require_below(master.addresses)
         _require(bool(master.variants), "the manifest names no variant")
         for variant in master.variants:
             self._check_variant(fetcher, urljoin(url, variant.uri))
 
     def _check_variant(self, fetcher: GuardedFetcher, url: str) -> None:
-        text = _text(fetcher, url)
-        playlist = parse_media(text)
-        _require_below(text)
+        playlist = parse_media(_text(fetcher, url))
+        _require_below(playlist.addresses)
         _require(playlist.ended, "a variant has no end")
         _require(bool(playlist.segments), "a variant has no segment")
         self._require_duration(playlist.duration_sec, "a variant")
@@ -209,13 +206,13 @@ def _ends_of(playlist: MediaPlaylist) -> list[str]:
     return [playlist.map_uri, *ends] if playlist.map_uri else ends
 
 
-def _require_below(playlist: str) -> None:
+def _require_below(addresses: Iterable[str]) -> None:
     """Hold every address of a playlist to its own folder, before one is followed.
 
     Others wrote it, we read on from inside of our own network, and what it points at elsewhere
     could be changed after the gate has looked.
     """
-    for uri in addresses_in(playlist):
+    for uri in addresses:
         _require(not leaves_folder(uri), f"{uri[:200]!r} leads away")
 
 

@@ -1,12 +1,14 @@
 """Reading HLS playlists (RFC 8216) that a provider wrote.
 
 They come over the network, so they are bounded in size, and nothing in them is taken on trust:
-numbers are finite and positive or absent. Addresses are only reported; whoever follows one
-decides what it may point at (see `leaves_folder`).
+numbers are finite and positive or absent. Readers differ in what ends a line and in what an address
+may be spelled like; what they differ on is refused. Addresses are only reported, each of them;
+whoever follows one decides what it may point at (see `leaves_folder`).
 """
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,8 +16,10 @@ from urllib.parse import unquote, urlsplit
 import m3u8
 
 MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
-_LINE_END = re.compile(r"\r?\n")
-_URI_ATTRIBUTE = re.compile(r'URI="([^"\r\n]*)"')
+# RFC 8216 §4.1 forbids control characters but CR and LF; Python, and so m3u8, ends a line at a lone
+# CR, at some more of them and at two of Unicode's separators, where other readers see a comment.
+_FORBIDDEN = re.compile(r"\r(?!\n)|[\0-\t\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_URI_ATTRIBUTE = re.compile(r'(?:URI|ASSET-LIST)\s*=(?:(?<=[IT]=)"([^"]*)"(?=,|$))?')
 # What m3u8 raises for attributes it cannot read, depending on where it stumbles.
 _PARSER_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
 
@@ -51,6 +55,7 @@ class Master:
 
     variants: tuple[Variant, ...]
     independent_segments: bool
+    addresses: frozenset[str]  # every one in it, whichever tag holds it
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class MediaPlaylist:
     segments: tuple[Segment, ...]
     map_uri: str | None  # the initialisation section of fMP4
     ended: bool  # whether no segment will be added
+    addresses: frozenset[str]  # every one in it, whichever tag holds it
 
 
 def parse_master(text: str) -> Master:
@@ -84,6 +90,7 @@ def parse_master(text: str) -> Master:
     return Master(
         variants=tuple(_variant(found) for found in playlist.playlists),
         independent_segments=bool(playlist.is_independent_segments),
+        addresses=_addresses(text, playlist),
     )
 
 
@@ -103,23 +110,15 @@ def parse_media(text: str) -> MediaPlaylist:
         segments=segments,
         map_uri=_map_uri(playlist),
         ended=bool(playlist.is_endlist),
+        addresses=_addresses(text, playlist),
     )
-
-
-def addresses_in(text: str) -> list[str]:
-    """Every address in a playlist of either kind: its own lines, and those in attributes.
-
-    Found without parsing, so that no tag is passed over because we have no use for it.
-    """
-    lines = [line for line in _LINE_END.split(text) if line and not line.startswith("#")]
-    return lines + _URI_ATTRIBUTE.findall(text)
 
 
 def leaves_folder(uri: str) -> bool:
     """Whether an address points anywhere but at or below the playlist's own folder.
 
     Read as leniently as players do, which drop tabs and control characters and take a backslash
-    for a slash.
+    for a slash, and put a playlist's own variables in.
     """
     try:
         parts = urlsplit(uri)
@@ -127,7 +126,8 @@ def leaves_folder(uri: str) -> bool:
         return True
     path = unquote(parts.path)
     climbs = ".." in path.replace("\\", "/").split("/")
-    return bool(parts.scheme or parts.netloc or climbs or path.startswith(("/", "\\")))
+    moves = climbs or "{$" in uri or path.startswith(("/", "\\"))
+    return bool(parts.scheme or parts.netloc or moves)
 
 
 def _parsed(text: str) -> Any:
@@ -135,10 +135,44 @@ def _parsed(text: str) -> Any:
         raise PlaylistInvalid("It is too large.")
     if not text.removeprefix("\ufeff").startswith("#EXTM3U"):
         raise PlaylistInvalid("It does not begin with #EXTM3U.")
+    if _FORBIDDEN.search(text):
+        raise PlaylistInvalid("It holds characters that no playlist may.")
     try:
         return m3u8.loads(text)
     except (*_PARSER_ERRORS, m3u8.ParseError) as error:
         raise PlaylistInvalid("It cannot be parsed.") from error
+
+
+def _addresses(text: str, playlist: Any) -> frozenset[str]:
+    """Those that are written, so that no tag is passed over, and those that the parser found."""
+    return frozenset((*_written(text), *_reported(playlist.data)))
+
+
+def _written(text: str) -> Iterator[str]:
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("#EXT"):
+            yield from _in_attributes(line)
+        elif line and not line.startswith("#"):
+            yield line
+
+
+def _in_attributes(tag: str) -> Iterator[str]:
+    for found in _URI_ATTRIBUTE.finditer(tag):
+        if found[1] is None:
+            raise PlaylistInvalid("An address is not in quotes.")
+        yield found[1]
+
+
+def _reported(found: Any) -> Iterator[str]:
+    if isinstance(found, list):
+        for one in found:
+            yield from _reported(one)
+    elif isinstance(found, dict):
+        for name, value in found.items():
+            if isinstance(value, str) and str(name).endswith("uri"):
+                yield value
+            else:
+                yield from _reported(value)
 
 
 def _variant(found: Any) -> Variant:

@@ -1,5 +1,6 @@
 import math
 
+import m3u8
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,10 +47,53 @@ ATTRIBUTES = st.lists(
     max_size=4,
 ).map(lambda pairs: ",".join(f"{name}={value}" for name, value in pairs))
 LINES = st.builds("{}:{}".format, TAGS, ATTRIBUTES | HOSTILE_TEXT) | TAGS | HOSTILE_TEXT
-MADE_UP = st.lists(LINES, max_size=25).map(lambda lines: "\n".join(["#EXTM3U", *lines]))
-WRITTEN = MADE_UP | st.one_of(mutated(MASTER), mutated(MEDIA)).map(
-    lambda data: data.decode("utf-8", "replace")
+ENDS = st.sampled_from(("\n",) * 9 + ("\r\n", "\r", "\v", "\x1c", "\x85", "\u2028"))
+MADE_UP = st.lists(st.tuples(ENDS, LINES), max_size=25).map(
+    lambda lines: "#EXTM3U" + "".join(end + line for end, line in lines)
 )
+ADDRESSED = st.builds(
+    "#EXT-X-{}{}={}".format,
+    st.sampled_from(("MAP:", "KEY:METHOD=AES-128,", "SESSION-DATA:", "PRELOAD-HINT:TYPE=MAP,")),
+    st.sampled_from(("URI", "uri", "Uri ", " URI", "X-URI", "URI=URI", 'X="a",URI')),
+    st.sampled_from(('"{}"', "'{}'", "{}", ' "{}"', '"{}"x', '"{}', '"a,{}"')).map(
+        lambda quoted: quoted.format("https://elsewhere.example/a")
+    ),
+)
+
+
+@st.composite
+def led_away(draw: st.DrawFn, original: bytes) -> str:
+    """A playlist that is well-formed but for an address that somebody has put into it."""
+    lines = original.decode().splitlines(keepends=True)
+    for _ in range(draw(st.integers(1, 2))):
+        at = draw(st.integers(1, len(lines)))
+        hidden = draw(st.sampled_from(("", "#x", "\xa0", " ")))
+        address = draw(ADDRESSED | st.just("https://elsewhere.example/a"))
+        lines.insert(at, hidden + draw(ENDS if hidden else st.just("")) + address + draw(ENDS))
+    return "".join(lines)
+
+
+WRITTEN = st.one_of(
+    MADE_UP,
+    *(mutated(kind).map(lambda data: data.decode("utf-8", "replace")) for kind in (MASTER, MEDIA)),
+    *(led_away(kind) for kind in (MASTER, MEDIA)),
+)
+
+
+def reported(text: str) -> set[str]:
+    """Every address that m3u8 gives out for a playlist: where the gate could be led."""
+    playlist = m3u8.loads(text)
+    holders = [
+        *(playlist.segments, playlist.segment_map, playlist.keys, playlist.session_keys),
+        *(playlist.playlists, playlist.iframe_playlists, playlist.image_playlists),
+        *(playlist.media, playlist.session_data, playlist.rendition_reports),
+        *((segment.init_section, segment.key) for segment in playlist.segments),
+        *(segment.parts for segment in playlist.segments),
+        (playlist.preload_hint,),
+    ]
+    found = {getattr(one, "uri", None) for holder in holders for one in holder}
+    steering = getattr(playlist.content_steering, "server_uri", None)
+    return {uri for uri in (*found, steering) if uri}
 
 
 @given(WRITTEN)
@@ -59,6 +103,7 @@ def test_a_master_is_read_whole_or_refused(text: str) -> None:
     except PlaylistInvalid:
         return
     assert master.variants
+    assert reported(text) <= master.addresses
     for variant in master.variants:
         assert variant.uri
         assert variant.bandwidth_bps > 0
@@ -70,6 +115,7 @@ def test_a_media_playlist_is_read_whole_or_refused(text: str) -> None:
         playlist = parse_media(text)
     except PlaylistInvalid:
         return
+    assert reported(text) <= playlist.addresses
     assert playlist.segments
     assert math.isfinite(playlist.duration_sec)
     assert playlist.duration_sec > 0

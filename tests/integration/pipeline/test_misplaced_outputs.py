@@ -96,22 +96,25 @@ def test_a_host_that_is_not_the_accounts_is_not_even_asked(world: World, inside:
     assert inside.asked == []
 
 
+HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n"
+WHOLE = "#EXTINF:5.28,\na.ts\n#EXT-X-ENDLIST\n"
 LEADING_AWAY = {
-    "a segment": "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:5.28,\n{url}\n#EXT-X-ENDLIST\n",
-    "a segment in the middle": "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:1,\na.ts\n"
-    "#EXTINF:3.28,\n{url}\n#EXTINF:1,\nb.ts\n#EXT-X-ENDLIST\n",
-    "a key": '#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n'
-    "#EXTINF:5.28,\na.ts\n#EXT-X-ENDLIST\n",
+    "a segment": f"{HEAD}#EXTINF:5.28,\n{{url}}\n#EXT-X-ENDLIST\n",
+    "a segment in the middle": f"{HEAD}#EXTINF:1,\na.ts\n#EXTINF:3.28,\n{{url}}\n#EXTINF:1,\nb.ts\n"
+    "#EXT-X-ENDLIST\n",
+    "a key": f'{HEAD}#EXT-X-KEY:METHOD=AES-128,URI="{{url}}"\n{WHOLE}',
+    "a map without quotes": f"{HEAD}#EXT-X-MAP:URI={{url}}\n{WHOLE}",
+    "a map in small letters": f"{HEAD}#EXT-X-MAP:uri={{url}}\n{WHOLE}",
+    "a segment within a comment": f"{HEAD}#EXTINF:5.28,\n#x\r{{url}}\n#EXT-X-ENDLIST\n",
+    "a segment behind a control character": f"{HEAD}#EXTINF:5.28,\n\x01{{url}}\n#EXT-X-ENDLIST\n",
 }
 
 
 @pytest.mark.parametrize("text", LEADING_AWAY.values(), ids=LEADING_AWAY.keys())
-@pytest.mark.parametrize("lead", ["http://", "\x01//", "/\t/"], ids=ascii)
 def test_a_playlist_that_leads_away_is_refused_and_not_followed(
-    world: World, inside: Inside, text: str, lead: str
+    world: World, inside: Inside, text: str
 ) -> None:
-    away = f"{lead}{inside.url.removeprefix('http://')}/secret"
-    _write(world.provider.folder, "leading.m3u8", text.format(url=away))
+    _write(world.provider.folder, "leading.m3u8", text.format(url=f"{inside.url}/secret"))
     master = (world.provider.folder / "master.m3u8").read_text()
     _write(
         world.provider.folder, "leading-master.m3u8", master.replace("index.m3u8", "leading.m3u8")
@@ -127,7 +130,11 @@ def test_a_playlist_that_leads_away_is_refused_and_not_followed(
     reconcile(world.services, received.wake.id)
 
     assert world.asset(asset_id).error_code == "output_rejected"
-    assert world.chronicle(asset_id)[-1].detail["message"].endswith("leads away")
+    assert (
+        world.chronicle(asset_id)[-1]
+        .detail["message"]
+        .endswith(("leads away", "in quotes.", "no playlist may."))
+    )
     assert inside.asked == []
 
 

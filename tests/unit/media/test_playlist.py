@@ -9,7 +9,6 @@ from pipeline.media.playlist import (
     PlaylistInvalid,
     Segment,
     Variant,
-    addresses_in,
     leaves_folder,
     parse_master,
     parse_media,
@@ -52,6 +51,7 @@ def test_a_master_playlist_is_read() -> None:
             Variant("360p/index.m3u8", 600_000, None, None, None, None, None),
         ),
         independent_segments=True,
+        addresses=frozenset({"720p/index.m3u8", "360p/index.m3u8"}),
     )
 
 
@@ -62,6 +62,7 @@ def test_a_media_playlist_is_read() -> None:
         segments=(Segment("seg_00000.m4s", 6.006), Segment("seg_00001.m4s", 2.5)),
         map_uri="init.mp4",
         ended=True,
+        addresses=frozenset({"init.mp4", "seg_00000.m4s", "seg_00001.m4s"}),
     )
 
 
@@ -129,6 +130,7 @@ def test_a_broken_media_playlist_is_refused(text: str) -> None:
         "\\\\elsewhere.example\\a.m4s",
         "HTTPS:a.m4s",
         "//[",
+        "{$elsewhere}/a.m4s",
     ],
     ids=ascii,
 )
@@ -141,12 +143,66 @@ def test_an_address_inside_the_folder_is_fine(uri: str) -> None:
     assert not leaves_folder(uri)
 
 
-def test_every_address_is_found_whichever_tag_holds_it() -> None:
-    text = (
-        '#EXTM3U\r\n#EXT-X-KEY:METHOD=AES-128,URI="key"\n#EXT-X-MAP:URI="init.mp4"\n'
-        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",URI="sound.m3u8"\n#EXTINF:6,\r\n1.m4s\n\n2.m4s\n'
-    )
-    assert sorted(addresses_in(text)) == ["1.m4s", "2.m4s", "init.mp4", "key", "sound.m3u8"]
+def media_with(lines: str) -> str:
+    return MEDIA.replace("#EXT-X-PLAYLIST-TYPE:VOD\n", lines)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        'KEY:METHOD=AES-128,URI="there"',
+        'MAP:URI="there"',
+        'PART:DURATION=1,URI="there"',
+        'PRELOAD-HINT:TYPE=PART,URI="there"',
+        'RENDITION-REPORT:URI="there",LAST-MSN=1',
+        'SESSION-DATA:DATA-ID="a",URI="there"',
+        'SESSION-KEY:METHOD=AES-128,URI="there"',
+        'CONTENT-STEERING:SERVER-URI="there"',
+        'DATERANGE:ID="a",START-DATE="2026-01-01T00:00:00Z",X-ASSET-URI="there"',
+        'DATERANGE:ID="a",START-DATE="2026-01-01T00:00:00Z",X-ASSET-LIST="there"',
+        'TAG-OF-TOMORROW:URI="there"',
+        "MAP:uri=there",
+        "KEY:METHOD=AES-128,Uri = 'there'",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+def test_every_address_is_told_whichever_tag_holds_it(tag: str, end: str) -> None:
+    text = media_with(f"#EXT-X-{tag}\n").replace("\n", end)
+
+    assert "there" in {address.strip(" '") for address in parse_media(text).addresses}
+
+
+@pytest.mark.parametrize(
+    "tag", ['MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="b",URI="there"', 'I-FRAME-STREAM-INF:URI="there"']
+)
+def test_a_master_tells_of_every_playlist_and_not_of_its_variants_alone(tag: str) -> None:
+    assert "there" in parse_master(f"{MASTER}#EXT-X-{tag}\n").addresses
+
+
+@pytest.mark.parametrize("separator", [*"\r\v\f\t\0\x1c\x1d\x1e\x7f\x85\u2028\u2029"], ids=ascii)
+def test_what_ends_a_line_for_some_readers_only_is_refused(separator: str) -> None:
+    hidden = f"#x{separator}https://elsewhere.example/a"
+
+    with pytest.raises(PlaylistInvalid, match="characters"):
+        parse_media(MEDIA.replace("seg_00001.m4s", f"{hidden}\nseg_00001.m4s"))
+    with pytest.raises(PlaylistInvalid, match="characters"):
+        parse_master(MASTER.replace("360p/index.m3u8", f"{hidden}\n360p/index.m3u8"))
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "URI=https://elsewhere.example/a",
+        "URI='https://elsewhere.example/a'",
+        'URI= "https://elsewhere.example/a"',
+        'URI ="https://elsewhere.example/a"',
+        'URI="a"/../../b"',
+        'BYTERANGE="1@0",URI=b,URI="c"',
+    ],
+)
+def test_an_address_that_is_not_simply_quoted_is_refused(attribute: str) -> None:
+    with pytest.raises(PlaylistInvalid, match="quotes"):
+        parse_media(media_with(f"#EXT-X-MAP:{attribute}\n"))
 
 
 LINES = [*MASTER.splitlines(), *MEDIA.splitlines()]
