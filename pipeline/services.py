@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from os import environ
 from random import Random, SystemRandom
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
@@ -12,7 +13,7 @@ from pipeline.database import make_engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
-from pipeline.net.policy import allowed_ports
+from pipeline.net.policy import DEFAULT_PORTS, allowed_ports
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.settings import Settings
@@ -29,7 +30,8 @@ class Services:
 
     Attributes:
         fetcher: Reads what strangers name: every address is checked.
-        own_fetcher: Reads our own media through our own public address, wherever that is.
+        own_fetcher: Reads our own media through our own public address, wherever that is, and
+            through that of our storage; no other host.
     """
 
     settings: Settings
@@ -76,14 +78,23 @@ def fetch_policy(settings: Settings) -> FetchPolicy:
     )
 
 
-def build_services(settings: Settings) -> Services:
-    """Choose the real things."""
-    own = FetchPolicy(
+def own_policy(settings: Settings, storage: Storage) -> FetchPolicy:
+    """What may be fetched of our own: it may lie inside, so no address but ours will do."""
+    ours = [urlsplit(origin) for origin in (settings.base_url, *storage.origins)]
+    return FetchPolicy(
         allow=EVERYWHERE,
         https_only=False,
-        ports=None,
+        hosts=frozenset((origin.hostname or "").removesuffix(".") for origin in ours),
+        # 443 as well: the proxy before us may turn http into https.
+        ports=frozenset(origin.port or DEFAULT_PORTS[origin.scheme] for origin in ours)
+        | {DEFAULT_PORTS["https"]},
         total_timeout_sec=settings.provider_timeout_sec,
     )
+
+
+def build_services(settings: Settings) -> Services:
+    """Choose the real things."""
+    storage = open_storage(settings.storage_url, settings.storage_credentials)
     return Services(
         settings=settings,
         engine=make_engine(
@@ -92,9 +103,9 @@ def build_services(settings: Settings) -> Services:
             name="khronika worker",
         ),
         providers=load_providers(settings),
-        storage=open_storage(settings.storage_url, settings.storage_credentials),
+        storage=storage,
         fetcher=GuardedFetcher(fetch_policy(settings)),
-        own_fetcher=GuardedFetcher(own),
+        own_fetcher=GuardedFetcher(own_policy(settings, storage)),
         tools=locate_tools(environ),
         limits=limits_of(settings),
         rng=SystemRandom(),

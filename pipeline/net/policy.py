@@ -10,12 +10,20 @@ from pipeline.net.addresses import Address, Network, is_fetchable
 from pipeline.net.refusals import FetchRefused, url_refused
 
 # `FetchRefused` too, for whoever checks a URL and fetches nothing.
-__all__ = ["FetchPolicy", "FetchRefused", "check_address", "check_port", "check_url"]
+__all__ = [
+    "DEFAULT_PORTS",
+    "FetchPolicy",
+    "FetchRefused",
+    "allowed_ports",
+    "check_address",
+    "check_port",
+    "check_url",
+]
 
 _MAX_URL_CHARS = 4096  # signed object-store URLs reach 2000
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]|\\")
 _HOST = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+")  # a name or an IPv6 address; no zone, no escapes
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +47,7 @@ def allowed_ports(named: frozenset[int] | Literal["any"], *, http: bool) -> froz
     """A policy's ports, of a setting: those named, or the scheme's own where none is."""
     if named == "any":
         return None
-    return named or frozenset(_DEFAULT_PORTS[scheme] for scheme in _schemes(https_only=not http))
+    return named or frozenset(DEFAULT_PORTS[scheme] for scheme in _schemes(https_only=not http))
 
 
 def check_url(url: str, policy: FetchPolicy) -> None:
@@ -61,7 +69,7 @@ def check_url(url: str, policy: FetchPolicy) -> None:
     if "@" in parts.netloc:
         raise url_refused("The URL holds a user name or password.")
     _check_host(parts.hostname, policy)
-    check_port(port or _DEFAULT_PORTS[parts.scheme], policy)
+    check_port(port or DEFAULT_PORTS[parts.scheme], policy)
     if literal := _literal(parts.hostname):
         check_address(literal, policy)
 

@@ -151,6 +151,11 @@ class Storage(TakesParts, Protocol):
         """
         ...
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """Where the addresses of `presign_get` may lead: scheme, host and maybe port of each."""
+        ...
+
 
 def bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
     """Pass chunks on.

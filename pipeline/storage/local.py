@@ -126,6 +126,11 @@ class LocalStorage:
         check_key(key)
         return None
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """See `Storage.origins`."""
+        return frozenset()
+
     def start_multipart(self, key: str) -> Multipart:
         """See `TakesParts.start_multipart`."""
         multipart = Multipart(check_key(key), uuid.uuid4().hex)

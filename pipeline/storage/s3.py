@@ -16,7 +16,7 @@ from pipeline.storage.base import ObjectMissing, Stat, bounded, check_key
 from pipeline.storage.content_types import content_type_of
 from pipeline.storage.multipart import Part
 from pipeline.storage.places import Credentials, S3Place
-from pipeline.storage.s3_client import S3Trouble, connect, translated
+from pipeline.storage.s3_client import S3Trouble, connect, origins_of, translated
 from pipeline.storage.s3_folders import files_by_key, upload_all
 from pipeline.storage.s3_parts import S3Parts
 
@@ -33,6 +33,7 @@ class S3Storage(S3Parts):
 
     def __init__(self, place: S3Place, credentials: Credentials | None = None) -> None:
         super().__init__(connect(place, credentials), place.bucket, place.prefix)
+        self._place = place
 
     def write(self, key: str, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stat:
         """See `Storage.write`."""
@@ -95,6 +96,11 @@ class S3Storage(S3Parts):
             Params={"Bucket": self._bucket, "Key": self._name(key)},
             ExpiresIn=expires_sec,
         )
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """See `Storage.origins`."""
+        return origins_of(self._client.meta.endpoint_url, self._place)
 
     def _write_in_parts(self, key: str, pieces: Iterable[bytes]) -> None:
         multipart = self.start_multipart(key)

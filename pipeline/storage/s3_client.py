@@ -90,6 +90,22 @@ def connect(place: S3Place, credentials: Credentials | None) -> "S3Client":
     )
 
 
+def origins_of(service: str, place: S3Place) -> frozenset[str]:
+    """Where addresses that are signed for a bucket lead, and where those are redirected.
+
+    AWS has a name for each bucket, and for one that DNS cannot hold the service's own. Addresses
+    are signed for the name without a region, which redirects to the one with it until DNS knows.
+
+    Args:
+        service: The address that the client speaks to.
+        place: The bucket.
+    """
+    if place.endpoint:
+        return frozenset({service})
+    named = service.replace("://", f"://{place.bucket}.")
+    return frozenset({service, named, f"https://{place.bucket}.s3.amazonaws.com"})
+
+
 @contextmanager
 def translated(operation: str) -> Iterator[None]:
     """Turn the SDK's errors into ours.
