@@ -4,7 +4,10 @@ Its job id is our attempt id, so a repeated PUT makes no second job and every ca
 attempt it belongs to.
 """
 
+import re
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -12,8 +15,10 @@ from uuid import UUID
 
 import requests
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from urllib3.exceptions import HTTPError
 
 from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
+from pipeline.net.answers import arriving
 from pipeline.net.documents import DocumentRefused, read_document
 from pipeline.net.signatures import verify
 from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
@@ -40,6 +45,10 @@ PHASES = {
 HELD = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Answers that say the job was not taken: waiting for it costs the asset no budget."""
 
+MAX_ANSWER_BYTES = 1024 * 1024
+"""A job with as many renditions as we take has a few dozen KiB."""
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 Address = Annotated[str, Field(min_length=1, max_length=4096)]
 Side = Annotated[int, Field(ge=1, le=65535)]
@@ -143,6 +152,34 @@ CALLBACKS: Mapping[str, type[_Progressed | _HasCompleted | _HasFailed]] = {
 _JOB: TypeAdapter[_Live | _Completed | _Failed | _Cancelled] = TypeAdapter(_AnyJob)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """An answer that was read whole, within bounds."""
+
+    status: int
+    headers: Mapping[str, str]  # names in any case
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def is_redirect(self) -> bool:
+        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+
+    @property
+    def request_id(self) -> str | None:
+        found = _REQUEST_ID.fullmatch(self.headers.get("X-Request-Id", ""))
+        return found[0] if found else None
+
+    @property
+    def retry_after_sec(self) -> float | None:
+        """Whole seconds, as the transcoder says it; a date is nothing to us."""
+        found = _SECONDS.fullmatch(self.headers.get("Retry-After", ""))
+        return float(found[0]) if found else None
+
+
 class SelfHosted:
     """The adapter of the transcoder's HTTP API."""
 
@@ -165,9 +202,12 @@ class SelfHosted:
         self._jobs = url.rstrip("/") + "/v1/jobs"
         self._timeout = (min(5.0, timeout_sec), timeout_sec)
         self._tolerance_sec = tolerance_sec
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        # The adapter itself and no Session: a Session reads the whole body of a redirect.
+        self._http = requests.adapters.HTTPAdapter(max_retries=0)
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept-Encoding": "identity",  # what unfolds is bounded by nothing
+        }
 
     def submit(self, request: SubmitRequest) -> Submitted:
         """PUT the job under our attempt's id."""
@@ -185,7 +225,7 @@ class SelfHosted:
         answer = self._call("PUT", request.attempt_id, body)
         if not answer.ok:
             raise _refusal(answer)
-        return Submitted(str(request.attempt_id), answer.headers.get("X-Request-Id"))
+        return Submitted(str(request.attempt_id), answer.request_id)
 
     def find(self, attempt_id: UUID) -> ProviderStatus | None:
         """GET the job: its id is ours."""
@@ -194,16 +234,16 @@ class SelfHosted:
         except UnknownOutcome as error:
             # A question that got no answer changed nothing: ask again later.
             raise TransientProviderError(error.code, str(error)) from error
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if not answer.ok:
             raise _silence(answer)
         try:
-            job = _JOB.validate_python(_document(answer.content))
+            job = _JOB.validate_python(_document(answer.body))
         except (CallbackUnreadable, ValidationError) as error:
             reason = type(error).__name__
             raise TransientProviderError("provider_failed", f"unreadable: {reason}") from error
-        return _status(job, answer.headers.get("X-Request-Id"))
+        return _status(job, answer.request_id)
 
     def fetch(self, attempt_id: UUID, provider_job_id: str) -> ProviderStatus | None:
         """The same as ``find``: both ids are one."""
@@ -217,7 +257,7 @@ class SelfHosted:
             answer = self._call("DELETE", attempt_id)
         except UnknownOutcome as error:
             raise TransientProviderError(error.code, str(error)) from error
-        if not answer.ok and answer.status_code != HTTPStatus.NOT_FOUND:
+        if not answer.ok and answer.status != HTTPStatus.NOT_FOUND:
             raise _silence(answer)
 
     def verify_callback(
@@ -236,20 +276,28 @@ class SelfHosted:
         except ValidationError as error:
             raise CallbackUnreadable("not what its type documents") from error
 
-    def _call(self, method: str, attempt_id: UUID, body: Any = None) -> requests.Response:
+    def _call(self, method: str, attempt_id: UUID, body: Any = None) -> _Answer:
         url = f"{self._jobs}/{attempt_id}"
         try:
-            return self._session.request(
-                method, url, json=body, timeout=self._timeout, allow_redirects=False
-            )
+            request = requests.Request(method, url, headers=self._headers, json=body).prepare()
+            with self._http.send(request, stream=True, timeout=self._timeout) as answer:
+                return _Answer(answer.status_code, answer.headers, self._body_of(answer))
         except requests.ConnectTimeout as error:
             raise _unreachable(error) from error
         except requests.ConnectionError as error:
             if _never_connected(error):
                 raise _unreachable(error) from error
             raise UnknownOutcome("provider_failed", "the connection broke") from error
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise UnknownOutcome("provider_failed", type(error).__name__) from error
+
+    def _body_of(self, answer: requests.Response) -> bytes:
+        body, deadline = bytearray(), time.monotonic() + self._timeout[1]
+        for piece in arriving(answer):
+            body += piece
+            if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                raise UnknownOutcome("provider_failed", "the answer does not end")
+        return bytes(body)
 
 
 def _never_connected(error: requests.ConnectionError) -> bool:
@@ -263,45 +311,38 @@ def _unreachable(error: Exception) -> TransientProviderError:
     return TransientProviderError("provider_failed", message, held=True)
 
 
-def _refusal(answer: requests.Response) -> Exception:
-    request_id = answer.headers.get("X-Request-Id")
+def _refusal(answer: _Answer) -> Exception:
     error = _error_of(answer)
-    if answer.status_code in HELD:
+    if answer.status in HELD:
         return TransientProviderError(
             error.code,
             error.message,
-            request_id=request_id,
-            retry_after_sec=_retry_after(answer),
+            request_id=answer.request_id,
+            retry_after_sec=answer.retry_after_sec,
             held=True,
         )
-    if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UnknownOutcome(error.code, error.message, request_id=request_id)
-    if error.retryable:
-        return TransientProviderError(error.code, error.message, request_id=request_id)
-    return TerminalProviderError("provider_refused", error.message, request_id=request_id)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnknownOutcome(error.code, error.message, request_id=answer.request_id)
+    # A redirect is no word of the transcoder's, but of something that stands in its place.
+    if error.retryable or answer.is_redirect:
+        return TransientProviderError(error.code, error.message, request_id=answer.request_id)
+    return TerminalProviderError("provider_refused", error.message, request_id=answer.request_id)
 
 
-def _silence(answer: requests.Response) -> TransientProviderError:
+def _silence(answer: _Answer) -> TransientProviderError:
     return TransientProviderError(
         "provider_failed",
-        f"answered {answer.status_code}",
-        request_id=answer.headers.get("X-Request-Id"),
-        retry_after_sec=_retry_after(answer),
+        f"answered {answer.status}",
+        request_id=answer.request_id,
+        retry_after_sec=answer.retry_after_sec,
     )
 
 
-def _error_of(answer: requests.Response) -> _Error:
+def _error_of(answer: _Answer) -> _Error:
     try:
-        return _Error.model_validate(answer.json()["error"])
+        return _Error.model_validate(read_document(answer.body)["error"])
     except (ValueError, KeyError, TypeError):
-        return _Error(
-            code="provider_failed", message=f"answered {answer.status_code}", retryable=False
-        )
-
-
-def _retry_after(answer: requests.Response) -> float | None:
-    value = answer.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+        return _Error(code="provider_failed", message=f"answered {answer.status}", retryable=False)
 
 
 def _document(body: bytes) -> Any:

@@ -152,7 +152,7 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
         with pytest.raises(TransientProviderError) as refused:
             adapter.submit(request)
     finally:
-        adapter._session.close()
+        adapter._http.close()
         server.shutdown()
         thread.join()
         server.server_close()
