@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.addresses import key_of, object_url
+from pipeline.addresses import key_of, object_url, owner_prefix
 from pipeline.media.limits import MediaRefused, check_limits
 from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
@@ -16,16 +16,21 @@ from pipeline.media.source_info import SourceInfo
 from pipeline.models import Asset, Attempt, Upload
 from pipeline.net.fetch import FetchRefused
 from pipeline.services import Services
-from pipeline.storage.base import ObjectMissing
+from pipeline.storage.base import KeyRefused, ObjectMissing, check_key
 from pipeline.stored import probeable
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a source is: a key in our storage, or a remote URL."""
+    """Where a source is: a key in our storage, or a remote URL.
+
+    Attributes:
+        owner_id: Whose asset is made of it; a key must be of this owner's.
+    """
 
     key: str | None
     url: str | None
+    owner_id: str
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,10 @@ def locate(session: Session, asset: Asset) -> Source:
     """Find where the source of this asset lies."""
     if asset.upload_id is not None:
         key = session.scalars(select(Upload.storage_key).where(Upload.id == asset.upload_id)).one()
-        return Source(key, None)
+        return Source(key, None, asset.owner_id)
     assert asset.source_url is not None
     key_or_none = key_of(asset.source_url)
-    return Source(key_or_none, asset.source_url if key_or_none is None else None)
+    return Source(key_or_none, asset.source_url if key_or_none is None else None, asset.owner_id)
 
 
 def url_for_provider(services: Services, source: Source, attempt: Attempt) -> str:
@@ -86,12 +91,23 @@ def measure(services: Services, source: Source, *, pinned_etag: str | None) -> M
     """
     try:
         if source.key is not None:
+            _require_own(source.key, source.owner_id)
             return _measure_stored(services, source.key)
         assert source.url is not None
         return _measure_remote(services, source.url, pinned_etag)
     except (MediaRefused, FetchRefused) as error:
         transient = isinstance(error, FetchRefused) and error.transient
         raise SourceRefused(error.code, str(error), transient=transient) from error
+
+
+def _require_own(key: str, owner_id: str) -> None:
+    """Hold a key to its owner's folder, whatever the API let in: rows are only as good as it."""
+    try:
+        is_own = check_key(key).startswith(owner_prefix(owner_id))
+    except KeyRefused as error:
+        raise SourceRefused("url_refused", str(error)) from error
+    if not is_own:
+        raise SourceRefused("url_refused", "it lies outside its owner's folder")
 
 
 def _measure_stored(services: Services, key: str) -> Measured:

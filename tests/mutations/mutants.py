@@ -1,6 +1,6 @@
 """Copies of the product in which one thing that everything hangs on is missing.
 
-A mutant is a whole copy of ``pipeline``, one file of which is parsed, cut and written again. It
+A mutant is a whole copy of a package, one file of which is parsed, cut and written again. It
 runs in a process of its own that finds the copy first; the product itself is never touched.
 """
 
@@ -20,21 +20,23 @@ class Mutant:
     """What is left out, and where.
 
     Attributes:
-        file: Of ``pipeline``.
+        file: Of the package.
         function: In which it is done.
         cut: Source, as ``ast.unparse`` writes it, of the statement, argument or method call that
             is left out.
+        package: Which is copied.
     """
 
     file: str
     function: str
     cut: str
+    package: str = "pipeline"
 
     def grow(self, folder: Path) -> Path:
         """Make the mutant in this folder; the folder is what ``sys.path`` must begin with."""
-        copy = folder / "pipeline"
+        copy = folder / self.package
         if not copy.exists():  # else it is a mutant already, and is to miss more
-            shutil.copytree(ROOT / "pipeline", copy, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / self.package, copy, ignore=shutil.ignore_patterns("__pycache__"))
         path = copy / self.file
         tree = ast.parse(path.read_text())
         scissors = _Scissors(self.cut)

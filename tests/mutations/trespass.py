@@ -1,25 +1,31 @@
 """A stranger's requests about an owner's video and upload; for a process of its own.
 
-``python -m tests.mutations.trespass`` prints how each was answered. The product is the first
-``pipeline`` on the path; settings are the environment's.
+``python -m tests.mutations.trespass`` prints how each was answered. The product is what
+comes first on the path; settings are the environment's.
 """
 
 import json
+from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.services import EXTENSION
+from pipeline.addresses import source_key
+from pipeline.services import build_services
+from pipeline.settings import load_settings
+from pipeline.usecases.submit import submit
 from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, token
 
-CREATE, UPLOADS = "/api/video-assets/create", "/api/uploads"
+ASSETS, UPLOADS = "/api/video-assets", "/api/uploads"
+CREATE = f"{ASSETS}/create"
 
 
 def answers(client: FlaskClient) -> dict[str, int]:
     """What the owner and then the stranger are told, by what was tried."""
-    mine, theirs = ({"Authorization": f"Bearer {token(who)}"} for who in (OWNER, STRANGER))
+    mine, theirs = _bearers()
     video = {"post_id": str(uuid4()), "source_url": SOURCE}
     upload, own = (_issue(client, who) for who in (mine, theirs))
     of_mine = f"{UPLOADS}/{upload['upload_id']}"
@@ -37,6 +43,33 @@ def answers(client: FlaskClient) -> dict[str, int]:
     return {tried: answer.status_code for tried, answer in told.items()}
 
 
+def fate_of_a_named_original(client: FlaskClient) -> tuple[int, str]:
+    """What a stranger is told who names an owner's original, and what the worker makes of it."""
+    mine, theirs = _bearers()
+    upload = _issue(client, mine)
+    content = f"{UPLOADS}/{upload['upload_id']}/content"
+    client.put(content, data=b"mine", headers=upload["headers"])
+    key = source_key(OWNER, UUID(upload["post_id"]), UUID(upload["upload_id"]), "mp4")
+    post_id = str(uuid4())
+    named = {"post_id": post_id, "source_url": f"storage:{key}"}
+    created = client.post(CREATE, json=named, headers=theirs)
+    if created.status_code == HTTPStatus.ACCEPTED:
+        _work(UUID(created.get_json()["id"]))
+    seen = client.get(f"{ASSETS}/{post_id}", headers=theirs).get_json()
+    return created.status_code, seen.get("error_code", "")
+
+
+def _work(asset_id: UUID) -> None:
+    worker = build_services(load_settings())
+    submit(worker, asset_id)
+    worker.close()
+
+
+def _bearers() -> tuple[dict[str, str], dict[str, str]]:
+    mine, theirs = ({"Authorization": f"Bearer {token(who)}"} for who in (OWNER, STRANGER))
+    return mine, theirs
+
+
 def _issue(client: FlaskClient, bearer: dict[str, str]) -> dict[str, Any]:
     file = {"post_id": str(uuid4()), "filename": "a.mp4", "size_bytes": 4}
     issued = client.post(UPLOADS, json=file | {"mime_type": "video/mp4"}, headers=bearer)
@@ -46,5 +79,6 @@ def _issue(client: FlaskClient, bearer: dict[str, str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     app = create_app()
-    print(json.dumps(answers(app.test_client())))
+    client = app.test_client()
+    print(json.dumps([answers(client), fate_of_a_named_original(client)]))
     app.extensions[EXTENSION].close()

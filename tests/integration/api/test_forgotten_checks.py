@@ -1,4 +1,4 @@
-"""Leave out where the code itself asks whose something is: row-level security still answers."""
+"""Leave out where the code itself asks whose something is: the next defence still answers."""
 
 import json
 import os
@@ -19,10 +19,17 @@ FORGOTTEN = (
         "owner_of_ticket",
         "if named != str(upload_id):\n    raise NotFound('upload_not_found')",
     ),
+    Mutant(
+        "routes/assets.py",
+        "create",
+        "if json_data.source_url is not None:\n"
+        "    check_source(json_data.source_url, owner_id, here.fetch_policy)",
+        package="api",
+    ),
 )
 
 
-def told(product: Path, environment: Mapping[str, str]) -> dict[str, int]:
+def told(product: Path, environment: Mapping[str, str]) -> tuple[dict[str, int], tuple[int, str]]:
     """How this copy of the product answers a stranger, in a process of its own."""
     path = {"PYTHONPATH": f"{product}{os.pathsep}{ROOT}"}
     tried = subprocess.run(
@@ -33,8 +40,8 @@ def told(product: Path, environment: Mapping[str, str]) -> dict[str, int]:
         timeout=PATIENCE_SEC,
         check=True,
     )
-    answers: dict[str, int] = json.loads(tried.stdout.splitlines()[-1])
-    return answers
+    answers, named_original = json.loads(tried.stdout.splitlines()[-1])
+    return answers, tuple(named_original)
 
 
 def test_code_that_forgets_whose_something_is_lets_no_stranger_in(
@@ -43,9 +50,10 @@ def test_code_that_forgets_whose_something_is_lets_no_stranger_in(
     for forgotten in FORGOTTEN:
         forgotten.grow(tmp_path / "mutant")
 
-    answers = told(tmp_path / "mutant", environment)
+    answers, named_original = told(tmp_path / "mutant", environment)
 
     assert answers.pop("owner creates") == 202
     assert answers.pop("owner sends") == 200
     assert answers == dict.fromkeys(answers, 404)
     assert len(answers) == 6
+    assert named_original == (202, "url_refused")

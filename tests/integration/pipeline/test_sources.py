@@ -5,13 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from pipeline.database import session_of
 from pipeline.sources import Source, SourceRefused, measure
 from pipeline.states import Status
 from pipeline.storage.places import Credentials, S3Place
 from pipeline.storage.s3 import S3Storage
 from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import CLIP, World
+
+THEIRS = "original/boris/a/b/source.mp4"
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +77,49 @@ def test_a_source_that_hangs_is_retried(world: World) -> None:
     assert world.asset(asset_id).error_code == "source_timeout"
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        f"storage:{THEIRS}",
+        "storage:original/ana-and-more/a/b/source.mp4",
+        f"storage:original/ana/../boris/{THEIRS.partition('boris/')[2]}",
+        "storage:protected/processed/a/b/fallback/video.mp4",
+    ],
+)
+def test_a_key_outside_its_owners_folder_is_refused_for_good_though_the_api_let_it_in(
+    world: World, named: str
+) -> None:
+    world.services.storage.write(THEIRS, [CLIP.read_bytes()])
+    asset_id = world.create()
+    world.execute("UPDATE video_assets SET source_url = :named", named=named)
+
+    assert submit(world.services, asset_id).what == "failed"
+
+    asset = world.asset(asset_id)
+    assert (asset.error_code, asset.source_info) == ("url_refused", None)
+    assert not world.provider.puts
+
+
+def test_an_upload_that_lies_in_another_owners_folder_is_refused_for_good(world: World) -> None:
+    world.services.storage.write(THEIRS, [CLIP.read_bytes()])
+    asset_id = world.create()
+    of_theirs = text("""
+        WITH upload AS (
+            INSERT INTO uploads (id, owner_id, post_id, filename, mime_type, size_bytes,
+                storage_key, expires_at)
+            SELECT id, owner_id, post_id, 'a.mp4', 'video/mp4', 1, :theirs, now()
+            FROM video_assets RETURNING id)
+        UPDATE video_assets SET source_url = NULL, upload_id = upload.id FROM upload
+    """)
+    with session_of(world.operator) as session:
+        session.execute(of_theirs, {"theirs": THEIRS})
+
+    assert submit(world.services, asset_id).what == "failed"
+
+    assert world.asset(asset_id).error_code == "url_refused"
+    assert not world.provider.puts
+
+
 def test_the_measured_figures_win_over_the_declared_ones(world: World) -> None:
     asset_id = world.create(width=1920, height=1080, duration_sec=5.3)
 
@@ -92,6 +139,6 @@ def test_a_storage_that_is_away_is_tried_again_like_any_source(world: World) -> 
     services = replace(world.services, storage=away)
 
     with pytest.raises(SourceRefused) as refused:
-        measure(services, Source("original/ana/a/b/source.mp4", None), pinned_etag=None)
+        measure(services, Source("original/ana/a/b/source.mp4", None, "ana"), pinned_etag=None)
 
     assert (refused.value.code, refused.value.transient) == ("source_unreachable", True)

@@ -20,7 +20,7 @@ ATTEMPT = Attempt(created_at=BEGAN)
 
 
 def test_a_provider_may_read_the_source_and_nothing_that_lies_beside_it() -> None:
-    url = url_for_provider(SERVICES, Source("original/ana/holiday.mp4", None), ATTEMPT)
+    url = url_for_provider(SERVICES, Source("original/ana/holiday.mp4", None, "ana"), ATTEMPT)
     token = url.removeprefix("https://video.example/media/").partition("/")[0]
     later = BEGAN + timedelta(minutes=59)
 
@@ -35,4 +35,4 @@ def test_a_provider_may_read_the_source_and_nothing_that_lies_beside_it() -> Non
 def test_a_remote_source_is_read_where_it_is() -> None:
     remote = "https://videos.example/holiday.mp4"
 
-    assert url_for_provider(SERVICES, Source(None, remote), ATTEMPT) == remote
+    assert url_for_provider(SERVICES, Source(None, remote, "ana"), ATTEMPT) == remote
