@@ -48,22 +48,44 @@ CHANGED_BY_OWNERS = (
     "hold_reason, next_attempt_at, woken_at, next_poll_at, deadline_at, lease_token, "
     "lease_expires_at, last_seq, deleted_at"
 )
+# What create, tickets and the inbox say of a new row; what is found out later is not among it. A
+# video is therefore born queued, with nothing published.
+CREATED = (
+    "id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title, "
+    "poster_time_sec, playback, allow_original, charged_bytes, charged_sec, max_attempts, "
+    "provider, next_attempt_at, woken_at, deadline_at, last_seq"
+)
+ANNOUNCED = (
+    "id, owner_id, post_id, filename, mime_type, size_bytes, storage_key, part_size_bytes, "
+    "created_at, expires_at"
+)
+CALLED_BACK = "id, provider, event_id, headers, body, body_sha256, status, reason, next_try_at"
+ASKED_ONCE = "owner_id, route, key, request_sha256, expires_at"
+AUDITED = "type, reason, actor, provider, source, request_id, detail"
 ARRIVED = "storage_upload_id, received_bytes, source_info, completed_at, expires_at"
 
 # For each table and role, its privileges.
 GRANTS = (
-    ("video_assets", "khronika_api", f"SELECT, INSERT, UPDATE ({CHANGED_BY_OWNERS})"),
+    ("video_assets", "khronika_api", f"SELECT, INSERT ({CREATED}), UPDATE ({CHANGED_BY_OWNERS})"),
     ("provider_attempts", "khronika_api", "SELECT, UPDATE (release_requested_at, purge_at)"),
     ("video_outputs", "khronika_api", "SELECT"),
     ("video_processing_events", "khronika_api", "SELECT, INSERT"),
-    ("uploads", "khronika_api", f"SELECT, INSERT, UPDATE ({ARRIVED})"),
-    ("idempotency_keys", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
-    ("webhook_deliveries", "khronika_api", "INSERT, SELECT (id, provider, event_id, body_sha256)"),
-    ("upload_parts", "khronika_api", "SELECT, INSERT, UPDATE, DELETE"),
+    ("uploads", "khronika_api", f"SELECT, INSERT ({ANNOUNCED}), UPDATE ({ARRIVED})"),
+    ("idempotency_keys", "khronika_api", f"SELECT, INSERT ({ASKED_ONCE}), UPDATE, DELETE"),
+    (
+        "webhook_deliveries",
+        "khronika_api",
+        f"INSERT ({CALLED_BACK}), SELECT (id, provider, event_id, body_sha256)",
+    ),
+    (
+        "upload_parts",
+        "khronika_api",
+        "SELECT, INSERT (upload_id, number, size_bytes, etag), UPDATE, DELETE",
+    ),
     ("owner_usage", "khronika_api", "SELECT, INSERT, UPDATE"),
     ("provider_secrets", "khronika_api", "SELECT"),
     ("api_keys", "khronika_api", "SELECT, UPDATE (last_used_at)"),
-    ("audit_events", "khronika_api", "INSERT, SELECT (source, created_at)"),
+    ("audit_events", "khronika_api", f"INSERT ({AUDITED}), SELECT (source, created_at)"),
     ("video_assets", "khronika_worker", "SELECT, UPDATE"),
     ("provider_attempts", "khronika_worker", "SELECT, INSERT, UPDATE"),
     ("video_outputs", "khronika_worker", "SELECT, INSERT, UPDATE"),

@@ -12,16 +12,15 @@ from tests.integration.api.operator import Page, signed_in
 DEAD = 120
 
 
-def fill_inbox(api: Client) -> None:
+def fill_inbox(api: Client, world: World) -> None:
     """Callbacks that were given up, of two accounts in turn, and one that waits."""
     with session_of(api.services.engines.api) as session:
         session.execute(
             text("""
                 INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256,
-                    status, reason, received_at)
+                    status, reason)
                 SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'another' ELSE 'selfhosted' END,
-                    'evt-' || n, '{}', '', '', 'dead', 'unreadable',
-                    now() - n * interval '1 minute'
+                    'evt-' || n, '{}', '', '', 'dead', 'unreadable'
                 FROM generate_series(1, :dead) n
             """),
             {"dead": DEAD},
@@ -32,14 +31,22 @@ def fill_inbox(api: Client) -> None:
                 VALUES (gen_random_uuid(), 'selfhosted', 'waiting', '{}', '', '')
             """)
         )
+    with session_of(world.engine) as session:
+        session.execute(
+            text("""
+                UPDATE webhook_deliveries
+                SET received_at = now() - substr(event_id, 5)::integer * interval '1 minute'
+                WHERE status = 'dead'
+            """)
+        )
 
 
 def events(page: Page) -> list[str]:
     return [words for words in page.of_tag("a") if words.startswith(("evt-", "waiting"))]
 
 
-def test_what_was_given_up_is_read_page_by_page_and_by_account(api: Client) -> None:
-    fill_inbox(api)
+def test_what_was_given_up_is_read_page_by_page_and_by_account(api: Client, world: World) -> None:
+    fill_inbox(api, world)
     operator = signed_in(api)
     page = operator.get("/ops/inbox")
     assert page.of_tag("dd")[:2] == ["1", str(DEAD)]

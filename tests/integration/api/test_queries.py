@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from pipeline import figures, views
-from pipeline.database import make_engine, session_of, user_session
+from pipeline.database import make_engine, session_of
 from pipeline.states import Status
 from tests.integration.api.conftest import World
 
@@ -20,8 +20,8 @@ Reading = Callable[[Session], Any]
 @pytest.fixture
 def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
     """Two thousand failed assets with an event each, of which the planner knows."""
-    api, owner = make_engine(role_urls["api"]), make_engine(role_urls["owner"])
-    with user_session(api, "ana") as session:
+    operator, owner = make_engine(role_urls["operator"]), make_engine(role_urls["owner"])
+    with session_of(operator) as session:
         session.execute(
             text("""
                 WITH made AS (
@@ -37,7 +37,7 @@ def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
     with owner.begin() as connection:
         connection.execute(text("ANALYZE video_assets, video_processing_events"))
     yield world
-    api.dispose()
+    operator.dispose()
     owner.dispose()
 
 

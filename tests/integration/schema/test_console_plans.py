@@ -48,13 +48,14 @@ FILL_AS_WORKER = (
        FROM video_assets""",
 )
 FILL_AS_API = (
-    f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status,
-            received_at)
+    f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status)
         SELECT gen_random_uuid(), 'account-0', 'evt-' || n, '{{}}', '', '',
-            CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'new' END, now() - n * interval '1 second'
+            CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'new' END
         FROM generate_series(1, {MANY}) n""",
 )
 SETTLE = (
+    """UPDATE webhook_deliveries
+       SET received_at = now() - substr(event_id, 5)::integer * interval '1 second'""",
     f"""UPDATE webhook_deliveries SET asset_id = '{BUSY}', status = 'applied'
         WHERE status = 'new'""",
 )

@@ -17,7 +17,7 @@ BACKEND = text("SELECT pg_backend_pid()")
 FAILURES = {
     "a wrong statement": ("SELECT no_such_column FROM video_assets", ProgrammingError),
     "a refused one": ("DELETE FROM video_assets", ProgrammingError),
-    "a constraint": ("INSERT INTO idempotency_keys SELECT * FROM idempotency_keys", IntegrityError),
+    "a constraint": ("INSERT INTO owner_usage VALUES ('alice', NULL)", IntegrityError),
     "the server's word": ("SELECT pg_terminate_backend(pg_backend_pid())", OperationalError),
 }
 """How a transaction may end in its middle."""

@@ -143,12 +143,6 @@ FILL_AS_WORKER += (
         SELECT 'owner-' || n, current_date, 1, 1, 1 FROM generate_series(1, {DONE}) n""",
 )
 FILL_AS_API = (
-    f"""WITH me AS (SELECT set_config('khronika.user_id', 'owner', true))
-        INSERT INTO uploads (id, owner_id, post_id, filename, mime_type, size_bytes, storage_key,
-            expires_at, completed_at)
-        SELECT gen_random_uuid(), 'owner', gen_random_uuid(), 'a.mp4', 'video/mp4', 1, 'k', now(),
-            now()
-        FROM me, generate_series(1, {DONE}) n""",
     f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status)
         SELECT gen_random_uuid(), 'selfhosted', 'evt-' || n, '{{}}', '', '', 'dead'
         FROM generate_series(1, {DONE}) n""",
@@ -158,6 +152,11 @@ FILL_AS_API = (
        FROM generate_series(1, 20) n""",
 )
 FILL_AS_OPERATOR_TOO = (
+    f"""INSERT INTO uploads (id, owner_id, post_id, filename, mime_type, size_bytes, storage_key,
+            expires_at, completed_at)
+        SELECT gen_random_uuid(), 'owner', gen_random_uuid(), 'a.mp4', 'video/mp4', 1, 'k', now(),
+            now()
+        FROM generate_series(1, {DONE}) n""",
     f"""INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
         SELECT 'owner', 'create', n::text, '', now() + interval '1 day'
         FROM generate_series(1, {DONE}) n""",

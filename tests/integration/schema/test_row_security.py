@@ -39,6 +39,44 @@ def test_whose_a_video_is_and_what_is_published_no_owner_changes(
         session.execute(text(f"UPDATE video_assets SET {column} = {column}"))
 
 
+def test_no_video_is_born_completed(engines: Mapping[str, Engine]) -> None:
+    forge = text("""
+        INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider,
+            status, published_output_id, manifest_url)
+        VALUES (gen_random_uuid(), gen_random_uuid(), 'alice', 'https://a.example/', 5,
+            'selfhosted', 'completed', gen_random_uuid(), 'https://elsewhere.example/master.m3u8')
+    """)
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        user_session(engines["api"], ALICE) as session,
+    ):
+        session.execute(forge)
+
+
+FOUND_OUT_LATER: Mapping[str, tuple[str, ...]] = {
+    "video_assets": (
+        *("status", "manifest_url", "published_output_id", "source_info", "attempt_id"),
+        "hold_reason",
+    ),
+    "uploads": ("received_bytes", "source_info", "completed_at"),
+    "upload_parts": ("received_at",),
+    "idempotency_keys": ("response",),
+    "webhook_deliveries": ("tries", "asset_id"),
+    "audit_events": ("created_at",),
+}
+
+
+def test_what_is_found_out_later_no_new_row_claims(engines: Mapping[str, Engine]) -> None:
+    # Rights are looked at before the row is: that it is none otherwise does not matter.
+    for table, columns in FOUND_OUT_LATER.items():
+        for column in columns:
+            with (
+                pytest.raises(ProgrammingError, match="permission denied"),
+                user_session(engines["api"], ALICE) as session,
+            ):
+                session.execute(text(f"INSERT INTO {table} ({column}) VALUES (NULL)"))
+
+
 @pytest.mark.parametrize("actor", ["owner:bob", "worker", "operator:alice"])
 def test_an_owner_writes_events_in_no_other_name(
     engines: Mapping[str, Engine], belongings: Mapping[str, Belongings], actor: str

@@ -64,10 +64,24 @@ SHOWN_TO_EVERYBODY = {
     *("deleted_at", "allow_original", "error_code", "source_url", "upload_id", "source_info"),
     *("next_attempt_at", "completed_at"),
 }
+SAID_BY_CREATE = {
+    *("id", "post_id", "owner_id", "source_url", "upload_id", "source_size_bytes", "declared"),
+    *("title", "poster_time_sec", "playback", "allow_original", "charged_bytes", "charged_sec"),
+    *("max_attempts", "provider", "next_attempt_at", "woken_at", "deadline_at", "last_seq"),
+}
 OWED = {"release_requested_at", "purge_at"}
 COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
+    ("video_assets", "khronika_api", "INSERT"): SAID_BY_CREATE,
     ("video_assets", "khronika_api", "UPDATE"): CHANGED_BY_OWNERS,
     ("video_assets", "khronika_viewer", "SELECT"): SHOWN_TO_EVERYBODY,
+    ("uploads", "khronika_api", "INSERT"): {
+        *("id", "owner_id", "post_id", "filename", "mime_type", "size_bytes", "storage_key"),
+        *("part_size_bytes", "created_at", "expires_at"),
+    },
+    ("upload_parts", "khronika_api", "INSERT"): {"upload_id", "number", "size_bytes", "etag"},
+    ("idempotency_keys", "khronika_api", "INSERT"): {
+        *("owner_id", "route", "key", "request_sha256", "expires_at"),
+    },
     ("uploads", "khronika_api", "UPDATE"): {
         *("storage_upload_id", "received_bytes", "source_info", "completed_at", "expires_at"),
     },
@@ -75,12 +89,19 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     ("provider_attempts", "khronika_api", "UPDATE"): OWED,
     ("provider_attempts", "khronika_operator", "UPDATE"): OWED,
     ("video_outputs", "khronika_operator", "UPDATE"): {"published_at", "retired_at"},
+    ("webhook_deliveries", "khronika_api", "INSERT"): {
+        *("id", "provider", "event_id", "headers", "body", "body_sha256", "status", "reason"),
+        "next_try_at",
+    },
     ("webhook_deliveries", "khronika_api", "SELECT"): {
         *("id", "provider", "event_id", "body_sha256"),
     },
     ("provider_secrets", "khronika_operator", "UPDATE"): {"retires_at"},
     ("api_keys", "khronika_api", "UPDATE"): {"last_used_at"},
     ("api_keys", "khronika_operator", "UPDATE"): {"revoked_at", "last_used_at"},
+    ("audit_events", "khronika_api", "INSERT"): {
+        *("type", "reason", "actor", "provider", "source", "request_id", "detail"),
+    },
     ("audit_events", "khronika_api", "SELECT"): {"source", "created_at"},
 }
 
