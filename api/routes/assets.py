@@ -47,7 +47,7 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
         409: "",
         413: "",
         422: "",
-        429: "",
+        429: "Asked too often, or over a limit of the owner's: in flight, or of the day",
     },
     security="bearer",
 )
@@ -116,7 +116,17 @@ def _created(created: Created) -> Response:
 @limited(Policy.RETRY)
 @blueprint.input(RetryBody)
 @blueprint.output(AssetOut, status_code=202)
-@blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 422: "", 429: ""}, security="bearer")
+@blueprint.doc(
+    responses={
+        401: "",
+        403: "",
+        404: "",
+        409: "",
+        422: "",
+        429: "Asked too often, or too many of the owner's videos are in flight",
+    },
+    security="bearer",
+)
 def retry(json_data: RetryBody) -> Response:
     """Try a failed video again: its retry budget starts over, its history stays."""
     settings = services().settings

@@ -30,7 +30,10 @@ def cancel(post_id: UUID) -> Response:
 @authorised(Role.OWNER, Role.OPERATOR)
 @limited(Policy.RETRY)
 @blueprint.output(AssetOut, status_code=202)
-@blueprint.doc(responses=ANSWERS | {429: ""}, security="bearer")
+@blueprint.doc(
+    responses=ANSWERS | {429: "Asked too often, or too many of the owner's videos are in flight"},
+    security="bearer",
+)
 def reencode(post_id: UUID) -> Response:
     """Process a completed video anew. What is published plays on until it is replaced."""
     settings = services().settings

@@ -16,6 +16,7 @@ from pipeline.models import Asset, Attempt
 from pipeline.settings import Settings
 from pipeline.states import LIVE, Status
 from pipeline.usecases.contend import conflict, write_or_conflict
+from pipeline.usecases.quotas import refuse_one_more_live
 from pipeline.values import EventDraft, Wake, wake_release, wake_submit
 
 IDLE: dict[str, Any] = {
@@ -93,6 +94,8 @@ def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor
     Raises:
         NotFound: ``post_not_found``.
         Conflict: ``not_completed``, ``status_changed``, with the current state.
+        LimitReached: ``too_many_in_flight``, ``owner_busy``: of an owner. The transaction must not
+            be committed.
     """
     asset = views.asset_of_post(session, post_id)
     if asset.status is not Status.COMPLETED:
@@ -114,4 +117,5 @@ def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor
         )
 
     queued = write_or_conflict(session, post_id, start_over)
+    refuse_one_more_live(session, settings, queued, actor=actor)
     return Fenced(queued, (wake_submit(queued.id),))

@@ -4,8 +4,8 @@ Create counts itself in and is undone where that is too much: owners' creates ta
 owner's lock and at the row of the day, so that two at the limit cannot both pass.
 
 Nothing is given back: what a day's quota bounds is what a day costs, and a video that is deleted or
-failed has cost all the same. A retry and a re-encode are free, because they are rare, have limits
-of their own, and would make owners pay for our failures.
+failed has cost all the same. A retry and a re-encode charge no day, because they are rare, have
+limits of their own, and would make owners pay for our failures; they are in flight like any other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -27,7 +27,7 @@ from pipeline.spend import KEPT_DAYS
 IN_FLIGHT_RETRY_SEC = 30
 """What an owner with too much in flight is told to wait: about as long as a short clip takes."""
 BUSY_RETRY_SEC = 1
-"""Creates of one owner take turns, and each takes milliseconds."""
+"""Requests of one owner take turns, and each takes milliseconds."""
 
 # To the day it was registered on, where its row still is: that day's quota let it in.
 BOOK = text("""
@@ -59,15 +59,7 @@ def refuse_excess(settings: Settings, charged: Asset, standing: Standing) -> Non
     Raises:
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``.
     """
-    if standing.live_assets > settings.owner_max_live:
-        raise LimitReached(
-            "too_many_in_flight",
-            f"At most {settings.owner_max_live} of an owner's videos may be in progress at once. "
-            "Register this one when one of them is done.",
-            retry_after_sec=IN_FLIGHT_RETRY_SEC,
-            limit=settings.owner_max_live,
-            used=standing.live_assets - 1,
-        )
+    _refuse_crowd(settings, standing.live_assets)
     for quota in _quotas(settings, charged, standing):
         if quota.is_exceeded:
             raise LimitReached(
@@ -78,9 +70,41 @@ def refuse_excess(settings: Settings, charged: Asset, standing: Standing) -> Non
             )
 
 
+def refuse_one_more_live(
+    session: Session, settings: Settings, started: Asset, *, actor: str
+) -> None:
+    """Refuse what an owner starts over beyond what may be in flight; operators may all the same.
+
+    Whoever calls has started it already, so that it is counted, and must undo it.
+
+    Args:
+        actor: Who does it. That an owner's own is ``owner:…`` the database sees to.
+
+    Raises:
+        LimitReached: ``too_many_in_flight``, ``owner_busy``.
+    """
+    if not actor.startswith("owner:"):
+        return
+    with owner_is_busy():
+        live_assets = session.scalars(select(func.khronika_live_assets(started.owner_id))).one()
+    _refuse_crowd(settings, live_assets)
+
+
+def _refuse_crowd(settings: Settings, live_assets: int) -> None:
+    if live_assets > settings.owner_max_live:
+        raise LimitReached(
+            "too_many_in_flight",
+            f"At most {settings.owner_max_live} of an owner's videos may be in progress at once. "
+            "Come again with this one when one of them is done.",
+            retry_after_sec=IN_FLIGHT_RETRY_SEC,
+            limit=settings.owner_max_live,
+            used=live_assets - 1,
+        )
+
+
 @contextmanager
 def owner_is_busy() -> Iterator[None]:
-    """Around a create without a key: a lock that is not granted is another create of the owner's.
+    """Around what takes turns with the owner's other requests: a lock was not granted in time.
 
     Raises:
         LimitReached: ``owner_busy``.
@@ -92,7 +116,7 @@ def owner_is_busy() -> Iterator[None]:
             raise
         raise LimitReached(
             "owner_busy",
-            "Too many of an owner's videos are just being registered.",
+            "Too many requests of this owner's are just being carried out.",
             retry_after_sec=BUSY_RETRY_SEC,
         ) from error
 

@@ -10,6 +10,7 @@ from pipeline.models import Asset
 from pipeline.settings import Settings
 from pipeline.states import Status
 from pipeline.usecases.contend import conflict, write_or_conflict
+from pipeline.usecases.quotas import refuse_one_more_live
 from pipeline.values import EventDraft, Wake, wake_submit
 
 
@@ -29,6 +30,8 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
     Raises:
         NotFound: ``post_not_found``.
         Conflict: ``not_failed``, ``status_changed``, with the current state.
+        LimitReached: ``too_many_in_flight``, ``owner_busy``: of an owner. The transaction must not
+            be committed.
     """
     asset = views.asset_of_post(session, post_id)
     if asset.status is not Status.FAILED:
@@ -54,4 +57,5 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
         )
 
     queued = write_or_conflict(session, post_id, start_over)
+    refuse_one_more_live(session, settings, queued, actor=actor)
     return Retried(queued, (wake_submit(queued.id),))

@@ -1,9 +1,11 @@
 """Cancel, re-encode and delete, over HTTP."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from pipeline.states import Status
-from tests.integration.api.conftest import STRANGER, Client, World
+from tests.integration.api.conftest import STRANGER, Client, World, serving
 
 
 def path(asset: dict[str, str], verb: str = "") -> str:
@@ -34,6 +36,28 @@ def test_a_completed_video_is_encoded_anew_and_plays_on(api: Client, world: Worl
     assert api.get(path(asset, "/playback"), as_=None).json()["playable"] is True
     again = api.post(path(asset, "/reencode"))
     assert (again.status_code, again.json()["code"]) == (409, "not_completed")
+
+
+def test_what_is_started_over_beyond_what_may_be_in_flight_is_refused(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    monkeypatch.setenv("KHRONIKA_OWNER_MAX_LIVE", "1")
+    with serving(monkeypatch) as api:
+        completed = api.create().json()
+        world.complete(completed["id"])
+        failed = api.create().json()
+        world.fail(failed["id"])
+        api.create()
+        post = {"post_id": failed["post_id"]}
+
+        for answer in (
+            api.post("/api/video-assets/retry", post),
+            api.post(path(completed, "/reencode")),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (429, "too_many_in_flight")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.json()["retryable"] is True
+        assert api.operator("POST", path(completed, "/reencode")).status_code == 202
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.FAILED, Status.COMPLETED])
