@@ -11,6 +11,8 @@ from pathlib import Path
 
 import jwt
 
+from pipeline.net.secret_files import left_open, read_secret
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = "8080"
 DEFAULT_OWNER = "demo"
@@ -25,14 +27,16 @@ def complete(env: Mapping[str, str]) -> dict[str, str]:
     """The environment, completed from the stack that runs from here, where one does.
 
     Args:
-        env: The caller's environment; an empty value counts as unset.
+        env: The caller's environment; an empty value counts as unset. Where it names the file of a
+            secret, that is the caller's secret, and the stack's is not taken.
     """
     home = Path(env.get("KHRONIKA_HOME") or CHECKOUT / ".khronika").expanduser()
     secret = _strings(home / "secrets.json").get("jwt_secret")
     recorded = _strings(home / "run" / "environment.json")
     if secret:
         recorded.setdefault("KHRONIKA_JWT_SECRET", secret)
-    return recorded | {name: value for name, value in env.items() if value}
+    given = {name: value for name, value in env.items() if value}
+    return left_open(recorded, given) | given
 
 
 def address_of(env: Mapping[str, str]) -> str:
@@ -51,7 +55,7 @@ def make_token(
     """A token such as the site would issue to a signed-in user.
 
     Args:
-        env: Completed; holds the secret, the issuer and the audience of the API.
+        env: Completed; holds the secret or names its file, the issuer and the audience of the API.
         owner_id: The ``sub``.
         role: ``service_role`` for an operator, ``operator_read`` for one who only reads.
         now: When it is issued.
@@ -59,8 +63,9 @@ def make_token(
 
     Raises:
         NoCredentials: the secret is not known here.
+        SecretUnreadable: its file does not hold it.
     """
-    secret = env.get("KHRONIKA_JWT_SECRET")
+    secret = read_secret(env, "KHRONIKA_JWT_SECRET")
     if not secret:
         raise NoCredentials("There is no token (KHRONIKA_TOKEN) and no KHRONIKA_JWT_SECRET.")
     issued_at = now or datetime.now(UTC)

@@ -13,6 +13,7 @@ from cli.environment import NoCredentials
 from cli.output import Output
 from pipeline.errors import DomainError
 from pipeline.failures import FAILURES
+from pipeline.net.secret_files import SecretUnreadable
 
 
 class Exit(IntEnum):
@@ -102,6 +103,9 @@ def reporting(as_json: bool) -> Iterator[Output]:
     except NoCredentials as error:
         step = "Set one of them; a stack started with `make up` needs neither."
         output.error("not_configured", str(error), step)
+        raise typer.Exit(Exit.USAGE) from None
+    except SecretUnreadable as error:
+        output.error("not_configured", str(error), "Set the variable that is named.")
         raise typer.Exit(Exit.USAGE) from None
     except CommandFailed as failed:
         output.error(failed.code, str(failed), failed.next_step)

@@ -19,11 +19,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.media.limits import DEFAULT_MAX_FRAMES
 from pipeline.net.brokers import check_guarded
+from pipeline.net.filed_settings import FiledSettings
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.storage.places import Credentials
@@ -40,8 +41,11 @@ class SettingsInvalid(Exception):
     """The environment does not describe a working system."""
 
 
-class Settings(BaseSettings):
-    """Read from ``KHRONIKA_*``, but for the four that platforms set: PORT, *_URL."""
+class Settings(FiledSettings):
+    """Read from ``KHRONIKA_*``, but for the four that platforms set: PORT, *_URL.
+
+    Each secret may come in a file that ``NAME_FILE`` names.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="KHRONIKA_", frozen=True, extra="ignore", hide_input_in_errors=True

@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.net.filed_settings import may_come_in_files
+from pipeline.net.secret_files import SUFFIX, read_secret
+from pipeline.settings import Settings
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, variable
 from stack.servers import Servers
+from transcoder.settings import Settings as TranscoderSettings
 
 LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 LIMITS = tuple(
     f"KHRONIKA_LIMIT_{name}" for name in ("CREATE", "RETRY", "UPLOADS", "BAD_SIGNATURES", "SIGN_IN")
+)
+
+SECRETS = (
+    frozenset({"DATABASE_URL"})
+    | may_come_in_files(Settings)
+    | may_come_in_files(TranscoderSettings)
 )
 
 
@@ -92,6 +102,20 @@ def build_environment(
         "PYTHONUNBUFFERED": "1",
     }
     return defaults | given | settled
+
+
+def with_secrets_read(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with each secret itself, also where it names the file of one.
+
+    A stack makes logins of the owner's and gives the transcoder what it must share with us, so it
+    needs them; its record of settings is closed to others, as such files are.
+
+    Raises:
+        SecretUnreadable: a file does not hold a secret, or there is a variable beside it.
+    """
+    read = {name: read_secret(env, name) or "" for name in SECRETS if env.get(name + SUFFIX)}
+    filed = {name + SUFFIX for name in read}
+    return {name: value for name, value in env.items() if name not in filed} | read
 
 
 def write_environment(home: Home, environment: Mapping[str, str]) -> None:

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import requests
 
 from stack.credentials import load_credentials
-from stack.environment import Ports, build_environment, read_environment, write_environment
+from stack.environment import (
+    Ports,
+    build_environment,
+    read_environment,
+    with_secrets_read,
+    write_environment,
+)
 from stack.home import Home
 from stack.logins import ROLES, grant_logins, variable
 from stack.ports import free_port, listen, listen_for_web, port_of
@@ -86,10 +92,12 @@ def running_stack(
     Raises:
         AlreadyRunning: another stack runs from this home.
         PortTaken: ``PORT`` is in use.
+        SecretUnreadable: a file that ``env`` names in place of a secret does not hold one.
         ServerFailed: Postgres or the broker did not start.
         ProcessDied: a process ended at its start.
         NotReady: it did not become ready.
     """
+    env = with_secrets_read(env)
     with ExitStack() as exits:
         try:
             exits.enter_context(home.held())

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from cli.client import ApiProblem, ApiUnreachable
+from pipeline.net.secret_files import SecretUnreadable
 from stack.demo import CLIP, DemoFailed, play
 from stack.environment import read_environment
 from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home
@@ -23,7 +24,10 @@ from stack.postgres_place import NoPlace
 from stack.signals import StopRequested, stop_on_signals
 from stack.supervisor import Echo, ProcessDied, read_procfile
 
-FAILURES = (AlreadyRunning, NoPlace, NotReady, PortTaken, ProcessDied, ServerFailed)
+FAILURES = (
+    *(AlreadyRunning, NoPlace, NotReady, PortTaken, ProcessDied),
+    *(SecretUnreadable, ServerFailed),
+)
 
 app = typer.Typer(
     help="Run the whole product on this machine.", no_args_is_help=True, add_completion=False

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.brokers import check_guarded
 from pipeline.net.fetch import FetchPolicy
+from pipeline.net.filed_settings import FiledSettings
 from pipeline.net.policy import allowed_ports
 from pipeline.net.signatures import sign
 from pipeline.storage.open import open_storage
@@ -30,8 +31,11 @@ class SettingsInvalid(Exception):
     """One or more variables are missing or wrong; the message names each."""
 
 
-class Settings(BaseSettings):
-    """Every setting is the environment variable of its name with the prefix, in upper case."""
+class Settings(FiledSettings):
+    """Every setting is the environment variable of its name with the prefix, in upper case.
+
+    Each secret may come in a file that `NAME_FILE` names.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True

@@ -54,6 +54,15 @@ def test_a_healthy_system_is_said_to_be_so_line_by_line(healthy: Mapping[str, st
     assert all(line.startswith("ok ") for line in lines)
 
 
+def test_secrets_in_files_are_read_from_there(healthy: Mapping[str, str], tmp_path: Path) -> None:
+    filed: dict[str, str] = {}
+    for name in ("KHRONIKA_API_DATABASE_URL", "BROKER_URL", "KHRONIKA_SELFHOSTED_TOKEN"):
+        (tmp_path / name).write_text(healthy[name] + "\n")
+        filed |= {name: "", f"{name}_FILE": str(tmp_path / name)}
+
+    assert diagnosis({**healthy, **filed}) == (0, {})
+
+
 AWAY_ISSUER = {
     "KHRONIKA_JWKS_LOOPBACK": "true",
     "KHRONIKA_JWT_ISSUERS": json.dumps(

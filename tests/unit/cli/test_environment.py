@@ -30,6 +30,18 @@ def test_the_secret_that_a_stack_made_for_itself_is_found(tmp_path: Path) -> Non
     assert complete({"KHRONIKA_HOME": str(tmp_path)})["KHRONIKA_JWT_SECRET"] == SECRET
 
 
+def test_a_secret_that_the_caller_has_in_a_file_wins_over_a_recorded_one(tmp_path: Path) -> None:
+    record(tmp_path, KHRONIKA_JWT_SECRET="r" * 32)
+    (tmp_path / "secret").write_text(SECRET + "\n")
+
+    env = complete(
+        {"KHRONIKA_HOME": str(tmp_path), "KHRONIKA_JWT_SECRET_FILE": str(tmp_path / "secret")}
+    )
+
+    assert "KHRONIKA_JWT_SECRET" not in env
+    jwt.decode(make_token(env, "ana"), SECRET, algorithms=["HS256"], audience="authenticated")
+
+
 @pytest.mark.parametrize("content", ["", "[1]", "{"])
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "secrets.json").write_text(content)

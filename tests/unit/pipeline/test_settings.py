@@ -1,9 +1,12 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 
+from pipeline.net.filed_settings import may_come_in_files
 from pipeline.services import fetch_policy, limits_of
-from pipeline.settings import SettingsInvalid, load_settings
+from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.places import Credentials
 
 
@@ -201,3 +204,63 @@ def test_credentials_of_the_storage_are_whole_or_absent(monkeypatch: pytest.Monk
     settings = load_settings()
     assert settings.storage_credentials == Credentials("id", "hunter2")
     assert "hunter2" not in repr(settings)
+
+
+SECRETS = frozenset(
+    {
+        "BROKER_URL",
+        "KHRONIKA_API_DATABASE_URL",
+        "KHRONIKA_JWT_ISSUERS",
+        "KHRONIKA_JWT_SECRET",
+        "KHRONIKA_LIMITS_URL",
+        "KHRONIKA_OPERATOR_DATABASE_URL",
+        "KHRONIKA_PUBLIC_DATABASE_URL",
+        "KHRONIKA_SECRET_KEY",
+        "KHRONIKA_SECRET_KEY_PREVIOUS",
+        "KHRONIKA_SELFHOSTED_TOKEN",
+        "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS",
+        "KHRONIKA_STORAGE_SECRET",
+        "KHRONIKA_WORKER_DATABASE_URL",
+    }
+)
+
+
+def test_every_secret_may_come_in_a_file(
+    working: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([BY_SECRET]))
+    monkeypatch.setenv("KHRONIKA_LIMITS_URL", "redis://:secret@127.0.0.1:2/0")
+    monkeypatch.setenv("KHRONIKA_SECRET_KEY_PREVIOUS", SECRET)
+    monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", "id")
+    monkeypatch.setenv("KHRONIKA_STORAGE_SECRET", "hunter2")
+    given = load_settings()
+    for name in SECRETS:
+        (tmp_path / name).write_text(os.environ[name] + "\n")
+        monkeypatch.delenv(name)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+
+    assert load_settings() == given
+    assert may_come_in_files(Settings) == SECRETS
+
+
+def test_every_file_that_holds_no_secret_is_named_at_once_with_what_else_is_wrong(
+    working: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET_FILE", "/dev/null")
+    monkeypatch.delenv("BROKER_URL")
+    monkeypatch.setenv("BROKER_URL_FILE", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("KHRONIKA_JWT_ISSUERS_FILE", str(tmp_path))
+    monkeypatch.setenv("KHRONIKA_SOURCE_ALLOW", "everywhere")
+
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings()
+
+    said = str(refused.value)
+    assert "KHRONIKA_JWT_SECRET and KHRONIKA_JWT_SECRET_FILE are both set" in said
+    assert "BROKER_URL_FILE names a file that cannot be read" in said
+    assert "KHRONIKA_JWT_ISSUERS_FILE names a file that is no regular one" in said
+    assert "KHRONIKA_SOURCE_ALLOW" in said
+    assert SECRET not in said
+    assert str(tmp_path) not in said

@@ -3,8 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.net.secret_files import SecretUnreadable
 from stack.credentials import MAKERS
-from stack.environment import Ports, build_environment, read_environment, write_environment
+from stack.environment import (
+    Ports,
+    build_environment,
+    read_environment,
+    with_secrets_read,
+    write_environment,
+)
 from stack.home import Home
 from stack.logins import ROLES
 from stack.servers import Servers
@@ -64,6 +71,20 @@ def test_what_the_caller_sets_wins_and_is_followed_through() -> None:
     assert environment["KHRONIKA_TRANSCODER_CALLBACK_URL"].startswith("https://video.example/api/")
     assert environment["KHRONIKA_TRANSCODER_TOKEN"] == "a-token-of-their-own"
     assert environment["KHRONIKA_API_DATABASE_URL"] == "postgresql://elsewhere/db"
+
+
+def test_a_secret_in_a_file_is_followed_through_as_one_in_a_variable_is(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("a-token-of-their-own\n")
+    environment = build(with_secrets_read({"KHRONIKA_SELFHOSTED_TOKEN_FILE": str(path)}))
+    assert environment["KHRONIKA_SELFHOSTED_TOKEN"] == "a-token-of-their-own"
+    assert environment["KHRONIKA_TRANSCODER_TOKEN"] == "a-token-of-their-own"
+    assert "KHRONIKA_SELFHOSTED_TOKEN_FILE" not in environment
+    assert with_secrets_read({"DATABASE_URL_FILE": str(path)})["DATABASE_URL"] == (
+        "a-token-of-their-own"
+    )
+    with pytest.raises(SecretUnreadable, match="BROKER_URL_FILE"):
+        with_secrets_read({"BROKER_URL_FILE": str(tmp_path)})
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

@@ -1,8 +1,11 @@
 import json
+import os
+from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
 
+from pipeline.net.filed_settings import may_come_in_files
 from pipeline.storage.places import Credentials
 from transcoder.settings import PREFIX, Settings, SettingsInvalid, load_settings
 
@@ -123,3 +126,32 @@ def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
         load_settings()
     monkeypatch.setenv("KHRONIKA_BROKER_OPEN", "true")
     assert load_settings().broker_open
+
+
+def test_every_secret_may_come_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = load(monkeypatch, STORAGE_KEY_ID="id", STORAGE_SECRET="hunter2")
+    ours = ("DATABASE_URL", "TOKEN", "CALLBACK_SECRETS", "STORAGE_SECRET")
+    secrets = {"BROKER_URL", *(PREFIX + name for name in ours)}
+    for name in secrets:
+        (tmp_path / name).write_text(os.environ[name] + "\n")
+        monkeypatch.delenv(name)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+
+    assert load_settings() == given
+    assert may_come_in_files(Settings) == secrets
+
+
+def test_every_file_that_holds_no_secret_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}CALLBACK_SECRETS_FILE", str(tmp_path / "nowhere"))
+    monkeypatch.setenv(f"{PREFIX}TOKEN_FILE", str(tmp_path))
+
+    with pytest.raises(SettingsInvalid) as refused:
+        load(monkeypatch, CALLBACK_SECRETS="")
+
+    said = str(refused.value)
+    assert f"{PREFIX}CALLBACK_SECRETS_FILE names a file that cannot be read" in said
+    assert f"{PREFIX}TOKEN and {PREFIX}TOKEN_FILE are both set" in said
+    assert GOOD[f"{PREFIX}TOKEN"] not in said
+    assert str(tmp_path) not in said

@@ -1,0 +1,80 @@
+"""Settings from the environment whose secrets may come in files instead."""
+
+import os
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from pipeline.net.secret_files import SUFFIX, SecretUnreadable, read_secret
+
+
+class FiledSettings(BaseSettings):
+    """Where a setting is or holds a `SecretStr`, ``NAME_FILE`` may name the file of its value."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is read, the first wins."""
+        return init_settings, _SecretFiles(settings_cls), env_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, value: object) -> object:
+        if isinstance(value, SecretUnreadable):
+            raise value
+        return value
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """The secrets that come in files, by field; in place of one that cannot be read, its error.
+
+    Validation raises that, so that it is listed with all else that is wrong.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        found = (
+            self.get_field_value(field, name)
+            for name, field in self.settings_cls.model_fields.items()
+            if _may_hold_secret(field.annotation)
+        )
+        return {key: value for value, key, _ in found if value is not None}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        # Names of variables match in whatever case, as pydantic's own do.
+        env = {name.upper(): value for name, value in os.environ.items()}
+        variable = _variable(self.settings_cls, field, field_name)
+        key = str(field.validation_alias or field_name)
+        if not env.get(variable + SUFFIX):
+            return None, key, False
+        try:
+            return read_secret(env, variable), key, False
+        except SecretUnreadable as error:
+            return error, key, False
+
+
+def may_come_in_files(settings: type[FiledSettings]) -> frozenset[str]:
+    """The variables in whose place a file may be named."""
+    return frozenset(
+        _variable(settings, field, name)
+        for name, field in settings.model_fields.items()
+        if _may_hold_secret(field.annotation)
+    )
+
+
+def _variable(settings: type[BaseSettings], field: FieldInfo, name: str) -> str:
+    prefix = settings.model_config.get("env_prefix", "")
+    return str(field.validation_alias or f"{prefix}{name}").upper()
+
+
+def _may_hold_secret(kind: Any) -> bool:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return any(_may_hold_secret(field.annotation) for field in kind.model_fields.values())
+    return kind is SecretStr or any(map(_may_hold_secret, get_args(kind)))
