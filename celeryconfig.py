@@ -30,6 +30,9 @@ result_backend = None
 task_serializer = "json"
 accept_content = ["json"]
 
+# Whoever can write to the broker may send anything: no message ends the worker.
+worker_consumer = "worker.admission:AdmittingConsumer"
+
 # A message is acknowledged after its task, so that a worker's loss usually redelivers it. When it
 # does not, or when it does twice, the lease in the row decides; a task that kills its worker is
 # not redelivered, the sweep takes it over and counts.

@@ -16,6 +16,7 @@ broker_transport_options = {
 # Arguments are ids: JSON says it all, and a message can carry no code.
 task_serializer = "json"
 accept_content = ["json"]
+worker_consumer = "transcoder.admission:AdmittingConsumer"  # no message ends the worker
 broker_connection_retry_on_startup = True  # the broker may start after us
 broker_connection_max_retries = None  # and may be away for longer than 100 tries
 
@@ -33,8 +34,6 @@ task_time_limit = None
 task_soft_time_limit = None
 
 task_ignore_result = True  # Postgres holds the outcome
-task_serializer = "json"
-accept_content = ["json"]  # nothing that can run code
 task_default_queue = SWEEP_QUEUE
 task_routes = {ENCODE: {"queue": ENCODE_QUEUE}}
 

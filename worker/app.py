@@ -13,7 +13,6 @@ app = Celery(
     "khronika",
     config_source="celeryconfig",
     include=["worker.tasks"],
-    task_cls="worker.admission:AdmittedTask",
 )
 
 

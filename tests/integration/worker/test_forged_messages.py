@@ -1,6 +1,5 @@
 """Whoever can write to the broker can at most hint: nothing changes but a line in a log."""
 
-import json
 import os
 import pickle
 import signal
@@ -8,14 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from celery import Celery
-from kombu.connection import Connection
 from sqlalchemy import text
 
 from pipeline.database import session_of
@@ -28,6 +25,7 @@ from pipeline.values import (
     TASK_RELEASE,
     TASK_SUBMIT,
 )
+from tests.forgeries import send_forgeries
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,
@@ -126,22 +124,7 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     send("os.system", f"touch {trace}")
     send("celery.backend_cleanup")
     send("khronika.nothing", str(waiting))
-    with (
-        Connection(url, transport_options=options) as connection,  # type: ignore[no-untyped-call] # kombu has no types
-        closing(connection.SimpleQueue(QUEUE_SUBMIT)) as queue,
-    ):
-        bomb = pickle.dumps(Bomb(trace))
-        headers = {"task": TASK_SUBMIT, "id": str(uuid4()), "lang": "py"}
-        for kind in ("application/x-python-serialize", "application/x-yaml", "text/plain"):
-            queue.producer.publish(
-                bomb, content_type=kind, content_encoding="binary", headers=headers,
-                routing_key=QUEUE_SUBMIT,
-            )  # fmt: skip
-        for body in (b"[", b"{}", b"[[], {}, {}]", b"null", json.dumps([[1] * 9, {}, {}]).encode()):
-            queue.producer.publish(
-                body, content_type="application/json", content_encoding="utf-8", headers=headers,
-                routing_key=QUEUE_SUBMIT,
-            )  # fmt: skip
+    send_forgeries(url, options, QUEUE_SUBMIT, TASK_SUBMIT, pickle.dumps(Bomb(trace)))
     marker = world.create()
     send(TASK_SUBMIT, str(marker))
     app.close()

@@ -1,0 +1,101 @@
+"""Whoever can write to the broker can at most hint: no job, callback or file changes by it."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from celery import Celery
+from sqlalchemy import text
+
+from tests.forgeries import send_forgeries
+from tests.integration.transcoder.conftest import (
+    Client,
+    Receiver,
+    Worker,
+    callbacks_of,
+    eventually,
+    row,
+)
+from transcoder.cleaning import clean_outputs
+from transcoder.database import transaction
+from transcoder.dispatch import DELIVER, ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
+from transcoder.models import SCHEMA
+from transcoder.services import Services
+
+NOWHERE = Path("never-made.mp4")
+NO_IDS: tuple[Any, ...] = (
+    "../../etc/passwd",
+    "' OR 1=1 --",
+    "\0",
+    "",
+    7,
+    None,
+    [],
+    {},
+    "x" * 10**6,
+)
+
+
+class Bomb:
+    """Leaves a file behind when somebody unpickles it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return (Path.touch, (self._path,))
+
+
+def everything(services: Services) -> dict[str, str]:
+    """Every row, by its id."""
+    with transaction(services.engine) as session:
+        return {
+            str(id_): content
+            for table in ("jobs", "callbacks")
+            for id_, content in session.execute(
+                text(f"SELECT id, to_jsonb(t)::text FROM {SCHEMA}.{table} t")
+            )
+        }
+
+
+def test_a_forged_message_changes_nothing_and_the_worker_works_on(
+    client: Client,
+    services: Services,
+    receiver: Receiver,
+    worker: Worker,
+    tmp_path: Path,
+) -> None:
+    ended = client.submit(NOWHERE)
+    eventually("its callback arrives", receiver.terminal)
+    [callback] = callbacks_of(services, ended)
+    eventually("… and is done with", lambda: callbacks_of(services, ended)[0].delivered_at)
+    clean_outputs(services)  # as a sweep would, while we look
+    before, trace = everything(services), tmp_path / "unpickled"
+    url = services.settings.broker_url.get_secret_value()
+    options = {"global_keyprefix": KEY_PREFIX}
+    app = Celery("forger", broker=url)
+    app.conf.broker_transport_options = options
+    for queue, task in ((ENCODE_QUEUE, ENCODE), (SWEEP_QUEUE, DELIVER)):
+        for argument in (*NO_IDS, str(uuid4()), str(ended), str(callback.id)):
+            app.send_task(task, args=[argument], queue=queue)
+        app.send_task(task, args=[str(ended), "one more"], queue=queue)
+        app.send_task(task, kwargs={"job_id": str(ended), "status": "completed"}, queue=queue)
+        app.send_task("os.system", args=[f"touch {trace}"], queue=queue)
+        app.send_task(SWEEP, args=["everything"], queue=queue)
+    send_forgeries(url, options, SWEEP_QUEUE, DELIVER, pickle.dumps(Bomb(trace)))
+    app.close()
+
+    marker = client.submit(NOWHERE)
+    eventually("the worker works on", lambda: len(receiver.terminal()) == 2, 120)
+
+    assert worker.process.poll() is None
+    assert row(services, marker).claims == 1
+    said = worker.log.read_text()
+    assert "ContentDisallowed" in said
+    assert "unregistered task" in said
+    assert not trace.exists()
+    after = everything(services)
+    assert {id_: after[id_] for id_ in before} == before
+    assert len(after) == len(before) + 2
+    assert not list(services.settings.scratch.glob("[!.]*"))
