@@ -1,5 +1,6 @@
 """One stack for every acceptance test, with a tap between it and its provider."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +20,14 @@ SMALL_LIMITS = {
 }
 """So that a source over the limits is made in a moment."""
 
+ISSUER = {
+    "issuer": "elsewhere",
+    "audience": "people",
+    "algorithm": "HS256",
+    "secret": "of-an-issuer-that-nobody-here-has-a-token-of",
+}
+"""One more, whose secret is looked for with the others."""
+
 
 @pytest.fixture(scope="session")
 def tap() -> Iterator[Tap]:
@@ -29,7 +38,8 @@ def tap() -> Iterator[Tap]:
 @pytest.fixture(scope="session")
 def stack_settings(tap: Tap) -> Mapping[str, str]:
     # Every line that could be written is, for what is kept is searched for secrets at the end.
-    return {**settings_for(tap), **SMALL_LIMITS, "KHRONIKA_LOG_LEVEL": "DEBUG"}
+    issuers = {"KHRONIKA_JWT_ISSUERS": json.dumps([ISSUER])}
+    return {**settings_for(tap), **SMALL_LIMITS, **issuers, "KHRONIKA_LOG_LEVEL": "DEBUG"}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -113,7 +113,9 @@ def secrets_in(text: str, environment: Mapping[str, str]) -> list[str]:
 def _secrets_of(name: str, value: str) -> list[str]:
     if name.endswith("_URL"):
         password = urlsplit(value).password
-        return [password] if password else []
+        return [password, unquote(password)] if password else []
+    if name.endswith("_ISSUERS"):
+        return [issuer["secret"] for issuer in json.loads(value) if "secret" in issuer]
     if any(word in name for word in ("SECRET", "TOKEN", "PASSWORD")):
-        return [part for part in value.split(",") if part]
+        return [part.removeprefix("whsec_") for part in value.split(",") if part]
     return []
