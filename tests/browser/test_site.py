@@ -1,18 +1,19 @@
 """The whole product in a real browser: real uploads, real encodes, real playback."""
 
 from collections.abc import Iterator
+from filecmp import cmp
 from os import environ
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, Request, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Request, Response, Route, expect
 
 from pipeline.media.tools import Tools, locate_tools
 from stack.home import Home
 from tests import clips
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
-from tests.browser.live import SETTLE_MS, Network, choose, kill_api, large, running_site
+from tests.browser.live import MIB, SETTLE_MS, Network, choose, kill_api, large, running_site
 from tests.browser.test_playback import SAMPLE, expect_playing, play
 from tests.running import RunningStack
 
@@ -197,6 +198,34 @@ def _refuse_bytes(route: Route) -> None:
         route.abort()
     else:
         route.continue_()
+
+
+def test_a_part_that_is_damaged_on_its_way_is_refused_and_sent_again(
+    open_page: Pages, stack: RunningStack, files: Path, tools: Tools
+) -> None:
+    opened = open_page(f"{stack.base_url}/compose")
+    opened.expect("422")
+    path = large(files, tools)
+    answers: list[int] = []
+    opened.page.on("response", lambda answer: _note_last_part(answers, answer))
+    opened.page.route("**/parts/3", lambda route: _damage(route, path), times=1)
+    with opened.page.expect_response("**/complete") as completed:
+        publish(opened, path)
+    assert answers == [422, 200]
+    stored = stack.home.root.glob(f"**/{completed.value.json()['upload_id']}/source.mp4")
+    assert [cmp(path, copy, shallow=False) for copy in stored] == [True]
+
+
+def _note_last_part(answers: list[int], answer: Response) -> None:
+    if answer.request.method == "PUT" and answer.url.endswith("/parts/3"):
+        answers.append(answer.status)
+
+
+def _damage(route: Route, path: Path) -> None:
+    """One bit is another when it arrives."""
+    content = bytearray(path.read_bytes()[16 * MIB :])
+    content[-1] ^= 1
+    route.continue_(post_data=bytes(content))
 
 
 def test_paused_and_resumed_or_given_up(

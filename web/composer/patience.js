@@ -42,8 +42,9 @@ function delayOf(failures, error) {
 function isPassing(error) {
   if (error instanceof Unreachable) return true;
   if (!(error instanceof Refused)) return false;
-  // A storage answers 403 to an address that has ended: the next is a new one.
-  const isStorages = error.status === 403 && !error.code;
+  // A storage answers 403 to an address that has ended, and 400 to a part that was damaged or came
+  // too slowly: the next try has a new address.
+  const isStorages = (error.status === 403 || error.status === 400) && !error.code;
   const isDamaged = error.code === "checksum_mismatch" || error.code === "part_too_short";
   return error.isPassing || isStorages || isDamaged;
 }

@@ -5,6 +5,7 @@
  * nothing is sent twice that has arrived.
  */
 
+import { md5 } from "./md5.js";
 import { forget, recall, remember } from "./memory.js";
 import { insist } from "./patience.js";
 import { Refused, Unreachable, ask, send } from "./transport.js";
@@ -163,14 +164,12 @@ export class Upload {
    * @returns {Promise<boolean>} Whether the upload had been completed before.
    */
   async #sendMissing(ticket) {
-    const { file } = this.wishes;
     const state = await this.#insist((signal) => ask("GET", ticket.url, null, ticket.headers, signal));
     this.#sent.clear();
     for (const part of state.parts) this.#progress(part.number, part.size_bytes);
     if (state.completed_at) return true;
     if (ticket.wholeUrl) {
-      const request = { method: "PUT", url: ticket.wholeUrl, headers: ticket.headers };
-      if (state.parts.length === 0) await this.#insist((signal) => this.#put(request, file, 1, signal));
+      if (state.parts.length === 0) await this.#insist((signal) => this.#sendWhole(ticket, signal));
       return false;
     }
     const arrived = new Set(this.#sent.keys());
@@ -178,6 +177,16 @@ export class Upload {
     const missing = numbers.filter((number) => !arrived.has(number));
     await Promise.all(Array.from({ length: PARALLEL }, () => this.#sendFrom(missing, ticket)));
     return false;
+  }
+
+  /**
+   * @param {Remembered} ticket
+   * @param {AbortSignal} signal
+   */
+  async #sendWhole({ headers, wholeUrl }, signal) {
+    const { file } = this.wishes;
+    const told = { ...headers, "Content-MD5": await digest(file, signal) };
+    await this.#put({ method: "PUT", url: `${wholeUrl}`, headers: told }, file, 1, signal);
   }
 
   /**
@@ -200,8 +209,9 @@ export class Upload {
    */
   async #sendPart(number, { headers, partsUrl, partBytes }, signal) {
     const size = partBytes ?? 0;
-    const asked = await ask("POST", `${partsUrl}`, { numbers: [number] }, headers, signal);
     const content = this.wishes.file.slice((number - 1) * size, number * size);
+    const told = { numbers: [number], md5: { [number]: await digest(content, signal) } };
+    const asked = await ask("POST", `${partsUrl}`, told, headers, signal);
     const etag = await this.#put(asked.parts[0], content, number, signal);
     await ask("POST", `${partsUrl}/${number}`, { etag }, headers, signal);
   }
@@ -252,6 +262,18 @@ export class Upload {
  */
 export async function abandon({ url, headers }) {
   await ask("DELETE", url, null, headers).catch(() => undefined);
+}
+
+/**
+ * What the server is told of content, so that it refuses what was damaged on its way.
+ *
+ * @param {Blob} content
+ * @param {AbortSignal} signal
+ */
+async function digest(content, signal) {
+  return md5(content, signal).catch((error) => {
+    throw signal.aborted ? error : new FileChanged();
+  });
 }
 
 /**

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
 
+import { md5 } from "../../../web/composer/md5.js";
 import { wordsOf } from "../../../web/composer/shown.js";
 import { ENGLISH, GEORGIAN } from "../../../web/composer/strings.js";
 import {
@@ -29,6 +31,19 @@ test("what would be refused is said before anything is sent", () => {
   assert.deepEqual(objectionTo(file, file.size - 1), { key: "composer_too_large" });
   assert.deepEqual(objectionTo({ ...file, size: 0 }, null), { key: "composer_empty" });
   assert.deepEqual(objectionTo({ ...file, type: "", name: "a" }, null), { key: "composer_not_video" });
+});
+
+test("a digest is the one that servers compute, wherever pieces and blocks end", async () => {
+  const mib = 1024 * 1024;
+  for (const size of [0, 1, 55, 56, 63, 64, 65, mib - 1, mib, mib + 1, 2 * mib + 60]) {
+    const content = randomBytes(size);
+    const expected = createHash("md5").update(content).digest("base64");
+    assert.equal(await md5(new Blob([content]), AbortSignal.any([])), expected, `${size}`);
+  }
+});
+
+test("a digest that nobody waits for any more is given up", async () => {
+  await assert.rejects(md5(new Blob(["a"]), AbortSignal.abort()), { name: "AbortError" });
 });
 
 test("a length that is not known is no objection", () => {
