@@ -15,7 +15,7 @@ from uuid import UUID
 
 import requests
 
-from cli.parts import Slice, Wire, send_parts, whole
+from cli.parts import Slice, Wire, digest_of, persistently, send_parts, whole
 
 Document = dict[str, Any]
 
@@ -23,6 +23,7 @@ TIMEOUT_SEC = (5.0, 30.0)
 """To connect; between two bytes."""
 COMPLETE_TIMEOUT_SEC = (5.0, 120.0)
 """Completing an upload probes the whole file before it answers."""
+NOT_OURS = "not_our_api"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -137,8 +138,7 @@ class ApiClient:
         if ticket.get("parts"):
             send_parts(Wire(self._asking(ticket), _put_part, _may_pass), path, on_bytes)
         else:
-            with path.open("rb") as file:
-                self._send(ticket, whole(file, on_bytes))
+            persistently(lambda: self._send(ticket, path, on_bytes), _may_pass)
         self._call("POST", f"/api/uploads/{upload_id}/complete", timeout_sec=COMPLETE_TIMEOUT_SEC)
         return upload_id
 
@@ -228,18 +228,24 @@ class ApiClient:
 
         return ask
 
-    def _send(self, ticket: Mapping[str, Any], content: Slice) -> None:
-        """Send content as the ticket says, without our token: the ticket is the authority."""
+    def _send(self, ticket: Mapping[str, Any], path: Path, on_bytes: Callable[[int], None]) -> None:
+        """Send a file as the ticket says, without our token: the ticket is the authority."""
         url = urljoin(f"{self.address}/", ticket["url"])
-        with _bare_session(url) as bare:
-            _ask(
-                bare,
-                ticket["method"],
-                url,
-                data=content,
-                headers=ticket["headers"],
-                timeout=TIMEOUT_SEC,
-            )
+        with _bare_session(url) as bare, path.open("rb") as file:
+            told = {"Content-MD5": digest_of(whole(file, lambda _: None))}
+            content = whole(file, on_bytes)
+            try:
+                _ask(
+                    bare,
+                    ticket["method"],
+                    url,
+                    data=content,
+                    headers={**ticket["headers"], **told},
+                    timeout=TIMEOUT_SEC,
+                )
+            except Exception:
+                content.take_back()
+                raise
 
 
 def _put_part(request: Document, content: Slice) -> str:
@@ -254,7 +260,11 @@ def _put_part(request: Document, content: Slice) -> str:
             timeout=TIMEOUT_SEC,
         )
     if not answer.ok:
-        raise _problem(answer)
+        problem = _problem(answer)
+        # A storage answers 400 to a part that was damaged or came too slowly, 403 to an address
+        # that has ended: the next try has a new one.
+        problem.retryable |= problem.code == NOT_OURS and answer.status_code in (400, 403)
+        raise problem
     return answer.headers["ETag"]
 
 
@@ -312,7 +322,7 @@ def _problem(answer: requests.Response) -> ApiProblem:
     # A proxy's page, a storage's, or something else entirely that listens at this address.
     return ApiProblem(
         answer.status_code,
-        {"code": "not_our_api", "detail": f"{_origin(answer.url)} does not answer as our API."},
+        {"code": NOT_OURS, "detail": f"{_origin(answer.url)} does not answer as our API."},
     )
 
 

@@ -2,9 +2,11 @@
 
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import md5
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,10 +64,43 @@ class Slice:
         self._on_bytes(len(chunk))
         return chunk
 
+    def take_back(self) -> None:
+        """Tell that what was read has to be sent again."""
+        self._on_bytes(-self.sent_bytes)
+
 
 def whole(file: IO[bytes], on_bytes: Callable[[int], None]) -> Slice:
     """All of a file."""
     return Slice(file, 0, os.fstat(file.fileno()).st_size, on_bytes)
+
+
+def digest_of(content: Slice) -> str:
+    """What is told of content beforehand, so that whoever gets it refuses what was damaged.
+
+    Returns:
+        Its MD5 in base64, as in ``Content-MD5`` (RFC 1864); ADR 11 says why that one.
+    """
+    digest = md5(usedforsecurity=False)
+    for chunk in content:
+        digest.update(chunk)
+    return b64encode(digest.digest()).decode()
+
+
+def persistently(
+    send: Callable[[], None],
+    may_pass: Callable[[Exception], bool],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Send something, again after a while where it failed in passing."""
+    for tried in range(1, TRIES + 1):
+        try:
+            return send()
+        except Exception as error:
+            if tried == TRIES or not may_pass(error):
+                raise
+            pause(PAUSE_SEC * 2 ** (tried - 1))
+    return None
 
 
 def send_parts(
@@ -90,15 +125,13 @@ def send_parts(
     on_bytes(known["received_bytes"])
 
     def send(number: int) -> None:
-        for tried in range(1, TRIES + 1):
-            try:
-                _send(wire, path, number, (number - 1) * size_bytes, on_bytes)
-            except Exception as error:
-                if tried == TRIES or not wire.may_pass(error):
-                    raise
-                pause(PAUSE_SEC * 2 ** (tried - 1))
-            else:
-                return
+        offset = (number - 1) * size_bytes
+        length = min(size_bytes, known["size_bytes"] - offset)
+        persistently(
+            lambda: _send(wire, path, number, (offset, length), on_bytes),
+            wire.may_pass,
+            pause=pause,
+        )
 
     missing = [number for number in range(1, known["part_count"] + 1) if number not in arrived]
     pool = ThreadPoolExecutor(AT_ONCE)
@@ -110,14 +143,15 @@ def send_parts(
 
 
 def _send(
-    wire: Wire, path: Path, number: int, offset: int, on_bytes: Callable[[int], None]
+    wire: Wire, path: Path, number: int, place: tuple[int, int], on_bytes: Callable[[int], None]
 ) -> None:
-    (request,) = wire.ask("POST", "/parts", {"numbers": [number]})["parts"]
     with path.open("rb") as file:
-        content = Slice(file, offset, request["size_bytes"], on_bytes)
+        told = {str(number): digest_of(Slice(file, *place, lambda _: None))}
+        asked = wire.ask("POST", "/parts", {"numbers": [number], "md5": told})
+        content = Slice(file, *place, on_bytes)
         try:
-            etag = wire.put(request, content)
+            etag = wire.put(asked["parts"][0], content)
         except Exception:
-            on_bytes(-content.sent_bytes)
+            content.take_back()
             raise
     wire.ask("POST", f"/parts/{number}", {"etag": etag})

@@ -1,9 +1,12 @@
 """S3 servers of our own, for tests: two programs, so that no quirk of one becomes our truth."""
 
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import md5
+from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -50,10 +53,25 @@ class _Quiet(localbucket.S3Handler):  # type: ignore[misc] # it has no types
     def log_message(self, *_: object) -> None:
         pass
 
+    def _read_body(self) -> bytes:
+        """As S3 does it; the program itself checks no digest."""
+        body: bytes = super()._read_body()
+        told = self.headers.get("Content-MD5")
+        if told is not None and b64decode(told) != md5(body).digest():
+            raise localbucket.S3Error(
+                HTTPStatus.BAD_REQUEST,
+                "BadDigest",
+                "The Content-MD5 you specified did not match what we received.",
+            )
+        return body
+
 
 @contextmanager
 def localbucket_server(folder: Path) -> Iterator[S3Server]:
-    """The least of S3: no lists of parts or of uploads, no removal of many objects at once."""
+    """The least of S3: no lists of parts or of uploads, no removal of many objects at once.
+
+    It answers browsers' preflights, and refuses what does not match its digest.
+    """
     handler = type("Handler", (_Quiet,), {"data_root": folder})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
