@@ -40,6 +40,7 @@ RETRYABLE = frozenset(
         "status_changed",
         "upload_incomplete",
         "part_too_short",
+        "part_missing",
         "checksum_mismatch",
         "database_unavailable",
         "callbacks_unavailable",

@@ -37,8 +37,8 @@ class PartNumbersBody(Body):
 class PartBody(Body):
     """Says that a part was sent."""
 
-    etag: Annotated[str, Field(pattern=r'^"?[!#-~]{1,128}"?$')]
-    """The ``ETag`` of the answer to the part."""
+    etag: Annotated[str, Field(pattern=r'^"?[!#-~]{1,128}"?$')] | None = None
+    """The ``ETag`` of the answer to the part; null where a page cannot see it."""
 
 
 class PartPlanOut(BaseModel):

@@ -69,10 +69,16 @@ def receive(upload_id: UUID, number: int) -> Response:
 def confirm(upload_id: UUID, number: int, json_data: PartBody) -> PartOut:
     """Say that a part was sent, so that nobody sends it again. The ticket is the authority.
 
-    Whether it is true is found out when the upload is completed.
+    Whether it is true is found out when the upload is completed. Without an ``etag`` the storage is
+    asked now.
     """
     part = confirm_part(
-        holder(upload_id), upload_id, number, json_data.etag.strip('"'), now=datetime.now(UTC)
+        holder(upload_id),
+        upload_id,
+        number,
+        json_data.etag and json_data.etag.strip('"'),
+        storage=services().storage,
+        now=datetime.now(UTC),
     )
     return PartOut(**vars(part))
 

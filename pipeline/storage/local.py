@@ -167,9 +167,10 @@ class LocalStorage:
         """See `TakesParts.presign_part`."""
         return None
 
-    def list_parts(self, multipart: Multipart) -> Sequence[Part] | None:
+    def list_parts(self, multipart: Multipart, *, only: int | None = None) -> Sequence[Part] | None:
         """See `TakesParts.list_parts`."""
-        return self._parts(multipart).arrived()
+        arrived = self._parts(multipart).arrived()
+        return [part for part in arrived if only in (None, part.number)]
 
     def complete_multipart(self, multipart: Multipart, parts: Sequence[Part]) -> None:
         """See `TakesParts.complete_multipart`; nothing is copied."""

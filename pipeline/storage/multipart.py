@@ -102,8 +102,12 @@ class TakesParts(Protocol):
         """
         ...
 
-    def list_parts(self, multipart: Multipart) -> Sequence[Part] | None:
+    def list_parts(self, multipart: Multipart, *, only: int | None = None) -> Sequence[Part] | None:
         """Describe the parts that are there, by number; None if this server cannot.
+
+        Args:
+            multipart: Of which object.
+            only: The number of the one that is asked about; None for all.
 
         Raises:
             PartsRefused: there is no such multipart upload.

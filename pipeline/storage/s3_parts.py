@@ -13,6 +13,7 @@ from pipeline.storage.s3_client import S3Trouble, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListPartsOutputTypeDef
 
 MAX_KEY_BYTES = 1024
 _IN_MEMORY_BYTES = 1024 * 1024
@@ -84,11 +85,14 @@ class S3Parts:
         headers = {"Content-Type": OCTET_STREAM} | ({"Content-MD5": md5} if md5 else {})
         return SignedRequest("PUT", url, headers)
 
-    def list_parts(self, multipart: Multipart) -> Sequence[Part] | None:
-        """See `TakesParts.list_parts`."""
+    def list_parts(self, multipart: Multipart, *, only: int | None = None) -> Sequence[Part] | None:
+        """See `TakesParts.list_parts`; one part is one request, however many there are."""
+        name = self._name(multipart.key)
         try:
             with translated("ListParts"):
-                return list(self._parts(self._name(multipart.key), multipart.id))
+                if only is None:
+                    return list(self._parts(name, multipart.id))
+                return self._part(name, multipart.id, only)
         except S3Trouble as trouble:
             if trouble.is_unsupported or trouble.is_forbidden:
                 return None
@@ -149,8 +153,18 @@ class S3Parts:
     def _parts(self, name: str, upload_id: str) -> Iterator[Part]:
         pages = self._client.get_paginator("list_parts")
         for page in pages.paginate(Bucket=self._bucket, Key=name, UploadId=upload_id):
-            for part in page.get("Parts", []):
-                yield Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
+            yield from _listed(page)
+
+    def _part(self, name: str, upload_id: str, number: int) -> list[Part]:
+        """The part of this number, if it is there: the first after the one before."""
+        page = self._client.list_parts(
+            Bucket=self._bucket,
+            Key=name,
+            UploadId=upload_id,
+            PartNumberMarker=number - 1,
+            MaxParts=1,
+        )
+        return [part for part in _listed(page) if part.number == number]
 
     def _abort(self, name: str, upload_id: str) -> None:
         try:
@@ -175,3 +189,10 @@ class S3Parts:
         if len(name.encode()) > MAX_KEY_BYTES:
             raise KeyRefused(f"with its prefix a key has at most {MAX_KEY_BYTES} bytes")
         return name
+
+
+def _listed(page: "ListPartsOutputTypeDef") -> list[Part]:
+    return [
+        Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
+        for part in page.get("Parts", [])
+    ]

@@ -181,20 +181,60 @@ def receive_whole(
     return part.size_bytes
 
 
-def confirm_part(begin: Begin, upload_id: UUID, number: int, etag: str, *, now: datetime) -> Part:
+def confirm_part(
+    begin: Begin,
+    upload_id: UUID,
+    number: int,
+    etag: str | None,
+    *,
+    storage: Storage,
+    now: datetime,
+) -> Part:
     """Believe that a part was sent to the storage, for now: it is the storage that knows.
 
     Idempotent. Where the part came to us, this says what is known already.
 
+    Args:
+        begin: Opens transactions.
+        upload_id: Of which upload.
+        number: Of the part, from 1.
+        etag: Of the storage's answer, unquoted; None where its CORS rule does not let a page see
+            it. Then the storage is asked.
+        storage: Where it was sent.
+        now: The present.
+
     Raises:
         NotFound: ``upload_not_found``, ``part_not_found``.
-        Conflict: ``upload_completed``, ``upload_expired``.
+        Conflict: ``upload_completed``, ``upload_expired``; without an ETag ``part_missing``.
+        Unprocessable: ``etag_hidden``: without an ETag, where the storage lists no parts.
     """
-    with begin() as session:
-        plan = uploads.plan_of(uploads.load_open(session, upload_id, now=now))
-        part = Part(number, plan.size_of(_existing(plan, number)), etag)
-        uploads.record_part(session, upload_id, part)
+    upload = _open(begin, upload_id, now)
+    plan = uploads.plan_of(upload)
+    size_bytes = plan.size_of(_existing(plan, number))
+    if etag is None:
+        part = _stored(begin, upload, Part(number, size_bytes, ""), storage, now)
+    else:
+        part = Part(number, size_bytes, etag)
+    _record(begin, upload_id, part, now)
     return part
+
+
+def _stored(begin: Begin, upload: Upload, wanted: Part, storage: Storage, now: datetime) -> Part:
+    """The part as the storage has it."""
+    multipart = uploads.multipart_of(upload)
+    try:
+        listed = storage.list_parts(multipart, only=wanted.number) if multipart else []
+    except PartsRefused:
+        raise _ended(begin, upload.id, now) from None
+    if listed is None:
+        raise Unprocessable(
+            "etag_hidden",
+            "The storage shows pages no ETag and lists no parts: its CORS rule has to expose ETag.",
+        )
+    for part in listed:
+        if part.size_bytes == wanted.size_bytes:
+            return part
+    raise Conflict("part_missing", "This part has not arrived: send it again.")
 
 
 def _open(begin: Begin, upload_id: UUID, now: datetime) -> Upload:

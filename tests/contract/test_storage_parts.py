@@ -77,6 +77,8 @@ def test_parts_that_are_there_are_listed_where_the_server_can(
     parts = [put(storage, multipart, 1, FIRST), put(storage, multipart, 2, LAST)]
 
     assert storage.list_parts(multipart) in (parts, None)
+    assert storage.list_parts(multipart, only=2) in (parts[1:], None)
+    assert storage.list_parts(multipart, only=3) in ([], None)
 
 
 def test_several_senders_at_once_leave_one_part_whole(

@@ -5,6 +5,8 @@ import { Refused, Unreachable } from "./transport.js";
 
 /** Failures of one request in a row: with the waits between them, about four minutes. */
 const MOST_FAILURES = 8;
+/** What did not arrive as it was sent. */
+const SENT_AGAIN = new Set(["checksum_mismatch", "part_too_short", "part_missing"]);
 
 /**
  * Ask until there is an answer that stands.
@@ -45,8 +47,7 @@ function isPassing(error) {
   // A storage answers 403 to an address that has ended, and 400 to a part that was damaged or came
   // too slowly: the next try has a new address.
   const isStorages = (error.status === 403 || error.status === 400) && !error.code;
-  const isDamaged = error.code === "checksum_mismatch" || error.code === "part_too_short";
-  return error.isPassing || isStorages || isDamaged;
+  return error.isPassing || isStorages || SENT_AGAIN.has(error.code);
 }
 
 /**

@@ -213,7 +213,7 @@ export class Upload {
     const told = { numbers: [number], md5: { [number]: await digest(content, signal) } };
     const asked = await ask("POST", `${partsUrl}`, told, headers, signal);
     const etag = await this.#put(asked.parts[0], content, number, signal);
-    await ask("POST", `${partsUrl}/${number}`, { etag }, headers, signal);
+    await ask("POST", `${partsUrl}/${number}`, { etag: etag || null }, headers, signal);
   }
 
   /**

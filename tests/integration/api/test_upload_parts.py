@@ -103,7 +103,7 @@ class Sender:
             answers = list(pool.map(self.send, numbers or range(1, self.count + 1)))
         assert [answer.status_code for answer in answers] == [200] * len(answers)
 
-    def confirm(self, number: int, etag: str) -> requests.Response:
+    def confirm(self, number: int, etag: str | None) -> requests.Response:
         return self.call("POST", f"/parts/{number}", json={"etag": etag})
 
     def progress(self) -> dict[str, Any]:
@@ -216,6 +216,28 @@ def test_parts_that_are_not_there_after_all_are_asked_for_again(sender: Sender) 
     assert 3 not in sender.arrived()
     sender.send_all(sorted({1, 2, 3} - set(sender.arrived())))
     assert sender.complete().status_code == 200
+
+
+@pytest.mark.parametrize("environment", ["a folder", "moto"], indirect=True)
+def test_a_page_that_sees_no_etag_confirms_its_parts_all_the_same(
+    sender: Sender, world: World, film: bytes
+) -> None:
+    assert code_of(sender.confirm(1, None)) == (409, "part_missing")
+    for part in sender.request(1, 2, 3):
+        assert sender.put(part).status_code == 200
+        assert sender.confirm(part["number"], None).status_code == 200
+
+    assert sender.complete().status_code == 200
+    assert sender.stored(world) == film
+
+
+@pytest.mark.parametrize("environment", ["localbucket"], indirect=True)
+def test_where_nobody_can_tell_it_is_said_what_the_bucket_lacks(sender: Sender) -> None:
+    (part,) = sender.request(1)
+    assert sender.put(part).status_code == 200
+    answer = sender.confirm(1, None)
+    assert code_of(answer) == (422, "etag_hidden")
+    assert "expose ETag" in answer.json()["detail"]
 
 
 @everywhere
