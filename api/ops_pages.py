@@ -22,7 +22,7 @@ from api.auth import Role
 from api.ops_session import PATH, caller_in, current, require_csrf
 from api.ops_words import FILTERS
 from api.problems import Problem, from_domain
-from api.security import PAGE
+from api.security import PAGE, page_with
 from api.services import services
 from pipeline import figures
 from pipeline.database import session_of
@@ -88,11 +88,7 @@ def _policy() -> str:
     """That of our pages; media come from the public address, which may be another than this."""
     parts = urlsplit(services().settings.base_url)
     public = f"{parts.scheme}://{parts.netloc}"
-    allowed = PAGE
-    if public != request.host_url.rstrip("/"):
-        for directive in ("img-src", "media-src", "connect-src"):
-            allowed = allowed.replace(f"{directive} 'self'", f"{directive} 'self' {public}")
-    return allowed
+    return PAGE if public == request.host_url.rstrip("/") else page_with(public)
 
 
 def page(template: str, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Response:

@@ -19,6 +19,14 @@ PAGE = (
 """For our own pages: only what we serve, no inline script or style; players use blob: addresses."""
 
 
+def page_with(origin: str) -> str:
+    """`PAGE`, for a page that shows what lies at another origin as well, or sends it there."""
+    policy = PAGE
+    for directive in ("img-src", "media-src", "connect-src"):
+        policy = policy.replace(f"{directive} 'self'", f"{directive} 'self' {origin}")
+    return policy
+
+
 def register(app: APIFlask) -> None:
     """Put the headers on every answer that has none of its own."""
     app.after_request(_harden)

@@ -7,6 +7,7 @@ public API from the browser; what is here is only what a site has of its own: po
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -18,7 +19,7 @@ from api.demo_session import mint, only_here, sign_in, visitor
 from api.problems import Problem
 from api.routes.web import ROOT
 from api.schemas import Body, Pixels, Text
-from api.security import PAGE
+from api.security import PAGE, page_with
 from api.services import services
 
 blueprint = APIBlueprint("demo", __name__, enable_openapi=False)
@@ -38,9 +39,18 @@ class PostBody(Body):
 
 @blueprint.after_request
 def _seal(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = PAGE
+    response.headers["Content-Security-Policy"] = _policy()
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _policy() -> str:
+    """That of our pages; to a bucket parts go directly, and from it come pictures and segments."""
+    address = services().storage.presign_get("any", expires_sec=1)
+    if address is None:
+        return PAGE
+    parts = urlsplit(address)
+    return page_with(f"{parts.scheme}://{parts.netloc}")
 
 
 @blueprint.get("/")

@@ -209,7 +209,7 @@ def test_a_part_that_is_damaged_on_its_way_is_refused_and_sent_again(
     answers: list[int] = []
     opened.page.on("response", lambda answer: _note_last_part(answers, answer))
     opened.page.route("**/parts/3", lambda route: _damage(route, path), times=1)
-    with opened.page.expect_response("**/complete") as completed:
+    with opened.page.expect_response("**/complete", timeout=SETTLE_MS) as completed:
         publish(opened, path)
     assert answers == [422, 200]
     stored = stack.home.root.glob(f"**/{completed.value.json()['upload_id']}/source.mp4")

@@ -8,6 +8,7 @@ import pytest
 
 from api.demo_posts import USERS
 from api.demo_session import COOKIE
+from tests.buckets import CREDENTIALS, S3Server
 from tests.integration.api.conftest import Client, serving
 
 PLACES = [
@@ -39,6 +40,21 @@ def test_where_it_is_asked_for_it_shows_a_feed(demo: Client) -> None:
     answer = demo.get("/", as_=None)
     assert answer.status_code == 200
     assert "<khronika-video" in answer.text
+
+
+def test_its_pages_load_what_is_ours_and_where_it_lies_in_a_bucket_the_buckets(
+    demo: Client, localbucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = demo.get("/compose", as_=None).headers["Content-Security-Policy"]
+    assert "connect-src 'self';" in alone
+    monkeypatch.setenv("STORAGE_URL", localbucket.make_bucket())
+    monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", CREDENTIALS.key_id)
+    monkeypatch.setenv("KHRONIKA_STORAGE_SECRET", CREDENTIALS.secret)
+    with serving(monkeypatch) as client:
+        policy = client.get("/compose", as_=None).headers["Content-Security-Policy"]
+    for directive in ("connect-src", "media-src", "img-src"):
+        assert f"{directive} 'self' {localbucket.endpoint}" in policy
+    assert policy.replace(f" {localbucket.endpoint}", "") == alone
 
 
 @pytest.mark.parametrize("host", ["videos.example", "192.0.2.7:8080", "localhost.evil.example"])
