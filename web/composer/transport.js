@@ -92,12 +92,18 @@ export async function ask(method, url, body, headers, signal) {
   const content = body && { body: JSON.stringify(body) };
   const typed = body ? { "Content-Type": "application/json", ...headers } : headers;
   const options = { method, headers: typed, cache: /** @type {const} */ ("no-store"), ...content };
-  const answer = await fetch(url, { ...options, ...(signal && { signal }) }).catch((error) => {
-    throw error.name === "AbortError" ? error : new Unreachable();
-  });
-  const text = await answer.text().catch(() => "");
+  const answer = await fetch(url, { ...options, ...(signal && { signal }) }).catch(brokenOff);
+  const text = await answer.text().catch(brokenOff);
   if (!answer.ok) throw refusal(answer.status, text, answer.headers.get("Retry-After"));
   return text ? JSON.parse(text) : null;
+}
+
+/**
+ * @param {Error} error
+ * @returns {never}
+ */
+function brokenOff(error) {
+  throw error.name === "AbortError" ? error : new Unreachable();
 }
 
 /**

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { md5 } from "../../../web/composer/md5.js";
 import { wordsOf } from "../../../web/composer/shown.js";
 import { ENGLISH, GEORGIAN } from "../../../web/composer/strings.js";
+import { Unreachable, ask } from "../../../web/composer/transport.js";
 import {
   clock,
   objectionTo,
@@ -66,6 +67,15 @@ test("what can be done is what the phase allows", () => {
   assert.equal(actions({}).publish, "Publish");
   assert.equal(actions({ isKnown: true }).publish, "Go on with the upload");
   assert.deepEqual(Object.keys(actions({ phase: "empty", unfinished: "b.mp4" })), ["choose", "discard"]);
+});
+
+test("an answer that breaks off in the middle is none, and what is paused meanwhile is paused", async (t) => {
+  const breaking = (error) => new Response(new ReadableStream({ start: (body) => body.error(error) }));
+  const fetched = t.mock.method(globalThis, "fetch");
+  fetched.mock.mockImplementation(async () => breaking(new TypeError("network error")));
+  await assert.rejects(ask("GET", "/", null, {}), Unreachable);
+  fetched.mock.mockImplementation(async () => breaking(new DOMException("", "AbortError")));
+  await assert.rejects(ask("GET", "/", null, {}), { name: "AbortError" });
 });
 
 test("while bytes move it is said how many, and what they wait for", () => {
