@@ -12,15 +12,7 @@ import { reasonOf, wordsOf } from "./composer/shown.js";
 import { ENGLISH, GEORGIAN } from "./composer/strings.js";
 import { Api, Refused } from "./composer/transport.js";
 import { Upload, abandon } from "./composer/upload.js";
-import {
-  clock,
-  grab,
-  measure,
-  objectionTo,
-  objectionToLength,
-  sizeInWords,
-  typeOf,
-} from "./composer/video-file.js";
+import { clock, objectionTo, objectionToLength, shapeOf, sizeInWords, typeOf } from "./composer/video-file.js";
 import { View } from "./composer/view.js";
 import { fetchLanguage, languageOf, register, say } from "./strings.js";
 
@@ -28,13 +20,13 @@ import { fetchLanguage, languageOf, register, say } from "./strings.js";
 /** @import { Phase } from "./composer/shown.js" */
 /** @import { Measured } from "./composer/video-file.js" */
 /** @import { Remembered } from "./composer/memory.js" */
+/** @import { Stage } from "./composer/upload.js" */
 
 register("en", ENGLISH);
 register("ka", GEORGIAN);
 
 const OWN_BASE = new URL("..", import.meta.url).href;
 const PREVIEW_AT_SEC = 1;
-const POSTER_QUALITY = 0.85;
 /** A percentage is read out every so many percent. */
 const SAID_EVERY = 25;
 
@@ -54,12 +46,12 @@ export class KhronikaComposer extends HTMLElement {
   #problem = null;
   /** @type {Upload | null} */
   #upload = null;
-  #preview = "";
   #postId = "";
   /** @type {number | null} */
   #posterTime = null;
   #bytes = 0;
-  #isSent = false;
+  /** @type {Stage} */
+  #stage = "sending";
   #isWaiting = false;
   #said = "";
   #listening = new AbortController();
@@ -72,7 +64,6 @@ export class KhronikaComposer extends HTMLElement {
     const { signal } = this.#listening;
     for (const name of ["online", "offline"]) addEventListener(name, () => this.#render(), { signal });
     addEventListener("beforeunload", (event) => this.#phase === "uploading" && event.preventDefault(), { signal });
-    this.#view.video.addEventListener("seeked", () => grab(this.#view.video, this.#view.canvas), { signal });
     this.#render();
   }
 
@@ -115,15 +106,23 @@ export class KhronikaComposer extends HTMLElement {
     if (objection) return this.#object(objection, sizeInWords(this.#language, maxBytes ?? 0));
     this.#file = file;
     this.#enter("reading");
-    this.#preview = URL.createObjectURL(file);
-    const measured = await measure(this.#view.video, this.#preview);
+    const measured = await this.#view.open(file);
     if (this.#file !== file) return;
     const maxSec = this.#limit("max-duration");
     const isLong = objectionToLength(measured, maxSec);
     if (isLong) return this.#object(isLong, clock(maxSec ?? 0));
+    this.#offer(measured);
+  }
+
+  /** @param {Measured} measured */
+  #offer(measured) {
     this.#measured = measured;
-    this.#showFrame(Math.min(PREVIEW_AT_SEC, (measured.durationSec ?? 0) / 3));
+    this.#view.showFrame(Math.min(PREVIEW_AT_SEC, (measured.durationSec ?? 0) / 3));
     this.#enter("ready");
+  }
+
+  get #key() {
+    return this.#file ? fingerprint(this.#user, this.#base, this.#file) : "";
   }
 
   /**
@@ -139,13 +138,7 @@ export class KhronikaComposer extends HTMLElement {
   /** @param {number} seconds */
   #pickFrame(seconds) {
     this.#posterTime = seconds;
-    this.#showFrame(seconds);
-  }
-
-  /** @param {number} seconds */
-  #showFrame(seconds) {
-    this.#view.video.currentTime = seconds;
-    this.#view.showTime(seconds, clock(seconds));
+    this.#view.showFrame(seconds);
   }
 
   /** @param {string} action */
@@ -164,43 +157,39 @@ export class KhronikaComposer extends HTMLElement {
   async #publish() {
     const file = this.#file;
     if (!file) return;
-    const key = fingerprint(this.#user, this.#base, file);
-    const api = new Api(this.#base);
-    const token = this.getAttribute("token");
-    api.tokenProvider = () => (this.tokenProvider ? this.tokenProvider() : token);
-    const posterTime = this.#posterTime ?? recall(key)?.posterTime ?? null;
-    this.#upload = new Upload(api, {
+    this.#posterTime ??= recall(this.#key)?.posterTime ?? null;
+    this.#upload = new Upload(this.#api(), {
       file,
-      key,
-      posterTime,
+      key: this.#key,
+      posterTime: this.#posterTime,
       type: typeOf(file) ?? "",
       postId: this.getAttribute("post-id") ?? crypto.randomUUID(),
-      declared: this.#declared(file, posterTime),
+      declared: this.#declared(file),
       onTicket: (ticket) => void this.#announce(ticket),
       onBytes: (bytes) => this.#move(bytes),
       onWaiting: (isWaiting) => this.#set({ isWaiting }),
-      onSent: () => this.#set({ isSent: true }),
+      onStage: (stage) => this.#set({ stage }),
     });
     await this.#run();
   }
 
-  /**
-   * @param {File} file
-   * @param {number | null} posterTime
-   */
-  #declared(file, posterTime) {
-    const { durationSec = null, width = null, height = null } = this.#measured ?? {};
-    return {
-      ...{ mime_type: typeOf(file), size_bytes: file.size, title: this.getAttribute("video-title") },
-      ...{ duration_sec: durationSec, width, height, poster_time_sec: posterTime },
-    };
+  #api() {
+    const token = this.getAttribute("token");
+    return new Api(this.#base, () => (this.tokenProvider ? this.tokenProvider() : token));
+  }
+
+  /** @param {File} file */
+  #declared(file) {
+    const title = this.getAttribute("video-title");
+    const own = { mime_type: typeOf(file), size_bytes: file.size, title, poster_time_sec: this.#posterTime };
+    return { ...own, ...shapeOf(this.#measured) };
   }
 
   async #run() {
     const upload = this.#upload;
     if (!upload) return;
     this.#problem = null;
-    this.#set({ isSent: false, isWaiting: false });
+    this.#set({ stage: "sending", isWaiting: false });
     this.#enter("uploading");
     try {
       const video = await upload.run();
@@ -238,16 +227,12 @@ export class KhronikaComposer extends HTMLElement {
 
   /** @param {Remembered} ticket */
   async #announce({ postId, uploadId, posterTime }) {
-    const { durationSec = null, width = null, height = null } = this.#measured ?? {};
-    const [{ canvas }, upload] = [this.#view, this.#upload];
+    const [upload, shape] = [this.#upload, shapeOf(this.#measured)];
     this.#postId = postId;
-    /** @type {Blob | null} */
-    const poster = await new Promise((resolve) =>
-      width ? canvas.toBlob(resolve, "image/jpeg", POSTER_QUALITY) : resolve(null),
-    );
-    const shape = { poster_time_sec: posterTime, width, height, duration_sec: durationSec };
+    const poster = await this.#view.frame();
+    const detail = { upload_id: uploadId, poster_time_sec: posterTime, ...shape, poster };
     // Meanwhile it may have been given up.
-    if (this.#upload === upload) this.#tell("publish", { upload_id: uploadId, ...shape, poster });
+    if (this.#upload === upload) this.#tell("publish", detail);
   }
 
   /** @param {number} bytes */
@@ -263,9 +248,9 @@ export class KhronikaComposer extends HTMLElement {
     return this.#file ? Math.floor((100 * this.#bytes) / this.#file.size) : 0;
   }
 
-  /** @param {{ isSent?: boolean, isWaiting?: boolean }} changes */
-  #set({ isSent = this.#isSent, isWaiting = this.#isWaiting }) {
-    this.#isSent = isSent;
+  /** @param {{ stage?: Stage, isWaiting?: boolean }} changes */
+  #set({ stage = this.#stage, isWaiting = this.#isWaiting }) {
+    this.#stage = stage;
     this.#isWaiting = isWaiting;
     this.#render();
   }
@@ -284,21 +269,16 @@ export class KhronikaComposer extends HTMLElement {
     this.#upload = this.#file = this.#measured = this.#posterTime = this.#problem = null;
     this.#bytes = 0;
     this.#said = "";
-    if (!this.#preview) return;
-    URL.revokeObjectURL(this.#preview);
-    this.#preview = "";
-    this.#view.video.removeAttribute("src");
-    this.#view.canvas.width = 0;
+    this.#view.close();
   }
 
   #render() {
     const interrupted = unfinished(this.#user, this.#base);
-    const key = this.#file && fingerprint(this.#user, this.#base, this.#file);
     const scene = {
       ...{ phase: this.#phase, file: this.#file, measured: this.#measured, problem: this.#problem },
       unfinished: interrupted[0]?.upload.name ?? null,
-      isKnown: interrupted.some((each) => each.key === key),
-      ...{ isWaiting: this.#isWaiting, isSent: this.#isSent, bytes: this.#bytes },
+      isKnown: interrupted.some((each) => each.key === this.#key),
+      ...{ stage: this.#stage, isWaiting: this.#isWaiting, bytes: this.#bytes },
       isOnline: navigator.onLine,
     };
     const words = wordsOf(scene, this.#language);

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -140,13 +140,19 @@ class FakeApi:
 
 
 @contextmanager
-def running_fake_api(media: Path) -> Iterator[FakeApi]:
-    """Serve on a free port of loopback, for the length of the block."""
+def running_fake_api(media: Path, *more: Callable[[FakeApi], Blueprint]) -> Iterator[FakeApi]:
+    """Serve on a free port of loopback, for the length of the block.
+
+    Args:
+        media: A folder whose files are at ``/media/``; it is made.
+        more: Further parts of the API.
+    """
     media.mkdir(parents=True)
     fake = FakeApi(media)
     app = Flask("fake_api", static_folder=None)
     app.register_blueprint(web.blueprint)
-    app.register_blueprint(_routes(fake))
+    for part in (_routes, *more):
+        app.register_blueprint(part(fake))
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     server.daemon_threads = True  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import { clock, sizeInWords } from "./video-file.js";
 
 /** @import { Line } from "../types.js" */
 /** @import { Measured } from "./video-file.js" */
+/** @import { Stage } from "./upload.js" */
 /** @import { Shown } from "./view.js" */
 
 /** @typedef {"empty" | "reading" | "ready" | "uploading" | "paused" | "failed" | "done"} Phase */
@@ -21,7 +22,7 @@ import { clock, sizeInWords } from "./video-file.js";
  * @property {boolean} isKnown Whether the chosen file's upload was interrupted.
  * @property {boolean} isWaiting
  * @property {boolean} isOnline
- * @property {boolean} isSent Whether all bytes are there.
+ * @property {Stage} stage
  * @property {number} bytes
  */
 
@@ -93,7 +94,7 @@ export function reasonOf(error) {
  * @param {string} language
  * @returns {Line}
  */
-function statusOf({ phase, file, measured, isWaiting, isOnline, isSent, bytes }, language) {
+function statusOf({ phase, file, measured, isWaiting, isOnline, stage, bytes }, language) {
   if (phase === "reading") return { key: "composer_reading" };
   if (phase === "ready") return measured?.width ? {} : { key: "composer_no_preview" };
   if (phase === "done") return { key: "composer_done" };
@@ -101,7 +102,7 @@ function statusOf({ phase, file, measured, isWaiting, isOnline, isSent, bytes },
   if (phase !== "uploading" || !file) return {};
   if (!isOnline) return { key: "composer_offline" };
   if (isWaiting) return { key: "composer_waiting" };
-  if (isSent) return { key: "composer_checking" };
+  if (stage !== "sending") return { key: "composer_checking" };
   const values = { percent: Math.floor((100 * bytes) / file.size), size: sizeInWords(language, file.size) };
   return { key: "composer_progress", values };
 }

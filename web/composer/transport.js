@@ -57,12 +57,13 @@ export function send({ method, url, headers }, content, onProgress, signal) {
 }
 
 export class Api {
-  /** @type {TokenProvider} */
-  tokenProvider = () => null;
-
-  /** @param {string} base Without a slash at its end. */
-  constructor(base) {
+  /**
+   * @param {string} base Without a slash at its end.
+   * @param {TokenProvider} tokenProvider
+   */
+  constructor(base, tokenProvider) {
     this.base = base;
+    this.tokenProvider = tokenProvider;
   }
 
   /**

@@ -21,6 +21,8 @@ const MOST_COMPLETIONS = 3;
 /** The file can no longer be read as it was chosen. */
 export class FileChanged extends Error {}
 
+/** @typedef {"sending" | "checking" | "registering"} Stage */
+
 /**
  * @typedef {object} Wishes
  * @property {File} file
@@ -32,7 +34,7 @@ export class FileChanged extends Error {}
  * @property {(ticket: Remembered) => void} onTicket
  * @property {(bytes: number) => void} onBytes How much has arrived, or is on its way.
  * @property {(isWaiting: boolean) => void} onWaiting For a network, or for a server.
- * @property {() => void} onSent
+ * @property {(stage: Stage) => void} onStage
  */
 
 export class Upload {
@@ -133,8 +135,9 @@ export class Upload {
   /** @param {Remembered} ticket */
   async #sendAll(ticket) {
     for (let completions = 1; ; completions += 1) {
+      this.wishes.onStage("sending");
       const isComplete = await this.#sendMissing(ticket);
-      this.wishes.onSent();
+      this.wishes.onStage("checking");
       try {
         if (!isComplete) await this.#post(`/api/uploads/${ticket.uploadId}/complete`, null);
         break;
@@ -143,6 +146,7 @@ export class Upload {
         if (!isIncomplete || completions === MOST_COMPLETIONS) throw error;
       }
     }
+    this.wishes.onStage("registering");
     const body = { post_id: ticket.postId, upload_id: ticket.uploadId, ...this.wishes.declared };
     const video = await this.#post("/api/video-assets/create", body, ticket.uploadId);
     forget(this.wishes.key);

@@ -78,6 +78,16 @@ export async function measure(video, url) {
 }
 
 /**
+ * What the API and pages are told of it.
+ *
+ * @param {Measured | null} measured
+ */
+export function shapeOf(measured) {
+  const { durationSec = null, width = null, height = null } = measured ?? {};
+  return { duration_sec: durationSec, width, height };
+}
+
+/**
  * Draw the frame that the video shows.
  *
  * @param {HTMLVideoElement} video

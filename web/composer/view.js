@@ -1,10 +1,12 @@
 /** The composer's own tree: made once, then told what to show. All text goes in as text. */
 
 import { styleSheet } from "./style.js";
-import { ACCEPT } from "./video-file.js";
+import { ACCEPT, clock, grab, measure } from "./video-file.js";
 
 /** In the order in which they stand; the first that shows is the one that most would press. */
 const ACTIONS = /** @type {const} */ (["choose", "publish", "resume", "again", "pause", "cancel", "other", "discard"]);
+
+const POSTER_QUALITY = 0.85;
 
 /** @typedef {(typeof ACTIONS)[number]} Action */
 
@@ -47,8 +49,9 @@ export class View {
   #phase = "";
   /** @type {Map<Action, HTMLButtonElement>} */
   #buttons = new Map();
-  video = make("video");
-  canvas = make("canvas");
+  #video = make("video");
+  #canvas = make("canvas");
+  #preview = "";
 
   /**
    * @param {ShadowRoot} root
@@ -59,9 +62,9 @@ export class View {
     root.adoptedStyleSheets = [styleSheet()];
     Object.assign(this.#input, { type: "file", accept: ACCEPT, hidden: true });
     Object.assign(this.#slider, { type: "range", min: "0", step: "0.1" });
-    Object.assign(this.video, { muted: true, playsInline: true, preload: "auto", tabIndex: -1 });
+    Object.assign(this.#video, { muted: true, playsInline: true, preload: "auto", tabIndex: -1 });
     Object.assign(this.#progress, { max: 100 });
-    for (const picture of [this.video, this.canvas]) picture.setAttribute("aria-hidden", "true");
+    for (const picture of [this.#video, this.#canvas]) picture.setAttribute("aria-hidden", "true");
     this.#problem.setAttribute("role", "alert");
     this.#said.setAttribute("role", "status");
     this.#build(hands);
@@ -83,7 +86,7 @@ export class View {
     }
     const choose = this.#buttons.get("choose");
     if (choose) this.#pick.append(choose, this.#hint, this.#input);
-    picture.append(this.video, this.canvas);
+    picture.append(this.#video, this.#canvas);
     this.#frame.append(this.#frameLabel, this.#slider);
     about.append(this.#name, this.#facts, this.#frame);
     this.#chosen.append(picture, about);
@@ -97,6 +100,7 @@ export class View {
       this.#input.value = "";
       onFiles(files);
     };
+    this.#video.onseeked = () => grab(this.#video, this.#canvas);
     this.#slider.oninput = () => onFrame(Number(this.#slider.value));
     this.#box.ondragover = (event) => {
       event.preventDefault();
@@ -138,12 +142,41 @@ export class View {
   }
 
   /**
-   * @param {number} seconds
-   * @param {string} words
+   * Preview a file; gives what the browser finds out of it.
+   *
+   * @param {File} file
    */
-  showTime(seconds, words) {
+  open(file) {
+    this.#preview = URL.createObjectURL(file);
+    return measure(this.#video, this.#preview);
+  }
+
+  /** Let go of the file. */
+  close() {
+    if (!this.#preview) return;
+    URL.revokeObjectURL(this.#preview);
+    this.#preview = "";
+    this.#video.removeAttribute("src");
+    this.#canvas.width = 0;
+  }
+
+  /**
+   * Show the frame of this second.
+   *
+   * @param {number} seconds
+   */
+  showFrame(seconds) {
+    this.#video.currentTime = seconds;
     this.#slider.value = String(seconds);
-    this.#slider.setAttribute("aria-valuetext", words);
+    this.#slider.setAttribute("aria-valuetext", clock(seconds));
+  }
+
+  /**
+   * @returns {Promise<Blob | null>} The frame that shows, as a JPEG; null where there is none.
+   */
+  frame() {
+    if (!this.#video.videoWidth) return Promise.resolve(null);
+    return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", POSTER_QUALITY));
   }
 
   /** Give the focus to what most would press now. */

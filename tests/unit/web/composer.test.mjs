@@ -18,7 +18,7 @@ import { register } from "../../../web/strings.js";
 register("en", ENGLISH);
 
 const file = { name: "a.mp4", type: "video/mp4", size: 2_000_000 };
-const scene = { phase: "ready", file, measured: null, problem: null, unfinished: null, bytes: 0 };
+const scene = { phase: "ready", file, measured: null, problem: null, unfinished: null, bytes: 0, stage: "sending" };
 
 test("a video is known by its type, or by its name where the browser knows none", () => {
   assert.equal(typeOf(file), "video/mp4");
@@ -84,7 +84,7 @@ test("while bytes move it is said how many, and what they wait for", () => {
   assert.equal(status({}), "25% of 2 MB");
   assert.match(status({ isOnline: false }), /offline/);
   assert.match(status({ isWaiting: true }), /does not answer/);
-  assert.match(status({ isSent: true }), /Checking/);
+  assert.match(status({ stage: "checking" }), /Checking/);
 });
 
 test("Georgian says everything that English does", () => {

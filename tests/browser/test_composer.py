@@ -1,0 +1,97 @@
+"""The composer on a site of another origin: what it says of an upload is so."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opened, Pages
+from tests.browser.fake_api import TOKEN, running_fake_api
+from tests.browser.fake_uploads import FakeUploads
+from tests.browser.site import POLICY
+from tests.browser.test_playback import SAMPLE
+
+WATCH_EVENTS = """
+window.told = [];
+for (const name of ["publish", "created", "failed", "cancelled"])
+  addEventListener(name, ({ detail }) => told.push({ name, ...detail }));
+"""
+
+Compose = Callable[..., Opened]
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, open_page: Pages) -> Iterator[FakeUploads]:
+    """An API that takes uploads."""
+    uploads = FakeUploads()
+    with running_fake_api(tmp_path / "media", uploads.routes):
+        yield uploads
+        open_page.close()
+
+
+@pytest.fixture
+def compose(uploads: FakeUploads, open_page: Pages) -> Compose:
+    """Open a page with a composer; ``script`` runs before it does."""
+
+    def opened(script: str = "", **attributes: str) -> Opened:
+        api = uploads.api
+        written = "".join(f' {name.replace("_", "-")}="{attributes[name]}"' for name in attributes)
+        api.site_policy = POLICY.format(api=api.url)
+        api.site_page = (
+            '<!doctype html><html lang="en"><head><title>New video</title>'
+            f'<script type="module" src="{api.url}/web/khronika-composer.js"></script></head>'
+            f'<body><main><h1>New video</h1><khronika-composer token="{TOKEN}"{written}>'
+            "</khronika-composer></main></body></html>"
+        )
+        opened = open_page("about:blank")
+        opened.page.add_init_script(WATCH_EVENTS + script)
+        opened.page.goto(f"{api.url.replace('127.0.0.1', 'localhost')}/site")
+        return opened
+
+    return opened
+
+
+def expect_state(opened: Opened, state: str) -> None:
+    expect(opened.page.locator("khronika-composer")).to_have_attribute("data-state", state)
+
+
+def test_a_file_is_dropped_as_well_as_chosen_and_one_at_a_time(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    shutil.copy(SAMPLE, uploads.api.media / "dropped.mp4")
+    opened = compose()
+    _drop(opened.page, uploads, copies=2)
+    expect(opened.page.get_by_role("alert")).to_contain_text("one video at a time")
+    _drop(opened.page, uploads, copies=1)
+    expect_state(opened, "ready")
+    expect(opened.page.locator("khronika-composer .name")).to_have_text("dropped.mp4")
+
+
+def _drop(page: Page, uploads: FakeUploads, *, copies: int) -> None:
+    transfer = page.evaluate_handle(
+        """async ([url, copies]) => {
+            const content = await (await fetch(url)).blob();
+            const transfer = new DataTransfer();
+            for (let copy = 0; copy < copies; copy += 1)
+                transfer.items.add(new File([content], "dropped.mp4", { type: "video/mp4" }));
+            return transfer;
+        }""",
+        [f"{uploads.api.url}/media/dropped.mp4", copies],
+    )
+    box = page.locator("khronika-composer .box")
+    box.dispatch_event("dragover", {"dataTransfer": transfer})
+    expect(box).to_contain_class("over")
+    box.dispatch_event("drop", {"dataTransfer": transfer})
+    expect(box).not_to_contain_class("over")
+
+
+def test_a_video_that_is_too_long_is_said_to_be_so_and_not_sent(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    opened = compose(max_duration="3")
+    opened.page.locator("khronika-composer input[type=file]").set_input_files(SAMPLE)
+    expect(opened.page.get_by_role("alert")).to_contain_text("longer than the 0:03")
+    expect_state(opened, "empty")
+    assert not uploads.known
