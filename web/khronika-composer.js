@@ -117,8 +117,9 @@ export class KhronikaComposer extends HTMLElement {
   /** @param {Measured} measured */
   #offer(measured) {
     this.#measured = measured;
-    this.#view.showFrame(Math.min(PREVIEW_AT_SEC, (measured.durationSec ?? 0) / 3));
+    this.#posterTime = recall(this.#key)?.posterTime ?? null;
     this.#enter("ready");
+    this.#view.showFrame(this.#posterTime ?? Math.min(PREVIEW_AT_SEC, (measured.durationSec ?? 0) / 3));
   }
 
   get #key() {
@@ -138,6 +139,7 @@ export class KhronikaComposer extends HTMLElement {
   /** @param {number} seconds */
   #pickFrame(seconds) {
     this.#posterTime = seconds;
+    this.#render();
     this.#view.showFrame(seconds);
   }
 
@@ -157,7 +159,6 @@ export class KhronikaComposer extends HTMLElement {
   async #publish() {
     const file = this.#file;
     if (!file) return;
-    this.#posterTime ??= recall(this.#key)?.posterTime ?? null;
     this.#upload = new Upload(this.#api(), {
       file,
       key: this.#key,
@@ -279,6 +280,7 @@ export class KhronikaComposer extends HTMLElement {
       unfinished: interrupted[0]?.upload.name ?? null,
       isKnown: interrupted.some((each) => each.key === this.#key),
       ...{ stage: this.#stage, isWaiting: this.#isWaiting, bytes: this.#bytes },
+      isPicked: this.#posterTime !== null,
       isOnline: navigator.onLine,
     };
     const words = wordsOf(scene, this.#language);

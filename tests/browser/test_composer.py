@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
-from tests.browser.conftest import Opened, Pages
+from tests.browser.conftest import Opened, Pages, wait_until
 from tests.browser.fake_api import TOKEN, running_fake_api
 from tests.browser.fake_uploads import FakeUploads
+from tests.browser.live import choose
 from tests.browser.site import POLICY
 from tests.browser.test_playback import SAMPLE
 
@@ -53,8 +55,60 @@ def compose(uploads: FakeUploads, open_page: Pages) -> Compose:
     return opened
 
 
+def publish(opened: Opened) -> Locator:
+    composer = choose(opened.page, SAMPLE)
+    composer.get_by_role("button", name="Publish").click()
+    return composer
+
+
 def expect_state(opened: Opened, state: str) -> None:
     expect(opened.page.locator("khronika-composer")).to_have_attribute("data-state", state)
+
+
+def told(opened: Opened, name: str) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = opened.page.evaluate("told")
+    return [event for event in events if event["name"] == name]
+
+
+def test_the_slider_stands_where_the_preview_is_which_is_no_choice_yet(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    opened = compose()
+    composer = choose(opened.page, SAMPLE)
+    slider = composer.get_by_role("slider")
+    expect(composer.locator("label")).to_contain_text("Preview")
+    assert float(slider.input_value()) == _shown_sec(composer) > 0
+    composer.get_by_role("button", name="Publish").click()
+    expect_state(opened, "done")
+    assert uploads.created[0]["poster_time_sec"] is None
+
+
+def test_a_picked_picture_is_called_so_and_is_still_picked_after_a_reload(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    uploads.held = {4}
+    opened = compose()
+    opened.page.on("dialog", Dialog.accept)
+    composer = choose(opened.page, SAMPLE)
+    composer.get_by_role("slider").fill("2.5")
+    expect(composer.locator("label")).to_have_text("Picture that stands for the video")
+    composer.get_by_role("button", name="Publish").click()
+    wait_until(opened.page, lambda: sorted(uploads.sent) == [1, 2, 3])
+    opened.page.reload()
+    uploads.held = set()
+    composer = choose(opened.page, SAMPLE)
+    expect(composer.locator("label")).to_have_text("Picture that stands for the video")
+    assert composer.get_by_role("slider").input_value() == "2.5"
+    assert _shown_sec(composer) == 2.5
+    composer.get_by_role("slider").fill("3.5")
+    composer.get_by_role("button", name="Go on with the upload").click()
+    expect_state(opened, "done")
+    assert uploads.created[0]["poster_time_sec"] == 3.5
+    assert [event["poster_time_sec"] for event in told(opened, "publish")] == [3.5]
+
+
+def _shown_sec(composer: Locator) -> float:
+    return float(composer.locator("video").evaluate("(video) => video.currentTime"))
 
 
 def test_a_file_is_dropped_as_well_as_chosen_and_one_at_a_time(

@@ -23,6 +23,7 @@ import { clock, sizeInWords } from "./video-file.js";
  * @property {boolean} isWaiting
  * @property {boolean} isOnline
  * @property {Stage} stage
+ * @property {boolean} isPicked Whether the frame that shows was picked to stand for the video.
  * @property {number} bytes
  */
 
@@ -54,13 +55,23 @@ export function wordsOf(scene, language) {
     hint,
     name: file?.name ?? "",
     facts: file ? factsOf(file, measured, language) : [],
-    frameLabel: speak({ key: "composer_frame" }),
+    frameLabel: speak(frameOf(scene)),
     durationSec: phase === "ready" && measured?.width ? measured.durationSec : null,
     status: speak(statusOf(scene, language)),
     progress: isMoving && file ? Math.floor((100 * bytes) / file.size) : null,
     problem: scene.problem ? speak(scene.problem) : "",
     actions: actionsOf(scene, language),
   };
+}
+
+/**
+ * What the frame that shows is: until one is picked, the server chooses another.
+ *
+ * @param {Scene} scene
+ * @returns {Line}
+ */
+function frameOf({ isPicked }) {
+  return { key: isPicked ? "composer_frame" : "composer_frame_unpicked" };
 }
 
 /**

@@ -100,7 +100,8 @@ export class Upload {
 
   async #knownTicket() {
     const known = this.#ticket ?? recall(this.wishes.key);
-    return known ? this.#hold(known) : this.#newTicket();
+    // Meanwhile another picture may have been picked.
+    return known ? this.#hold({ ...known, posterTime: this.wishes.posterTime }) : this.#newTicket();
   }
 
   async #newTicket() {

@@ -161,7 +161,7 @@ export class View {
   }
 
   /**
-   * Show the frame of this second.
+   * Show the frame of this second. It has to have been said how long the video is.
    *
    * @param {number} seconds
    */
