@@ -8,10 +8,11 @@
  */
 
 import { fingerprint, forget, recall, unfinished } from "./composer/memory.js";
-import { reasonOf, wordsOf } from "./composer/shown.js";
+import { isForeseen, reasonOf, wordsOf } from "./composer/shown.js";
 import { ENGLISH, GEORGIAN } from "./composer/strings.js";
 import { Api, Refused } from "./composer/transport.js";
 import { Upload, abandon } from "./composer/upload.js";
+import { uuid } from "./composer/uuid.js";
 import { clock, objectionTo, objectionToLength, shapeOf, sizeInWords, typeOf } from "./composer/video-file.js";
 import { View } from "./composer/view.js";
 import { fetchLanguage, languageOf, register, say } from "./strings.js";
@@ -32,9 +33,9 @@ const SAID_EVERY = 25;
 
 export class KhronikaComposer extends HTMLElement {
   #view = new View(this.attachShadow({ mode: "open" }), {
-    onFiles: (files) => void this.#choose(files),
+    onFiles: (files) => void this.#choose(files).catch((error) => this.#fail(error)),
     onFrame: (seconds) => this.#pickFrame(seconds),
-    onAction: (action) => void this.#act(action),
+    onAction: (action) => void this.#act(action).catch((error) => this.#fail(error)),
   });
   /** @type {Phase} */
   #phase = "empty";
@@ -164,7 +165,7 @@ export class KhronikaComposer extends HTMLElement {
       key: this.#key,
       posterTime: this.#posterTime,
       type: typeOf(file) ?? "",
-      postId: this.getAttribute("post-id") ?? crypto.randomUUID(),
+      postId: this.getAttribute("post-id") ?? uuid(),
       declared: this.#declared(file),
       onTicket: (ticket) => void this.#announce(ticket),
       onBytes: (bytes) => this.#move(bytes),
@@ -188,7 +189,7 @@ export class KhronikaComposer extends HTMLElement {
 
   async #run() {
     const upload = this.#upload;
-    if (!upload) return;
+    if (!upload) return this.#publish();
     this.#problem = null;
     this.#set({ stage: "sending", isWaiting: false });
     this.#enter("uploading");
@@ -208,6 +209,7 @@ export class KhronikaComposer extends HTMLElement {
     this.#enter("failed");
     const code = error instanceof Refused ? error.code : "";
     this.#tell("failed", { code, message: say(this.#language, this.#problem) });
+    if (!isForeseen(error)) reportError(error);
   }
 
   async #cancel() {

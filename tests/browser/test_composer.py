@@ -111,6 +111,23 @@ def _shown_sec(composer: Locator) -> float:
     return float(composer.locator("video").evaluate("(video) => video.currentTime"))
 
 
+def test_without_a_secure_origin_it_publishes_all_the_same(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    opened = compose("delete Crypto.prototype.randomUUID;")
+    publish(opened)
+    expect_state(opened, "done")
+    assert len(uploads.created) == 1
+
+
+def test_what_goes_wrong_before_anything_is_sent_is_said(compose: Compose) -> None:
+    opened = compose("delete Crypto.prototype.getRandomValues;")
+    opened.expect("getRandomValues")
+    composer = publish(opened)
+    expect_state(opened, "failed")
+    expect(composer.get_by_role("alert")).to_contain_text("could not be uploaded")
+
+
 def test_a_file_is_dropped_as_well_as_chosen_and_one_at_a_time(
     compose: Compose, uploads: FakeUploads
 ) -> None:

@@ -101,6 +101,15 @@ export function reasonOf(error) {
 }
 
 /**
+ * Whether an upload may end with it; everything else is a fault of ours, or of the page's.
+ *
+ * @param {unknown} error
+ */
+export function isForeseen(error) {
+  return [FileChanged, Unreachable, Refused].some((kind) => error instanceof kind);
+}
+
+/**
  * @param {Scene} scene
  * @param {string} language
  * @returns {Line}

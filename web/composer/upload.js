@@ -9,6 +9,7 @@ import { md5 } from "./md5.js";
 import { forget, recall, remember } from "./memory.js";
 import { insist } from "./patience.js";
 import { Refused, Unreachable, ask, send } from "./transport.js";
+import { uuid } from "./uuid.js";
 
 /** @import { Api } from "./transport.js" */
 /** @import { Remembered } from "./memory.js" */
@@ -108,7 +109,7 @@ export class Upload {
     const { file, type, postId, posterTime } = this.wishes;
     const body = { post_id: postId, filename: file.name, size_bytes: file.size, mime_type: type };
     // Of repeated requests one ticket comes.
-    const headers = { "Idempotency-Key": crypto.randomUUID() };
+    const headers = { "Idempotency-Key": uuid() };
     const ticket = await this.#insist((signal) => this.api.post("/api/uploads", body, headers, signal));
     return this.#hold({
       name: file.name,

@@ -6,6 +6,7 @@ import { md5 } from "../../../web/composer/md5.js";
 import { wordsOf } from "../../../web/composer/shown.js";
 import { ENGLISH, GEORGIAN } from "../../../web/composer/strings.js";
 import { Unreachable, ask } from "../../../web/composer/transport.js";
+import { uuid } from "../../../web/composer/uuid.js";
 import {
   clock,
   objectionTo,
@@ -76,6 +77,12 @@ test("an answer that breaks off in the middle is none, and what is paused meanwh
   await assert.rejects(ask("GET", "/", null, {}), Unreachable);
   fetched.mock.mockImplementation(async () => breaking(new DOMException("", "AbortError")));
   await assert.rejects(ask("GET", "/", null, {}), { name: "AbortError" });
+});
+
+test("an id is a UUID of version 4 without the help of a secure origin, and never the same", () => {
+  const ids = Array.from({ length: 64 }, uuid);
+  for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal(new Set(ids).size, ids.length);
 });
 
 test("while bytes move it is said how many, and what they wait for", () => {
