@@ -43,6 +43,7 @@ class Provider(ThreadingHTTPServer):
         length = {} if self.endless else {"Content-Length": str(len(body))}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         lines = [f"{name}: {value}\r\n" for name, value in {**length, **named}.items()]
+        lines.append("Connection: close\r\n")
         self.head = f"HTTP/1.1 {status} So\r\n{''.join(lines)}\r\n".encode("latin-1")
         self.pieces = [body]
 
