@@ -28,7 +28,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install lock sbom up demo test bench evidence screenshots check lint chaos fuzz check-system
+.PHONY: help install lock sbom up demo test bench evidence screenshots check lint chaos fuzz huge check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -114,6 +114,10 @@ chaos: $(STAMP) ## Attack the whole stack and hold what is left to its promises 
 
 fuzz: $(STAMP) ## Throw random input at every parser, anew each time (EXAMPLES= for each property)
 	@exec env KHRONIKA_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTHON_IN_VENV) -m pytest tests/fuzz $(ARGS)
+
+huge: $(STAMP) $(WEB_STAMP) ## Send a file of 2 GiB from a browser and the command line, in bounded memory (MIB= for another)
+	@exec env KHRONIKA_HUGE_MIB=$(or $(MIB),2048) KHRONIKA_REQUIRE_BROWSER=1 \
+		$(PYTHON_IN_VENV) -m pytest tests/browser/test_huge.py $(ARGS)
 
 check-system: $(STAMP) $(WEB_TOOLS_STAMP) ## The tests that need root or a system package, which it installs where it can
 	@tests/system/install.sh

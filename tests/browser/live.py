@@ -30,15 +30,18 @@ def running_site(home: Path) -> Iterator[RunningStack]:
         yield stack
 
 
-def large(folder: Path, tools: Tools) -> Path:
-    """A short clip in a file of 20 MiB: what follows its last box is one that players skip."""
+def large(folder: Path, tools: Tools, size_bytes: int = LARGE_BYTES) -> Path:
+    """A short clip in a large file: what follows its last box is one that players skip.
+
+    It is sparse: of the disk it takes what the clip takes.
+    """
     path = folder / "large.mp4"
     if not path.exists():
         clip = clips.widescreen(folder, tools).read_bytes()
-        free = LARGE_BYTES - len(clip)
+        free = size_bytes - len(clip)
         with path.open("wb") as file:
             file.write(clip + free.to_bytes(4, "big") + b"free")
-            file.truncate(LARGE_BYTES)
+            file.truncate(size_bytes)
     return path
 
 

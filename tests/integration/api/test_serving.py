@@ -39,7 +39,12 @@ def gunicorn(environment: Mapping[str, str], log: Path) -> Iterator[str]:
             server = subprocess.Popen(
                 [*COMMAND, "--bind", f"fd://{descriptor}"],
                 cwd=CHECKOUT,
-                env={**os.environ, **environment, "WEB_CONCURRENCY": "2"},
+                env={
+                    **os.environ,
+                    "KHRONIKA_PUBLIC_URL": url,
+                    **environment,
+                    "WEB_CONCURRENCY": "2",
+                },
                 pass_fds=[descriptor],
                 stdout=output,
                 stderr=output,

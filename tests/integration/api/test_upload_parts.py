@@ -18,6 +18,7 @@ import requests
 from pipeline.models import Upload, UploadPart
 from tests.buckets import CREDENTIALS
 from tests.integration.api.conftest import Client, World, serving
+from tests.memory import Growth
 
 MIB = 1024 * 1024
 PART_BYTES = 8 * MIB
@@ -401,13 +402,12 @@ def test_a_part_is_never_held_in_memory(
     with serving(monkeypatch) as api:
         sender = begin(api, b"", 3 * part_bytes)
         parts = sender.request(1, 2, 3)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts over
-        before = memory_bytes("VmRSS")
+        here = Growth(["self"])
 
         for part in parts:
             assert sender.put(part, blocks(part["size_bytes"])).status_code == 200
 
-        assert memory_bytes("VmHWM") - before < part_bytes / 2
+        assert here.most_bytes() < part_bytes / 2
         assert sender.progress()["received_bytes"] == 3 * part_bytes
 
 
@@ -415,13 +415,6 @@ def blocks(size_bytes: int) -> Iterator[bytes]:
     block = os.urandom(64 * 1024)
     for _ in range(size_bytes // len(block)):
         yield block
-
-
-def memory_bytes(field: str) -> int:
-    """From proc(5): VmRSS is what is resident, VmHWM its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(field))
-    return int(line.split()[1]) * 1024
 
 
 def base64(digest: Any) -> str:

@@ -1,0 +1,119 @@
+"""A file larger than any process on its way may grow: sent whole, from a page and a command line.
+
+192 MiB here. `make huge` sends 2 GiB, for which a check has no time, and the bound is the same:
+what is held is pieces of parts, however many there are.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from filecmp import cmp
+from os import environ
+from pathlib import Path
+from subprocess import run
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.media.tools import Tools
+from tests.browser.conftest import CHECKOUT, Pages
+from tests.browser.live import MIB, choose, large
+from tests.integration.api.conftest import environment, token, tools
+from tests.integration.api.test_serving import gunicorn
+from tests.memory import Growth
+
+__all__ = ["environment", "tools"]
+
+SIZE_BYTES = int(environ.get("KHRONIKA_HUGE_MIB", "192")) * MIB
+PATIENCE_SEC = 600
+MOST_BYTES = 96 * MIB
+KHRONIKA = """
+import atexit, sys
+from cli.main import app
+from tests.memory import memory_bytes
+atexit.register(lambda: print(memory_bytes("VmHWM"), file=sys.stderr))
+app()
+"""
+"""The command, telling its peak as it ends."""
+
+
+@pytest.fixture
+def film(tmp_path: Path, tools: Tools) -> Iterator[Path]:
+    film = large(tmp_path, tools, SIZE_BYTES)
+    yield film
+    film.unlink()
+
+
+@pytest.fixture
+def originals(environment: Mapping[str, str]) -> Iterator[Path]:
+    root = Path(urlsplit(environment["STORAGE_URL"]).path)
+    yield root / "original"
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def served(
+    environment: Mapping[str, str], originals: Path, tmp_path: Path
+) -> Iterator[tuple[str, Growth]]:
+    """The API's address, and what its processes grow by. Nobody works on what it registers."""
+    settings = {
+        **environment,
+        "KHRONIKA_DEMO": "true",
+        "KHRONIKA_HOME": str(tmp_path),
+        "KHRONIKA_SOURCE_MAX_BYTES": str(SIZE_BYTES),
+    }
+    with gunicorn(settings, tmp_path / "log") as url:
+        yield url, Growth(running(lambda it: it.environ().get("KHRONIKA_PUBLIC_URL") == url))
+
+
+def running(is_meant: Callable[[psutil.Process], bool]) -> list[int]:
+    """Processes that we have started, or they have."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            if is_meant(process):
+                found.append(process.pid)
+    return found
+
+
+def expect_stored(originals: Path, film: Path) -> None:
+    (stored,) = (path for path in originals.rglob("*") if path.is_file())
+    assert cmp(stored, film, shallow=False)
+    stored.unlink()
+
+
+def test_a_page_and_a_command_line_send_a_file_that_no_process_holds(
+    served: tuple[str, Growth], open_page: Pages, film: Path, originals: Path
+) -> None:
+    url, api = served
+    opened = open_page(f"{url}/compose")
+    composer = choose(opened.page, film)
+    browser = Growth(running(lambda it: "chrom" in it.name()))
+
+    composer.get_by_role("button", name="Publish").click()
+    expect(composer).to_have_attribute("data-state", "done", timeout=PATIENCE_SEC * 1000)
+    assert browser.most_bytes() < MOST_BYTES
+    expect_stored(originals, film)
+
+    assert submit(film, url) < MOST_BYTES
+    expect_stored(originals, film)
+    assert api.most_bytes() < MOST_BYTES
+
+
+def submit(film: Path, url: str) -> int:
+    """Send it with `khronika submit`; the peak of that process, all of it."""
+    env = {**environ, "KHRONIKA_URL": url, "KHRONIKA_TOKEN": token("ana")}
+    ran = run(
+        [sys.executable, "-c", KHRONIKA, "submit", str(film), "--json"],
+        cwd=CHECKOUT,
+        env={**env, "XDG_STATE_HOME": str(film.parent)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SEC,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return int(ran.stderr.split()[-1])
