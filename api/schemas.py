@@ -183,8 +183,9 @@ class AssetOut(BaseModel):
     hold_message: str | None
     """The same for people."""
     queue_position: int | None
-    """Its place among everybody's videos that wait and are due, 1 being next. Told where one video
-    is asked for or followed; null in lists, in answers to changes, and over 1000."""
+    """Its place among everybody's videos that wait and are due, 1 being next. Told where it is
+    asked for by its post or followed; null in the operators' list, in answers to changes, and over
+    1000."""
     queue_wait_sec: float | None
     """About how long until it is taken up, by the pace of the last hour; null where that is too
     little to say."""
@@ -258,9 +259,12 @@ class CardOut(BaseModel):
 
 
 class CardList(BaseModel):
-    """Cards in the order asked for; a post without a video has none."""
+    """Cards in the order asked for, and in place of the caller's own the owner's documents.
 
-    assets: list[CardOut]
+    A post without a video has none.
+    """
+
+    assets: list[CardOut | AssetOut]
 
 
 class ListOut(RootModel[CardList | AssetPage]):

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,12 +13,13 @@ from api.answers import conditional
 from api.auth import Role, Scope, authorised, caller_session
 from api.post_ids import read_post_ids, wrong_parameter
 from api.present import asset_out, card_out
-from api.schemas import AssetPage, CardList, CardOut, ListOut, ListQuery
+from api.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
 from pipeline import views
 from pipeline.database import session_of
 from pipeline.errors import NotFound
-from pipeline.states import Status
+from pipeline.states import WAITING, Status
+from pipeline.turns import turns
 from pipeline.values import Playback
 
 blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
@@ -59,7 +61,11 @@ def _public(post_id: UUID) -> views.Card | None:
     security=[{}, {"bearer": []}],
 )
 def many(query_data: ListQuery) -> Response:
-    """Read the cards of a feed (`post_ids`, public), or the operators' list (`status`)."""
+    """Read the cards of a feed (`post_ids`, public), or the operators' list (`status`).
+
+    With a token a feed has the owner's document of each post that is the caller's own, and an
+    operator's of every post, as the stream has with a ticket. Without one it is everybody's.
+    """
     if query_data.status is not None:
         return _operators_page(query_data.status, query_data.cursor, query_data.limit)
     return _cards(query_data.post_ids or "")
@@ -67,11 +73,26 @@ def many(query_data: ListQuery) -> Response:
 
 def _cards(post_ids: str) -> Response:
     asked = read_post_ids(post_ids)
+    is_everybodys = "Authorization" not in request.headers
     with session_of(services().engines.public) as session:
         cards = views.public_cards(session, asked)
+    own = {} if is_everybodys else _own(asked)
     settings = services().settings
-    listed = CardList(assets=[card_out(card, settings) for card in cards])
-    return conditional(listed, shared=True)
+    listed = CardList(assets=[own.get(card.post_id) or card_out(card, settings) for card in cards])
+    return conditional(listed, shared=is_everybodys)
+
+
+@authorised(*Role)
+def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
+    """The documents of those posts that are the caller's own."""
+    settings = services().settings
+    with caller_session() as session:
+        assets = views.assets_of_posts(session, post_ids)
+        waiting = [asset.id for asset in assets if asset.status in WAITING]
+        places = turns(session, waiting) if waiting else {}
+    return {
+        asset.post_id: asset_out(asset, settings, turn=places.get(asset.id)) for asset in assets
+    }
 
 
 @authorised(Role.OPERATOR, Role.READER)

@@ -20,6 +20,7 @@ ACTORS = (*PERSONS, *KEYS)
 READS = "+41++ 3+3++"
 CHANGES = "+413+ +333+"
 SHOWS = "+++++ 3++++"
+SHOWS_AND_READS = "+++++ 3+3++"
 ANYBODY = "+++++ +++++"
 OPERATORS = "331++ 333++"
 WHOEVER_IS_KNOWN = "++1++ 3+3++"
@@ -62,8 +63,9 @@ ROUTES: Mapping[str, tuple[Probe, ...]] = {
     f"DELETE {ASSETS}/<uuid:post_id>": (Probe(f"{ASSETS}/{{post}}", CHANGES, hides=True),),
     # The one exception (law 11): everybody sees the card; the content of a signed one they do not.
     f"GET {ASSETS}/<uuid:post_id>/playback": (Probe(f"{ASSETS}/{{post}}/playback", SHOWS),),
+    # Everybody's cards, and to whoever brings a credential also what it lets them read.
     f"GET {ASSETS}": (
-        Probe(f"{ASSETS}?post_ids={{post}}", ANYBODY),
+        Probe(f"{ASSETS}?post_ids={{post}}", SHOWS_AND_READS),
         Probe(f"{ASSETS}?status=queued", OPERATORS),
     ),
     "GET /api/video-assets/stream": (Probe(f"{ASSETS}/stream?post_ids={{post}}", ANYBODY),),

@@ -160,6 +160,29 @@ def test_cards_come_in_the_order_asked_and_unknown_posts_have_none(api: Client) 
     assert all(card.keys() == CARD_MEMBERS for card in cards)
 
 
+def test_with_a_token_a_feed_has_the_owners_document_of_ones_own_and_cards_of_the_rest(
+    api: Client, world: World
+) -> None:
+    theirs, failed, waiting = (api.create(as_=who).json() for who in (STRANGER, OWNER, OWNER))
+    world.fail(failed["id"])
+    query = {"post_ids": ",".join(each["post_id"] for each in (failed, theirs, waiting))}
+    answer = api.get("/api/video-assets", params=query)
+    shown = answer.json()["assets"]
+    assert [each.get("owner_id") for each in shown] == [OWNER, None, OWNER]
+    assert shown[0] == api.get(f"/api/video-assets/{failed['post_id']}").json()
+    assert shown[1].keys() == CARD_MEMBERS
+    assert shown[2]["queue_position"] == 2
+    assert "private" in answer.headers["Cache-Control"]
+    assert "Authorization" in answer.headers["Vary"]
+
+
+def test_a_feed_asked_for_with_a_token_that_is_none_is_refused(api: Client) -> None:
+    headers = {"Authorization": "Bearer nonsense"}
+    query = {"post_ids": str(uuid4())}
+    answer = api.get("/api/video-assets", as_=None, headers=headers, params=query)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
 def test_a_hundred_cards_are_given_and_no_more(api: Client) -> None:
     for count, status in ((100, 200), (101, 422)):
         asked = ",".join(str(uuid4()) for _ in range(count))
