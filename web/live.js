@@ -13,6 +13,9 @@ import { canPlay, isUnsettled } from "./video-state.js";
 const BATCH = 100;
 const GATHER_MS = 30;
 const UNREACHABLE_AFTER = 2;
+const REFUSALS = new Set([401, 403]);
+/** @type {RequestInit} */
+const FRESH = { cache: "no-cache" };
 
 /**
  * @typedef {Known & { listeners: Set<(known: Known) => void>, hints: number, asked: boolean }} Entry
@@ -113,9 +116,18 @@ export class Feed {
    * @param {RequestInit} [options]
    */
   async call(path, options = {}) {
-    const token = await this.tokenProvider();
+    const token = await this.#token();
     const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
-    return fetch(this.base + path, { cache: "no-cache", ...options, headers });
+    return fetch(this.base + path, { ...FRESH, ...options, headers });
+  }
+
+  /** A site that cannot give a token has a visitor. */
+  async #token() {
+    try {
+      return await this.tokenProvider();
+    } catch {
+      return null;
+    }
   }
 
   /**
@@ -235,40 +247,32 @@ export class Feed {
     for (let start = 0; start < postIds.length; start += BATCH) {
       const batch = postIds.slice(start, start + BATCH);
       const before = new Map(batch.map((postId) => [postId, this.#entries.get(postId)?.card]));
-      const { assets } = await this.#read(`/api/video-assets?post_ids=${batch.join(",")}`);
+      const assets = await this.#read(`/api/video-assets?post_ids=${batch.join(",")}`);
       const found = new Set(assets.map((/** @type {Card} */ card) => card.post_id));
       for (const card of assets) this.#learn(card);
       // A card that came while the question was under way is newer than "there is none".
       const isMissed = (/** @type {string} */ postId) =>
         !found.has(postId) && before.get(postId) === this.#entries.get(postId)?.card;
       for (const postId of batch.filter(isMissed)) this.#miss(postId);
-      await Promise.all(batch.map((postId) => this.#askMore(postId)));
     }
   }
 
   /**
-   * What the public card leaves out: the owner's view, the addresses of a signed video.
+   * Cards, and in place of one's own the owner's documents. Whose token does not count any more
+   * sees what everybody sees.
    *
-   * @param {string} postId
+   * @param {string} path
+   * @returns {Promise<Card[]>}
    */
-  async #askMore(postId) {
-    const entry = this.#entries.get(postId);
-    if (!entry?.card) return;
-    const isOwners = entry.hints > 0 || entry.card.owner_id;
-    const isClosed = entry.card.playback === "signed" && !canPlay(entry.card);
-    if (!(isOwners || isClosed) || !(await this.tokenProvider())) return;
-    this.#learn(await this.#read(`/api/video-assets/${postId}${isOwners ? "" : "/playback"}`));
-  }
-
-  /** @param {string} path */
   async #read(path) {
-    const response = await this.call(path);
+    let response = await this.call(path);
+    if (REFUSALS.has(response.status)) response = await fetch(this.base + path, FRESH);
     if (!response.ok) throw new Refused(response);
-    return response.json();
+    return (await response.json()).assets;
   }
 
   async #ticket() {
-    if (!(await this.tokenProvider())) return null;
+    if (!(await this.#token())) return null;
     const response = await this.call("/api/stream-tickets", { method: "POST" });
     return response.ok ? response.json() : null;
   }

@@ -222,20 +222,16 @@ def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
     def many() -> Response:
         if fake.refusal:
             return Response(status=fake.refusal[0], headers=fake.refusal[1])
+        if _is_nobodys_token():
+            return Response(status=HTTPStatus.UNAUTHORIZED)
         named = request.args["post_ids"].split(",")
-        answer = jsonify(assets=[fake.cards[name] for name in named if name in fake.cards])
+        known = fake.cards | fake.assets if "Authorization" in request.headers else fake.cards
+        answer = jsonify(assets=[known[name] for name in named if name in known])
         answer.headers["Cache-Control"] = "public, no-cache"
         fake.conditional += "If-None-Match" in request.headers
         answer.add_etag(weak=True)
         answer.make_conditional(request)
         return answer
-
-    @routes.get("/api/video-assets/<uuid:post>")
-    def one(post: UUID) -> Response:
-        found = fake.assets.get(str(post))
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}" or found is None:
-            return Response(status=HTTPStatus.NOT_FOUND)
-        return jsonify(found)
 
     @routes.get("/api/video-assets/stream")
     def stream() -> Response:
@@ -244,6 +240,10 @@ def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
         fake.stream_queries.append(dict(request.args))
         fake.last_event_ids.append(request.headers.get("Last-Event-ID"))
         return Response(_events(fake, dict(request.args)), content_type="text/event-stream")
+
+
+def _is_nobodys_token() -> bool:
+    return request.headers.get("Authorization", f"Bearer {TOKEN}") != f"Bearer {TOKEN}"
 
 
 def _events(fake: FakeApi, asked: dict[str, str]) -> Iterator[str]:
@@ -271,6 +271,8 @@ def _events(fake: FakeApi, asked: dict[str, str]) -> Iterator[str]:
 def _add_changing(routes: Blueprint, fake: FakeApi) -> None:
     @routes.post("/api/stream-tickets")
     def ticket() -> Response:
+        if _is_nobodys_token():
+            return Response(status=HTTPStatus.UNAUTHORIZED)
         return jsonify(ticket="a-ticket", expires_at="2099-01-01T00:00:00+00:00")
 
     @routes.post("/api/video-assets/retry")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import STEP_MS, Opened, Pages, wait_until
@@ -101,6 +102,46 @@ def test_a_token_may_be_given_by_a_function(
         [post_id("one"), TOKEN],
     )
     expect(opened.page.locator(".details")).to_have_text(FAILED["error_message"])
+
+
+def test_a_feed_of_ones_own_posts_is_asked_for_in_one_request(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    names = [f"own-{n}" for n in range(30)]
+    for name in names:
+        fake_api.put(card(name, "failed"), asset(name, "failed", **FAILED))
+    shown = [video(name, owner=True, token=TOKEN) for name in names]
+    opened = open_page(site.show(*shown))
+    for name in names:
+        expect(opened.page.locator(f"#{name} .details")).to_have_text(FAILED["error_message"])
+    asked = {route for route in fake_api.asked if route.startswith("GET /api/")}
+    assert (asked, fake_api.asked[CARDS]) == ({CARDS}, 1)
+
+
+EXPIRED = "() => 'a token of yesterday'"
+BROKEN = "async () => { throw new Error('signed out'); }"
+
+
+@pytest.mark.parametrize("provider", [EXPIRED, BROKEN])
+def test_without_a_token_that_counts_everything_is_seen_and_followed_as_a_visitor_does(
+    open_page: Pages, fake_api: FakeApi, site: Site, provider: str
+) -> None:
+    fake_api.put(card("own", "failed"), asset("own", "failed", **FAILED), card("one", "queued"))
+    opened = open_page(site.show())
+    opened.expect("401")
+    opened.page.evaluate(
+        f"""(elements) => {{
+            const main = document.querySelector("main");
+            main.innerHTML = elements;
+            main.querySelector("#own").tokenProvider = {provider};
+        }}""",
+        video("own", owner=True) + video("one"),
+    )
+    expect(opened.page.locator("#own")).to_have_attribute("data-state", "failed")
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    fake_api.send("asset", card("one", "processing", updated_at=later(1)))
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "processing")
+    assert "ticket" not in fake_api.stream_queries[-1]
 
 
 def test_where_there_is_no_room_for_a_stream_the_cards_are_asked_for_again(
