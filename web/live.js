@@ -313,13 +313,14 @@ function asCard(document) {
 }
 
 /**
- * Answers overtake each other. Of the same version, the owner's document says more.
+ * Answers overtake each other, also those about a video that has been replaced since. Of the same
+ * version, the owner's document says more.
  *
  * @param {Card} card
  * @param {Card | null} known
  */
 function isOlder(card, known) {
-  if (known?.asset_id !== card.asset_id) return false;
+  if (!known) return false;
   const later = Date.parse(card.updated_at) - Date.parse(known.updated_at);
   return later < 0 || (later === 0 && Boolean(known.owner_id) && !card.owner_id);
 }

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Locator, Route, expect
@@ -210,6 +211,20 @@ def test_old_news_change_nothing(open_page: Pages, fake_api: FakeApi, site: Site
     wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
     fake_api.send("asset", card("one", "processing", updated_at=LONG_AGO))
     fake_api.send("asset", card("two", "processing", updated_at=later(1)))
+    expect(opened.page.locator("#two")).to_have_attribute("data-state", "processing")
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
+
+
+def test_old_news_of_a_video_that_was_replaced_change_nothing(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    fake_api.put(card("one", "queued"), card("two", "queued"))
+    opened = open_page(site.show(video("one"), video("two")))
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    deleted = card("one", "failed", asset_id=uuid4(), updated_at=LONG_AGO)
+    newer = card("two", "processing", asset_id=uuid4(), updated_at=later(1))
+    fake_api.send("asset", deleted)
+    fake_api.send("asset", newer)
     expect(opened.page.locator("#two")).to_have_attribute("data-state", "processing")
     expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
 
