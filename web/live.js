@@ -13,7 +13,7 @@ import { canPlay, isUnsettled } from "./video-state.js";
 const BATCH = 100;
 const GATHER_MS = 30;
 const UNREACHABLE_AFTER = 2;
-const REFUSALS = new Set([401, 403]);
+const REFUSALS = new Set([401, 403, 503]);
 /** @type {RequestInit} */
 const FRESH = { cache: "no-cache" };
 
@@ -258,8 +258,8 @@ export class Feed {
   }
 
   /**
-   * Cards, and in place of one's own the owner's documents. Whose token does not count any more
-   * sees what everybody sees.
+   * Cards, and in place of one's own the owner's documents. Whose token does not count any more, or
+   * cannot be verified now, sees what everybody sees.
    *
    * @param {string} path
    * @returns {Promise<Card[]>}

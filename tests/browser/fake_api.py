@@ -26,6 +26,7 @@ from pipeline.states import Status
 
 NAMESPACE = UUID("5c0f3a52-7d0e-4c55-9c8f-0d1b3f5c6f11")
 TOKEN = "owner-token"
+UNVERIFIED = "token-of-an-issuer-that-is-away"
 STARTED_AT = datetime.now(UTC)
 UPDATED_AT = STARTED_AT.isoformat()
 LONG_AGO = "2026-01-02T03:04:05+00:00"
@@ -222,8 +223,8 @@ def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
     def many() -> Response:
         if fake.refusal:
             return Response(status=fake.refusal[0], headers=fake.refusal[1])
-        if _is_nobodys_token():
-            return Response(status=HTTPStatus.UNAUTHORIZED)
+        if refused := _refusal_of_token():
+            return Response(status=refused)
         named = request.args["post_ids"].split(",")
         known = fake.cards | fake.assets if "Authorization" in request.headers else fake.cards
         answer = jsonify(assets=[known[name] for name in named if name in known])
@@ -242,8 +243,11 @@ def _add_reading(routes: Blueprint, fake: FakeApi) -> None:
         return Response(_events(fake, dict(request.args)), content_type="text/event-stream")
 
 
-def _is_nobodys_token() -> bool:
-    return request.headers.get("Authorization", f"Bearer {TOKEN}") != f"Bearer {TOKEN}"
+def _refusal_of_token() -> HTTPStatus | None:
+    token = request.headers.get("Authorization", f"Bearer {TOKEN}").removeprefix("Bearer ")
+    if token == UNVERIFIED:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return None if token == TOKEN else HTTPStatus.UNAUTHORIZED
 
 
 def _events(fake: FakeApi, asked: dict[str, str]) -> Iterator[str]:
@@ -271,8 +275,8 @@ def _events(fake: FakeApi, asked: dict[str, str]) -> Iterator[str]:
 def _add_changing(routes: Blueprint, fake: FakeApi) -> None:
     @routes.post("/api/stream-tickets")
     def ticket() -> Response:
-        if _is_nobodys_token():
-            return Response(status=HTTPStatus.UNAUTHORIZED)
+        if refused := _refusal_of_token():
+            return Response(status=refused)
         return jsonify(ticket="a-ticket", expires_at="2099-01-01T00:00:00+00:00")
 
     @routes.post("/api/video-assets/retry")

@@ -8,7 +8,16 @@ import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import STEP_MS, Opened, Pages, wait_until
-from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
+from tests.browser.fake_api import (
+    LONG_AGO,
+    TOKEN,
+    UNVERIFIED,
+    FakeApi,
+    asset,
+    card,
+    later,
+    post_id,
+)
 from tests.browser.site import Site, video
 
 CARDS = "GET /api/video-assets"
@@ -120,16 +129,17 @@ def test_a_feed_of_ones_own_posts_is_asked_for_in_one_request(
 
 
 EXPIRED = "() => 'a token of yesterday'"
+UNKNOWN = f"() => '{UNVERIFIED}'"
 BROKEN = "async () => { throw new Error('signed out'); }"
 
 
-@pytest.mark.parametrize("provider", [EXPIRED, BROKEN])
+@pytest.mark.parametrize("provider", [EXPIRED, UNKNOWN, BROKEN])
 def test_without_a_token_that_counts_everything_is_seen_and_followed_as_a_visitor_does(
     open_page: Pages, fake_api: FakeApi, site: Site, provider: str
 ) -> None:
     fake_api.put(card("own", "failed"), asset("own", "failed", **FAILED), card("one", "queued"))
     opened = open_page(site.show())
-    opened.expect("401")
+    opened.expect("401|503")
     opened.page.evaluate(
         f"""(elements) => {{
             const main = document.querySelector("main");
