@@ -2,22 +2,35 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
 from playwright.sync_api import Locator, Page, expect
 
 from pipeline.media.tools import Tools
-from stack.home import Home
+from stack.home import CHECKOUT, Home
+from stack.ports import LOOPBACK, free_port
+from stack.postgres import tail
+from stack.processes import spawn, stop_child
 from tests import clips
-from tests.running import RunningStack, running_stack_process
+from tests.running import READY_SEC, RunningStack, running_stack_process
 
 MIB = 1024 * 1024
 LARGE_BYTES = 20 * MIB
 """In parts: three of them, of 8 MiB at the most."""
 SETTLE_MS = 60_000
 """From a file of 2 s to playable, on a machine that does other things, too."""
+
+GUNICORN = (
+    *(sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
+    *("api.app:create_app()", "--worker-class", "gthread"),
+)
+"""As the Procfile has it."""
 
 NO_SERVERS_GIVEN = {"DATABASE_URL": "", "BROKER_URL": "", "STORAGE_URL": ""}
 """It has its own, whatever the environment names: two stacks on one broker would share tasks."""
@@ -73,29 +86,61 @@ def choose(page: Page, path: Path) -> Locator:
     return composer
 
 
-def kill_api(stack: RunningStack) -> None:
-    """Kill the processes that answer requests; their master, which we leave, starts others."""
-    home = f"KHRONIKA_HOME={stack.home.root}".encode()
-    masters = [pid for pid in _processes() if _is_api(pid, home)]
-    workers = [pid for pid in masters if _parent(pid) in masters]
-    assert workers
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
+class OwnApi:
+    """One more API of a stack, on an address of its own: one that a test may have disappear.
+
+    The stack's runner holds the socket that its API listens on, so that nobody is refused there.
+
+    Attributes:
+        base_url: Where its pages are, and what they load.
+    """
+
+    def __init__(self, stack: RunningStack) -> None:
+        port = free_port()
+        self.base_url = f"http://{LOOPBACK}:{port}"
+        self._environment = {
+            **os.environ,
+            **stack.environment,
+            "KHRONIKA_PUBLIC_URL": self.base_url,
+        }
+        self._command = [*GUNICORN, "--bind", f"{LOOPBACK}:{port}"]
+        self._log = stack.home.logs / "own-api.log"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it; it answers when this returns."""
+        with self._log.open("ab") as output:
+            self._child = spawn(
+                self._command,
+                parting=signal.SIGTERM,
+                cwd=CHECKOUT,
+                env=self._environment,
+                output=output.fileno(),
+            )
+        deadline = time.monotonic() + READY_SEC
+        while not self._answers():
+            assert self._child.poll() is None, tail(self._log)
+            assert time.monotonic() < deadline, tail(self._log)
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End all of its processes where they stand: whoever calls is refused. Idempotent."""
+        if self._child is not None:
+            stop_child(self._child, [])
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.base_url}/readyz", timeout=READY_SEC).ok
+        except requests.ConnectionError:
+            return False
 
 
-def _processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _is_api(pid: int, home: bytes) -> bool:
+@contextmanager
+def own_api(stack: RunningStack) -> Iterator[OwnApi]:
+    """Run one more API of this stack for the length of the block."""
+    api = OwnApi(stack)
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"api.app:create_app()" in command and home in environment
-
-
-def _parent(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return int(stat.rpartition(")")[2].split()[1])
+        api.start()
+        yield api
+    finally:
+        api.kill()

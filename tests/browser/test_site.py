@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Dialog, Page, Request, Response, Route,
 from pipeline.media.tools import Tools, locate_tools
 from stack.home import Home
 from tests import clips
-from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
-from tests.browser.live import MIB, SETTLE_MS, Network, choose, kill_api, large, running_site
+from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages, wait_until
+from tests.browser.live import MIB, SETTLE_MS, Network, choose, large, own_api, running_site
 from tests.browser.test_playback import SAMPLE, expect_playing, play
 from tests.running import RunningStack
 
@@ -282,15 +282,26 @@ def test_what_the_server_refuses_is_said_in_its_words_or_the_readers(
     expect(composer.get_by_role("alert")).to_contain_text("ეს ფაილი არ არის ვიდეო")
 
 
-def test_a_card_ends_in_the_right_state_although_the_api_died_meanwhile(
+def test_a_card_ends_in_the_right_state_although_the_api_was_away_meanwhile(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
-    opened.expect("ERR_|Failed to load resource|502|503")
-    with opened.page.expect_request("**/api/video-assets/stream**"):
-        publish(opened, clips.widescreen(files, tools))
-    kill_api(stack)
-    expect_state(opened.page, "ready")
+    refused: list[str] = []
+    with own_api(stack) as api:
+        opened = open_page(f"{api.base_url}/compose")
+        opened.expect("ERR_|Failed to load resource")
+        opened.page.on("requestfailed", lambda request: _note_refused(refused, request))
+        with opened.page.expect_request("**/api/video-assets/stream**"):
+            publish(opened, clips.widescreen(files, tools))
+        api.kill()
+        wait_until(opened.page, lambda: any("/api/video-assets" in url for url in refused))
+        api.start()
+        expect_state(opened.page, "ready")
+        open_page.close()
+
+
+def _note_refused(refused: list[str], request: Request) -> None:
+    if "ERR_CONNECTION_REFUSED" in (request.failure or ""):
+        refused.append(request.url)
 
 
 def test_the_keyboard_alone_publishes_and_plays(
