@@ -22,7 +22,7 @@ const SLOW_AFTER_MIN = 10;
 const STALL_AFTER_SEC = 12;
 const FRESH_MS = 30_000;
 /** Attributes that change which video it is, or who asks for it. */
-const IDENTITY = ["post-id", "api", "token", "owner", "video-url"];
+const IDENTITY = ["post-id", "api", "token", "owner", "video-url", "pending-until"];
 const EARLY = ["tokenProvider", "card"];
 
 export class KhronikaVideo extends HTMLElement {
@@ -46,6 +46,8 @@ export class KhronikaVideo extends HTMLElement {
   /** @type {import("./session.js").Session | null} */
   #session = null;
   #isPlaying = false;
+  /** Until when a video may still come that has never been there. */
+  #pendingUntil = NaN;
   /** @type {number | null} Seconds at which playback broke off. */
   #brokeAt = null;
   /** @type {Line | null} */
@@ -59,7 +61,7 @@ export class KhronikaVideo extends HTMLElement {
 
   connectedCallback() {
     for (const name of EARLY) this.#takeEarly(name);
-    this.#clock = setInterval(() => this.#busySince && this.#render(), CLOCK_MS);
+    this.#clock = setInterval(() => this.#tick(), CLOCK_MS);
     this.#watch();
   }
 
@@ -166,8 +168,10 @@ export class KhronikaVideo extends HTMLElement {
     const token = this.getAttribute("token");
     const provider = this.#tokenProvider ?? (token ? () => token : null);
     if (provider) feed.tokenProvider = provider;
-    const isOwners = this.hasAttribute("owner");
-    this.#unwatch = feed.watch(this.#postId, (known) => this.#learn(known), isOwners);
+    this.#pendingUntil = Date.parse(this.getAttribute("pending-until") ?? "");
+    // A post without a video may get one while its owner looks on.
+    const isAwaited = () => this.hasAttribute("owner") || this.#pendingUntil > Date.now();
+    this.#unwatch = feed.watch(this.#postId, (known) => this.#learn(known), isAwaited);
     if (this.#given) feed.put(this.#given);
   }
 
@@ -191,11 +195,19 @@ export class KhronikaVideo extends HTMLElement {
   #learn({ card, gone, unreachable }) {
     const isOther = card?.status !== this.#known.card?.status;
     this.#known = { card, gone, unreachable };
+    if (card) this.#pendingUntil = NaN;
     if (gone && !this.hasAttribute("video-url")) this.#stop();
     if (isOther && !this.#isPlaying) this.#answer = null;
     if (!card || !isUnsettled(card)) this.#busySince = null;
     else this.#busySince ??= Date.parse(card.updated_at);
     this.#render();
+  }
+
+  #tick() {
+    const wasPending = this.#state === "uploading";
+    if (wasPending || this.#busySince) this.#render();
+    // It is asked for once more, and no longer followed.
+    if (wasPending && this.#state === "unavailable") void this.#feed.refresh(this.#postId);
   }
 
   async #refreshIfStale() {
@@ -234,6 +246,7 @@ export class KhronikaVideo extends HTMLElement {
     return describe({
       ...this.#known,
       uploadPercent: upload === null ? null : Number(upload),
+      pendingUntil: this.#pendingUntil,
       isOwner: this.hasAttribute("owner") || Boolean(this.#known.card?.owner_id),
       isSlow: this.#busySince !== null && now - this.#busySince > slowMs,
       videoUrl: this.getAttribute("video-url"),

@@ -13,12 +13,10 @@ import { canPlay, isUnsettled } from "./video-state.js";
 const BATCH = 100;
 const GATHER_MS = 30;
 const UNREACHABLE_AFTER = 2;
-const REFUSALS = new Set([401, 403, 503]);
-/** @type {RequestInit} */
-const FRESH = { cache: "no-cache" };
 
 /**
- * @typedef {Known & { listeners: Set<(known: Known) => void>, hints: number, asked: boolean }} Entry
+ * @typedef {(known: Known) => void} Listener
+ * @typedef {Known & { listeners: Map<Listener, () => boolean>, asked: boolean }} Entry
  */
 
 /** @type {Map<string, Feed>} */
@@ -35,25 +33,18 @@ export function feedOf(base) {
   return feed;
 }
 
-class Refused extends Error {
-  /** @param {Response} response */
-  constructor(response) {
-    super(`${response.status}`);
-    this.retryAfterSec = retryAfter(response.headers.get("Retry-After"), Date.now());
-  }
-}
-
 export class Feed {
   /** @type {Map<string, Entry>} */
   #entries = new Map();
   #failures = 0;
   #quiet = 0;
+  /** @type {number | null} How long the server wants to be left alone. */
+  #retryAfterSec = null;
   #busy = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {Stream | null} */
   #stream = null;
-  #onVisibility = () => this.#look();
 
   /** @type {TokenProvider} Gives the viewer's token; an element that has one sets it. */
   tokenProvider = () => null;
@@ -61,33 +52,28 @@ export class Feed {
   /** @param {string} base Of the API, without a slash at its end. */
   constructor(base) {
     this.base = base;
+    document.addEventListener("visibilitychange", () => this.#look());
   }
 
   /**
    * Hear what is known of a post's video: at once if anything is, and whenever it changes.
    *
    * @param {string} postId
-   * @param {(known: Known) => void} listener
-   * @param {boolean} isOwners Whether the page knows that it is the viewer's own.
+   * @param {Listener} listener
+   * @param {() => boolean} isAwaited Whether a video is to be expected where there is none.
    * @returns {() => void} Ends it.
    */
-  watch(postId, listener, isOwners) {
-    if (this.#entries.size === 0) document.addEventListener("visibilitychange", this.#onVisibility);
+  watch(postId, listener, isAwaited) {
     const entry = this.#entries.get(postId) ?? blank();
     this.#entries.set(postId, entry);
-    entry.listeners.add(listener);
-    if (isOwners) {
-      entry.hints += 1;
-      entry.asked = false;
-    }
+    entry.listeners.set(listener, isAwaited);
+    if (isAwaited()) entry.asked = false;
     listener(entry);
     this.#schedule(GATHER_MS);
     return () => {
       if (!entry.listeners.delete(listener)) return;
-      if (isOwners) entry.hints -= 1;
       if (entry.listeners.size === 0) this.#entries.delete(postId);
-      if (this.#entries.size === 0) this.#rest();
-      else this.#schedule(GATHER_MS);
+      this.#schedule(GATHER_MS);
     };
   }
 
@@ -118,7 +104,7 @@ export class Feed {
   async call(path, options = {}) {
     const token = await this.#token();
     const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
-    return fetch(this.base + path, { ...FRESH, ...options, headers });
+    return fetch(this.base + path, { cache: "no-cache", ...options, headers });
   }
 
   /** A site that cannot give a token has a visitor. */
@@ -138,9 +124,10 @@ export class Feed {
     const entry = this.#entries.get(document.post_id);
     if (!entry) return false;
     const card = asCard(document);
+    entry.asked = true;
     if (isOlder(card, entry.card)) return false;
     const before = JSON.stringify(entry.card);
-    Object.assign(entry, { card, asked: true, gone: false, unreachable: false });
+    Object.assign(entry, { card, gone: false, unreachable: false });
     if (before === JSON.stringify(card)) return false;
     this.#quiet = 0;
     tell(entry);
@@ -154,24 +141,15 @@ export class Feed {
   }
 
   #pause() {
-    this.#cancel();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#stream?.close();
-  }
-
-  #rest() {
-    this.#pause();
-    document.removeEventListener("visibilitychange", this.#onVisibility);
   }
 
   /** @param {number} delay */
   #schedule(delay) {
-    this.#cancel();
-    if (this.#entries.size > 0) this.#timer = setTimeout(() => void this.#step(), delay);
-  }
-
-  #cancel() {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#timer = setTimeout(() => void this.#step(), delay);
   }
 
   async #step() {
@@ -179,7 +157,7 @@ export class Feed {
     if (document.hidden) return;
     if (this.#busy) return this.#schedule(GATHER_MS);
     this.#busy = true;
-    const retryAfterSec = await this.#poll(this.#due());
+    await this.#poll(this.#due());
     // Without the stream's module there is still polling.
     if (this.#failures === 0) await this.#follow(this.#live()).catch(() => undefined);
     this.#busy = false;
@@ -187,8 +165,8 @@ export class Feed {
     // What was to be done next, before this step ended, need not wait as long as another poll.
     if (this.#timer !== undefined && this.#failures === 0) return;
     if (this.#due().length === 0) return;
-    const past = { failures: this.#failures, quiet: this.#quiet, retryAfterSec };
-    this.#schedule(pollDelay(past));
+    const retryAfterSec = this.#retryAfterSec;
+    this.#schedule(pollDelay({ failures: this.#failures, quiet: this.#quiet, retryAfterSec }));
   }
 
   /** @param {string[]} postIds The stream's module is loaded with the first of them. */
@@ -198,7 +176,10 @@ export class Feed {
       this.#stream = new Stream(this.base, {
         ticket: () => this.#ticket(),
         onCard: (card) => this.put(card),
-        onGone: (postId) => this.#miss(postId),
+        onGone: (postId) => {
+          this.#miss(postId);
+          this.#schedule(GATHER_MS);
+        },
         onLost: () => this.#schedule(0),
       });
     }
@@ -216,29 +197,24 @@ export class Feed {
       .map(([postId]) => postId);
   }
 
-  /**
-   * @param {string[]} postIds
-   * @returns {Promise<number | null>} How long the server wants to be left alone, in seconds.
-   */
+  /** @param {string[]} postIds */
   async #poll(postIds) {
-    if (postIds.length === 0) return null;
+    this.#retryAfterSec = null;
+    if (postIds.length === 0) return;
     this.#quiet += 1;
     try {
       await this.#ask(postIds);
       this.#failures = 0;
-      return null;
-    } catch (error) {
+    } catch {
       this.#failures += 1;
       if (this.#failures >= UNREACHABLE_AFTER) this.#giveNotice();
-      return error instanceof Refused ? error.retryAfterSec : null;
     }
   }
 
   #giveNotice() {
     for (const entry of this.#entries.values()) {
-      if (entry.card || entry.gone || entry.unreachable) continue;
-      entry.unreachable = true;
-      tell(entry);
+      const isUnknown = !(entry.card || entry.gone || entry.unreachable);
+      if (isUnknown) tell(Object.assign(entry, { unreachable: true }));
     }
   }
 
@@ -246,14 +222,12 @@ export class Feed {
   async #ask(postIds) {
     for (let start = 0; start < postIds.length; start += BATCH) {
       const batch = postIds.slice(start, start + BATCH);
-      const before = new Map(batch.map((postId) => [postId, this.#entries.get(postId)?.card]));
+      const entries = batch.flatMap((postId) => this.#entries.get(postId) ?? []);
+      for (const entry of entries) entry.asked = false;
       const assets = await this.#read(`/api/video-assets?post_ids=${batch.join(",")}`);
-      const found = new Set(assets.map((/** @type {Card} */ card) => card.post_id));
       for (const card of assets) this.#learn(card);
-      // A card that came while the question was under way is newer than "there is none".
-      const isMissed = (/** @type {string} */ postId) =>
-        !found.has(postId) && before.get(postId) === this.#entries.get(postId)?.card;
-      for (const postId of batch.filter(isMissed)) this.#miss(postId);
+      // What came while the question was under way is newer than "there is none".
+      for (const postId of batch) if (!this.#entries.get(postId)?.asked) this.#miss(postId);
     }
   }
 
@@ -266,8 +240,9 @@ export class Feed {
    */
   async #read(path) {
     let response = await this.call(path);
-    if (REFUSALS.has(response.status)) response = await fetch(this.base + path, FRESH);
-    if (!response.ok) throw new Refused(response);
+    if ([401, 403, 503].includes(response.status)) response = await fetch(this.base + path);
+    this.#retryAfterSec = retryAfter(response.headers.get("Retry-After"), Date.now());
+    if (!response.ok) throw new Error(`${response.status}`);
     return (await response.json()).assets;
   }
 
@@ -289,18 +264,17 @@ export class Feed {
 
 /** @returns {Entry} */
 function blank() {
-  const listeners = new Set();
-  return { card: null, gone: false, unreachable: false, listeners, hints: 0, asked: false };
+  return { card: null, gone: false, unreachable: false, listeners: new Map(), asked: false };
 }
 
-/** @param {Entry} entry A post without a video may get one while its owner looks on. */
-function isLive(entry) {
-  return entry.card ? isUnsettled(entry.card) : entry.hints > 0;
+/** @param {Entry} entry */
+function isLive({ card, listeners }) {
+  return card ? isUnsettled(card) : [...listeners.values()].some((isAwaited) => isAwaited());
 }
 
 /** @param {Entry} entry */
 function tell(entry) {
-  for (const listener of [...entry.listeners]) listener(entry);
+  for (const listener of [...entry.listeners.keys()]) listener(entry);
 }
 
 /**

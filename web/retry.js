@@ -1,9 +1,16 @@
 /** Asking for a failed video to be tried again. */
 
 import { retryAfter } from "./backoff.js";
+import { complete } from "./strings.js";
 
 /** @import { Feed } from "./live.js" */
 /** @import { Line } from "./types.js" */
+
+complete("en", {
+  retry_sent: "Your video will be tried again.",
+  retry_later: "You can try again {when}.",
+  retry_refused: "It could not be tried again. Please try later.",
+});
 
 /**
  * @param {Feed} feed

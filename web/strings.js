@@ -14,6 +14,9 @@ const ENGLISH = {
   play_titled: "Play video: {title}",
   loading: "Loading…",
   uploading: "Uploading your video",
+  pending: "This video is being uploaded",
+  pending_own: "Your video has not arrived in full yet. If its upload stopped, choose the file again.",
+  not_arrived: "The upload of your video was not finished.",
   queued: "Your video is in the queue",
   position: "Place in the queue: {position}.",
   starts: "Starts about {when}.",
@@ -33,9 +36,6 @@ const ENGLISH = {
   unavailable: "This video is not available.",
   unreachable: "This video cannot be reached at the moment. We keep trying.",
   retry: "Retry",
-  retry_sent: "Your video will be tried again.",
-  retry_later: "You can try again {when}.",
-  retry_refused: "It could not be tried again. Please try later.",
   interrupted: "Playback was interrupted.",
   try_again: "Try again",
   other_version: "The stream stopped; playback goes on with another version.",
@@ -65,6 +65,16 @@ export function register(language, table) {
 }
 
 /**
+ * Add the strings of a module that is loaded later. What a site registered stands.
+ *
+ * @param {string} language
+ * @param {Record<string, string>} table
+ */
+export function complete(language, table) {
+  register(language, { ...table, ...tables.get(language) });
+}
+
+/**
  * The primary subtag of the language an element stands in.
  *
  * @param {Element} element
@@ -86,7 +96,7 @@ export function fetchLanguage(language) {
   const waiting =
     fetched.get(language) ??
     load()
-      .then(({ default: table }) => register(language, { ...table, ...tables.get(language) }))
+      .then(({ default: table }) => complete(language, table))
       .catch(() => undefined)
       .finally(() => arrived.add(language));
   fetched.set(language, waiting);

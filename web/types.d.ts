@@ -69,6 +69,8 @@ export interface Known {
 export interface Situation extends Known {
   /** Percent sent so far, or null when nothing is being sent. */
   uploadPercent: number | null;
+  /** Until when a post without a video may still get one; NaN where the page does not say. */
+  pendingUntil: number;
   isOwner: boolean;
   isSlow: boolean;
   /** The address of a post from before there were cards. */

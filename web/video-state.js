@@ -66,7 +66,8 @@ function unfinished(situation, card) {
  * @param {Situation} situation
  * @returns {Description}
  */
-function withoutCard({ uploadPercent, videoUrl, gone, unreachable }) {
+function withoutCard({ uploadPercent, pendingUntil, isOwner, now, ...known }) {
+  const { videoUrl, gone, unreachable } = known;
   if (uploadPercent !== null) {
     const percent = { percent: uploadPercent };
     return {
@@ -76,8 +77,9 @@ function withoutCard({ uploadPercent, videoUrl, gone, unreachable }) {
     };
   }
   if (videoUrl) return playing("ready", null);
-  if (gone) return say("unavailable", "unavailable");
-  return unreachable ? say("unavailable", "unreachable") : say("loading", "loading");
+  if (!gone) return unreachable ? say("unavailable", "unreachable") : say("loading", "loading");
+  if (pendingUntil > now) return say("uploading", isOwner ? "pending_own" : "pending");
+  return say("unavailable", isOwner && pendingUntil ? "not_arrived" : "unavailable");
 }
 
 /**

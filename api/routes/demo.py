@@ -4,7 +4,7 @@ For development, where ``KHRONIKA_DEMO`` is set; nowhere else does it exist. Its
 public API from the browser; what is here is only what a site has of its own: posts and sign-in.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -80,7 +80,10 @@ def compose() -> str:
 
 
 def _page(template: str, **shown: Any) -> str:
-    return render_template(f"demo/{template}", users=USERS, visitor=visitor(), **shown)
+    # For so long after a post was made its video may still be on its way.
+    upload_lives = timedelta(seconds=services().settings.upload_expires_sec)
+    shown |= {"users": USERS, "visitor": visitor(), "upload_lives": upload_lives}
+    return render_template(f"demo/{template}", **shown)
 
 
 @blueprint.post("/demo/posts")

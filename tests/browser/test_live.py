@@ -330,6 +330,31 @@ def add_own(opened: Opened) -> Locator:
     return opened.page.locator("khronika-video")
 
 
+def test_a_visitor_who_waits_for_a_video_sees_it_come(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_page(site.show(video("one", pending_until=later(3600))))
+    element = opened.page.locator("#one")
+    expect(element).to_have_attribute("data-state", "uploading")
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    fake_api.send("gone", {"post_id": post_id("one")})
+    fake_api.send("asset", card("one", "queued"))
+    expect(element).to_have_attribute("data-state", "queued")
+    fake_api.send("gone", {"post_id": post_id("one")})
+    expect(element).to_have_attribute("data-state", "unavailable")
+    wait_until(opened.page, lambda: fake_api.open_streams == [])
+
+
+def test_nobody_waits_longer_for_a_video_than_the_site_says(
+    open_page: Pages, fake_api: FakeApi, site: Site
+) -> None:
+    opened = open_page(site.show(video("one", pending_until=later(3600))), has_clock=True)
+    wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
+    opened.page.clock.fast_forward(3_700_000)
+    expect(opened.page.locator("#one")).to_have_attribute("data-state", "unavailable")
+    wait_until(opened.page, lambda: fake_api.open_streams == [])
+
+
 def hold(opened: Opened, address: str) -> list[Route]:
     """Leave the next request to this address unanswered until the test has it answered."""
     held: list[Route] = []

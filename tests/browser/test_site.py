@@ -14,6 +14,7 @@ from stack.home import Home
 from tests import clips
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages, wait_until
 from tests.browser.live import MIB, SETTLE_MS, Network, choose, large, own_api, running_site
+from tests.browser.test_live import hold
 from tests.browser.test_playback import SAMPLE, expect_playing, play
 from tests.running import RunningStack
 
@@ -226,6 +227,28 @@ def _damage(route: Route, path: Path) -> None:
     content = bytearray(path.read_bytes()[16 * MIB :])
     content[-1] ^= 1
     route.continue_(post_data=bytes(content))
+
+
+def test_who_came_during_the_upload_sees_the_video_come(
+    open_page: Pages, stack: RunningStack, files: Path, tools: Tools
+) -> None:
+    opened = open_page(f"{stack.base_url}/compose")
+    held = hold(opened, "**/content")
+    publish(opened, clips.widescreen(files, tools))
+    wait_until(opened.page, lambda: len(held) == 1)
+    expect(opened.page.locator("#published")).to_be_visible()
+    address = str(opened.page.locator("#link").evaluate("(link) => link.href"))
+    visitors = open_page("about:blank").page
+    cookie = {"name": "khronika_demo_user", "value": "demo-giorgi", "url": stack.base_url}
+    visitors.context.add_cookies([cookie])  # type: ignore[list-item]
+    pages = {visitors: "This video is being uploaded", open_page("about:blank").page: "Your video"}
+    for page, words in pages.items():
+        page.goto(address)
+        expect_state(page, "uploading")
+        expect(page.locator("khronika-video .headline")).to_contain_text(words)
+    held[0].continue_()
+    for page in pages:
+        expect_state(page, "ready")
 
 
 def test_paused_and_resumed_or_given_up(

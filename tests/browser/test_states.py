@@ -13,6 +13,7 @@ from tests.browser.site import Site, video
 THUMB_PX = 44
 """Apple's Human Interface Guidelines; WCAG 2.2 asks for 24."""
 
+FAR_AHEAD = "2099-01-01T00:00:00+00:00"
 FAILED = {"error_code": "source_corrupt", "error_message": "This video is damaged."}
 
 
@@ -34,6 +35,18 @@ READY = {"playable": True, "width": 1280, "height": 720, "title": "A walk in Tus
 CASES = {
     "uploading": Case(
         "uploading", "Uploading your video 40%", "40%", attributes={"upload_progress": "40"}
+    ),
+    "pending": Case(
+        "uploading",
+        "Your video has not arrived in full yet.",
+        "This video is being uploaded",
+        attributes={"pending_until": FAR_AHEAD},
+    ),
+    "interrupted": Case(
+        "unavailable",
+        "The upload of your video was not finished.",
+        "This video is not available.",
+        attributes={"pending_until": LONG_AGO},
     ),
     "queued": Case(
         "queued", "Your video is in the queue", "This video is being prepared", status="queued"
@@ -85,7 +98,7 @@ CASES = {
         "Attempt 3 of 5",
         "This video is being prepared",
         status="retrying",
-        private={"attempt": 2, "next_attempt_at": "2099-01-01T00:00:00+00:00"},
+        private={"attempt": 2, "next_attempt_at": FAR_AHEAD},
     ),
     "playable": Case(
         "playable",

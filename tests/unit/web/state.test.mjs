@@ -4,7 +4,14 @@ import { test } from "node:test";
 import { describe } from "../../../web/video-state.js";
 
 const KNOWN = { card: null, gone: false, unreachable: false };
-const SITUATION = { uploadPercent: null, isOwner: false, isSlow: false, videoUrl: null, now: 0 };
+const SITUATION = {
+  uploadPercent: null,
+  pendingUntil: NaN,
+  isOwner: false,
+  isSlow: false,
+  videoUrl: null,
+  now: 0,
+};
 const CARD = {
   asset_id: "a",
   post_id: "p",
@@ -22,6 +29,26 @@ test("without a card it loads, unless something else is known", () => {
   assert.equal(of(null, { unreachable: true }).state, "unavailable");
   assert.equal(of(null, { gone: true }).state, "unavailable");
   assert.equal(of(null, { uploadPercent: 0 }).state, "uploading");
+});
+
+test("a post whose video is to come says so until its time is over", () => {
+  const waiting = { gone: true, pendingUntil: 60_000, now: 59_999 };
+  assert.deepEqual(of(null, waiting).headline, { key: "pending" });
+  assert.deepEqual(of(null, { ...waiting, isOwner: true }).headline, { key: "pending_own" });
+  assert.equal(of(null, waiting).state, "uploading");
+  const over = { ...waiting, now: 60_000 };
+  assert.deepEqual(of(null, over).headline, { key: "unavailable" });
+  assert.deepEqual(of(null, { ...over, isOwner: true }).headline, { key: "not_arrived" });
+  assert.equal(of(null, over).state, "unavailable");
+});
+
+test("what is not known yet, or plays, waits for nothing", () => {
+  const pendingUntil = 60_000;
+  assert.equal(of(null, { pendingUntil }).state, "loading");
+  assert.equal(of(null, { pendingUntil, unreachable: true }).headline.key, "unreachable");
+  assert.equal(of(null, { pendingUntil, gone: true, videoUrl: "/old.mp4" }).state, "ready");
+  assert.equal(of(null, { pendingUntil: NaN, gone: true, isOwner: true }).headline.key, "unavailable");
+  assert.equal(of({ status: "failed" }, { pendingUntil }).state, "failed");
 });
 
 test("a legacy address plays whatever the API knows", () => {

@@ -11,6 +11,7 @@ import pytest
 from api.routes.web import ROOT
 from pipeline.failures import FAILURES
 
+SAID = ("strings.js", "retry.js")
 HERE = Path(__file__).parent
 NODE = Path(sys.executable).with_name("node")
 SUITES = sorted(path.name for path in HERE.glob("*.test.mjs"))
@@ -42,7 +43,7 @@ def test_the_lock_names_no_place_to_download_from() -> None:
 
 def test_georgian_says_everything_that_english_does_and_every_failure() -> None:
     key = re.compile(r'^  "?([\w.]+)"?: ["\n]', re.MULTILINE)
-    english = set(key.findall((ROOT / "strings.js").read_text()))
+    english = {each for name in SAID for each in key.findall((ROOT / name).read_text())}
     georgian = set(key.findall((ROOT / "strings.ka.js").read_text()))
     assert english - georgian == {"percent"}  # a number alone
     assert georgian - english == {f"error.{code}" for code in FAILURES}
