@@ -50,6 +50,7 @@ RETRYABLE = frozenset(
         "token_expired",
         "rate_limited",
         "too_many_in_flight",
+        "too_many_uploads",
         "quota_exceeded",
         "owner_busy",
         "stream_full",

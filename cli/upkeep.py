@@ -39,7 +39,7 @@ def clean(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Remove the files of discarded attempts, deleted videos and abandoned uploads.
+    """Remove the files of discarded attempts, deleted videos and unused uploads.
 
     The worker does it every ten minutes, a day after they were given up; this does it now, one
     batch at a time.

@@ -126,6 +126,22 @@ def abandoned_uploads(session: Session, *, limit: int = BATCH) -> list[Upload]:
     )
 
 
+def unclaimed_uploads(session: Session, *, keep_sec: float, limit: int = BATCH) -> list[Upload]:
+    """Uploads that were completed long enough ago, and that no video was made of."""
+    return list(
+        session.scalars(
+            select(Upload)
+            .where(
+                Upload.completed_at.is_not(None),
+                Upload.claimed_at.is_(None),
+                Upload.completed_at < _ago(keep_sec),
+            )
+            .order_by(Upload.completed_at)
+            .limit(limit)
+        )
+    )
+
+
 def prune_idempotency_keys(session: Session) -> None:
     """Forget keys that no longer replay."""
     session.execute(

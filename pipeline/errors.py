@@ -7,7 +7,7 @@ KhronikaError
 │   ├── Conflict                post_has_asset, not_failed, status_changed, upload_incomplete, …
 │   ├── Unprocessable           a well-formed request that means nothing we can do
 │   ├── TooLarge                source_too_large
-│   ├── LimitReached            too_many_in_flight, quota_exceeded; carries ``retry_after_sec``
+│   ├── LimitReached            too_many_in_flight, quota_exceeded, …; carries ``retry_after_sec``
 │   └── SignatureInvalid        a callback whose signature does not hold
 ├── StaleTransition             the row moved on since it was read: the writer's view is stale
 ├── IllegalTransition           an edge that does not exist: a bug in the caller

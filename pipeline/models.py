@@ -234,6 +234,8 @@ class Upload(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    """When a video was made of it; until then it may be given up."""
 
 
 class UploadPart(Base):

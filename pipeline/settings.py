@@ -184,6 +184,13 @@ class Settings(FiledSettings):
     """Bytes of sources one owner may register in a day."""
     owner_daily_media_sec: float | None = Field(None, gt=0)
     """Seconds of video one owner may register in a day."""
+    owner_max_uploads: int = Field(100, ge=1)
+    """Uploads of one owner, on their way or complete, that no video is made of yet: as many as may
+    be in flight once it is."""
+    owner_max_upload_bytes: int = Field(50 * GIB, ge=1)
+    """What they may hold together, by what was declared: ten of the largest sources. They lie in
+    the storage for up to twice ``upload_expires_sec`` and cost no quota of a day. The first is
+    always taken."""
     spend_assets_per_hour: int | None = Field(None, ge=1)
     """Videos that a provider account may be given within a clock hour: it bounds what a fault or
     an attack can cost. Unset is without end: what an hour may cost only its operator knows."""

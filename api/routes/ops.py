@@ -65,6 +65,7 @@ def _quotas() -> dict[str, Any]:
     settings = services().settings
     return {
         "videos in flight": settings.owner_max_live,
+        "uploads without a video": settings.owner_max_uploads,
         "videos a day": settings.owner_daily_assets,
         "bytes a day": settings.owner_daily_bytes,
         "seconds a day": settings.owner_daily_media_sec,

@@ -41,7 +41,16 @@ blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/up
 @blueprint.input(UploadBody)
 @blueprint.output(TicketOut, status_code=201)
 @blueprint.doc(
-    responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: "", 429: ""}, security="bearer"
+    responses={
+        401: "",
+        403: "",
+        404: "",
+        409: "",
+        413: "",
+        422: "",
+        429: "Asked too often, or too many of the owner's uploads are without a video",
+    },
+    security="bearer",
 )
 def issue(json_data: UploadBody) -> Response:
     """Ask for the right to send a file; an operator does it for an owner whom it names."""

@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from sqlalchemy import column, select, text
+from sqlalchemy import column, func, select, text
 from sqlalchemy.orm import Session
 
+from pipeline import uploads
 from pipeline.errors import Conflict, NotFound
 from pipeline.models import Asset, Upload
 from pipeline.settings import Settings
@@ -25,8 +26,9 @@ from pipeline.usecases.quotas import Standing, owner_is_busy, refuse_excess
 from pipeline.values import CreateAsset, Wake, wake_submit
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
-# gates the asset: where it exists already nothing else is inserted. A source that is an upload is
-# read in the same breath and must be complete. What is inserted is charged to the owner's day; the
+# gates the asset: where it exists already nothing else is inserted. A source that is an upload must
+# be complete, and is claimed in the same breath: from then on no purge gives it up, and where one
+# was first there is nothing to claim. What is inserted is charged to the owner's day; the
 # function takes the owner's lock before it counts, and counts what the statement has inserted too.
 INSERT = text("""
     WITH fresh_key AS (
@@ -39,6 +41,12 @@ INSERT = text("""
                 created_at = now(), expires_at = excluded.expires_at
             WHERE idempotency_keys.expires_at < now()
         RETURNING key
+    ), claimed AS (
+        UPDATE uploads SET claimed_at = now()
+        WHERE id = CAST(:upload_id AS uuid) AND post_id = :post_id AND owner_id = :owner_id
+          AND completed_at IS NOT NULL AND claimed_at IS NULL
+          AND (CAST(:key AS text) IS NULL OR EXISTS (SELECT FROM fresh_key))
+        RETURNING id, received_bytes, source_info
     ), source AS (
         SELECT CAST(:asset_id AS uuid) AS id, CAST(:source_url AS text) AS source_url,
                CAST(NULL AS uuid) AS upload_id, CAST(NULL AS bigint) AS size_bytes,
@@ -48,9 +56,7 @@ INSERT = text("""
         UNION ALL
         SELECT id, NULL, id, received_bytes, received_bytes,
                coalesce(CAST(source_info ->> 'duration_sec' AS double precision), 0)
-        FROM uploads
-        WHERE id = CAST(:upload_id AS uuid) AND post_id = :post_id AND owner_id = :owner_id
-          AND completed_at IS NOT NULL
+        FROM claimed
     ), asset AS (
         INSERT INTO video_assets (
             id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title,
@@ -126,7 +132,7 @@ def create_asset(
 
     Raises:
         Conflict: ``post_has_asset``, ``playback_differs``, ``upload_incomplete``,
-            ``idempotency_in_flight``.
+            ``upload_expired``, ``idempotency_in_flight``. The transaction must not be committed.
         NotFound: ``post_not_found`` (somebody else holds the post), ``upload_not_found``.
         Unprocessable: ``idempotency_mismatch``.
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``, ``owner_busy``. The transaction
@@ -214,16 +220,19 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
 def _explain_absence(session: Session, request: CreateAsset) -> None:
     if request.upload_id is None:
         return
-    upload = session.scalars(
-        select(Upload).where(
+    found = session.execute(
+        select(Upload.completed_at, Upload.expires_at <= func.now()).where(
             Upload.id == request.upload_id,
             Upload.post_id == request.post_id,
             Upload.owner_id == request.owner_id,
         )
     ).one_or_none()
-    if upload is None:
+    if found is None:
         raise NotFound("upload_not_found")
-    if upload.completed_at is None:
+    completed_at, is_expired = found
+    if completed_at is None and is_expired:
+        raise uploads.expired()
+    if completed_at is None:
         raise Conflict("upload_incomplete", "Complete the upload first.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, update
 
 from pipeline import debts, due, store
 from pipeline.addresses import attempt_prefixes, owner_prefix
@@ -30,7 +30,7 @@ class Purged:
 
 
 def purge(services: Services, *, dry_run: bool = False) -> Purged:
-    """Remove the files of discarded attempts, deleted assets, abandoned uploads, killed writers.
+    """Remove the files of discarded attempts, deleted assets, unused uploads, killed writers.
 
     A row is marked before its files go and forgotten after, so that a purge killed in between is
     done again by the next. One batch of each at a time.
@@ -38,12 +38,14 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
     with session_of(services.engine) as session:
         attempts = due.discarded_attempts(session)
         assets = due.deleted_assets(session, keep_sec=store.KEEP_DISCARDED_SEC)
-        uploads = due.abandoned_uploads(session)
+        abandoned = due.abandoned_uploads(session)
+        unclaimed = due.unclaimed_uploads(session, keep_sec=services.settings.upload_expires_sec)
         sources = {asset.id: _source_prefix(asset) for asset in assets}
     removed = [
         *(_purge_attempt(services, attempt, dry_run=dry_run) for attempt in attempts),
         *(_purge_asset(services, id_, key, dry_run=dry_run) for id_, key in sources.items()),
-        *(_purge_upload(services, upload, dry_run=dry_run) for upload in uploads),
+        *(_purge_upload(services, upload, dry_run=dry_run) for upload in abandoned),
+        *(_purge_unclaimed(services, upload, dry_run=dry_run) for upload in unclaimed),
     ]
     prefixes = tuple(prefix for part in removed for prefix in part.prefixes)
     unfinished_bytes = services.storage.remove_unfinished(
@@ -121,6 +123,28 @@ def _source_prefix(asset: Asset) -> str | None:
     return f"{owner_prefix(asset.owner_id)}{asset.post_id}/{asset.upload_id}"
 
 
+def _purge_unclaimed(services: Services, upload: Upload, *, dry_run: bool) -> Purged:
+    """Give up what nobody made a video of; one that is made of it just now is left alone."""
+    if not dry_run:
+        if not _mark_unclaimed(services, upload):
+            return Purged((), 0)
+        crash_point(Boundary.PURGE_MARKED)
+    return _purge_upload(services, upload, dry_run=dry_run)
+
+
+def _mark_unclaimed(services: Services, upload: Upload) -> bool:
+    """Make it one that was never completed: create claims none of those, whoever waits for whom."""
+    with session_of(services.engine) as session:
+        marked = session.scalar(
+            update(Upload)
+            .where(Upload.id == upload.id, Upload.claimed_at.is_(None))
+            .values(completed_at=None, expires_at=func.least(Upload.expires_at, func.now()))
+            .returning(Upload.id)
+            .execution_options(synchronize_session=False)
+        )
+    return marked is not None
+
+
 def _purge_upload(services: Services, upload: Upload, *, dry_run: bool) -> Purged:
     hold_or_remove = held_bytes if dry_run else discard
     size_bytes = hold_or_remove(services.storage, upload)
@@ -129,8 +153,7 @@ def _purge_upload(services: Services, upload: Upload, *, dry_run: bool) -> Purge
         return removed
     crash_point(Boundary.PURGE_UPLOAD_GONE)
     with session_of(services.engine) as session:
-        used = select(Asset.id).where(Asset.id == upload.id).exists()
-        session.execute(delete(Upload).where(Upload.id == upload.id, ~used))
+        session.execute(delete(Upload).where(Upload.id == upload.id, Upload.claimed_at.is_(None)))
     return removed
 
 

@@ -19,6 +19,7 @@ from pipeline.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.models import Upload
 from pipeline.part_plan import PartPlan, part_size_for
 from pipeline.settings import Settings
+from pipeline.usecases.hoards import refuse_hoard
 
 _PURPOSE = "khronika.upload-ticket.v1"
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
@@ -84,8 +85,10 @@ def issue_ticket(
 
     Raises:
         TooLarge, Unprocessable: see ``check_declared``.
+        LimitReached: ``too_many_uploads``, ``owner_busy``.
     """
     check_declared(settings, mime_type=request.mime_type, size_bytes=request.size_bytes)
+    refuse_hoard(session, settings, request.owner_id, asked_bytes=request.size_bytes)
     upload_id = uuid4()
     issued = insert(Upload).values(
         id=upload_id,

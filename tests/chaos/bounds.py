@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, str] = {
     "KHRONIKA_MAX_CLAIMS": "5",
     # A few owners register what in production hundreds would.
     "KHRONIKA_OWNER_MAX_LIVE": "1000000",
+    "KHRONIKA_OWNER_MAX_UPLOADS": "1000000",
 }
 """Waits of seconds where production has minutes, so that a run sees every one of them end."""
 

@@ -171,7 +171,8 @@ def upgrade() -> None:
             source_info jsonb,
             created_at timestamptz NOT NULL DEFAULT now(),
             expires_at timestamptz NOT NULL,
-            completed_at timestamptz
+            completed_at timestamptz,
+            claimed_at timestamptz
         )
     """)
     op.execute("""

@@ -67,6 +67,10 @@ INDEXES = {
     "webhook_deliveries_received": "ON webhook_deliveries (status, received_at, id)",
     "uploads_owner": "ON uploads (owner_id, created_at)",
     "uploads_expiry": "ON uploads (expires_at) WHERE completed_at IS NULL",
+    "uploads_unclaimed": (
+        "ON uploads (completed_at) WHERE completed_at IS NOT NULL AND claimed_at IS NULL"
+    ),
+    "uploads_owner_unclaimed": "ON uploads (owner_id) WHERE claimed_at IS NULL",
     "idempotency_keys_expiry": "ON idempotency_keys (expires_at)",
     "owner_usage_day": "ON owner_usage (day)",
     "provider_secrets_provider": "ON provider_secrets (provider, created_at)",

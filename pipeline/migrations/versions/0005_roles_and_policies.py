@@ -62,7 +62,7 @@ ANNOUNCED = (
 CALLED_BACK = "id, provider, event_id, headers, body, body_sha256, status, reason, next_try_at"
 ASKED_ONCE = "owner_id, route, key, request_sha256, expires_at"
 AUDITED = "type, reason, actor, provider, source, request_id, detail"
-ARRIVED = "storage_upload_id, received_bytes, source_info, completed_at, expires_at"
+ARRIVED = "storage_upload_id, received_bytes, source_info, completed_at, expires_at, claimed_at"
 
 # For each table and role, its privileges.
 GRANTS = (
@@ -104,7 +104,7 @@ GRANTS = (
     ("video_outputs", "khronika_operator", "SELECT, UPDATE (published_at, retired_at)"),
     ("video_processing_events", "khronika_operator", "SELECT, INSERT"),
     ("webhook_deliveries", "khronika_operator", "SELECT"),
-    ("uploads", "khronika_operator", "SELECT, INSERT"),
+    ("uploads", "khronika_operator", "SELECT, INSERT, UPDATE (claimed_at)"),
     ("idempotency_keys", "khronika_operator", "SELECT, INSERT, UPDATE, DELETE"),
     ("upload_parts", "khronika_operator", "SELECT"),
     ("owner_usage", "khronika_operator", "SELECT, INSERT, UPDATE"),

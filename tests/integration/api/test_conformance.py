@@ -18,9 +18,11 @@ ROOT = HERE.parents[2]
 def environment(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Mapping[str, str]:
-    """Streams that end before whoever asks loses patience."""
-    monkeypatch.setenv("KHRONIKA_STREAM_LIFE_SEC", "0.05")
-    return {**environment, "KHRONIKA_STREAM_LIFE_SEC": "0.05"}
+    """Streams that end before whoever asks loses patience, and room for all that is sent."""
+    changed = {"KHRONIKA_STREAM_LIFE_SEC": "0.05", "KHRONIKA_OWNER_MAX_UPLOADS": "100000"}
+    for name, value in changed.items():
+        monkeypatch.setenv(name, value)
+    return {**environment, **changed}
 
 
 @pytest.mark.parametrize("role", ["authenticated", "service_role"])

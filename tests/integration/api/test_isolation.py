@@ -95,9 +95,10 @@ def belongings(
 def environment(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Mapping[str, str]:
-    """Streams that end at once, and room for as many videos as are asked about."""
+    """Streams that end at once, and room for as much as is asked about."""
     monkeypatch.setenv("KHRONIKA_STREAM_LIFE_SEC", "0.05")
     monkeypatch.setenv("KHRONIKA_OWNER_MAX_LIVE", "1000")
+    monkeypatch.setenv("KHRONIKA_OWNER_MAX_UPLOADS", "1000")
     return environment
 
 

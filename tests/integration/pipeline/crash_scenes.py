@@ -138,6 +138,14 @@ def abandoned(world: World) -> Given:
     return ()
 
 
+def unclaimed(world: World) -> Given:
+    """An upload that was completed and never became a video."""
+    uploaded(world)
+    complete(world)
+    world.execute("UPDATE uploads SET completed_at = now() - interval '2 d'")
+    return ()
+
+
 def deleted(world: World) -> Given:
     """A deleted asset whose source was uploaded."""
     uploaded(world)
@@ -192,9 +200,9 @@ def only_upload(world: World) -> Upload:
         return session.scalars(select(Upload)).one()
 
 
-def use_upload(world: World) -> UUID:
-    """The client completes its upload and registers the video."""
-    upload = complete_upload(
+def complete(world: World) -> Upload:
+    """The client has its upload checked."""
+    return complete_upload(
         partial(owner, world),
         only_upload(world).id,
         storage=world.services.storage,
@@ -202,6 +210,11 @@ def use_upload(world: World) -> UUID:
         limits=world.services.limits,
         now=datetime.now(UTC),
     )
+
+
+def use_upload(world: World) -> UUID:
+    """The client completes its upload and registers the video."""
+    upload = complete(world)
     with owner(world) as session:
         created = create_asset(
             session,

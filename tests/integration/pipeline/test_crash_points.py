@@ -62,6 +62,7 @@ SCENES: tuple[tuple[Boundary, Scene], ...] = (
     (Boundary.SWEEP_MARKED, Scene("sweep", scenes.unwoken)),
     (Boundary.SWEEP_EXPIRED, Scene("sweep", scenes.overdue)),
     (Boundary.PURGE_MARKED, Scene("purge", scenes.replaced)),
+    (Boundary.PURGE_MARKED, Scene("purge", scenes.unclaimed, ends=())),
     (Boundary.PURGE_EMPTIED, Scene("purge", scenes.replaced)),
     (Boundary.PURGE_SOURCE_GONE, Scene("purge", scenes.deleted, ends=())),
     (Boundary.PURGE_UPLOAD_GONE, Scene("purge", scenes.abandoned, ends=())),

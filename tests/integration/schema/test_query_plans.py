@@ -53,6 +53,11 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         "video_assets_purge",
     ),
     "abandoned uploads": ("worker", due.abandoned_uploads, "uploads_expiry"),
+    "uploads nobody made a video of": (
+        "worker",
+        lambda session: due.unclaimed_uploads(session, keep_sec=60),
+        "uploads_unclaimed",
+    ),
     "expired keys": ("worker", due.prune_idempotency_keys, "idempotency_keys_expiry"),
     "old days of owners": ("worker", quotas.prune, "owner_usage_day"),
     "what an account holds back": (
@@ -153,9 +158,9 @@ FILL_AS_API = (
 )
 FILL_AS_OPERATOR_TOO = (
     f"""INSERT INTO uploads (id, owner_id, post_id, filename, mime_type, size_bytes, storage_key,
-            expires_at, completed_at)
+            expires_at, completed_at, claimed_at)
         SELECT gen_random_uuid(), 'owner', gen_random_uuid(), 'a.mp4', 'video/mp4', 1, 'k', now(),
-            now()
+            now(), now()
         FROM generate_series(1, {DONE}) n""",
     f"""INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
         SELECT 'owner', 'create', n::text, '', now() + interval '1 day'

@@ -29,7 +29,7 @@ REACH: Mapping[str, tuple[str, ...]] = {
     "video_processing_events": ("oo--", "00--", "**--", "**--", "----", "----", "----"),
     "provider_attempts": ("o-o-", "0-0-", "***-", "*-*-", "----", "----", "----"),
     "video_outputs": ("o---", "0---", "***-", "*-*-", "----", "----", "----"),
-    "uploads": ("ooo-", "000-", "*-**", "**--", "----", "0---", "----"),
+    "uploads": ("ooo-", "000-", "*-**", "***-", "----", "0---", "----"),
     "upload_parts": ("oooo", "0000", "*--*", "*---", "----", "----", "----"),
     "idempotency_keys": ("oooo", "0000", "*--*", "****", "----", "----", "----"),
     "owner_usage": ("ooo-", "000-", "****", "***-", "----", "----", "----"),
@@ -84,7 +84,9 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     },
     ("uploads", "khronika_api", "UPDATE"): {
         *("storage_upload_id", "received_bytes", "source_info", "completed_at", "expires_at"),
+        "claimed_at",
     },
+    ("uploads", "khronika_operator", "UPDATE"): {"claimed_at"},
     ("uploads", "khronika_viewer", "SELECT"): {"id", "storage_key"},
     ("provider_attempts", "khronika_api", "UPDATE"): OWED,
     ("provider_attempts", "khronika_operator", "UPDATE"): OWED,
