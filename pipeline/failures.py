@@ -71,6 +71,11 @@ FAILURES: Mapping[str, Failure] = {
         "Try again once it no longer changes.",
         retryable=True,
     ),
+    "quota_exceeded": Failure(
+        "This video turned out to be more than its owner may still register today.",
+        "Try again after midnight, UTC; what is more than a whole day's limit must be cut first.",
+        retryable=True,
+    ),
     "retry_exhausted": Failure(
         "Processing failed several times in a row.", _TRY_AGAIN, retryable=True
     ),

@@ -8,7 +8,7 @@ failed has cost all the same. A retry and a re-encode charge no day, because the
 limits of their own, and would make owners pay for our failures; they are in flight like any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,10 +29,21 @@ IN_FLIGHT_RETRY_SEC = 30
 BUSY_RETRY_SEC = 1
 """Requests of one owner take turns, and each takes milliseconds."""
 
-# To the day it was registered on, where its row still is: that day's quota let it in.
+DECLARED_SHORT_SEC = 0.5
+"""What a client declares is rounded: by so much a video may be longer and is not refused for it."""
+
+# To the day on which it is found out: what its own day was too short for, another has room for.
 BOOK = text("""
-    UPDATE owner_usage SET bytes = bytes + :bytes, media_sec = greatest(0, media_sec + :media_sec)
-    WHERE owner_id = :owner_id AND day = CAST(timezone('UTC', :registered_at) AS date)
+    INSERT INTO owner_usage AS booked (owner_id, day, assets, bytes, media_sec)
+    VALUES (:owner_id, CAST(timezone('UTC', now()) AS date), 0,
+            greatest(0, CAST(:bytes AS bigint)),
+            greatest(0, CAST(:media_sec AS double precision)))
+    ON CONFLICT (owner_id, day) DO UPDATE
+        SET bytes = greatest(0, booked.bytes + CAST(:bytes AS bigint)),
+            media_sec = greatest(0, booked.media_sec + CAST(:media_sec AS double precision))
+    RETURNING bytes, media_sec,
+        CAST(ceil(86400 - extract(epoch FROM CAST(timezone('UTC', now()) AS time))) AS integer)
+            AS resets_in_sec
 """)
 
 
@@ -60,14 +71,7 @@ def refuse_excess(settings: Settings, charged: Asset, standing: Standing) -> Non
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``.
     """
     _refuse_crowd(settings, standing.live_assets)
-    for quota in _quotas(settings, charged, standing):
-        if quota.is_exceeded:
-            raise LimitReached(
-                "quota_exceeded",
-                f"{quota.told} It begins anew at midnight, UTC.",
-                retry_after_sec=standing.resets_in_sec,
-                **quota.numbers,
-            )
+    _refuse_exceeded(_quotas(settings, charged, standing), standing.resets_in_sec)
 
 
 def refuse_one_more_live(
@@ -88,6 +92,17 @@ def refuse_one_more_live(
     with owner_is_busy():
         live_assets = session.scalars(select(func.khronika_live_assets(started.owner_id))).one()
     _refuse_crowd(settings, live_assets)
+
+
+def _refuse_exceeded(quotas: Iterable["_Quota"], resets_in_sec: int) -> None:
+    for quota in quotas:
+        if quota.is_exceeded:
+            raise LimitReached(
+                "quota_exceeded",
+                f"{quota.told} It begins anew at midnight, UTC.",
+                retry_after_sec=resets_in_sec,
+                **quota.numbers,
+            )
 
 
 def _refuse_crowd(settings: Settings, live_assets: int) -> None:
@@ -152,37 +167,52 @@ def _quotas(settings: Settings, charged: Asset, now: Standing) -> tuple[_Quota, 
     size, length = charged.charged_bytes or 0, charged.charged_sec or 0.0
     return (
         _Quota("assets", "videos", settings.owner_daily_assets, now.day_assets - 1, 1),
-        _Quota("bytes", "bytes", settings.owner_daily_bytes, now.day_bytes - size, size),
-        _Quota(
-            "media_sec",
-            "seconds of video",
-            settings.owner_daily_media_sec,
-            round(now.day_media_sec - length, 3),
-            length,
-        ),
+        _bytes_quota(settings, now.day_bytes, size),
+        _length_quota(settings, now.day_media_sec, length),
     )
 
 
-def book_measured(session: Session, asset: Asset, measured: Measured) -> None:
+def _bytes_quota(settings: Settings, booked: int, asked: int) -> _Quota:
+    return _Quota("bytes", "bytes", settings.owner_daily_bytes, booked - asked, asked)
+
+
+def _length_quota(settings: Settings, booked_sec: float, asked_sec: float) -> _Quota:
+    used_sec = round(booked_sec - asked_sec, 3)
+    return _Quota(
+        "media_sec", "seconds of video", settings.owner_daily_media_sec, used_sec, asked_sec
+    )
+
+
+def book_measured(session: Session, settings: Settings, asset: Asset, measured: Measured) -> None:
     """Charge the owner's day with what a source was found to be, in place of what was said.
 
     Once in an asset's life: the caller writes ``source_info`` in the same transaction, under the
-    asset's guard, and from then on there is nothing to book.
+    asset's guard, and from then on there is nothing to book. What was said truly was let in by the
+    day it was registered on, and is refused no more.
 
     Args:
+        session: Of the worker. An owner's sources are booked one after the other, at the day's row.
+        settings: What a day may hold.
         asset: As it was read before it was measured.
+        measured: What it turned out to be.
+
+    Raises:
+        LimitReached: ``quota_exceeded``: what is more does not fit the present day. The transaction
+            must not be committed.
     """
     if asset.source_info is not None or asset.charged_sec is None:
         return
-    session.execute(
-        BOOK,
-        {
-            "owner_id": asset.owner_id,
-            "registered_at": asset.created_at,
-            "bytes": measured.size_bytes - (asset.charged_bytes or 0),
-            "media_sec": measured.info.duration_sec - asset.charged_sec,
-        },
-    )
+    more_bytes = measured.size_bytes - (asset.charged_bytes or 0)
+    more_sec = round(measured.info.duration_sec - asset.charged_sec, 3)
+    day_bytes, day_sec, resets_in_sec = session.execute(
+        BOOK, {"owner_id": asset.owner_id, "bytes": more_bytes, "media_sec": more_sec}
+    ).one()
+    quotas = []
+    if more_bytes > 0:
+        quotas.append(_bytes_quota(settings, day_bytes, more_bytes))
+    if more_sec > DECLARED_SHORT_SEC:
+        quotas.append(_length_quota(settings, day_sec, more_sec))
+    _refuse_exceeded(quotas, resets_in_sec)
 
 
 def prune(session: Session) -> None:

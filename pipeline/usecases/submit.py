@@ -14,6 +14,7 @@ from pipeline.addresses import output_prefix, poster_prefix
 from pipeline.crash import Boundary, crash_point
 from pipeline.database import session_of
 from pipeline.errors import (
+    LimitReached,
     ProviderError,
     StaleTransition,
     TerminalProviderError,
@@ -67,13 +68,21 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         setback = Setback(known_code(error.code), str(error), retryable=error.transient)
         return _end_unasked(services, claim, setback, outcome="source_refused")
     crash_point(Boundary.SUBMIT_VERIFIED)
-    asset = _intend(services, claim, measured)
+    try:
+        asset = _intend(services, claim, measured)
+    except LimitReached as error:
+        setback = Setback(known_code(error.code), str(error), retryable=False)
+        return _end_attempt(services, claim, claim.asset, setback, outcome="source_refused")
     crash_point(Boundary.SUBMIT_INTENDED)
     return _call(services, provider, claim, asset)
 
 
 def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
-    """Commit what the source measures and that the provider is about to be called."""
+    """Commit what the source measures and that the provider is about to be called.
+
+    Raises:
+        LimitReached: It is more than the owner's day holds; nothing is written.
+    """
     info = measured.info
     with session_of(services.engine) as session:
         asset = store.amend(
@@ -87,7 +96,7 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
             width=info.width,
             height=info.height,
         )
-        quotas.book_measured(session, claim.asset, measured)
+        quotas.book_measured(session, services.settings, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch:
             asset = store.amend(session, asset, EventDraft("metadata_mismatch", "worker", mismatch))

@@ -4,6 +4,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,11 +14,13 @@ from sqlalchemy import Engine, text
 from pipeline.crash import Boundary
 from pipeline.database import make_engine, session_of, user_session
 from pipeline.errors import LimitReached
+from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spend import KEPT_DAYS
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset
 from pipeline.usecases.idempotency import IdempotencyKey
+from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import tidy
 from pipeline.values import CreateAsset
@@ -265,6 +269,54 @@ def test_what_a_remote_source_turns_out_to_be_is_charged_once(
         submit(world.services, asset_id)
 
     assert usage(world) == (1, CLIP_BYTES, CLIP_SEC)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"owner_daily_media_sec": 8.0}, {"owner_daily_bytes": CLIP_BYTES + 100}]
+)
+def test_what_turns_out_to_be_more_than_the_day_holds_is_not_submitted_that_day(
+    world: World, limits: dict[str, float]
+) -> None:
+    services = limited(world, limits)
+    submit(services, world.create(size_bytes=1, duration_sec=1.0))
+    asset_id = world.create(size_bytes=1, duration_sec=1.0)
+    for _ in range(2):  # an impatient owner tries it again at once
+        assert submit(services, asset_id).what == "failed"
+        asset = world.asset(asset_id)
+        assert (asset.error_code, asset.source_info) == ("quota_exceeded", None)
+        assert usage(world) == (2, CLIP_BYTES + 1, round(CLIP_SEC + 1, 2))
+        with session_of(world.operator) as session:
+            retry_asset(session, asset.post_id, settings=services.settings, actor="operator:ops")
+    assert len(world.provider.puts) == 1
+
+    world.execute("UPDATE owner_usage SET day = day - 1")  # midnight passes
+    assert submit(services, asset_id).what == "submitted"
+
+    assert usage(world) == (2, 2 * CLIP_BYTES, round(2 * CLIP_SEC, 2))
+
+
+def test_of_many_that_turn_out_to_be_more_only_what_the_day_holds_is_submitted(
+    world: World,
+) -> None:
+    services = limited(world, {"owner_daily_media_sec": 2 * CLIP_SEC + 1})
+    assets = [world.create() for _ in range(3)]
+
+    told = at_once(*[partial(submit, services, asset_id) for asset_id in assets])
+
+    assert sorted(outcome.what for outcome in told) == ["failed", "submitted", "submitted"]
+
+
+def test_what_was_said_truly_is_submitted_though_the_day_has_been_used_up(world: World) -> None:
+    asset_id = world.create(size_bytes=CLIP_BYTES, duration_sec=CLIP_SEC)
+    world.create(duration_sec=1000.0)
+
+    services = limited(world, {"owner_daily_media_sec": 8.0, "owner_daily_bytes": 8})
+    assert submit(services, asset_id).what == "submitted"
+
+
+def limited(world: World, limits: dict[str, float]) -> Services:
+    """A worker that is told these limits of an owner's day."""
+    return replace(world.services, settings=world.services.settings.model_copy(update=limits))
 
 
 def test_neither_another_attempt_nor_deleting_changes_what_was_charged(world: World) -> None:
