@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         raise SystemExit(1) from None
     configure_logs(here.settings)
     _read_secrets(here)
+    _warn_of_open_posts(here.settings)
     return _assemble(here)
 
 
@@ -76,6 +77,16 @@ def _read_secrets(here: Services) -> None:
         raise SystemExit(1) from None
     except SQLAlchemyError as error:
         log.warning("callback_secrets_not_read_yet", error=type(error).__name__)
+
+
+def _warn_of_open_posts(settings: Settings) -> None:
+    """Say what only development is to be: the demonstration site is on nowhere else."""
+    if settings.posts_are_whose_comes_first and not settings.demo:
+        log.warning(
+            "posts_are_first_come_first_served",
+            hint="Set KHRONIKA_POSTS_TABLE, or KHRONIKA_POST_CLAIM=required: until then whoever "
+            "comes first registers the video of a post, a stranger too.",
+        )
 
 
 def _assemble(here: Services) -> APIFlask:

@@ -31,7 +31,6 @@ from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
 from pipeline.usecases.secrets import active
-from pipeline.values import PostClaim
 from pipeline.vault import VaultLocked
 
 TIMEOUT_SEC = 5.0
@@ -284,9 +283,10 @@ def _issuers(settings: Settings) -> str:
 
 
 def _posts(settings: Settings) -> str:
+    if settings.posts_are_whose_comes_first:
+        return "no table is configured, owners' tokens name no posts: whoever comes first has one"
     if settings.posts_table is None:
-        claim = "name their posts" if settings.post_claim is PostClaim.REQUIRED else "name no posts"
-        return f"no table is configured; owners' tokens {claim}"
+        return "no table is configured; owners' tokens name their posts"
     posts = Posts(settings.posts_table, settings.posts_owner_column)
     for role in ("api", "operator"):
         with _connected(settings, role) as connection, Session(connection) as session:

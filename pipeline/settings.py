@@ -383,6 +383,11 @@ class Settings(FiledSettings):
             return self.limits_url.get_secret_value()
         return store_for(self.broker_url.get_secret_value())
 
+    @property
+    def posts_are_whose_comes_first(self) -> bool:
+        """Whether nothing says whose a post is, so that a stranger may take it."""
+        return self.posts_table is None and self.post_claim is PostClaim.OFF
+
     def spend_limits(self, account: str) -> SpendLimits:  # noqa: ARG002 - all share one, so far
         """What a provider account may be given within a clock hour."""
         return SpendLimits(self.spend_assets_per_hour, self.spend_minutes_per_hour)

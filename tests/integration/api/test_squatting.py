@@ -8,6 +8,8 @@ import pytest
 import requests
 from sqlalchemy import event
 
+from api.app import create_app
+from api.services import EXTENSION
 from pipeline.models import Asset, AuditEvent, Upload
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World, serving, token
 
@@ -99,6 +101,31 @@ def test_where_a_claim_is_required_the_token_names_the_post(
     assert take(claiming, post_id, **bearing(post_id=str(post_id))).ok
     other = uuid4()
     assert take(claiming, other, **bearing(post_id=[str(uuid4()), str(other)])).ok
+
+
+WARNING = "posts_are_first_come_first_served"
+SAID = {
+    "nothing": ({}, 1),
+    "development": ({"KHRONIKA_DEMO": "true"}, 0),
+    "a table": ({"KHRONIKA_POSTS_TABLE": "public.posts"}, 0),
+    "a claim": ({"KHRONIKA_POST_CLAIM": "required"}, 0),
+}
+
+
+@pytest.mark.parametrize(("said", "warnings"), SAID.values(), ids=SAID.keys())
+def test_where_nothing_says_whose_a_post_is_the_start_says_so(
+    environment: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    said: Mapping[str, str],
+    warnings: int,
+) -> None:
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+
+    create_app().extensions[EXTENSION].close()
+
+    assert capsys.readouterr().err.count(WARNING) == warnings
 
 
 @both_ways
