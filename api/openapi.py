@@ -135,6 +135,9 @@ LINKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             for name in WITH_TICKET
         },
     },
+    "put_uploads_content": {
+        "post_uploads_complete": {"parameters": {"upload_id": "$response.body#/upload_id"}},
+    },
 }
 """What can be asked next with what an operation answered, by operation and next operation."""
 

@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from os import environ
@@ -212,9 +212,12 @@ class World:
         with session_of(self.engine) as session:
             return session.scalars(select(model)).one()
 
-    def count(self, model: type[Any] = Asset) -> int:
+    def all(self, model: type[Any]) -> Sequence[Any]:
         with session_of(self.engine) as session:
-            return len(session.scalars(select(model)).all())
+            return session.scalars(select(model)).all()
+
+    def count(self, model: type[Any] = Asset) -> int:
+        return len(self.all(model))
 
     def events(self, asset_id: str) -> list[Event]:
         with session_of(self.engine) as session:
