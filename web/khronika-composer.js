@@ -8,6 +8,7 @@
  */
 
 import { fingerprint, forget, recall, unfinished } from "./composer/memory.js";
+import { isFinal } from "./composer/patience.js";
 import { isForeseen, reasonOf, wordsOf } from "./composer/shown.js";
 import { ENGLISH, GEORGIAN } from "./composer/strings.js";
 import { Api, Refused } from "./composer/transport.js";
@@ -54,6 +55,7 @@ export class KhronikaComposer extends HTMLElement {
   /** @type {Stage} */
   #stage = "sending";
   #isWaiting = false;
+  #isFinal = false;
   #said = "";
   #listening = new AbortController();
 
@@ -160,6 +162,7 @@ export class KhronikaComposer extends HTMLElement {
   async #publish() {
     const file = this.#file;
     if (!file) return;
+    this.#postId = "";
     this.#upload = new Upload(this.#api(), {
       file,
       key: this.#key,
@@ -206,9 +209,11 @@ export class KhronikaComposer extends HTMLElement {
   #fail(error) {
     if (error instanceof DOMException && error.name === "AbortError") return this.#enter("paused");
     this.#problem = reasonOf(error);
+    this.#isFinal = isFinal(error);
     this.#enter("failed");
     const code = error instanceof Refused ? error.code : "";
-    this.#tell("failed", { code, message: say(this.#language, this.#problem) });
+    const message = say(this.#language, this.#problem);
+    this.#tell("failed", { code, message, final: this.#isFinal });
     if (!isForeseen(error)) reportError(error);
   }
 
@@ -281,7 +286,7 @@ export class KhronikaComposer extends HTMLElement {
       ...{ phase: this.#phase, file: this.#file, measured: this.#measured, problem: this.#problem },
       unfinished: interrupted[0]?.upload.name ?? null,
       isKnown: interrupted.some((each) => each.key === this.#key),
-      ...{ stage: this.#stage, isWaiting: this.#isWaiting, bytes: this.#bytes },
+      ...{ stage: this.#stage, isWaiting: this.#isWaiting, isFinal: this.#isFinal, bytes: this.#bytes },
       isPicked: this.#posterTime !== null,
       isOnline: navigator.onLine,
     };

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.browser.live import choose
 from tests.browser.site import POLICY
 from tests.browser.test_playback import SAMPLE
 
+QUOTA = (HTTPStatus.TOO_MANY_REQUESTS, "quota_exceeded", "An owner may register 3 videos a day.")
+NO_VIDEO = (HTTPStatus.UNPROCESSABLE_ENTITY, "unsupported_media", "This file is not a video.")
 WATCH_EVENTS = """
 window.told = [];
 for (const name of ["publish", "created", "failed", "cancelled"])
@@ -68,6 +71,56 @@ def expect_state(opened: Opened, state: str) -> None:
 def told(opened: Opened, name: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = opened.page.evaluate("told")
     return [event for event in events if event["name"] == name]
+
+
+def is_remembered(opened: Opened) -> bool:
+    return bool(opened.page.evaluate("localStorage.length"))
+
+
+def test_a_used_up_quota_is_said_at_once_and_what_has_arrived_is_kept(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    uploads.refusals["create"] = QUOTA
+    opened = compose()
+    opened.expect("429")
+    composer = publish(opened)
+    expect_state(opened, "failed")
+    expect(composer.get_by_role("alert")).to_have_text(QUOTA[2])
+    assert [event["final"] for event in told(opened, "failed")] == [False]
+    assert opened.accessibility() == []
+    uploads.refusals.clear()
+    composer.get_by_role("button", name="Try again").click()
+    expect_state(opened, "done")
+    assert sorted(uploads.sent) == [1, 2, 3, 4]
+
+
+def test_a_video_that_is_refused_for_good_is_given_up_and_not_offered_again(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    uploads.refusals["complete"] = NO_VIDEO
+    opened = compose()
+    opened.expect("422")
+    composer = publish(opened)
+    expect_state(opened, "failed")
+    expect(composer.get_by_role("button", name="Try again")).to_be_hidden()
+    (published,), (failed,) = told(opened, "publish"), told(opened, "failed")
+    assert (failed["final"], failed["post_id"]) == (True, published["post_id"])
+    wait_until(opened.page, lambda: not uploads.known)
+    assert not is_remembered(opened)
+
+
+def test_a_refusal_before_there_is_a_ticket_names_no_post(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    opened = compose()
+    opened.expect("422")
+    composer = publish(opened)
+    expect_state(opened, "done")
+    composer.get_by_role("button", name="Choose another").click()
+    uploads.refusals["uploads"] = NO_VIDEO
+    publish(opened)
+    expect_state(opened, "failed")
+    assert [event["post_id"] for event in told(opened, "failed")] == [""]
 
 
 def test_the_slider_stands_where_the_preview_is_which_is_no_choice_yet(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from filecmp import cmp
+from http import HTTPStatus
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -300,9 +301,16 @@ def test_what_the_server_refuses_is_said_in_its_words_or_the_readers(
     (tmp_path / "trick.mp4").write_bytes(b"no video at all")
     composer = opened.page.locator("khronika-composer")
     composer.locator("input[type=file]").set_input_files(tmp_path / "trick.mp4")
-    composer.get_by_role("button", name="გამოქვეყნება").click()
-    expect(composer).to_have_attribute("data-state", "failed")
+    with opened.page.expect_response(lambda answer: _is_withdrawal(answer.request)) as withdrawn:
+        composer.get_by_role("button", name="გამოქვეყნება").click()
+        expect(composer).to_have_attribute("data-state", "failed")
+    assert withdrawn.value.status == HTTPStatus.NO_CONTENT
     expect(composer.get_by_role("alert")).to_contain_text("ეს ფაილი არ არის ვიდეო")
+    expect(opened.page.locator("#published")).to_be_hidden()
+
+
+def _is_withdrawal(request: Request) -> bool:
+    return request.method == "DELETE" and "/demo/posts/" in request.url
 
 
 def test_a_card_ends_in_the_right_state_although_the_api_was_away_meanwhile(

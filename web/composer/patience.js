@@ -8,6 +8,9 @@ const MOST_FAILURES = 8;
 /** What did not arrive as it was sent. */
 const SENT_AGAIN = new Set(["checksum_mismatch", "part_too_short", "part_missing"]);
 
+/** Conflicts that last: the post is somebody else's, or has another video. */
+const TAKEN = new Set(["post_not_found", "post_has_asset", "playback_differs"]);
+
 /**
  * Ask until there is an answer that stands.
  *
@@ -48,6 +51,16 @@ function isPassing(error) {
   // too slowly: the next try has a new address.
   const isStorages = (error.status === 403 || error.status === 400) && !error.code;
   return error.isPassing || isStorages || SENT_AGAIN.has(error.code);
+}
+
+/**
+ * Whether nothing more can come of an upload, so that nothing of it need be kept.
+ *
+ * @param {unknown} error
+ */
+export function isFinal(error) {
+  if (!(error instanceof Refused) || isPassing(error)) return false;
+  return error.status === 413 || error.status === 422 || TAKEN.has(error.code);
 }
 
 /**

@@ -23,6 +23,7 @@ import { clock, sizeInWords } from "./video-file.js";
  * @property {boolean} isWaiting
  * @property {boolean} isOnline
  * @property {Stage} stage
+ * @property {boolean} isFinal Whether what failed would fail again.
  * @property {boolean} isPicked Whether the frame that shows was picked to stand for the video.
  * @property {number} bytes
  */
@@ -79,11 +80,12 @@ function frameOf({ isPicked }) {
  * @param {string} language
  * @returns {Shown["actions"]}
  */
-function actionsOf({ phase, unfinished, isKnown }, language) {
+function actionsOf({ phase, unfinished, isKnown, isFinal }, language) {
   /** @type {Shown["actions"]} */
   const keys = { ...ACTIONS[phase] };
   if (phase === "ready" && isKnown) keys.publish = "composer_resume_upload";
   if (phase === "empty" && unfinished) keys.discard = "composer_discard";
+  if (phase === "failed" && isFinal) delete keys.again;
   return Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, say(language, { key })]));
 }
 

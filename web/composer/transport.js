@@ -2,6 +2,9 @@
 
 /** @import { TokenProvider } from "../types.js" */
 
+/** Codes of refusals that are over in seconds. Other limits last, and their sentence says how long. */
+const BRIEF = new Set(["rate_limited", "owner_busy", "idempotency_in_flight"]);
+
 /** The server answered, and not with what was asked for. */
 export class Refused extends Error {
   /**
@@ -20,7 +23,9 @@ export class Refused extends Error {
 
   /** Whether the same request may succeed a little later. */
   get isPassing() {
-    return this.status >= 500 || this.status === 429 || this.status === 408;
+    // What gives no code is a proxy or a storage, which knows no quotas.
+    const isHaste = this.status === 429 && !this.code;
+    return this.status >= 500 || this.status === 408 || isHaste || BRIEF.has(this.code);
   }
 }
 

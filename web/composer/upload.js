@@ -7,7 +7,7 @@
 
 import { md5 } from "./md5.js";
 import { forget, recall, remember } from "./memory.js";
-import { insist } from "./patience.js";
+import { insist, isFinal } from "./patience.js";
 import { Refused, Unreachable, ask, send } from "./transport.js";
 import { uuid } from "./uuid.js";
 
@@ -72,6 +72,7 @@ export class Upload {
     } catch (error) {
       // Parts that are still on their way would only fail one after the other.
       this.#stopping.abort();
+      if (isFinal(error)) void this.abandon();
       throw error;
     }
   }

@@ -35,11 +35,18 @@ listen("created", (asset) => {
   if (card) card.card = asset;
   card?.removeAttribute("upload-progress");
 });
-listen("cancelled", async ({ post_id: id }) => {
-  published.hidden = true;
-  card?.remove();
-  if (id) await change("DELETE", `/demo/posts/${id}`);
-});
+listen("failed", ({ post_id: id, final }) => final && withdraw(id));
+listen("cancelled", ({ post_id: id }) => withdraw(id));
+
+/** @param {string} id Empty where there is no post yet. */
+async function withdraw(id) {
+  if (!id) return;
+  if (card?.getAttribute("post-id") === id) {
+    published.hidden = true;
+    card.remove();
+  }
+  await change("DELETE", `/demo/posts/${id}`);
+}
 
 /**
  * @param {string} name

@@ -3,9 +3,10 @@ import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
 
 import { md5 } from "../../../web/composer/md5.js";
+import { isFinal } from "../../../web/composer/patience.js";
 import { wordsOf } from "../../../web/composer/shown.js";
 import { ENGLISH, GEORGIAN } from "../../../web/composer/strings.js";
-import { Unreachable, ask } from "../../../web/composer/transport.js";
+import { Refused, Unreachable, ask } from "../../../web/composer/transport.js";
 import { uuid } from "../../../web/composer/uuid.js";
 import {
   clock,
@@ -65,9 +66,31 @@ test("sizes and lengths are written as people write them", () => {
 test("what can be done is what the phase allows", () => {
   const actions = (changes) => wordsOf({ ...scene, ...changes }, "en").actions;
   assert.deepEqual(Object.keys(actions({ phase: "uploading" })), ["pause", "cancel"]);
+  assert.deepEqual(Object.keys(actions({ phase: "failed" })), ["again", "other"]);
+  assert.deepEqual(Object.keys(actions({ phase: "failed", isFinal: true })), ["other"]);
   assert.equal(actions({}).publish, "Publish");
   assert.equal(actions({ isKnown: true }).publish, "Go on with the upload");
   assert.deepEqual(Object.keys(actions({ phase: "empty", unfinished: "b.mp4" })), ["choose", "discard"]);
+});
+
+test("only what is over in seconds is waited for; a quota is said at once", () => {
+  const isPassing = (status, code) => new Refused(status, code, "", null).isPassing;
+  for (const code of ["rate_limited", "owner_busy", ""]) assert.ok(isPassing(429, code), code);
+  for (const code of ["quota_exceeded", "too_many_in_flight"]) assert.ok(!isPassing(429, code), code);
+  assert.ok(isPassing(409, "idempotency_in_flight"));
+  assert.ok(isPassing(503, "database_unavailable"));
+});
+
+test("an upload is given up where its file or its post is refused, and for nothing else", () => {
+  const isGivenUp = (status, code) => isFinal(new Refused(status, code, "", null));
+  assert.ok(isGivenUp(413, "source_too_large"));
+  assert.ok(isGivenUp(422, "unsupported_media"));
+  assert.ok(isGivenUp(409, "post_has_asset"));
+  assert.ok(!isGivenUp(422, "checksum_mismatch"));
+  assert.ok(!isGivenUp(409, "upload_incomplete"));
+  assert.ok(!isGivenUp(401, "token_expired"));
+  assert.ok(!isGivenUp(429, "quota_exceeded"));
+  assert.ok(!isFinal(new Unreachable()));
 });
 
 test("an answer that breaks off in the middle is none, and what is paused meanwhile is paused", async (t) => {
@@ -95,7 +118,8 @@ test("while bytes move it is said how many, and what they wait for", () => {
 });
 
 test("Georgian says everything that English does", () => {
-  assert.deepEqual(Object.keys(GEORGIAN), Object.keys(ENGLISH));
+  const own = Object.keys(GEORGIAN).filter((key) => !key.startsWith("error."));
+  assert.deepEqual(own, Object.keys(ENGLISH));
   for (const [key, words] of Object.entries(ENGLISH)) {
     assert.deepEqual(GEORGIAN[key].match(/\{\w+\}/g)?.sort(), words.match(/\{\w+\}/g)?.sort(), key);
   }

@@ -47,3 +47,11 @@ def test_georgian_says_everything_that_english_does_and_every_failure() -> None:
     georgian = set(key.findall((ROOT / "strings.ka.js").read_text()))
     assert english - georgian == {"percent"}  # a number alone
     assert georgian - english == {f"error.{code}" for code in FAILURES}
+
+
+def test_refusals_that_georgian_explains_are_ones_that_the_api_answers() -> None:
+    explained = re.findall(r'"error\.(\w+)"', (ROOT / "composer" / "strings.js").read_text())
+    ours = [*(ROOT.parent / "api").rglob("*.py"), *(ROOT.parent / "pipeline").rglob("*.py")]
+    sources = "".join(path.read_text() for path in ours)
+    assert [code for code in explained if f'"{code}"' not in sources] == []
+    assert explained
