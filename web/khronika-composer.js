@@ -227,10 +227,18 @@ export class KhronikaComposer extends HTMLElement {
   }
 
   async #discard() {
-    const interrupted = unfinished(this.#user, this.#base);
-    for (const { key } of interrupted) forget(key);
+    this.#problem = null;
+    for (const { key, upload } of unfinished(this.#user, this.#base)) {
+      try {
+        await abandon(this.#api(), upload);
+      } catch (error) {
+        this.#problem = reasonOf(error);
+        break;
+      }
+      forget(key);
+      this.#tell("cancelled", { post_id: upload.postId });
+    }
     this.#render();
-    await Promise.all(interrupted.map(({ upload }) => abandon(upload)));
   }
 
   /** @param {Remembered} ticket */

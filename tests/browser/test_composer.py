@@ -4,18 +4,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.conftest import Opened, Pages, wait_until
-from tests.browser.fake_api import TOKEN, running_fake_api
+from tests.browser.fake_api import TOKEN, asset, post_id, running_fake_api
 from tests.browser.fake_uploads import FakeUploads
 from tests.browser.live import choose
 from tests.browser.site import POLICY
 from tests.browser.test_playback import SAMPLE
 
+CREATE = "**/api/video-assets/create"
 QUOTA = (HTTPStatus.TOO_MANY_REQUESTS, "quota_exceeded", "An owner may register 3 videos a day.")
 NO_VIDEO = (HTTPStatus.UNPROCESSABLE_ENTITY, "unsupported_media", "This file is not a video.")
 WATCH_EVENTS = """
@@ -121,6 +123,67 @@ def test_a_refusal_before_there_is_a_ticket_names_no_post(
     publish(opened)
     expect_state(opened, "failed")
     assert [event["post_id"] for event in told(opened, "failed")] == [""]
+
+
+def test_nothing_is_cancelled_any_more_once_the_video_is_being_registered(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    opened = compose()
+    held = Queue[Route]()
+    opened.page.route(CREATE, held.put)
+    composer = publish(opened)
+    wait_until(opened.page, lambda: not held.empty())
+    expect(composer.locator(".status")).to_contain_text("Checking")
+    for name in ("Cancel", "Pause"):
+        expect(composer.get_by_role("button", name=name)).to_be_hidden()
+    assert opened.page.evaluate("document.activeElement.localName") == "khronika-composer"
+    held.get().continue_()
+    expect_state(opened, "done")
+    assert told(opened, "created")[0]["id"] == uploads.created[0]["upload_id"]
+
+
+@pytest.mark.parametrize("is_its_own", [True, False])
+def test_an_upload_that_became_a_video_unheard_is_deleted_as_one_and_nothing_else_is(
+    compose: Compose, uploads: FakeUploads, *, is_its_own: bool
+) -> None:
+    videos = uploads.api.assets
+    opened = compose(post_id=post_id("one"))
+    opened.expect("ERR_FAILED|409")
+    opened.page.route(CREATE, _lose_the_answer)
+    opened.page.on("dialog", Dialog.accept)
+    publish(opened)
+    expect(opened.page.locator("khronika-composer .status")).to_contain_text("keep trying")
+    if not is_its_own:
+        uploads.api.put(asset("one"))
+    opened.page.reload()
+    with opened.page.expect_response(lambda answer: answer.status == HTTPStatus.CONFLICT):
+        opened.page.get_by_role("button", name="Give that upload up").click()
+    wait_until(opened.page, lambda: bool(told(opened, "cancelled")))
+    assert list(videos) == ([] if is_its_own else [post_id("one")])
+    assert told(opened, "cancelled")[0]["post_id"] == post_id("one")
+    assert not is_remembered(opened)
+
+
+def test_a_video_that_was_registered_unheard_stands_although_another_picture_is_picked(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    opened = compose()
+    opened.expect("ERR_FAILED")
+    opened.page.route(CREATE, _lose_the_answer, times=1)
+    opened.page.on("dialog", Dialog.accept)
+    publish(opened)
+    wait_until(opened.page, lambda: bool(uploads.created))
+    opened.page.reload()
+    composer = choose(opened.page, SAMPLE)
+    composer.get_by_role("slider").fill("2.5")
+    composer.get_by_role("button", name="Go on with the upload").click()
+    expect_state(opened, "done")
+    assert len(uploads.api.assets) == 1
+
+
+def _lose_the_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()
 
 
 def test_the_slider_stands_where_the_preview_is_which_is_no_choice_yet(

@@ -80,7 +80,9 @@ function frameOf({ isPicked }) {
  * @param {string} language
  * @returns {Shown["actions"]}
  */
-function actionsOf({ phase, unfinished, isKnown, isFinal }, language) {
+function actionsOf({ phase, unfinished, isKnown, stage, isFinal }, language) {
+  // Cancelled now, it might become a video all the same.
+  if (phase === "uploading" && stage === "registering") return {};
   /** @type {Shown["actions"]} */
   const keys = { ...ACTIONS[phase] };
   if (phase === "ready" && isKnown) keys.publish = "composer_resume_upload";

@@ -79,10 +79,31 @@ export class Api {
    * @param {Record<string, string>} headers
    * @param {AbortSignal} signal
    */
-  async post(path, body, headers, signal) {
+  post(path, body, headers, signal) {
+    return this.#ask("POST", path, body, headers, signal);
+  }
+
+  /** @param {string} path */
+  get(path) {
+    return this.#ask("GET", path, null, {});
+  }
+
+  /** @param {string} path */
+  delete(path) {
+    return this.#ask("DELETE", path, null, {});
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object | null} body
+   * @param {Record<string, string>} headers
+   * @param {AbortSignal} [signal]
+   */
+  async #ask(method, path, body, headers, signal) {
     const token = await this.tokenProvider();
     const authority = token && { Authorization: `Bearer ${token}` };
-    return ask("POST", this.base + path, body, { ...authority, ...headers }, signal);
+    return ask(method, this.base + path, body, { ...authority, ...headers }, signal);
   }
 }
 

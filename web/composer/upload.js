@@ -22,7 +22,7 @@ const MOST_COMPLETIONS = 3;
 /** The file can no longer be read as it was chosen. */
 export class FileChanged extends Error {}
 
-/** @typedef {"sending" | "checking" | "registering"} Stage */
+/** @typedef {"sending" | "checking" | "registering"} Stage What it does; the last is not taken back. */
 
 /**
  * @typedef {object} Wishes
@@ -82,11 +82,11 @@ export class Upload {
     this.#stopping.abort();
   }
 
-  /** Give it up, and what has arrived of it. */
+  /** Give it up, and what has arrived of it. Where the server does not hear of it, a sweep sees to it. */
   async abandon() {
     this.#stopping.abort();
     forget(this.wishes.key);
-    if (this.#ticket) await abandon(this.#ticket);
+    if (this.#ticket) await abandon(this.api, this.#ticket).catch(() => undefined);
   }
 
   async #go() {
@@ -151,7 +151,8 @@ export class Upload {
     }
     this.wishes.onStage("registering");
     const body = { post_id: ticket.postId, upload_id: ticket.uploadId, ...this.wishes.declared };
-    const video = await this.#post("/api/video-assets/create", body, ticket.uploadId);
+    // Without a key of idempotency: the upload is one, and what is declared may be other than before.
+    const video = await this.#post("/api/video-assets/create", body);
     forget(this.wishes.key);
     return video;
   }
@@ -159,11 +160,9 @@ export class Upload {
   /**
    * @param {string} path
    * @param {object | null} body
-   * @param {string} [key] Of idempotency.
    */
-  #post(path, body, key) {
-    const once = key && { "Idempotency-Key": key };
-    return this.#insist((signal) => this.api.post(path, body, { ...once }, signal));
+  #post(path, body) {
+    return this.#insist((signal) => this.api.post(path, body, {}, signal));
   }
 
   /**
@@ -263,12 +262,32 @@ export class Upload {
 }
 
 /**
- * Tell the server that an upload is given up. Where it does not hear of it, a sweep sees to it.
+ * Tell the server that an upload is given up. Where a video was made of it and the answer that said
+ * so was lost, that is deleted.
  *
+ * @param {Api} api
  * @param {Remembered} ticket
+ * @throws {Refused}
+ * @throws {Unreachable}
  */
-export async function abandon({ url, headers }) {
-  await ask("DELETE", url, null, headers).catch(() => undefined);
+export async function abandon(api, { url, headers, postId, uploadId }) {
+  try {
+    await ask("DELETE", url, null, headers);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (LOST.has(error.code)) return;
+    if (error.code !== "upload_completed") throw error;
+    const video = `/api/video-assets/${postId}`;
+    const known = await api.get(video).catch(nothing);
+    // The post may have the video of another upload, which nobody gave up.
+    if (known?.id === uploadId) await api.delete(video).catch(nothing);
+  }
+}
+
+/** @param {unknown} error */
+function nothing(error) {
+  if (error instanceof Refused && error.status === 404) return null;
+  throw error;
 }
 
 /**

@@ -60,6 +60,7 @@ export class View {
   constructor(root, hands) {
     this.root = root;
     root.adoptedStyleSheets = [styleSheet()];
+    this.#box.tabIndex = -1;
     Object.assign(this.#input, { type: "file", accept: ACCEPT, hidden: true });
     Object.assign(this.#slider, { type: "range", min: "0", step: "0.1" });
     Object.assign(this.#video, { muted: true, playsInline: true, preload: "auto", tabIndex: -1 });
@@ -116,7 +117,7 @@ export class View {
 
   /** @param {Shown} shown */
   show(shown) {
-    const hadFocus = this.root.activeElement !== null;
+    const focused = this.root.activeElement;
     this.#pick.hidden = !("choose" in shown.actions);
     this.#chosen.hidden = !shown.name;
     this.#frame.hidden = shown.durationSec === null;
@@ -131,9 +132,10 @@ export class View {
     this.#progress.setAttribute("aria-label", shown.status);
     this.#facts.replaceChildren(...shown.facts.flatMap(([what, value]) => [text("dt", what), text("dd", value)]));
     this.#showActions(shown.actions);
-    if (this.#phase === shown.phase) return;
+    const isGone = focused instanceof HTMLElement && focused.hidden;
+    if (this.#phase === shown.phase && !isGone) return;
     this.#phase = shown.phase;
-    if (hadFocus) this.focus();
+    if (focused) this.focus();
   }
 
   /** @param {string} words What is read out. */
@@ -181,7 +183,8 @@ export class View {
 
   /** Give the focus to what most would press now. */
   focus() {
-    [...this.#buttons.values()].find((button) => !button.hidden)?.focus();
+    const first = [...this.#buttons.values()].find((button) => !button.hidden);
+    (first ?? this.#box).focus();
   }
 
   /** @param {Shown["actions"]} labels */

@@ -66,6 +66,7 @@ test("sizes and lengths are written as people write them", () => {
 test("what can be done is what the phase allows", () => {
   const actions = (changes) => wordsOf({ ...scene, ...changes }, "en").actions;
   assert.deepEqual(Object.keys(actions({ phase: "uploading" })), ["pause", "cancel"]);
+  assert.deepEqual(Object.keys(actions({ phase: "uploading", stage: "registering" })), []);
   assert.deepEqual(Object.keys(actions({ phase: "failed" })), ["again", "other"]);
   assert.deepEqual(Object.keys(actions({ phase: "failed", isFinal: true })), ["other"]);
   assert.equal(actions({}).publish, "Publish");
