@@ -207,7 +207,10 @@ export class KhronikaComposer extends HTMLElement {
 
   /** @param {unknown} error */
   #fail(error) {
-    if (error instanceof DOMException && error.name === "AbortError") return this.#enter("paused");
+    if (error instanceof DOMException && error.name === "AbortError") {
+      this.#enter("paused");
+      return this.#tell("paused", {});
+    }
     this.#problem = reasonOf(error);
     this.#isFinal = isFinal(error);
     this.#enter("failed");

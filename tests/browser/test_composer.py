@@ -22,7 +22,7 @@ QUOTA = (HTTPStatus.TOO_MANY_REQUESTS, "quota_exceeded", "An owner may register 
 NO_VIDEO = (HTTPStatus.UNPROCESSABLE_ENTITY, "unsupported_media", "This file is not a video.")
 WATCH_EVENTS = """
 window.told = [];
-for (const name of ["publish", "created", "failed", "cancelled"])
+for (const name of ["publish", "paused", "created", "failed", "cancelled"])
   addEventListener(name, ({ detail }) => told.push({ name, ...detail }));
 """
 
@@ -77,6 +77,10 @@ def told(opened: Opened, name: str) -> list[dict[str, Any]]:
 
 def is_remembered(opened: Opened) -> bool:
     return bool(opened.page.evaluate("localStorage.length"))
+
+
+def percent(opened: Opened) -> int:
+    return int(opened.page.locator("khronika-composer .progress").evaluate("(bar) => bar.value"))
 
 
 def test_a_used_up_quota_is_said_at_once_and_what_has_arrived_is_kept(
@@ -184,6 +188,25 @@ def test_a_video_that_was_registered_unheard_stands_although_another_picture_is_
 def _lose_the_answer(route: Route) -> None:
     route.fetch()
     route.abort()
+
+
+def test_paused_it_keeps_what_has_arrived_and_shows_how_much_was_on_its_way(
+    compose: Compose, uploads: FakeUploads
+) -> None:
+    uploads.held = {3, 4}
+    opened = compose()
+    composer = publish(opened)
+    wait_until(opened.page, lambda: sorted(uploads.sent) == [1, 2] and percent(opened) == 100)
+    composer.get_by_role("button", name="Pause").click()
+    expect_state(opened, "paused")
+    assert percent(opened) == 100
+    assert len(told(opened, "paused")) == 1
+    assert opened.accessibility() == []
+    opened.screenshot("paused")
+    uploads.held = set()
+    composer.get_by_role("button", name="Resume").click()
+    expect_state(opened, "done")
+    assert sorted(uploads.sent) == [1, 2, 3, 4]
 
 
 def test_the_slider_stands_where_the_preview_is_which_is_no_choice_yet(

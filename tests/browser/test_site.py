@@ -263,6 +263,7 @@ def test_paused_and_resumed_or_given_up(
     expect(opened.page.locator("#published")).to_be_visible()
     composer.get_by_role("button", name="Pause").click()
     expect(composer).to_have_attribute("data-state", "paused")
+    expect(opened.page.locator("#card")).to_contain_text("The upload is paused.")
     composer.get_by_role("button", name="Resume").click()
     expect(composer).to_have_attribute("data-state", "uploading")
     with opened.page.expect_response(lambda answer: answer.request.method == "DELETE") as gone:

@@ -40,6 +40,7 @@ const RULES = `
 .picture { position: relative; aspect-ratio: 16 / 9; background: #000; border-radius: 0.375rem; overflow: hidden; }
 .picture canvas, .picture video { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain; }
 .picture video { opacity: 0; }
+.about { display: grid; gap: 0.75rem; align-content: start; }
 .name { font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.125rem 0.75rem; }
 label { display: grid; gap: 0.25rem; }

@@ -232,7 +232,8 @@ export class Upload {
     try {
       return await send(request, content, (bytes) => this.#progress(number, bytes), signal);
     } catch (error) {
-      this.#progress(number, 0);
+      // Of what is paused, the author goes on seeing how far it was.
+      if (!signal.aborted) this.#progress(number, 0);
       if (error instanceof Unreachable) await readable(content);
       throw error;
     }

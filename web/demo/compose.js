@@ -30,12 +30,16 @@ listen("publish", async (detail) => {
   published.hidden = false;
   await change("POST", "/demo/posts", { id, text: text.value, ...shape });
 });
-listen("progress", ({ percent }) => card?.setAttribute("upload-progress", `${percent}`));
+listen("progress", ({ percent }) => {
+  card?.setAttribute("upload-progress", `${percent}`);
+  card?.replaceChildren();
+});
+listen("paused", () => note("The upload is paused."));
 listen("created", (asset) => {
   if (card) card.card = asset;
   card?.removeAttribute("upload-progress");
 });
-listen("failed", ({ post_id: id, final }) => final && withdraw(id));
+listen("failed", ({ post_id: id, final, message }) => (final ? withdraw(id) : note(message)));
 listen("cancelled", ({ post_id: id }) => withdraw(id));
 
 /** @param {string} id Empty where there is no post yet. */
@@ -46,6 +50,12 @@ async function withdraw(id) {
     card.remove();
   }
   await change("DELETE", `/demo/posts/${id}`);
+}
+
+/** @param {string} words What the card says in place of a percentage. */
+function note(words) {
+  const line = Object.assign(document.createElement("p"), { slot: "uploading", textContent: words });
+  card?.replaceChildren(line);
 }
 
 /**
