@@ -22,9 +22,10 @@ const RULES = `
 * { box-sizing: border-box; margin: 0; }
 .frame {
   display: grid;
+  grid-template-rows: minmax(min-content, 1fr) auto minmax(0, 1fr);
   position: relative;
   inline-size: 100%;
-  overflow: hidden;
+  overflow: clip;
   aspect-ratio: var(--ratio, 16 / 9);
   border-radius: var(--khronika-radius, 0.5rem);
   background: var(--placeholder, #23262d);
@@ -36,7 +37,7 @@ video { background: #000; }
 .poster { background: var(--placeholder, #23262d); pointer-events: none; }
 .play {
   place-self: center;
-  grid-area: 1 / 1;
+  grid-area: 2 / 1;
   position: relative;
   inline-size: 4.5rem;
   block-size: 4.5rem;
@@ -54,7 +55,7 @@ video { background: #000; }
 }
 .play::after { content: ""; position: absolute; inset: -100vmax; }
 .panel {
-  grid-area: 1 / 1;
+  grid-area: 1 / 1 / -1;
   place-self: end stretch;
   position: relative;
   margin: 0.5rem;
@@ -63,7 +64,8 @@ video { background: #000; }
   background: var(--surface);
   overflow-wrap: anywhere;
 }
-.panel.note { align-self: start; display: flex; flex-wrap: wrap; align-items: center; gap: 0 0.5rem; padding-block: 0; }
+.panel.note { grid-row-end: 2; align-self: start; display: flex; flex-wrap: wrap; align-items: center; gap: 0 0.5rem; padding-block: 0; }
+.play[hidden] ~ .note { margin-block-end: 3.5rem; }
 .note .text { flex: 1 1 10rem; padding-block: 0.5rem; font-size: 0.875rem; }
 .headline { font-weight: 600; }
 .details { opacity: 0.85; }

@@ -57,7 +57,7 @@ function unfinished(situation, card) {
     ...say(/** @type {Description["state"]} */ (card.status), ""),
     headline: headline(situation, card),
     details: details(situation, card),
-    progress: isUnsettled(card) ? (card.progress ?? null) : null,
+    progress: isUnsettled(card) ? percentOf(card) : null,
     canRetry: mayRetry(situation, card),
   };
 }
@@ -116,7 +116,7 @@ function publicNote(card) {
  */
 function headline({ isOwner }, card) {
   if (card.status === "failed") return { key: isOwner ? "failed" : "unavailable" };
-  if (!isOwner) return { key: "preparing" };
+  if (!isOwner) return { key: card.step === "checking" ? "checking" : "preparing" };
   if (card.hold_reason) return { key: "held" };
   if (card.status === "processing") {
     return { key: card.step && OWN_HEADLINES.has(card.step) ? card.step : "encoding" };
@@ -132,11 +132,19 @@ function headline({ isOwner }, card) {
 function details({ isOwner, isSlow, now }, card) {
   if (card.status === "failed") return isOwner ? [reason(card)] : [];
   const lines = isOwner ? ownersDetails(card, now) : [];
-  if (typeof card.progress === "number") {
-    lines.push({ key: "percent", values: { percent: card.progress } });
-  }
+  const percent = percentOf(card);
+  if (percent !== null) lines.push({ key: "percent", values: { percent } });
   if (isSlow) lines.push({ key: "slow" });
   return lines;
+}
+
+/**
+ * Progress is the encode's. The checks after it would be a full bar that goes nowhere.
+ *
+ * @param {Card} card
+ */
+function percentOf({ step, progress }) {
+  return step === "checking" ? null : (progress ?? null);
 }
 
 /**

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FloatRect,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.fake_api import FakeApi, running_fake_api
 from tests.browser.site import Site
@@ -37,6 +45,7 @@ STEP_MS = 50
 CHECKOUT = Path(__file__).resolve().parents[2]
 AXE = CHECKOUT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
+NARROW = (300, 667)
 PHONE = (375, 667)
 DESKTOP = (1280, 800)
 
@@ -199,3 +208,15 @@ def wait_until(page: Page, met: Callable[[], bool]) -> None:
             return
         page.wait_for_timeout(STEP_MS)
     pytest.fail("it never became so")
+
+
+def box(place: Locator) -> FloatRect:
+    """Where something visible is, in CSS pixels."""
+    found = place.bounding_box()
+    assert found is not None
+    return found
+
+
+def bottom(place: Locator) -> float:
+    """Where something visible ends."""
+    return box(place)["y"] + box(place)["height"]

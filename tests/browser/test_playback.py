@@ -10,12 +10,13 @@ import requests
 from playwright.sync_api import Locator, expect
 
 from pipeline.media.tools import Tools, locate_tools
-from tests.browser.conftest import PHONE, Opened, Pages, wait_until
+from tests.browser.conftest import NARROW, PHONE, Opened, Pages, bottom, wait_until
 from tests.browser.fake_api import FakeApi, card, later
 from tests.browser.site import Site, video
 
 SAMPLE = Path(__file__).parents[1] / "media" / "big-buck-bunny-720p-5s.mp4"
 BUDGET_BYTES = 12 * 1024
+CONTROLS_PX = 48
 VIDEO = "document.querySelector('khronika-video').shadowRoot.querySelector('video')"
 SPRITE = "sprite.jpg#xywh=160,0,160,90"
 
@@ -147,11 +148,13 @@ def test_a_stream_that_breaks_gives_way_to_the_file_once_and_says_so(
 ) -> None:
     document = published(fake_api, outputs)
     fake_api.put(document | {"manifest_url": f"{fake_api.url}/media/gone.m3u8"})
-    opened = open_page(site.show(video("one")))
+    opened = open_page(site.show(video("one")), NARROW)
     opened.expect("gone.m3u8")
     element = play(opened)
     expect_playing(opened, "file")
-    expect(element.locator(".panel")).to_contain_text("goes on with another version")
+    note = element.locator(".panel")
+    expect(note).to_contain_text("goes on with another version")
+    assert bottom(element.locator("video")) - bottom(note) > CONTROLS_PX
     element.locator(".dismiss").click()
     expect(element.locator(".panel")).to_be_hidden()
 

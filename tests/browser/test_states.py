@@ -82,7 +82,7 @@ CASES = {
     "checking": Case(
         "processing",
         "Last checks",
-        "This video is being prepared",
+        "Last checks",
         status="processing",
         public={"step": "checking", "progress": 100.0},
     ),
@@ -281,3 +281,19 @@ def test_each_change_of_state_is_an_event_for_the_page(
     )
     fake_api.send("asset", card("one", "processing", step="encoding", updated_at=later(1)))
     opened.page.wait_for_function("() => window.heard === 'processing'")
+
+
+@pytest.mark.parametrize(("motion", "seconds"), [("no-preference", 0.2), ("reduce", 0)])
+def test_nothing_moves_for_those_who_ask_for_less_motion(
+    open_page: Pages, fake_api: FakeApi, site: Site, motion: str, seconds: float
+) -> None:
+    fake_api.put(card("one", playable=True, fallback_url="/media/none.mp4"))
+    opened = open_page(site.show(video("one")), reduced_motion=motion)
+    expect(opened.page.locator("#one .play")).to_be_visible()
+    longest = opened.page.locator("#one").evaluate(
+        """(element) => Math.max(...[...element.shadowRoot.querySelectorAll("*")]
+            .map((part) => getComputedStyle(part))
+            .flatMap((style) => [style.transitionDuration, style.animationDuration])
+            .map(parseFloat))"""
+    )
+    assert longest == seconds

@@ -91,6 +91,15 @@ test("only steps that have words are named; any other is processing", () => {
   assert.equal(of({ status: "processing", step: null }, owner).headline.key, "encoding");
 });
 
+test("the checks after the encode have words and neither bar nor percentage", () => {
+  for (const isOwner of [true, false]) {
+    const shown = of({ status: "processing", step: "checking", progress: 100 }, { isOwner });
+    assert.equal(shown.headline.key, "checking");
+    assert.deepEqual(shown.details, []);
+    assert.equal(shown.progress, null);
+  }
+});
+
 test("the attempt is counted against the budget only while it is within it", () => {
   const retrying = { status: "retrying", max_attempts: 5, next_attempt_at: "1970-01-01T00:02:00Z" };
   const [line] = of({ ...retrying, attempt: 2 }, { isOwner: true }).details;
