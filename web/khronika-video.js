@@ -8,13 +8,13 @@
  */
 
 import { feedOf } from "./live.js";
-import { placeholderOf } from "./placeholder.js";
-import { ratioOf, wordsOf } from "./shown.js";
-import { fetchLanguage, languageOf } from "./strings.js";
-import { describe, isUnsettled } from "./video-state.js";
+import { wordsOf } from "./shown.js";
+import { fetchLanguage, fetchOnce, languageOf } from "./strings.js";
+import { placeholderOf, ratioOf } from "./style.js";
+import { concernsOwner, describe, isUnsettled } from "./video-state.js";
 import { View } from "./view.js";
 
-/** @import { Card, Known, Line, TokenProvider } from "./types.js" */
+/** @import { Card, Known, Line, Situation, TokenProvider } from "./types.js" */
 
 const OWN_BASE = new URL("..", import.meta.url).href;
 const CLOCK_MS = 15_000;
@@ -24,6 +24,10 @@ const FRESH_MS = 30_000;
 /** Attributes that change which video it is, or who asks for it. */
 const IDENTITY = ["post-id", "api", "token", "owner", "video-url", "pending-until"];
 const EARLY = ["tokenProvider", "card"];
+
+/** @type {typeof import("./owner.js") | null} Loaded for the first owner who is told more. */
+let owner = null;
+const loadOwner = async () => void (owner = await import("./owner.js"));
 
 export class KhronikaVideo extends HTMLElement {
   static observedAttributes = [
@@ -57,7 +61,6 @@ export class KhronikaVideo extends HTMLElement {
   /** @type {number | null} Since when something has been going on, as far as this page knows. */
   #busySince = null;
   #state = "";
-  #announced = "";
 
   connectedCallback() {
     for (const name of EARLY) this.#takeEarly(name);
@@ -180,7 +183,7 @@ export class KhronikaVideo extends HTMLElement {
     this.#unwatch = null;
     this.#known = { card: null, gone: false, unreachable: false };
     this.#busySince = null;
-    this.#announced = "";
+    this.#view.beginAnew();
     this.#stop();
   }
 
@@ -239,48 +242,54 @@ export class KhronikaVideo extends HTMLElement {
     this.#render();
   }
 
-  #describe() {
+  /** @returns {Situation} */
+  #situation() {
     const upload = this.getAttribute("upload-progress");
     const slowMs = Number(this.getAttribute("slow-after") ?? SLOW_AFTER_MIN) * 60_000;
     const now = Date.now();
-    return describe({
+    return {
       ...this.#known,
       uploadPercent: upload === null ? null : Number(upload),
       pendingUntil: this.#pendingUntil,
       isOwner: this.hasAttribute("owner") || Boolean(this.#known.card?.owner_id),
       isSlow: this.#busySince !== null && now - this.#busySince > slowMs,
+      isBroken: this.#brokeAt !== null,
       videoUrl: this.getAttribute("video-url"),
       now,
-    });
+    };
   }
 
   #render() {
-    const described = this.#describe();
-    const isBroken = this.#brokeAt !== null;
-    const state = isBroken ? "unavailable" : described.state;
-    const isPlaying = this.#isPlaying && !isBroken;
+    const situation = this.#situation();
+    const isOwners = concernsOwner(situation);
+    const language = this.#language(isOwners);
+    const described = isOwners && owner ? owner.describeForOwner(situation) : describe(situation);
+    const { state } = described;
+    const isPlaying = this.#isPlaying && !situation.isBroken;
     if (described.canPlay && this.getAttribute("mode") === "detail") this.#preload();
     const { card } = this.#known;
-    const scene = { described, card, language: this.#language(), answer: this.#answer };
-    const words = wordsOf({ ...scene, isBroken, isPlaying });
     this.#view.show({
-      ...words,
+      ...wordsOf({ described, card, language, answer: this.#answer, isPlaying }),
       state,
       isPlaying,
       poster: card?.poster_url ?? card?.thumbnail_url ?? this.getAttribute("poster"),
       placeholder: card && placeholderOf(card.asset_id),
       ratio: ratioOf(card, this.getAttribute("width"), this.getAttribute("height")),
-      announcement: this.#announcement(state, words),
     });
     this.#enter(state, card);
   }
 
-  /** @returns {string | null} */
-  #language() {
+  /**
+   * @param {boolean} isOwners
+   * @returns {string | null} Null while words are being fetched.
+   */
+  #language(isOwners) {
     const language = languageOf(this);
-    const waiting = fetchLanguage(language);
-    void waiting?.then(() => this.#clock && this.#render());
-    return waiting ? null : language;
+    const loads = isOwners ? [loadOwner] : [];
+    const waiting = [fetchLanguage(language, isOwners), fetchOnce(loads)].filter(Boolean);
+    if (waiting.length === 0) return language;
+    void Promise.all(waiting).then(() => this.#clock && this.#render());
+    return null;
   }
 
   /** On a page of its own the length is known before the tap; in a feed nothing is loaded. */
@@ -290,20 +299,6 @@ export class KhronikaVideo extends HTMLElement {
     const video = this.#view.mountVideo(this.querySelectorAll(":scope > track"));
     video.preload = "metadata";
     if (file) video.src = file;
-  }
-
-  /**
-   * Read out what changed, and of a percentage only every quarter. The first state is not news.
-   *
-   * @param {string} state
-   * @param {{ headline: string, details: string, progress: number | null }} words
-   */
-  #announcement(state, { headline, details, progress }) {
-    const key = `${state} ${headline} ${Math.floor((progress ?? 0) / 25)}`;
-    const before = this.#announced;
-    if (before === key || state === "loading") return null;
-    this.#announced = key;
-    return before ? `${headline} ${details}`.trim() : null;
   }
 
   /**

@@ -1,6 +1,7 @@
 /**
- * What the element says, by language. English is here; Georgian is fetched where it is spoken; a
- * site adds or changes any other:
+ * What the element says, by language. What visitors read in English is here; what only owners read
+ * is in the modules that only they load, and Georgian is fetched where it is spoken. A site adds or
+ * changes any other:
  *
  *     import { register } from "https://video.example/web/strings.js";
  *     register("de", { play: "Abspielen" });   // what is missing stays English
@@ -15,27 +16,13 @@ const ENGLISH = {
   loading: "Loading…",
   uploading: "Uploading your video",
   pending: "This video is being uploaded",
-  pending_own: "Your video has not arrived in full yet. If its upload stopped, choose the file again.",
-  not_arrived: "The upload of your video was not finished.",
-  queued: "Your video is in the queue",
-  position: "Place in the queue: {position}.",
-  starts: "Starts about {when}.",
-  held: "Waiting for the processing service to have room. Nothing is lost.",
-  verifying: "Checking your video",
-  waiting: "Waiting for processing to begin",
-  encoding: "Processing your video",
   checking: "Last checks before it is published",
-  retrying: "Processing was interrupted and goes on by itself",
-  next_attempt: "Attempt {attempt} {when}.",
-  next_attempt_of: "Attempt {attempt} of {most} {when}.",
   preparing: "This video is being prepared",
   improving: "A better version is being prepared.",
   percent: "{percent}",
   slow: "This is taking longer than usual.",
-  failed: "This video could not be processed",
   unavailable: "This video is not available.",
   unreachable: "This video cannot be reached at the moment. We keep trying.",
-  retry: "Retry",
   interrupted: "Playback was interrupted.",
   try_again: "Try again",
   other_version: "The stream stopped; playback goes on with another version.",
@@ -45,14 +32,27 @@ const ENGLISH = {
 /** @type {Map<string, Record<string, string>>} */
 const tables = new Map([["en", ENGLISH]]);
 
-/** @type {Record<string, () => Promise<{ default: Record<string, string> }>>} */
-const SHIPPED = { ka: () => import("./strings.ka.js") };
+/** @typedef {() => Promise<unknown>} Load */
 
-/** @type {Map<string, Promise<void>>} */
+/** @type {Record<string, { visitors: Load, owners: Load }>} */
+const SHIPPED = {
+  ka: {
+    visitors: () => import("./strings.ka.js"),
+    owners: () => import("./strings.owner.ka.js"),
+  },
+};
+
+/**
+ * How numbers are written that are more than numbers, by the name they go by.
+ *
+ * @type {Record<string, (language: string, value: number) => string>}
+ */
+export const formats = {
+  percent: (language, value) => number(language, value / 100, "percent"),
+};
+
+/** @type {Map<Load, Promise<unknown> | null>} What is under way; null once that is over. */
 const fetched = new Map();
-
-/** @type {Set<string>} */
-const arrived = new Set();
 
 /**
  * Add strings of a language, or change some. Elements show them with their next change.
@@ -85,22 +85,29 @@ export function languageOf(element) {
 }
 
 /**
- * Fetch a shipped language, once. What a site registered stands; without the file it is English.
+ * Fetch a shipped language, once. Without its modules it is English.
  *
  * @param {string} language
- * @returns {Promise<void> | null} Null when there is nothing to wait for.
+ * @param {boolean} [isOwners] Whether what only owners read is wanted, too.
+ * @returns {Promise<unknown> | null} Null when there is nothing to wait for.
  */
-export function fetchLanguage(language) {
-  const load = SHIPPED[language];
-  if (!load || arrived.has(language)) return null;
-  const waiting =
-    fetched.get(language) ??
-    load()
-      .then(({ default: table }) => complete(language, table))
-      .catch(() => undefined)
-      .finally(() => arrived.add(language));
-  fetched.set(language, waiting);
-  return waiting;
+export function fetchLanguage(language, isOwners = true) {
+  const shipped = SHIPPED[language];
+  if (!shipped) return null;
+  return fetchOnce(isOwners ? Object.values(shipped) : [shipped.visitors]);
+}
+
+/**
+ * @param {Load[]} loads Of modules; one that does not come is done without.
+ * @returns {Promise<unknown> | null} Null when there is nothing to wait for.
+ */
+export function fetchOnce(loads) {
+  for (const load of loads) {
+    const over = () => fetched.set(load, null);
+    if (!fetched.has(load)) fetched.set(load, load().then(over, over));
+  }
+  const waiting = loads.map((load) => fetched.get(load)).filter(Boolean);
+  return waiting.length > 0 ? Promise.all(waiting) : null;
 }
 
 /**
@@ -121,21 +128,14 @@ export function say(language, { key = "", text = "", values = {} }) {
  */
 function format(language, name, value) {
   if (typeof value !== "number") return value ?? "";
-  if (name === "when") return relative(language, value);
-  const style = name === "percent" ? "percent" : "decimal";
-  return new Intl.NumberFormat(language, { style, maximumFractionDigits: 0 }).format(
-    name === "percent" ? value / 100 : value,
-  );
+  return formats[name]?.(language, value) ?? number(language, value, "decimal");
 }
 
 /**
  * @param {string} language
- * @param {number} seconds From now.
+ * @param {number} value
+ * @param {"decimal" | "percent"} style
  */
-function relative(language, seconds) {
-  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  if (seconds < 90) return words.format(Math.round(seconds), "second");
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 90) return words.format(minutes, "minute");
-  return words.format(Math.round(minutes / 60), "hour");
+function number(language, value, style) {
+  return new Intl.NumberFormat(language, { style, maximumFractionDigits: 0 }).format(value);
 }

@@ -1,4 +1,9 @@
-/** How the element looks. A constructed sheet, so that no policy against inline styles meets it. */
+/**
+ * How the element looks: a constructed sheet, so that no policy against inline styles meets it, and
+ * the two things that differ from video to video.
+ */
+
+/** @import { Card } from "./types.js" */
 
 const RULES = `
 :host {
@@ -27,11 +32,11 @@ const RULES = `
   inline-size: 100%;
   overflow: clip;
   aspect-ratio: var(--ratio, 16 / 9);
+  max-block-size: var(--khronika-max-height, 75vh);
   border-radius: var(--khronika-radius, 0.5rem);
   background: var(--placeholder, #23262d);
 }
 :host([mode="detail"]) .frame { max-block-size: var(--khronika-max-height, 90vh); }
-:host(:not([mode="detail"])) .frame { max-block-size: var(--khronika-max-height, 75vh); }
 .poster, video { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain; }
 video { background: #000; }
 .poster { background: var(--placeholder, #23262d); pointer-events: none; }
@@ -96,4 +101,46 @@ export function styleSheet() {
     sheet.replaceSync(RULES);
   }
   return sheet;
+}
+
+/**
+ * What is measured counts, then what the page declares; it never changes for the poster's sake.
+ *
+ * @param {Card | null} card
+ * @param {string | null} width
+ * @param {string | null} height
+ * @returns {string} A CSS ratio.
+ */
+export function ratioOf(card, width, height) {
+  if (card?.width && card.height) return `${card.width} / ${card.height}`;
+  const declared = [Number(width), Number(height)];
+  return declared.every((side) => side > 0) ? declared.join(" / ") : "16 / 9";
+}
+
+/**
+ * The picture of a video that has none yet: two colours and an angle, the same wherever they are
+ * computed.
+ *
+ * From the last six bytes of the asset's id, which are random in UUIDs of version 4 and of version
+ * 7. Numbering the sixteen bytes from 0:
+ *
+ *     angle  = (byte 10) mod 180 degrees
+ *     first  = (byte 11 * 256 + byte 12) mod 360
+ *     second = (first + 30 + (byte 13) mod 90) mod 360
+ *     linear-gradient(angle, hsl(first 45% 30%), hsl(second 50% 20%))
+ *
+ * Both are dark enough for white text (contrast over 4.5 at any hue).
+ *
+ * @param {string} assetId A UUID.
+ * @returns {string | null} A CSS image, or null when it is no UUID.
+ */
+export function placeholderOf(assetId) {
+  const digits = assetId.replaceAll("-", "");
+  if (!/^[0-9a-f]{32}$/i.test(digits)) return null;
+  const byte = (/** @type {number} */ index) =>
+    Number.parseInt(digits.slice(2 * index, 2 * index + 2), 16);
+  const angle = byte(10) % 180;
+  const first = (byte(11) * 256 + byte(12)) % 360;
+  const second = (first + 30 + (byte(13) % 90)) % 360;
+  return `linear-gradient(${angle}deg, hsl(${first} 45% 30%), hsl(${second} 50% 20%))`;
 }

@@ -73,6 +73,8 @@ export interface Situation extends Known {
   pendingUntil: number;
   isOwner: boolean;
   isSlow: boolean;
+  /** Playback broke off, and nothing is left to play it. */
+  isBroken: boolean;
   /** The address of a post from before there were cards. */
   videoUrl: string | null;
   now: number;
@@ -85,7 +87,8 @@ export interface Description {
   details: Line[];
   /** Percent, or null for no bar. */
   progress: number | null;
-  canRetry: boolean;
+  /** The label of the button, if there is one. */
+  action: Line | null;
 }
 
 export interface Sources {

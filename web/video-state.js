@@ -3,7 +3,6 @@
 /** @import { Card, Description, Line, Situation } from "./types.js" */
 
 const WAITING_STATES = new Set(["queued", "processing", "retrying"]);
-const OWN_HEADLINES = new Set(["verifying", "waiting", "encoding", "checking"]);
 
 /**
  * Whether something may happen to this video without anybody asking for it.
@@ -20,31 +19,30 @@ export function canPlay(card) {
 }
 
 /**
+ * Whether there is more to say to an owner than to a visitor.
+ *
+ * @param {Situation} situation
+ */
+export function concernsOwner({ card, gone, pendingUntil, isOwner, isBroken }) {
+  const isUnfinished = card ? card.status !== "completed" : gone && !Number.isNaN(pendingUntil);
+  return isOwner && !isBroken && isUnfinished;
+}
+
+/**
+ * What a visitor is told. What only an owner is told is in owner.js.
+ *
  * @param {Situation} situation
  * @returns {Description}
  */
 export function describe(situation) {
-  const { card, videoUrl } = situation;
+  const { card, videoUrl, isBroken } = situation;
+  if (isBroken) return { ...say("unavailable", "interrupted"), action: { key: "try_again" } };
   if (!card) return withoutCard(situation);
   const plays = canPlay(card) || Boolean(videoUrl);
-  if (card.status !== "completed") return plays ? early(situation, card) : unfinished(situation, card);
-  return plays ? playing("ready", null) : say("unavailable", "unavailable");
-}
-
-/**
- * Something plays while work goes on, or although it failed: a note beside the player.
- *
- * @param {Situation} situation
- * @param {Card} card
- * @returns {Description}
- */
-function early(situation, card) {
-  const { isOwner } = situation;
-  return {
-    ...playing("playable", isOwner ? headline(situation, card) : publicNote(card)),
-    details: isOwner && card.status === "failed" ? [reason(card)] : [],
-    canRetry: mayRetry(situation, card),
-  };
+  if (card.status === "completed") {
+    return plays ? playing("ready", null) : say("unavailable", "unavailable");
+  }
+  return plays ? playing("playable", note(card)) : unfinished(situation, card);
 }
 
 /**
@@ -52,22 +50,20 @@ function early(situation, card) {
  * @param {Card} card
  * @returns {Description}
  */
-function unfinished(situation, card) {
-  return {
-    ...say(/** @type {Description["state"]} */ (card.status), ""),
-    headline: headline(situation, card),
-    details: details(situation, card),
-    progress: isUnsettled(card) ? percentOf(card) : null,
-    canRetry: mayRetry(situation, card),
-  };
+function unfinished({ isSlow }, card) {
+  const described = say(/** @type {Description["state"]} */ (card.status), headline(card));
+  if (!isUnsettled(card)) return described;
+  const progress = percentOf(card);
+  if (progress !== null) described.details.push({ key: "percent", values: { percent: progress } });
+  if (isSlow) described.details.push({ key: "slow" });
+  return { ...described, progress };
 }
 
 /**
  * @param {Situation} situation
  * @returns {Description}
  */
-function withoutCard({ uploadPercent, pendingUntil, isOwner, now, ...known }) {
-  const { videoUrl, gone, unreachable } = known;
+function withoutCard({ uploadPercent, pendingUntil, videoUrl, gone, unreachable, now }) {
   if (uploadPercent !== null) {
     const percent = { percent: uploadPercent };
     return {
@@ -78,8 +74,7 @@ function withoutCard({ uploadPercent, pendingUntil, isOwner, now, ...known }) {
   }
   if (videoUrl) return playing("ready", null);
   if (!gone) return unreachable ? say("unavailable", "unreachable") : say("loading", "loading");
-  if (pendingUntil > now) return say("uploading", isOwner ? "pending_own" : "pending");
-  return say("unavailable", isOwner && pendingUntil ? "not_arrived" : "unavailable");
+  return pendingUntil > now ? say("uploading", "pending") : say("unavailable", "unavailable");
 }
 
 /**
@@ -98,44 +93,23 @@ function playing(state, note) {
  */
 function say(state, key) {
   const line = key ? { key } : null;
-  return { state, canPlay: false, headline: line, details: [], progress: null, canRetry: false };
+  return { state, canPlay: false, headline: line, details: [], progress: null, action: null };
 }
 
 /**
+ * Something plays while work goes on, or although it failed.
+ *
  * @param {Card} card
- * @returns {Line | null}
+ * @returns {Line | null} What is said beside the player.
  */
-function publicNote(card) {
+function note(card) {
   return card.source === "original" && isUnsettled(card) ? { key: "improving" } : null;
 }
 
-/**
- * @param {Situation} situation
- * @param {Card} card
- * @returns {Line}
- */
-function headline({ isOwner }, card) {
-  if (card.status === "failed") return { key: isOwner ? "failed" : "unavailable" };
-  if (!isOwner) return { key: card.step === "checking" ? "checking" : "preparing" };
-  if (card.hold_reason) return { key: "held" };
-  if (card.status === "processing") {
-    return { key: card.step && OWN_HEADLINES.has(card.step) ? card.step : "encoding" };
-  }
-  return { key: card.status };
-}
-
-/**
- * @param {Situation} situation
- * @param {Card} card
- * @returns {Line[]}
- */
-function details({ isOwner, isSlow, now }, card) {
-  if (card.status === "failed") return isOwner ? [reason(card)] : [];
-  const lines = isOwner ? ownersDetails(card, now) : [];
-  const percent = percentOf(card);
-  if (percent !== null) lines.push({ key: "percent", values: { percent } });
-  if (isSlow) lines.push({ key: "slow" });
-  return lines;
+/** @param {Card} card */
+function headline({ status, step }) {
+  if (status === "failed") return "unavailable";
+  return step === "checking" ? "checking" : "preparing";
 }
 
 /**
@@ -147,52 +121,3 @@ function percentOf({ step, progress }) {
   return step === "checking" ? null : (progress ?? null);
 }
 
-/**
- * @param {Card} card
- * @param {number} now
- */
-function ownersDetails(card, now) {
-  /** @type {Line[]} */
-  const lines = [];
-  if (card.status === "queued" && typeof card.queue_position === "number") {
-    lines.push({ key: "position", values: { position: card.queue_position } });
-  }
-  if (card.status === "queued" && typeof card.queue_wait_sec === "number") {
-    lines.push({ key: "starts", values: { when: card.queue_wait_sec } });
-  }
-  if (card.next_attempt_at && !card.hold_reason && card.status === "retrying") {
-    lines.push(nextAttempt(card, (Date.parse(card.next_attempt_at) - now) / 1000));
-  }
-  return lines;
-}
-
-/**
- * The budget starts over with every manual retry while the count of attempts goes on: once it has,
- * "7 of 5" would puzzle.
- *
- * @param {Card} card
- * @param {number} when
- * @returns {Line}
- */
-function nextAttempt(card, when) {
-  const attempt = (card.attempt ?? 0) + 1;
-  const most = card.max_attempts ?? 0;
-  const values = { attempt, most, when: Math.max(0, when) };
-  return { key: attempt <= most ? "next_attempt_of" : "next_attempt", values };
-}
-
-/**
- * @param {Card} card
- * @returns {Line} The translation of the code where there is one, else what the API says.
- */
-function reason(card) {
-  return { key: `error.${card.error_code}`, text: card.error_message ?? "" };
-}
-
-/**
- * @param {Situation} situation
- * @param {Card} card
- */
-function mayRetry({ isOwner }, card) {
-  return isOwner && card.status === "failed" && Boolean(card.retryable);
-}

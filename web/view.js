@@ -8,15 +8,14 @@ import { styleSheet } from "./style.js";
  * @property {string} headline
  * @property {string} details
  * @property {number | null} progress Percent; null for no bar.
- * @property {string | null} action The label of the button, if there is one.
+ * @property {string} action The label of the button; empty for none.
  * @property {boolean} isNote Whether the text stands beside something that plays.
  * @property {string | null} play The label of the big button; null hides it.
  * @property {boolean} isPlaying Whether the video shows, in place of the poster.
- * @property {string} dismiss
+ * @property {string} dismiss Empty while words are being fetched, as all others are.
  * @property {string | null} poster
  * @property {string | null} placeholder A CSS image.
  * @property {string} ratio
- * @property {string | null} announcement What is read out; null leaves it as it is.
  */
 
 /**
@@ -37,6 +36,7 @@ export class View {
   #said = make("p", "said");
   #panel = make("div", "panel");
   #dismissed = "";
+  #announced = "";
   #isBroken = false;
   frame = make("div", "frame");
   /** @type {HTMLVideoElement | null} */
@@ -74,7 +74,7 @@ export class View {
     this.#text.name = shown.state;
     write(this.#headline, headline);
     write(this.#details, details);
-    write(this.#action, action ?? "");
+    write(this.#action, action);
     this.#progress.hidden = progress === null;
     this.#progress.value = progress ?? 0;
     this.#progress.setAttribute("aria-label", headline);
@@ -89,7 +89,26 @@ export class View {
     this.#showPicture(shown.poster, shown.isPlaying);
     this.frame.style.setProperty("--ratio", shown.ratio);
     if (shown.placeholder) this.frame.style.setProperty("--placeholder", shown.placeholder);
-    if (shown.announcement !== null) write(this.#said, shown.announcement);
+    this.#announce(shown, words);
+  }
+
+  /** Another video: what is told of it first is not news. */
+  beginAnew() {
+    this.#announced = "";
+  }
+
+  /**
+   * Read out what changed, and of a percentage only every quarter.
+   *
+   * @param {Shown} shown
+   * @param {string} words
+   */
+  #announce({ state, headline, progress, dismiss }, words) {
+    const key = `${state} ${headline} ${Math.floor((progress ?? 0) / 25)}`;
+    const isSpeechless = state === "loading" || !dismiss;
+    if (isSpeechless || this.#announced === key) return;
+    if (this.#announced) write(this.#said, words);
+    this.#announced = key;
   }
 
   /**

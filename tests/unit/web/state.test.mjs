@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describe } from "../../../web/video-state.js";
+import { describeForOwner } from "../../../web/owner.js";
+import { concernsOwner, describe } from "../../../web/video-state.js";
 
 const KNOWN = { card: null, gone: false, unreachable: false };
 const SITUATION = {
@@ -9,6 +10,7 @@ const SITUATION = {
   pendingUntil: NaN,
   isOwner: false,
   isSlow: false,
+  isBroken: false,
   videoUrl: null,
   now: 0,
 };
@@ -21,8 +23,10 @@ const CARD = {
   updated_at: "2026-01-01T00:00:00Z",
 };
 
-const of = (card, more = {}) =>
-  describe({ ...KNOWN, ...SITUATION, card: card && { ...CARD, ...card }, ...more });
+const of = (card, more = {}) => {
+  const situation = { ...KNOWN, ...SITUATION, card: card && { ...CARD, ...card }, ...more };
+  return concernsOwner(situation) ? describeForOwner(situation) : describe(situation);
+};
 
 test("without a card it loads, unless something else is known", () => {
   assert.equal(of(null).state, "loading");
@@ -71,8 +75,8 @@ test("of a failed re-encode the owner alone hears, with the reason and the butto
   const failed = { status: "failed", manifest_url: "/m", error_code: "x", error_message: "Why." };
   const owners = of({ ...failed, retryable: true }, { isOwner: true });
   assert.deepEqual(owners.details, [{ key: "error.x", text: "Why." }]);
-  assert.equal(owners.canRetry, true);
-  assert.equal(of({ ...failed, retryable: true }).canRetry, false);
+  assert.deepEqual(owners.action, { key: "retry" });
+  assert.equal(of({ ...failed, retryable: true }).action, null);
 });
 
 test("an original that stands in is said to be improved", () => {

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from api.routes.web import ROOT
 from pipeline.failures import FAILURES
 
-SAID = ("strings.js", "retry.js")
+ENGLISH = ("strings.js", "owner.js", "retry.js")
+GEORGIAN = ("strings.ka.js", "strings.owner.ka.js")
 HERE = Path(__file__).parent
 NODE = Path(sys.executable).with_name("node")
 SUITES = sorted(path.name for path in HERE.glob("*.test.mjs"))
@@ -42,9 +44,7 @@ def test_the_lock_names_no_place_to_download_from() -> None:
 
 
 def test_georgian_says_everything_that_english_does_and_every_failure() -> None:
-    key = re.compile(r'^  "?([\w.]+)"?: ["\n]', re.MULTILINE)
-    english = {each for name in SAID for each in key.findall((ROOT / name).read_text())}
-    georgian = set(key.findall((ROOT / "strings.ka.js").read_text()))
+    english, georgian = map(_keys_of, (ENGLISH, GEORGIAN))
     assert english - georgian == {"percent"}  # a number alone
     assert georgian - english == {f"error.{code}" for code in FAILURES}
 
@@ -55,3 +55,9 @@ def test_refusals_that_georgian_explains_are_ones_that_the_api_answers() -> None
     sources = "".join(path.read_text() for path in ours)
     assert [code for code in explained if f'"{code}"' not in sources] == []
     assert explained
+
+
+def _keys_of(modules: Iterable[str]) -> set[str]:
+    """The keys of the words in these modules."""
+    key = re.compile(r'^  "?([\w.]+)"?: ["\n]', re.MULTILINE)
+    return {found for name in modules for found in key.findall((ROOT / name).read_text())}
