@@ -124,7 +124,6 @@ export class KhronikaVideo extends HTMLElement {
     const position = this.#brokeAt ?? 0;
     this.#isPlaying = true;
     this.#brokeAt = this.#answer = null;
-    this.#view.moveFocus();
     this.#render();
     const [loaded] = await Promise.all([
       import("./session.js").catch(() => null),

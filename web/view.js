@@ -38,6 +38,7 @@ export class View {
   #dismissed = "";
   #announced = "";
   #isBroken = false;
+  #root;
   frame = make("div", "frame");
   /** @type {HTMLVideoElement | null} */
   video = null;
@@ -47,6 +48,7 @@ export class View {
    * @param {Hands} hands
    */
   constructor(root, hands) {
+    this.#root = root;
     root.adoptedStyleSheets = [styleSheet()];
     const text = make("div", "text");
     const tracks = make("slot");
@@ -56,19 +58,26 @@ export class View {
     this.#panel.append(text, this.#action, this.#dismiss);
     this.#dismiss.textContent = "×";
     for (const button of [this.#action, this.#dismiss, this.#play]) button.type = "button";
+    // Not to be tabbed to: they take over a focus whose button is gone.
+    for (const place of [this.#panel, this.frame]) place.tabIndex = -1;
     Object.assign(this.#progress, { max: 100 });
     Object.assign(this.#poster, { alt: "", loading: "lazy", decoding: "async", hidden: true });
     this.#said.setAttribute("role", "status");
     this.#poster.onerror = () => this.#losePoster();
     this.#play.onclick = hands.onPlay;
     this.#action.onclick = hands.onAction;
-    this.#dismiss.onclick = () => this.#close();
+    this.#dismiss.onclick = () => this.#keepFocus(() => this.#close());
     this.frame.append(this.#poster, this.#play, this.#panel, this.#said);
     root.append(this.frame, tracks);
   }
 
   /** @param {Shown} shown */
   show(shown) {
+    this.#keepFocus(() => this.#show(shown));
+  }
+
+  /** @param {Shown} shown */
+  #show(shown) {
     const { headline, details, isNote, action, play, progress } = shown;
     const words = `${headline} ${details}`.trim();
     this.#text.name = shown.state;
@@ -128,11 +137,17 @@ export class View {
     return video;
   }
 
-  /** Give the video the focus that the big button has, before that goes away. */
-  moveFocus() {
-    if (!this.video || !this.#play.matches(":focus")) return;
-    this.video.hidden = false;
-    this.video.focus();
+  /**
+   * Change what is there. The focus of a button that goes is passed on to what has replaced it.
+   *
+   * @param {() => void} change
+   */
+  #keepFocus(change) {
+    const held = this.#root.activeElement;
+    change();
+    if (!held || isVisible(held)) return;
+    const heirs = [this.video, this.#panel, this.#play];
+    (heirs.find((heir) => heir && isVisible(heir)) ?? this.frame).focus();
   }
 
   removeVideo() {
@@ -178,6 +193,11 @@ function make(tag, name = "", part = name) {
   if (name) element.className = name;
   if (part) element.setAttribute("part", part);
   return element;
+}
+
+/** @param {Element} element */
+function isVisible(element) {
+  return element.getClientRects().length > 0;
 }
 
 /**

@@ -220,3 +220,15 @@ def box(place: Locator) -> FloatRect:
 def bottom(place: Locator) -> float:
     """Where something visible ends."""
     return box(place)["y"] + box(place)["height"]
+
+
+def focused(page: Page) -> str:
+    """The part of the element that has the focus, by its class or name; nothing if none has."""
+    return str(
+        page.evaluate(
+            """() => {
+                const held = document.activeElement.shadowRoot?.activeElement;
+                return held?.className || held?.localName || "";
+            }"""
+        )
+    )

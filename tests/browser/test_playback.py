@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import Locator, expect
 
 from pipeline.media.tools import Tools, locate_tools
-from tests.browser.conftest import NARROW, PHONE, Opened, Pages, bottom, wait_until
+from tests.browser.conftest import NARROW, PHONE, Opened, Pages, bottom, focused, wait_until
 from tests.browser.fake_api import FakeApi, card, later
 from tests.browser.site import Site, video
 
@@ -164,6 +164,7 @@ def test_a_stream_that_breaks_gives_way_to_the_file_once_and_says_so(
     assert bottom(element.locator("video")) - bottom(note) > CONTROLS_PX
     element.locator(".dismiss").click()
     expect(element.locator(".panel")).to_be_hidden()
+    assert focused(opened.page) == "video"
 
 
 def test_a_stream_that_stalls_gives_way_to_the_file_at_the_same_place(
@@ -197,6 +198,7 @@ def test_what_cannot_be_played_keeps_its_poster_and_is_tried_again_where_it_brok
     element.get_by_role("button", name="Try again").click()
     expect_playing(opened, "hls.js")
     expect(element).to_have_attribute("data-state", "ready")
+    assert focused(opened.page) == "video"
 
 
 def test_playback_that_breaks_goes_on_at_the_same_second(
@@ -279,8 +281,7 @@ def test_the_keyboard_plays_and_keeps_the_focus(
     opened.page.keyboard.press("Tab")
     opened.page.keyboard.press("Enter")
     expect_playing(opened, "hls.js")
-    focused = "document.querySelector('khronika-video').shadowRoot.activeElement.localName"
-    assert opened.page.evaluate(focused) == "video"
+    assert focused(opened.page) == "video"
 
 
 def test_an_element_that_goes_takes_all_it_holds_along(
