@@ -117,7 +117,7 @@ export class KhronikaVideo extends HTMLElement {
 
   /** Play, from the beginning or from where playback broke off. To be called from a tap. */
   async play() {
-    const video = this.#view.mountVideo(this.querySelectorAll(":scope > track"));
+    const video = this.#mountVideo();
     // Within the tap, before anything is loaded: it is what makes iOS allow playback later.
     video.play().catch(() => undefined);
     if (this.#isPlaying && this.#brokeAt === null) return;
@@ -291,11 +291,16 @@ export class KhronikaVideo extends HTMLElement {
     return null;
   }
 
+  #mountVideo() {
+    const tracks = this.querySelectorAll(":scope > track");
+    return this.#view.mountVideo(tracks, this.getAttribute("crossorigin"));
+  }
+
   /** On a page of its own the length is known before the tap; in a feed nothing is loaded. */
   #preload() {
     if (this.#view.video) return;
     const file = this.#known.card?.fallback_url ?? this.getAttribute("video-url");
-    const video = this.#view.mountVideo(this.querySelectorAll(":scope > track"));
+    const video = this.#mountVideo();
     video.preload = "metadata";
     if (file) video.src = file;
   }

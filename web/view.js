@@ -124,10 +124,12 @@ export class View {
    * Make the video under everything else, with copies of the element's own tracks.
    *
    * @param {Iterable<Element>} tracks
+   * @param {string | null} crossOrigin Before anything is loaded: tracks obey it, too.
    */
-  mountVideo(tracks) {
+  mountVideo(tracks, crossOrigin) {
     if (this.video) return this.video;
     const video = make("video", "", "video");
+    video.crossOrigin = crossOrigin;
     video.controls = true;
     video.playsInline = true;
     video.hidden = true;
