@@ -118,6 +118,7 @@ export class KhronikaVideo extends HTMLElement {
   /** Play, from the beginning or from where playback broke off. To be called from a tap. */
   async play() {
     const video = this.#mountVideo();
+    if (!this.#isPlaying && this.#known.card?.manifest_url) this.#view.unload();
     // Within the tap, before anything is loaded: it is what makes iOS allow playback later.
     video.play().catch(() => undefined);
     if (this.#isPlaying && this.#brokeAt === null) return;

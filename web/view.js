@@ -139,6 +139,12 @@ export class View {
     return video;
   }
 
+  /** Let go of the file whose length was asked for: the stream plays in its place. */
+  unload() {
+    this.video?.removeAttribute("src");
+    this.video?.load();
+  }
+
   /**
    * Change what is there. The focus of a button that goes is passed on to what has replaced it.
    *

@@ -18,6 +18,19 @@ SAMPLE = Path(__file__).parents[1] / "media" / "big-buck-bunny-720p-5s.mp4"
 BUDGET_BYTES = 12 * 1024
 CONTROLS_PX = 48
 VIDEO = "document.querySelector('khronika-video').shadowRoot.querySelector('video')"
+SAFARI = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Safari/605.1.15"
+)
+WATCH_PLAY = """
+window.played = [];
+const { play } = HTMLMediaElement.prototype;
+HTMLMediaElement.prototype.play = function () {
+  window.played.push(this.getAttribute("src"));
+  return play.call(this);
+};
+"""
+"""Notes what each call of play() would have started."""
 SPRITE = "sprite.jpg#xywh=160,0,160,90"
 
 
@@ -140,14 +153,50 @@ def test_following_a_video_live_stays_within_the_same_budget(
     assert ("strings.ka.js" in loaded) == (lang == "ka")
 
 
-def test_on_a_page_of_its_own_the_length_is_known_before_the_tap(
+def test_on_a_page_of_its_own_the_length_is_known_and_the_tap_starts_no_file_beside_the_stream(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     fake_api.put(published(fake_api, outputs))
-    opened = open_page(site.show(video("one", mode="detail")))
+    opened = open_page("about:blank")
+    opened.page.add_init_script(WATCH_PLAY)
+    opened.page.goto(site.show(video("one", mode="detail")))
     opened.page.wait_for_function(f"() => {VIDEO}?.duration > 4")
     play(opened)
     expect_playing(opened, "hls.js")
+    played = opened.page.evaluate("window.played")
+    assert played[0] is None
+    assert all(source.startswith("blob:") for source in played[1:])
+    assert fake_api.asked["GET /media/video.mp4"] == 1
+
+
+def open_as_safari(open_page: Pages, url: str) -> Opened:
+    """Without media source extensions, in the name of a browser that plays HLS by itself."""
+    opened = open_page("about:blank", user_agent=SAFARI)
+    opened.page.add_init_script("delete window.MediaSource; delete window.ManagedMediaSource;")
+    opened.page.goto(url)
+    return opened
+
+
+def test_where_the_browser_plays_hls_by_itself_it_is_left_to_it(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    fake_api.put(published(fake_api, outputs))
+    opened = open_as_safari(open_page, site.show(video("one")))
+    play(opened)
+    expect_playing(opened, "native")
+    assert not any("vendor" in address for address in modules_of(opened))
+    assert fake_api.asked["GET /media/video.mp4"] == 0
+
+
+def test_where_the_browser_cannot_play_the_stream_by_itself_the_file_plays(
+    open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
+) -> None:
+    document = published(fake_api, outputs)
+    fake_api.put(document | {"manifest_url": f"{fake_api.url}/media/gone.m3u8"})
+    opened = open_as_safari(open_page, site.show(video("one")))
+    opened.expect("gone.m3u8")
+    play(opened)
+    expect_playing(opened, "file")
 
 
 def test_a_stream_that_breaks_gives_way_to_the_file_once_and_says_so(
