@@ -23,6 +23,8 @@ const STALL_AFTER_SEC = 12;
 const FRESH_MS = 30_000;
 /** Attributes that change which video it is, or who asks for it. */
 const IDENTITY = ["post-id", "api", "token", "owner", "video-url", "pending-until"];
+/** Attributes with which the frame may take another shape although it is seen. */
+const SHAPE = ["post-id", "video-url", "width", "height"];
 const EARLY = ["tokenProvider", "card"];
 
 /** @type {typeof import("./owner.js") | null} Loaded for the first owner who is told more. */
@@ -81,6 +83,7 @@ export class KhronikaVideo extends HTMLElement {
    */
   attributeChangedCallback(name, before, value) {
     if (!this.#clock || before === value) return;
+    if (SHAPE.includes(name)) this.#view.reshape();
     if (IDENTITY.includes(name)) this.#watch();
     else this.#render();
   }

@@ -38,6 +38,7 @@ export class View {
   #dismissed = "";
   #announced = "";
   #isBroken = false;
+  #isDrawn = false;
   #root;
   frame = make("div", "frame");
   /** @type {HTMLVideoElement | null} */
@@ -96,7 +97,7 @@ export class View {
     this.#play.hidden = play === null;
     this.#play.setAttribute("aria-label", play ?? "");
     this.#showPicture(shown.poster, shown.isPlaying);
-    this.frame.style.setProperty("--ratio", shown.ratio);
+    this.#shape(shown.ratio);
     if (shown.placeholder) this.frame.style.setProperty("--placeholder", shown.placeholder);
     this.#announce(shown, words);
   }
@@ -118,6 +119,25 @@ export class View {
     if (isSpeechless || this.#announced === key) return;
     if (this.#announced) write(this.#said, words);
     this.#announced = key;
+  }
+
+  /** Let the frame take another shape although it has been seen: the page wants it so. */
+  reshape() {
+    this.#isDrawn = false;
+  }
+
+  /**
+   * A place that has been seen keeps its shape, whatever is learned of the video: what stands below
+   * would jump.
+   *
+   * @param {string} ratio
+   */
+  #shape(ratio) {
+    const { height, top } = this.frame.getBoundingClientRect();
+    const isSeen = this.#isDrawn && height > 0 && top < innerHeight;
+    if (isSeen) return;
+    this.frame.style.setProperty("--ratio", ratio);
+    requestAnimationFrame(() => (this.#isDrawn = true));
   }
 
   /**

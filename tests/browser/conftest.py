@@ -49,6 +49,21 @@ NARROW = (300, 667)
 PHONE = (375, 667)
 DESKTOP = (1280, 800)
 
+SHIFT_LIMIT = 0.02
+WATCH_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+PAINTED = """new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
+    () => setTimeout(done))))"""
+SETTLED = """() => [...document.querySelectorAll("khronika-video")].every((element) => {
+  const poster = element.shadowRoot?.querySelector(".poster");
+  return /uploading|playable|ready|failed|unavailable/.test(element.dataset.state)
+    && (poster.hidden || poster.naturalWidth > 0);
+})"""
+"""All of a page's videos are known, and the pictures that they have are there."""
 WATCH_POLICY = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (event) => {
@@ -232,3 +247,10 @@ def focused(page: Page) -> str:
             }"""
         )
     )
+
+
+def shift_of(page: Page, patience_ms: float = PATIENCE_MS) -> float:
+    """How much has jumped since ``WATCH_SHIFTS`` began, with all that may come in its place."""
+    page.wait_for_function(SETTLED, timeout=patience_ms)
+    page.evaluate(PAINTED)
+    return float(page.evaluate("window.shift"))

@@ -36,6 +36,12 @@ SITE_STYLE = """
 body { margin: 0 }
 main { display: grid; gap: 8px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)) }
 h1 { grid-column: 1 / -1; margin: 0; font-size: 16px }
+khronika-video:not(:defined) {
+  display: block;
+  max-block-size: 75vh;
+  aspect-ratio: 16 / 9;
+  aspect-ratio: attr(width type(<number>), 16) / attr(height type(<number>), 9);
+}
 """
 
 

@@ -1,12 +1,31 @@
 """Where things are: all words within the frame, no word over a control, nothing that jumps."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
 from pipeline.failures import FAILURES
-from tests.browser.conftest import NARROW, PHONE, Pages, bottom, box
+from tests.browser.conftest import (
+    DESKTOP,
+    NARROW,
+    PAINTED,
+    PHONE,
+    SHIFT_LIMIT,
+    WATCH_SHIFTS,
+    Opened,
+    Pages,
+    bottom,
+    box,
+    shift_of,
+    wait_until,
+)
 from tests.browser.fake_api import TOKEN, FakeApi, asset, card, post_id
 from tests.browser.site import Site, video
+from tests.browser.test_live import hold
+
+PORTRAIT: dict[str, Any] = {"width": 720, "height": 1280}
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="72" height="128"/>'
 
 CARD_ON_A_PHONE = 327
 CUT = """() => [...document.querySelectorAll("khronika-video")].flatMap((element) => {
@@ -19,6 +38,7 @@ CUT = """() => [...document.querySelectorAll("khronika-video")].flatMap((element
     }).map((part) => `${element.id} ${part.className}`);
 })"""
 """What reaches out of its frame, by element."""
+CARDS = "**/api/video-assets?*"
 LONGEST = "insufficient_space"
 ONE_LINE_PX = 21
 
@@ -73,3 +93,40 @@ def test_the_reason_of_a_failed_re_encode_stands_above_the_play_button_with_its_
     expect(note.get_by_role("button", name="Retry")).to_be_visible()
     assert bottom(note) <= box(play)["y"]
     assert opened.page.evaluate(CUT) == []
+
+
+def open_before_its_cards(open_page: Pages, url: str, size: tuple[int, int]) -> Opened:
+    """A page that is drawn before it knows anything of its videos."""
+    opened = open_page("about:blank", size)
+    opened.page.add_init_script(WATCH_SHIFTS)
+    held = hold(opened, CARDS)
+    opened.page.goto(url)
+    wait_until(opened.page, lambda: bool(held))
+    opened.page.evaluate(PAINTED)
+    held[0].continue_()
+    return opened
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_nothing_jumps_when_a_video_turns_out_to_be_of_another_shape(
+    open_page: Pages, fake_api: FakeApi, site: Site, size: tuple[int, int]
+) -> None:
+    (fake_api.media / "tall.svg").write_text(PICTURE)
+    poster = f"{fake_api.url}/media/tall.svg"
+    plays: dict[str, Any] = {"playable": True, "fallback_url": poster, "poster_url": poster}
+    fake_api.put(*(card(name, **plays, **PORTRAIT) for name in ("measured", "declared", "below")))
+    fake_api.put(card("unmeasured", **plays))
+    declared = {name: str(side) for name, side in PORTRAIT.items()}
+    shown = (video("measured"), video("unmeasured"), video("declared", **declared), video("below"))
+    opened = open_before_its_cards(open_page, site.show(*shown), size)
+    assert shift_of(opened.page) <= SHIFT_LIMIT
+    heights = {
+        name: box(opened.page.locator(f"#{name} .frame"))["height"]
+        for name in ("measured", "unmeasured", "declared", "below")
+    }
+    place = box(opened.page.locator("#measured"))["width"] * 9 / 16
+    assert heights["measured"] == heights["unmeasured"] == pytest.approx(place, abs=1)
+    assert heights["declared"] > 2 * place
+    if size == PHONE:
+        # Nobody has seen that place yet.
+        assert heights["below"] == heights["declared"]

@@ -13,19 +13,21 @@ from playwright.sync_api import Browser, Dialog, Page, Request, Response, Route,
 from pipeline.media.tools import Tools, locate_tools
 from stack.home import Home
 from tests import clips
-from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages, wait_until
+from tests.browser.conftest import (
+    DESKTOP,
+    PHONE,
+    SHIFT_LIMIT,
+    WATCH_SHIFTS,
+    Opened,
+    Pages,
+    shift_of,
+    wait_until,
+)
 from tests.browser.live import MIB, SETTLE_MS, Network, choose, large, own_api, running_site
 from tests.browser.test_live import hold
 from tests.browser.test_playback import SAMPLE, expect_playing, play
 from tests.running import RunningStack
 
-SHIFT_LIMIT = 0.02
-WATCH_SHIFTS = """
-window.shift = 0;
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
-}).observe({ type: "layout-shift", buffered: true });
-"""
 CARDS = "**/api/video-assets**"
 PLAYER = "**/web/khronika-video.js"
 
@@ -375,13 +377,10 @@ def test_the_feed_keeps_its_places_and_is_accessible(
     opened = open_page("about:blank", size)
     opened.page.context.add_init_script(WATCH_SHIFTS)
     opened.page.goto(f"{stack.base_url}/")
-    expect(
-        opened.page.locator("[data-kind=video] khronika-video[data-state]").first
-    ).to_be_visible()
-    opened.page.wait_for_load_state("load")
+    for element in opened.page.locator("khronika-video").all():
+        element.scroll_into_view_if_needed()
     opened.page.evaluate("scrollTo({ top: document.body.scrollHeight })")
-    opened.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-    assert opened.page.evaluate("shift") <= SHIFT_LIMIT
+    assert shift_of(opened.page, SETTLE_MS) <= SHIFT_LIMIT
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= size[0]
     assert opened.accessibility() == []
     opened.screenshot(f"feed-{size[0]}")
