@@ -18,6 +18,9 @@ from tests.browser.site import Site, video
 from tests.browser.test_states import CASES, elements, fill
 
 DARK = ("queued", "encoding", "ready", "failed-retryable")
+SPOKEN = """() => [...document.querySelectorAll("khronika-video")].every(
+    (element) => element.shadowRoot.querySelector(".dismiss").ariaLabel)"""
+"""Words that only owners read come after the state."""
 RETRY_IN_SEC = 240
 POSTER_AT = "3"
 """Seconds into the sample clip."""
@@ -85,6 +88,7 @@ def _open(page: Page, url: str) -> None:
     page.goto(url)
     for name, case in CASES.items():
         page.locator(f"#{name}[data-state={case.state}]").wait_for()
+    page.wait_for_function(SPOKEN)
     page.wait_for_load_state("load")
 
 

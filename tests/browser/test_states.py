@@ -128,6 +128,7 @@ CASES = {
         "",
         status="completed",
         public={**READY, "fallback_url": "/media/none.mp4", "width": 720, "height": 1280},
+        attributes={"width": "720", "height": "1280"},
     ),
     "failed": Case(
         "failed",
