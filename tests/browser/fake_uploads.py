@@ -72,6 +72,7 @@ class FakeUploads:
         routes.post(part)(self._confirm)
         routes.post(f"{one}/complete")(self._complete)
         routes.post("/api/video-assets/create")(self._create)
+        routes.get("/api/video-assets/<uuid:post>")(self._video)
         routes.delete("/api/video-assets/<uuid:post>")(self._delete)
         return routes
 
@@ -159,6 +160,9 @@ class FakeUploads:
         made = asset("", "queued", id=told["upload_id"], post_id=told["post_id"])
         self.api.put(made)
         return _document(made, HTTPStatus.ACCEPTED)
+
+    def _video(self, post: UUID) -> Response:
+        return _document(self.api.assets[str(post)])
 
     def _delete(self, post: UUID) -> Response:
         return _document(self.api.assets.pop(str(post)), HTTPStatus.ACCEPTED)
