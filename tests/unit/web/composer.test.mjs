@@ -77,7 +77,7 @@ test("what can be done is what the phase allows", () => {
 test("only what is over in seconds is waited for; a quota is said at once", () => {
   const isPassing = (status, code) => new Refused(status, code, "", null).isPassing;
   for (const code of ["rate_limited", "owner_busy", ""]) assert.ok(isPassing(429, code), code);
-  for (const code of ["quota_exceeded", "too_many_in_flight"]) assert.ok(!isPassing(429, code), code);
+  for (const code of ["quota_exceeded", "too_many_in_flight", "too_many_uploads"]) assert.ok(!isPassing(429, code), code);
   assert.ok(isPassing(409, "idempotency_in_flight"));
   assert.ok(isPassing(503, "database_unavailable"));
 });
