@@ -14,6 +14,8 @@ const text = /** @type {HTMLTextAreaElement} */ (document.querySelector("#text")
 
 /** @type {KhronikaVideo | null} */
 let card = null;
+/** @type {Promise<unknown>} */
+let changes = Promise.resolve();
 
 composer.tokenProvider = token;
 listen("publish", async (detail) => {
@@ -67,11 +69,14 @@ function listen(name, listener) {
 }
 
 /**
+ * Tell the site, one thing after the other: a withdrawal must not overtake the post.
+ *
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
  */
 function change(method, path, body) {
   const content = body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-  return fetch(path, { method, ...content });
+  changes = changes.then(() => fetch(path, { method, keepalive: true, ...content })).catch(() => undefined);
+  return changes;
 }
