@@ -72,7 +72,7 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         asset = _intend(services, claim, measured)
     except LimitReached as error:
         setback = Setback(known_code(error.code), str(error), retryable=False)
-        return _end_attempt(services, claim, claim.asset, setback, outcome="source_refused")
+        return _end_unasked(services, claim, setback, outcome="source_refused")
     crash_point(Boundary.SUBMIT_INTENDED)
     return _call(services, provider, claim, asset)
 
