@@ -27,7 +27,9 @@ from pipeline.states import Status
 NAMESPACE = UUID("5c0f3a52-7d0e-4c55-9c8f-0d1b3f5c6f11")
 TOKEN = "owner-token"
 UNVERIFIED = "token-of-an-issuer-that-is-away"
-STARTED_AT = datetime.now(UTC)
+STARTED_AT = datetime.now(UTC) + timedelta(hours=1)
+"""When documents that say nothing else were written. Ahead of every test: what has not changed for
+ten minutes counts as slow, and the last test is collected long before it runs."""
 UPDATED_AT = STARTED_AT.isoformat()
 LONG_AGO = "2026-01-02T03:04:05+00:00"
 STREAM_POLL_SEC = 0.05

@@ -350,7 +350,7 @@ def test_nobody_waits_longer_for_a_video_than_the_site_says(
 ) -> None:
     opened = open_page(site.show(video("one", pending_until=later(3600))), has_clock=True)
     wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
-    opened.page.clock.fast_forward(3_700_000)
+    opened.page.clock.fast_forward(7_300_000)
     expect(opened.page.locator("#one")).to_have_attribute("data-state", "unavailable")
     wait_until(opened.page, lambda: fake_api.open_streams == [])
 

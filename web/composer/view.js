@@ -156,9 +156,11 @@ export class View {
   /** Let go of the file. */
   close() {
     if (!this.#preview) return;
+    // First the video, which else goes on reading what is no more.
+    this.#video.removeAttribute("src");
+    this.#video.load();
     URL.revokeObjectURL(this.#preview);
     this.#preview = "";
-    this.#video.removeAttribute("src");
     this.#canvas.width = 0;
   }
 

@@ -7,7 +7,15 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from tests.integration.api.conftest import JWT_SECRET, OWNER, STRANGER, Client, World, token
+from tests.integration.api.conftest import (
+    JWT_SECRET,
+    LONGEST_RUN_SEC,
+    OWNER,
+    STRANGER,
+    Client,
+    World,
+    token,
+)
 
 EXPIRED: dict[str, Any] = {"exp": int(time.time()) - 3600}
 
@@ -39,7 +47,7 @@ WRONG_TOKENS = {
         algorithm="none",
     ),
     "not a token": "abc.def",
-    "not yet valid": token(nbf=int(time.time()) + 3600),
+    "not yet valid": token(nbf=int(time.time()) + LONGEST_RUN_SEC),
 }
 
 
