@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from pipeline.failures import failure_of
 from tests.browser.conftest import DESKTOP, PHONE, Pages, wait_until
 from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
 from tests.browser.site import Site, video
@@ -14,7 +15,9 @@ THUMB_PX = 44
 """Apple's Human Interface Guidelines; WCAG 2.2 asks for 24."""
 
 FAR_AHEAD = "2099-01-01T00:00:00+00:00"
-FAILED = {"error_code": "source_corrupt", "error_message": "This video is damaged."}
+CORRUPT, UNREACHABLE = (
+    failure_of(code).message for code in ("source_corrupt", "source_unreachable")
+)
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,21 @@ CASES = {
     ),
     "failed": Case(
         "failed",
-        "could not be processed This video is damaged.",
+        f"could not be processed {CORRUPT}",
         "This video is not available.",
         status="failed",
-        private={**FAILED, "retryable": False},
+        private={"error_code": "source_corrupt", "error_message": CORRUPT, "retryable": False},
     ),
     "failed-retryable": Case(
         "failed",
-        "could not be processed This video is damaged.",
+        f"could not be processed {UNREACHABLE}",
         "This video is not available.",
         status="failed",
-        private={**FAILED, "retryable": True},
+        private={
+            "error_code": "source_unreachable",
+            "error_message": UNREACHABLE,
+            "retryable": True,
+        },
         can_retry=True,
     ),
     "missing": Case("unavailable", "not available", "not available"),
