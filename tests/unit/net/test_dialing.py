@@ -225,7 +225,9 @@ def test_a_fetcher_that_was_cut_off_once_can_be_used_again(site: Site) -> None:
         assert fetcher.get(site.url("/"), max_bytes=10).body == b"x"
 
 
+@pytest.mark.parametrize("answer", [trickle_of_headers, trickle_of_body])
 def test_a_connection_that_came_about_after_the_total_time_is_cut_too(
+    answer: Answer,
     site: Site,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -236,7 +238,7 @@ def test_a_connection_that_came_about_after_the_total_time_is_cut_too(
         connect(sock, where)
 
     monkeypatch.setattr(socket.socket, "connect", late)
-    site.answers["/"] = trickle_of_body
+    site.answers["/"] = answer
     policy = FetchPolicy(https_only=False, allow=ALLOW, total_timeout_sec=0.1)
 
     with GuardedFetcher(policy) as fetcher, pytest.raises(FetchRefused) as refusal:
