@@ -11,7 +11,7 @@ complete("en", {
   queued: "Your video is in the queue",
   position: "Place in the queue: {position}.",
   starts: "Starts about {when}.",
-  held: "Waiting for the processing service to have room. Nothing is lost.",
+  held: "Waiting for the processing service. Nothing is lost.",
   verifying: "Checking your video",
   waiting: "Waiting for processing to begin",
   encoding: "Processing your video",
