@@ -16,7 +16,7 @@ each in turn with
 
 It prints the user and system seconds of all child processes, the storyboard's part of ours (drawn
 once more from what the encode left), and renditions and fallback in bytes for each byte of the
-source (`transcoder.space.LADDER_FACTOR`). The runs alternate, so that a
+source (`transcoder.scratch_space.LADDER_FACTOR`). The runs alternate, so that a
 machine that slows down slows all three.
 """
 
@@ -32,10 +32,10 @@ from pathlib import Path
 
 from pipeline.media.probe import probe
 from pipeline.media.tools import Tools, locate_tools
+from transcoder.encode.encode_source import EncodeOptions, encode_source
+from transcoder.encode.ffmpeg_runner import FfmpegRunner
 from transcoder.encode.ladder import Rung, ladder
-from transcoder.encode.produce import EncodeOptions, encode
-from transcoder.encode.runner import Runner
-from transcoder.encode.storyboard import SHEET, plan, sheet_command
+from transcoder.encode.storyboard_sheet import SHEET, plan_storyboard, sheet_command
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 ONE_COMMAND_TARGET = 1.15
@@ -105,13 +105,13 @@ def measured(clip: Path, folder: Path, tools: Tools, runs: int) -> Figures:
     def ours(into: Path) -> None:
         options = EncodeOptions(preset=PRESET)
         quiet: Callable[[str, float], None] = lambda _step, _percent: None  # noqa: E731
-        encode(clip, info, into, options, tools, on_progress=quiet, cancelled=lambda: False)
+        encode_source(clip, info, into, options, tools, on_progress=quiet, cancelled=lambda: False)
 
     def storyboard(into: Path) -> None:
         smallest = into / "outputs" / rungs[-1].name
-        board = plan(info.duration_sec, rungs[-1].width, rungs[-1].height)
+        board = plan_storyboard(info.duration_sec, rungs[-1].width, rungs[-1].height)
         sheet = into / SHEET
-        Runner(info, into, lambda: False, stall_sec=60).run(
+        FfmpegRunner(info, into, lambda: False, stall_sec=60).run(
             sheet_command(smallest, board, ffmpeg=tools.ffmpeg, into=sheet)
         )
         assert sheet.is_file()

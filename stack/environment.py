@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, variable
 from stack.servers import Servers
-from transcoder.settings import Settings as TranscoderSettings
+from transcoder.settings import TranscoderSettings
 
 LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 LIMITS = tuple(

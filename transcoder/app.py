@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from transcoder.database import transaction
+from transcoder.job_view import error_view, job_view
 from transcoder.jobs import (
     JobMissing,
     JobRefused,
@@ -34,22 +35,21 @@ from transcoder.jobs import (
     get_job,
     put_job,
 )
-from transcoder.logs import redact_server_logs
-from transcoder.services import Services, make_services
+from transcoder.log_redaction import redact_server_logs
+from transcoder.services import TranscoderServices, make_services
 from transcoder.settings import load_settings
-from transcoder.views import error_view, job_view
 
 _MAX_BODY_BYTES = 64 * 1024
 _ROOM_AFTER_SEC = 30  # about what a clip takes: the next answer may be another
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it goes into logs and headers as it came
 
-Answer = tuple[Response, HTTPStatus]
+JsonAnswer = tuple[Response, HTTPStatus]
 
 jobs = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 health = Blueprint("health", __name__)
 
 
-def create_app(services: Services | None = None) -> Flask:
+def create_app(services: TranscoderServices | None = None) -> Flask:
     """Make the WSGI application; without services, from the environment."""
     if services is None:
         services = make_services(load_settings())
@@ -71,7 +71,7 @@ def create_app(services: Services | None = None) -> Flask:
 
 
 @jobs.before_request
-def authorise() -> Answer | None:
+def authorise() -> JsonAnswer | None:
     """Turn away whoever lacks the token; the comparison takes as long for any wrong one."""
     token = _services().settings.token.get_secret_value()
     given = request.headers.get("Authorization", "").encode("utf-8", "replace")
@@ -81,7 +81,7 @@ def authorise() -> Answer | None:
 
 
 @jobs.put("/<uuid:job_id>")
-def put(job_id: UUID) -> Answer:
+def put(job_id: UUID) -> JsonAnswer:
     """Create a job under the client's id, or find it."""
     services = _services()
     wanted = JobRequest.model_validate_json(request.get_data())
@@ -100,14 +100,14 @@ def put(job_id: UUID) -> Answer:
 
 
 @jobs.get("/<uuid:job_id>")
-def get(job_id: UUID) -> Answer:
+def get(job_id: UUID) -> JsonAnswer:
     """Describe a job."""
     with transaction(_services().engine) as session:
         return jsonify(job_view(get_job(session, job_id))), HTTPStatus.OK
 
 
 @jobs.delete("/<uuid:job_id>")
-def delete(job_id: UUID) -> Answer:
+def delete(job_id: UUID) -> JsonAnswer:
     """Cancel a job; a running encode notices within seconds."""
     with transaction(_services().engine) as session:
         job, cancelled = cancel_job(session, job_id)
@@ -115,21 +115,21 @@ def delete(job_id: UUID) -> Answer:
 
 
 @health.get("/healthz")
-def healthz() -> Answer:
+def healthz() -> JsonAnswer:
     """Say that the process answers."""
     return jsonify(status="ok"), HTTPStatus.OK
 
 
 @health.get("/readyz")
-def readyz() -> Answer:
+def readyz() -> JsonAnswer:
     """Say that jobs can be taken: the database answers."""
     with transaction(_services().engine) as session:
         session.execute(text("SELECT 1"))
     return jsonify(status="ready"), HTTPStatus.OK
 
 
-def _services() -> Services:
-    services: Services = current_app.extensions["transcoder"]
+def _services() -> TranscoderServices:
+    services: TranscoderServices = current_app.extensions["transcoder"]
     return services
 
 
@@ -143,24 +143,24 @@ def _return_request_id(response: Response) -> Response:
     return response
 
 
-def _on_http_error(error: HTTPException) -> Answer:
+def _on_http_error(error: HTTPException) -> JsonAnswer:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     retryable = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     code = status.phrase.lower().replace(" ", "_")
     return _error(status, code, str(error.description), retryable=retryable)
 
 
-def _on_missing(_: JobMissing) -> Answer:
+def _on_missing(_: JobMissing) -> JsonAnswer:
     return _error(HTTPStatus.NOT_FOUND, "job_not_found", "There is no job of this id.")
 
 
-def _on_refused(error: JobRefused) -> Answer:
+def _on_refused(error: JobRefused) -> JsonAnswer:
     conflict = error.code == "job_conflict"
     status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
     return _error(status, error.code, error.message)
 
 
-def _on_no_room(_: NoRoom) -> Answer:
+def _on_no_room(_: NoRoom) -> JsonAnswer:
     message = "There is no room for this video at the moment."
     answer, status = _error(
         HTTPStatus.SERVICE_UNAVAILABLE, "insufficient_space", message, retryable=True
@@ -169,7 +169,7 @@ def _on_no_room(_: NoRoom) -> Answer:
     return answer, status
 
 
-def _on_invalid(error: ValidationError) -> Answer:
+def _on_invalid(error: ValidationError) -> JsonAnswer:
     problems = [
         f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
         for problem in error.errors()
@@ -177,10 +177,10 @@ def _on_invalid(error: ValidationError) -> Answer:
     return _error(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "; ".join(problems))
 
 
-def _on_database_away(_: OperationalError) -> Answer:
+def _on_database_away(_: OperationalError) -> JsonAnswer:
     message = "The service is not ready."
     return _error(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message, retryable=True)
 
 
-def _error(status: HTTPStatus, code: str, message: str, *, retryable: bool = False) -> Answer:
+def _error(status: HTTPStatus, code: str, message: str, *, retryable: bool = False) -> JsonAnswer:
     return jsonify(error=error_view(code, message, retryable=retryable)), status

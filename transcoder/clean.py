@@ -6,7 +6,7 @@ python -m transcoder.clean --dry-run
 import argparse
 import sys
 
-from transcoder.cleaning import clean_outputs, clean_scratch
+from transcoder.leftovers import clean_outputs, clean_scratch
 from transcoder.services import make_services
 from transcoder.settings import SettingsInvalid, load_settings
 

@@ -14,7 +14,7 @@ from transcoder import store
 from transcoder.dispatch import ENCODE, Wake
 from transcoder.encode.ladder import short_side_of
 from transcoder.models import Job
-from transcoder.space import needed_bytes
+from transcoder.scratch_space import needed_bytes
 
 
 class JobRefused(Exception):
@@ -34,7 +34,7 @@ class NoRoom(Exception):
     """There is no scratch space for another job at the moment."""
 
 
-class Output(BaseModel):
+class OutputTarget(BaseModel):
     """Where the outputs go: a configured storage, and two prefixes in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +58,7 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source_url: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-    output: Output
+    output: OutputTarget
     poster_time_sec: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_profile: str | None = None
     source_size_bytes: int | None = Field(default=None, ge=0)
@@ -76,7 +76,7 @@ class JobRequest(BaseModel):
         """The scratch space the job may come to take."""
         return needed_bytes(self.source_size_bytes)
 
-    def asks_the_same(self, stored: dict[str, Any]) -> bool:
+    def is_same_request(self, stored: dict[str, Any]) -> bool:
         """Whether a stored request is this one."""
         hint = {"source_size_bytes": None}
         earlier = JobRequest.model_validate(stored)
@@ -114,7 +114,7 @@ def put_job(
     body = request.model_dump(mode="json")
     created = store.insert_job(session, job_id, body, request_id)
     job = get_job(session, job_id)
-    if not request.asks_the_same(job.request):
+    if not request.is_same_request(job.request):
         raise JobRefused("job_conflict", "This id stands for another request.")
     return job, created, [Wake(ENCODE, job_id)] if created else []
 

@@ -25,7 +25,7 @@ class JobStatus(StrEnum):
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
-class Step(StrEnum):
+class JobStep(StrEnum):
     """What is being done to a job, for people and progress bars."""
 
     QUEUED = "queued"
@@ -71,7 +71,7 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
 
-class Callback(Base):
+class OwedCallback(Base):
     """One callback that must arrive. Its id is the `webhook-id` of every try."""
 
     __tablename__ = "callbacks"

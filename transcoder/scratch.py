@@ -16,7 +16,7 @@ _RESERVED = ".reserved"
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimFolder:
     """The folder of one claim.
 
     Attributes:
@@ -68,24 +68,26 @@ def reserve(folder: Path, size_bytes: int) -> None:
     (folder / _RESERVED).write_text(str(size_bytes))
 
 
-def claimed(scratch: Path) -> list[Claimed]:
+def claim_folders(scratch: Path) -> list[ClaimFolder]:
     """Every claim's folder on this machine, those of lost workers included."""
     leases = ((_lease_of(folder.name), folder) for folder in scratch.iterdir())
-    return [Claimed(lease, folder) for lease, folder in leases if lease is not None]
+    return [ClaimFolder(lease, folder) for lease, folder in leases if lease is not None]
 
 
-def leftovers(scratch: Path, token_in_hand: Callable[[UUID], int | None]) -> list[Claimed]:
+def abandoned_folders(
+    scratch: Path, running_token: Callable[[UUID], int | None]
+) -> list[ClaimFolder]:
     """The folders of claims that nobody works under any more, as after a hard kill.
 
     Args:
         scratch: Where the folders are.
-        token_in_hand: The token a job is being worked on under, None when it is not.
+        running_token: The token a job is being worked on under, None when it is not.
     """
-    return [c for c in claimed(scratch) if token_in_hand(c.lease.job_id) != c.lease.token]
+    return [c for c in claim_folders(scratch) if running_token(c.lease.job_id) != c.lease.token]
 
 
 @contextmanager
-def slot(scratch: Path, count: int) -> Iterator[bool]:
+def encode_slot(scratch: Path, count: int) -> Iterator[bool]:
     """Hold one of this machine's places to encode in; False when all are taken.
 
     File locks, because the kernel gives them back when a worker is killed.

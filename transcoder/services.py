@@ -11,22 +11,22 @@ from sqlalchemy import Engine
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
-from transcoder.callbacks import Receiver
+from transcoder.callback_delivery import CallbackSender
 from transcoder.database import make_engine
 from transcoder.dispatch import Dispatcher
-from transcoder.settings import Settings, load_settings
-from transcoder.space import has_room
+from transcoder.scratch_space import has_room
+from transcoder.settings import TranscoderSettings, load_settings
 
 
 @dataclass(frozen=True)
-class Services:
+class TranscoderServices:
     """Settings and the connections they lead to."""
 
-    settings: Settings
+    settings: TranscoderSettings
     engine: Engine
     tools: Tools
     storages: Mapping[str, Storage]
-    receiver: Receiver
+    callback_sender: CallbackSender
     dispatcher: Dispatcher
 
     def has_room(self, job_id: UUID, needed_bytes: int) -> bool:
@@ -35,7 +35,7 @@ class Services:
         return has_room(settings.scratch, settings.scratch_quota_bytes, job_id, needed_bytes)
 
 
-def make_services(settings: Settings) -> Services:
+def make_services(settings: TranscoderSettings) -> TranscoderServices:
     """Open everything a process needs; connections are made when first used.
 
     Raises:
@@ -43,7 +43,7 @@ def make_services(settings: Settings) -> Services:
         StorageUrlInvalid: A storage cannot be opened.
     """
     settings.scratch.mkdir(parents=True, exist_ok=True)
-    return Services(
+    return TranscoderServices(
         settings=settings,
         engine=make_engine(settings.database_url.get_secret_value()),
         tools=locate_tools(os.environ),
@@ -51,7 +51,7 @@ def make_services(settings: Settings) -> Services:
             name: open_storage(url, settings.storage_credentials)
             for name, url in settings.storages.items()
         },
-        receiver=Receiver(
+        callback_sender=CallbackSender(
             str(settings.callback_url), settings.callback_secrets[0].get_secret_value()
         ),
         dispatcher=Dispatcher(settings.broker_url.get_secret_value()),
@@ -59,6 +59,6 @@ def make_services(settings: Settings) -> Services:
 
 
 @cache
-def process_services() -> Services:
+def process_services() -> TranscoderServices:
     """The services of this process. Never call it before a fork: sockets must not be shared."""
     return make_services(load_settings())

@@ -31,7 +31,7 @@ class SettingsInvalid(Exception):
     """One or more variables are missing or wrong; the message names each."""
 
 
-class Settings(FiledSettings):
+class TranscoderSettings(FiledSettings):
     """Every setting is the environment variable of its name with the prefix, in upper case.
 
     Each secret may come in a file that `NAME_FILE` names.
@@ -170,14 +170,14 @@ class Settings(FiledSettings):
         )
 
 
-def load_settings() -> Settings:
+def load_settings() -> TranscoderSettings:
     """Read the environment.
 
     Raises:
         SettingsInvalid: Names every variable that is missing or wrong, never its value.
     """
     try:
-        return Settings()
+        return TranscoderSettings()
     except ValidationError as error:
         lines = [f"  {_variable(problem)}: {problem['msg']}" for problem in error.errors()]
         raise SettingsInvalid("\n".join(["The settings are wrong:", *lines])) from None

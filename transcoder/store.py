@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from transcoder.models import TERMINAL, Callback, Job, JobStatus, Step
+from transcoder.models import TERMINAL, Job, JobStatus, JobStep, OwedCallback
 
 MAX_CLAIMS = 3
 """Workers that may take a job up: one that kills each of them would kill the next as well."""
@@ -44,7 +44,7 @@ def insert_job(session: Session, job_id: UUID, request: dict[str, Any], request_
         "request": request,
         "request_id": request_id,
         "status": JobStatus.QUEUED,
-        "step": Step.QUEUED,
+        "step": JobStep.QUEUED,
     }
     statement = insert(Job).values(values).on_conflict_do_nothing().returning(Job.id)
     return session.scalar(statement) is not None
@@ -64,7 +64,7 @@ def claim(session: Session, job_id: UUID, lease_sec: float) -> Lease | None:
         .where(or_(Job.status == JobStatus.QUEUED, lapsed))
         .values(
             status=JobStatus.RUNNING,
-            step=Step.DOWNLOADING,
+            step=JobStep.DOWNLOADING,
             progress=0,
             claims=Job.claims + 1,
             lease_token=Job.lease_token + 1,
@@ -96,7 +96,7 @@ def complete(session: Session, lease: Lease, result: dict[str, Any]) -> None:
     Raises:
         LeaseLost: Somebody else has the job, or it was cancelled.
     """
-    values = {"result": result, "progress": 100, "step": Step.DONE}
+    values = {"result": result, "progress": 100, "step": JobStep.DONE}
     _guarded(session, lease, values | _ended(JobStatus.COMPLETED))
 
 
@@ -142,31 +142,31 @@ def cancel(session: Session, job_id: UUID) -> bool:
     return session.scalar(statement) is not None
 
 
-def cleaned(session: Session, job_id: UUID) -> None:
+def mark_cleaned(session: Session, job_id: UUID) -> None:
     """Record that nothing of a job without a result lies about any more."""
     session.execute(update(Job).where(Job.id == job_id).values(cleanup_owed=False))
 
 
-def queued(session: Session, limit: int) -> Sequence[UUID]:
+def queued_job_ids(session: Session, limit: int) -> Sequence[UUID]:
     """Jobs that wait, oldest first."""
     statement = select(Job.id).where(Job.status == JobStatus.QUEUED)
     return session.scalars(statement.order_by(Job.created_at).limit(limit)).all()
 
 
-def lapsed(session: Session) -> Sequence[Job]:
+def lapsed_jobs(session: Session) -> Sequence[Job]:
     """Running jobs whose worker has fallen silent."""
     statement = select(Job).where(Job.status == JobStatus.RUNNING)
     return session.scalars(statement.where(Job.lease_expires_at < func.now()).limit(_BATCH)).all()
 
 
-def to_clean(session: Session) -> Sequence[Job]:
+def jobs_owing_cleanup(session: Session) -> Sequence[Job]:
     """Jobs without a result that may have output; a cancelled worker has had time to notice."""
     nobody_writes = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < func.now())
     statement = select(Job).where(Job.cleanup_owed, nobody_writes)
     return session.scalars(statement.limit(_BATCH)).all()
 
 
-def in_hand(session: Session, job_id: UUID) -> int | None:
+def running_token(session: Session, job_id: UUID) -> int | None:
     """The token under which a job is being worked on now; None when nobody is."""
     statement = select(Job.lease_token).where(Job.id == job_id, Job.status == JobStatus.RUNNING)
     return session.scalar(statement)
@@ -174,7 +174,9 @@ def in_hand(session: Session, job_id: UUID) -> int | None:
 
 def forget_old_jobs(session: Session) -> int:
     """Delete some of the jobs that ended `KEEP_FOR` ago and owe nothing; tell how many."""
-    still_to_tell = select(Callback.id).where(Callback.job_id == Job.id, _undelivered()).exists()
+    still_to_tell = (
+        select(OwedCallback.id).where(OwedCallback.job_id == Job.id, _undelivered()).exists()
+    )
     old = (
         select(Job.id)
         .where(Job.finished_at < func.now() - KEEP_FOR, ~Job.cleanup_owed, ~still_to_tell)
@@ -188,48 +190,54 @@ def forget_old_jobs(session: Session) -> int:
 def owe_callback(session: Session, callback_id: UUID, job: Job, body: bytes) -> None:
     """Put a callback on the list of those that must arrive."""
     session.execute(
-        insert(Callback).values(id=callback_id, job_id=job.id, body=body, request_id=job.request_id)
+        insert(OwedCallback).values(
+            id=callback_id, job_id=job.id, body=body, request_id=job.request_id
+        )
     )
 
 
 def due_callbacks(session: Session) -> Sequence[UUID]:
     """Callbacks to try now, the longest waiting first."""
-    statement = select(Callback.id).where(_undelivered(), Callback.next_try_at <= func.now())
-    return session.scalars(statement.order_by(Callback.next_try_at).limit(_BATCH)).all()
+    statement = select(OwedCallback.id).where(
+        _undelivered(), OwedCallback.next_try_at <= func.now()
+    )
+    return session.scalars(statement.order_by(OwedCallback.next_try_at).limit(_BATCH)).all()
 
 
-def take_callback(session: Session, callback_id: UUID, hold_sec: float) -> Callback | None:
+def take_callback(session: Session, callback_id: UUID, hold_sec: float) -> OwedCallback | None:
     """Take a due callback for one try and keep others off it meanwhile; None when it is not due."""
     statement = (
-        update(Callback)
-        .where(Callback.id == callback_id, _undelivered(), Callback.next_try_at <= func.now())
-        .values(tries=Callback.tries + 1, next_try_at=func.now() + timedelta(seconds=hold_sec))
-        .returning(Callback)
+        update(OwedCallback)
+        .where(
+            OwedCallback.id == callback_id, _undelivered(), OwedCallback.next_try_at <= func.now()
+        )
+        .values(tries=OwedCallback.tries + 1, next_try_at=func.now() + timedelta(seconds=hold_sec))
+        .returning(OwedCallback)
     )
     return session.scalar(statement)
 
 
-def callback_delivered(session: Session, callback_id: UUID) -> None:
+def mark_callback_delivered(session: Session, callback_id: UUID) -> None:
     """Record that the receiver has it."""
     _set_callback(session, callback_id, delivered_at=func.now())
 
 
-def callback_abandoned(session: Session, callback_id: UUID) -> None:
+def mark_callback_abandoned(session: Session, callback_id: UUID) -> None:
     """Record that it will not be tried again."""
     _set_callback(session, callback_id, abandoned_at=func.now())
 
 
-def callback_deferred(session: Session, callback_id: UUID, delay_sec: float) -> None:
+def defer_callback(session: Session, callback_id: UUID, delay_sec: float) -> None:
     """Try it again later."""
     _set_callback(session, callback_id, next_try_at=func.now() + timedelta(seconds=delay_sec))
 
 
 def _set_callback(session: Session, callback_id: UUID, **values: Any) -> None:
-    session.execute(update(Callback).where(Callback.id == callback_id).values(values))
+    session.execute(update(OwedCallback).where(OwedCallback.id == callback_id).values(values))
 
 
 def _undelivered() -> Any:
-    return Callback.delivered_at.is_(None) & Callback.abandoned_at.is_(None)
+    return OwedCallback.delivered_at.is_(None) & OwedCallback.abandoned_at.is_(None)
 
 
 def _guarded(session: Session, lease: Lease, values: dict[str, Any]) -> None:

@@ -4,22 +4,22 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from transcoder import store
-from transcoder.cleaning import clean_outputs, clean_scratch, forget_old_jobs
 from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
+from transcoder.job_view import callback_body, error_view
+from transcoder.leftovers import clean_outputs, clean_scratch, forget_old_jobs
 from transcoder.models import Job
-from transcoder.services import Services
-from transcoder.views import callback_body, error_view
+from transcoder.services import TranscoderServices
 
 
-def sweep(services: Services) -> list[Wake]:
+def sweep(services: TranscoderServices) -> list[Wake]:
     """Find everything that is due; return what to wake. Safe to run twice, and at once."""
     clean_scratch(services)
     clean_outputs(services)
     forget_old_jobs(services)
     with transaction(services.engine) as session:
-        waiting = store.queued(session, services.settings.concurrency)
-        lapsed = store.lapsed(session)
+        waiting = store.queued_job_ids(session, services.settings.concurrency)
+        lapsed = store.lapsed_jobs(session)
         due = store.due_callbacks(session)
     return [
         *(Wake(ENCODE, job_id) for job_id in waiting),
@@ -28,7 +28,7 @@ def sweep(services: Services) -> list[Wake]:
     ]
 
 
-def _take_over(services: Services, job: Job) -> list[Wake]:
+def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:
     """Wake a lost job for its next worker, or end one that has outlived all it may have."""
     if job.claims < store.MAX_CLAIMS:
         return [Wake(ENCODE, job.id)]

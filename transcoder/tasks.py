@@ -10,19 +10,19 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import worker_process_init
 
-from transcoder import callbacks, cleaning, logs, sweep, transcode
+from transcoder import callback_delivery, leftovers, log_redaction, sweep, transcode
 from transcoder.dispatch import DELIVER, ENCODE, SWEEP
 from transcoder.services import process_services
 
 app = Celery("transcoder")
 app.config_from_object("transcoder.celeryconfig")
-logs.redact_task_logs()
+log_redaction.redact_task_logs()
 
 
 @worker_process_init.connect
 def start_clean(**_: Any) -> None:
     """Remove what killed workers left, as soon as this one can see the rows."""
-    cleaning.clean_scratch(process_services())
+    leftovers.clean_scratch(process_services())
 
 
 @app.task(name=ENCODE)
@@ -36,7 +36,7 @@ def encode(job_id: str) -> None:
 def deliver(callback_id: str) -> None:
     """Try one callback."""
     services = process_services()
-    callbacks.deliver(services.engine, services.receiver, UUID(callback_id))
+    callback_delivery.deliver_callback(services.engine, services.callback_sender, UUID(callback_id))
 
 
 @app.task(name=SWEEP)

@@ -16,20 +16,20 @@ from pipeline.media.probe import SourceInfo, probe
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.storage.base import StorageError
 from transcoder import store
-from transcoder.callbacks import Answer
+from transcoder.callback_delivery import CallbackAnswer
 from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
-from transcoder.encode.errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
 from transcoder.encode.ladder import short_side_of
-from transcoder.encode.produce import Encoded, EncodeOptions, encode
+from transcoder.job_view import callback_body, error_view
 from transcoder.jobs import JobRequest
-from transcoder.models import Job, Step
-from transcoder.results import result_view
-from transcoder.scratch import reserve, slot, workdir
-from transcoder.services import Services
-from transcoder.space import FULL, needed_bytes
+from transcoder.models import Job, JobStep
+from transcoder.result_view import result_view
+from transcoder.scratch import encode_slot, reserve, workdir
+from transcoder.scratch_space import FULL, needed_bytes
+from transcoder.services import TranscoderServices
 from transcoder.store import Lease, LeaseLost
-from transcoder.views import callback_body, error_view
 
 _RENEW_EVERY_SEC = 1.0  # also how soon a cancel is noticed
 _REPORT_EVERY_SEC = 2.0
@@ -40,7 +40,7 @@ _ENCODING_SHARE = 0.95  # of the percentage; the rest is packaging and publishin
 _log = logging.getLogger(__name__)
 
 
-def transcode(services: Services, job_id: UUID) -> list[Wake]:
+def transcode(services: TranscoderServices, job_id: UUID) -> list[Wake]:
     """Take up a job and bring it to its end; return what to wake.
 
     Nothing happens when somebody else has the job, or when every place on this machine or its
@@ -48,7 +48,7 @@ def transcode(services: Services, job_id: UUID) -> list[Wake]:
     run twice.
     """
     settings = services.settings
-    with slot(settings.scratch, settings.concurrency) as free:
+    with encode_slot(settings.scratch, settings.concurrency) as free:
         if not free:
             return []
         with transaction(services.engine) as session:
@@ -61,14 +61,14 @@ def transcode(services: Services, job_id: UUID) -> list[Wake]:
             return []
         wakes = _work(services, lease, job)
     with transaction(services.engine) as session:
-        return wakes + [Wake(ENCODE, waiting) for waiting in store.queued(session, limit=1)]
+        return wakes + [Wake(ENCODE, waiting) for waiting in store.queued_job_ids(session, limit=1)]
 
 
 def _request_of(job: Job) -> JobRequest:
     return JobRequest.model_validate(job.request)
 
 
-def _work(services: Services, lease: Lease, job: Job) -> list[Wake]:
+def _work(services: TranscoderServices, lease: Lease, job: Job) -> list[Wake]:
     request = _request_of(job)
     heartbeat = Heartbeat(services, lease, job)
     try:
@@ -80,13 +80,13 @@ def _work(services: Services, lease: Lease, job: Job) -> list[Wake]:
         return []
     except (EncodeFailed, FetchRefused, MediaRefused, StorageError, OSError) as error:
         try:
-            return _finish(services, "job.failed", lease, explain(error))
+            return _finish(services, "job.failed", lease, job_error(error))
         except LeaseLost:
             return []
 
 
 def _produce(
-    services: Services, request: JobRequest, heartbeat: "Heartbeat", folder: Path
+    services: TranscoderServices, request: JobRequest, heartbeat: "Heartbeat", folder: Path
 ) -> dict[str, Any]:
     settings, source = services.settings, folder / "source"
     with GuardedFetcher(settings.fetch_policy) as fetcher:
@@ -97,24 +97,24 @@ def _produce(
             on_bytes=lambda _: heartbeat.beat(),
         )
     reserve(folder, needed_bytes(source.stat().st_size))
-    heartbeat.step(Step.PROBING)
+    heartbeat.enter_step(JobStep.PROBING)
     info = probe(source, services.tools)
     check_limits(info, settings.limits)
-    heartbeat.step(Step.ENCODING)
-    encoded = encode(
+    heartbeat.enter_step(JobStep.ENCODING)
+    encoded = encode_source(
         source,
         info,
         folder,
         _options(services, request),
         services.tools,
-        on_progress=heartbeat.encoding,
-        cancelled=heartbeat.lost,
+        on_progress=heartbeat.note_encoding,
+        cancelled=heartbeat.is_lost,
     )
-    heartbeat.step(Step.PUBLISHING)
+    heartbeat.enter_step(JobStep.PUBLISHING)
     return _publish(services, request, encoded, info, beat=heartbeat.beat)
 
 
-def _options(services: Services, request: JobRequest) -> EncodeOptions:
+def _options(services: TranscoderServices, request: JobRequest) -> EncodeOptions:
     ours, theirs = services.settings.max_profile, request.max_profile
     return EncodeOptions(
         max_profile=ours if theirs is None else min(ours, theirs, key=short_side_of),
@@ -125,7 +125,7 @@ def _options(services: Services, request: JobRequest) -> EncodeOptions:
 
 
 def _publish(
-    services: Services,
+    services: TranscoderServices,
     request: JobRequest,
     encoded: Encoded,
     info: SourceInfo,
@@ -138,7 +138,9 @@ def _publish(
     return result_view(request.output, encoded, info, published)
 
 
-def _finish(services: Services, kind: str, lease: Lease, outcome: dict[str, Any]) -> list[Wake]:
+def _finish(
+    services: TranscoderServices, kind: str, lease: Lease, outcome: dict[str, Any]
+) -> list[Wake]:
     """Write the end and owe its callback, both or neither."""
     callback_id = uuid4()
     write = store.complete if kind == "job.completed" else store.fail
@@ -150,7 +152,7 @@ def _finish(services: Services, kind: str, lease: Lease, outcome: dict[str, Any]
     return [Wake(DELIVER, callback_id)]
 
 
-def explain(error: Exception) -> dict[str, Any]:
+def job_error(error: Exception) -> dict[str, Any]:
     """Turn what went wrong into the code, sentence and verdict that the client gets."""
     if isinstance(error, EncodeFailed):
         return error_view(error.code, error.detail, retryable=error.retryable)
@@ -172,17 +174,17 @@ class Heartbeat:
     the job was cancelled or taken over, and the work stops.
     """
 
-    services: Services
+    services: TranscoderServices
     lease: Lease
     job: Job
     clock: Callable[[], float] = time.monotonic
-    _step: str = Step.DOWNLOADING
+    _step: str = JobStep.DOWNLOADING
     _progress: float = 0.0
     _renewed_at: float = float("-inf")
     _report_at: float = float("-inf")
     _reported: tuple[str, float] | None = field(default=None)
 
-    def step(self, step: Step) -> None:
+    def enter_step(self, step: JobStep) -> None:
         """Enter a step.
 
         Raises:
@@ -191,7 +193,7 @@ class Heartbeat:
         self._step = step
         self._renew()
 
-    def encoding(self, step: str, percent: float) -> None:
+    def note_encoding(self, step: str, percent: float) -> None:
         """Note how far the encode is; written at the next beat."""
         self._step = step
         self._progress = max(self._progress, round(percent * _ENCODING_SHARE, 1))
@@ -213,7 +215,7 @@ class Heartbeat:
             self._renewed_at = self.clock()
             _log.warning("database away, the encode goes on: %s", error)
 
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Beat; tell whether the job is no longer ours."""
         try:
             self.beat()
@@ -241,13 +243,13 @@ class Heartbeat:
             job = store.get_job(session, self.lease.job_id)
         assert job is not None
         at = datetime.now(UTC)
-        answer = self.services.receiver.post(
+        answer = self.services.callback_sender.post(
             uuid4(),
             callback_body("job.progress", job, at),
             job.request_id,
             now=at,
             timeout_sec=_REPORT_TIMEOUT_SEC,
         )
-        taken = answer is Answer.TAKEN
+        taken = answer is CallbackAnswer.TAKEN
         self._reported = now
         self._report_at = self.clock() + (_REPORT_EVERY_SEC if taken else _SILENT_AFTER_FAILURE_SEC)

@@ -66,10 +66,10 @@ class Reader:
 
 
 READERS = [
-    Reader(working, module.Settings, module.SettingsInvalid, module.load_settings)
-    for working, module in (
-        (OF_THE_PIPELINE, pipeline.settings),
-        (OF_THE_TRANSCODER, transcoder.settings),
+    Reader(working, settings, module.SettingsInvalid, module.load_settings)
+    for working, module, settings in (
+        (OF_THE_PIPELINE, pipeline.settings, pipeline.settings.Settings),
+        (OF_THE_TRANSCODER, transcoder.settings, transcoder.settings.TranscoderSettings),
     )
 ]
 DOCUMENTS = st.sampled_from(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from transcoder.encode.command import PLAYLIST
+from transcoder.encode.encode_command import PLAYLIST
 from transcoder.encode.ladder import Rung
 
 FALLBACK = "fallback/video.mp4"

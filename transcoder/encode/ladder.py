@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Profile:
+class LadderProfile:
     """One step of the full ladder.
 
     Attributes:
@@ -27,13 +27,13 @@ class Profile:
 
 
 PROFILES = (
-    Profile("2160p", 2160, 18_000_000, 128_000),
-    Profile("1440p", 1440, 10_000_000, 128_000),
-    Profile("1080p", 1080, 6_000_000, 128_000),
-    Profile("720p", 720, 3_500_000, 128_000),
-    Profile("480p", 480, 1_500_000, 128_000),
-    Profile("360p", 360, 730_000, 96_000),
-    Profile("240p", 240, 300_000, 64_000),
+    LadderProfile("2160p", 2160, 18_000_000, 128_000),
+    LadderProfile("1440p", 1440, 10_000_000, 128_000),
+    LadderProfile("1080p", 1080, 6_000_000, 128_000),
+    LadderProfile("720p", 720, 3_500_000, 128_000),
+    LadderProfile("480p", 480, 1_500_000, 128_000),
+    LadderProfile("360p", 360, 730_000, 96_000),
+    LadderProfile("240p", 240, 300_000, 64_000),
 )
 PROFILE_NAMES = tuple(profile.name for profile in PROFILES)
 DEFAULT_MAX_PROFILE = "1080p"
@@ -43,7 +43,7 @@ DEFAULT_MAX_PROFILE = "1080p"
 class Rung:
     """A rendition to make: a profile at this source's shape, in even pixels."""
 
-    profile: Profile
+    profile: LadderProfile
     width: int
     height: int
 
@@ -85,7 +85,7 @@ def short_side_of(profile_name: str) -> int:
     raise ValueError(f"no such profile: {profile_name}; one of {', '.join(PROFILE_NAMES)}")
 
 
-def _rung(profile: Profile, width: int, height: int) -> Rung:
+def _rung(profile: LadderProfile, width: int, height: int) -> Rung:
     short, long = sorted((width, height))
     scaled = 2 * round(long * profile.short_side / short / 2)
     # Rounding up to even must not take a 321 pixel side to 322: that would be an upscale.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.media.frames import is_black, luma_of
 from pipeline.media.tools import Tools
-from transcoder.encode.command import local_input
+from transcoder.encode.encode_command import local_input
 from transcoder.encode.ladder import Rung
 
 POSTER = "poster.jpg"
@@ -23,24 +23,24 @@ _JPEG_QUALITY = "3"  # 2 is the best of ffmpeg's scale, 31 the worst
 
 
 @dataclass(frozen=True)
-class Instant:
+class PosterInstant:
     """A place to take a picture from: that frame exactly, or the most typical of those after it."""
 
     at_sec: float
     exact: bool
 
 
-def instants(duration_sec: float, wanted_sec: float | None) -> tuple[Instant, ...]:
+def poster_instants(duration_sec: float, wanted_sec: float | None) -> tuple[PosterInstant, ...]:
     """Where to try, best first: the frame that was asked for, then representative ones."""
     # A picture asked for past the end is the last one; seeking to the very end finds nothing.
     last_sec = max(0.0, duration_sec - 0.2)
-    wanted = [] if wanted_sec is None else [Instant(min(wanted_sec, last_sec), exact=True)]
-    others = [Instant(share * last_sec, exact=False) for share in _LOOK_AT]
-    return (*wanted, *others, Instant(0.0, exact=False))
+    wanted = [] if wanted_sec is None else [PosterInstant(min(wanted_sec, last_sec), exact=True)]
+    others = [PosterInstant(share * last_sec, exact=False) for share in _LOOK_AT]
+    return (*wanted, *others, PosterInstant(0.0, exact=False))
 
 
 def picture_command(
-    video: Path, size: Rung, instant: Instant, *, ffmpeg: str, into: Path
+    video: Path, size: Rung, instant: PosterInstant, *, ffmpeg: str, into: Path
 ) -> list[str]:
     """Build the command that writes a poster and a thumbnail of one frame into a folder."""
     pick = "" if instant.exact else f"thumbnail={_FRAMES_COMPARED},"
@@ -63,7 +63,7 @@ def _scale(size: Rung, max_width: int) -> str:
     return f"scale={width}:{height}:out_range=pc:out_color_matrix=bt601,format=yuvj420p"
 
 
-def first_bright(folders: Sequence[Path] | Iterator[Path], tools: Tools) -> Path | None:
+def first_bright_folder(folders: Sequence[Path] | Iterator[Path], tools: Tools) -> Path | None:
     """The first folder whose poster is not black, else the one with the brightest, else None.
 
     Args:

@@ -27,7 +27,7 @@ from tests.integration.api.conftest import Client, World, serving
 from tests.integration.api.test_callbacks import PATH, job, send
 from tests.integration.api.test_serving import CHECKOUT, COMMAND
 from tests.scripted_provider import SECRET, callback
-from transcoder.callbacks import Answer, Receiver
+from transcoder.callback_delivery import CallbackAnswer, CallbackSender
 
 DEEP = b'{"type": "job.progress", "data": ' + b"[" * 1500 + b"]" * 1500 + b"}"
 UNREADABLE = {
@@ -167,13 +167,13 @@ def test_through_a_rotation_the_transcoder_is_believed_before_and_after_it_is_to
     clock = [0.0]
     monkeypatch.setattr(book, "_clock", lambda: clock[0])
 
-    def tell(secret: str) -> Answer:
-        receiver = Receiver(api.url + PATH, secret)
+    def tell(secret: str) -> CallbackAnswer:
+        sender = CallbackSender(api.url + PATH, secret)
         _, body = callback(job(), "job.progress")
         try:
-            return receiver.post(uuid4(), body, "request", now=datetime.now(UTC))
+            return sender.post(uuid4(), body, "request", now=datetime.now(UTC))
         finally:
-            receiver.close()
+            sender.close()
 
     operator = make_engine(role_urls["operator"])
     with session_of(operator) as session:
@@ -181,14 +181,14 @@ def test_through_a_rotation_the_transcoder_is_believed_before_and_after_it_is_to
             session, vault_of(settings), "selfhosted", overlap_sec=3600, actor="operator:o"
         )
     clock[0] += 1e9  # whatever was read before is stale
-    assert tell(SECRET) is Answer.TAKEN
-    assert tell(rotated.secret) is Answer.TAKEN
+    assert tell(SECRET) is CallbackAnswer.TAKEN
+    assert tell(rotated.secret) is CallbackAnswer.TAKEN
     with session_of(operator) as session:
         retire_secret(session, "selfhosted", actor="operator:o")
     operator.dispose()
     clock[0] += FRESH_SEC
-    assert tell(SECRET) is Answer.AGAIN
-    assert tell(rotated.secret) is Answer.TAKEN
+    assert tell(SECRET) is CallbackAnswer.AGAIN
+    assert tell(rotated.secret) is CallbackAnswer.TAKEN
     assert world.count(Delivery) == 3
 
 

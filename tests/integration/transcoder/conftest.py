@@ -22,8 +22,8 @@ from flask.testing import FlaskClient
 from pipeline.media.tools import Tools, locate_tools
 from transcoder.app import create_app
 from transcoder.database import transaction
-from transcoder.models import Callback, Job
-from transcoder.services import Services, make_services
+from transcoder.models import Job, OwedCallback
+from transcoder.services import TranscoderServices, make_services
 from transcoder.settings import load_settings
 
 TOKEN = "a-token-of-some-length"
@@ -152,11 +152,11 @@ def environment(
 
 
 @pytest.fixture
-def services(environment: None) -> Iterator[Services]:
+def services(environment: None) -> Iterator[TranscoderServices]:
     services = make_services(load_settings())
     yield services
     services.engine.dispose()
-    services.receiver.close()
+    services.callback_sender.close()
     services.dispatcher.close()
 
 
@@ -198,7 +198,7 @@ class Client:
 
 
 @pytest.fixture
-def client(services: Services, source_url: str) -> Client:
+def client(services: TranscoderServices, source_url: str) -> Client:
     return Client(create_app(services).test_client(), source_url)
 
 
@@ -255,13 +255,13 @@ def parent_of(process_id: int) -> int:
     return int(status.partition("PPid:")[2].split()[0])
 
 
-def row(services: Services, job_id: UUID) -> Job:
+def row(services: TranscoderServices, job_id: UUID) -> Job:
     with transaction(services.engine) as session:
         job = session.get(Job, job_id)
         assert job is not None
         return job
 
 
-def callbacks_of(services: Services, job_id: UUID) -> list[Callback]:
+def callbacks_of(services: TranscoderServices, job_id: UUID) -> list[OwedCallback]:
     with transaction(services.engine) as session:
-        return list(session.query(Callback).filter_by(job_id=job_id))
+        return list(session.query(OwedCallback).filter_by(job_id=job_id))

@@ -19,9 +19,9 @@ from pipeline.media.probe import probe
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.tools import Tools
 from tests import clips
-from transcoder.encode.errors import EncodeFailed
-from transcoder.encode.measure import check_whole
-from transcoder.encode.produce import Encoded, EncodeOptions, encode
+from transcoder.encode.encode_errors import EncodeFailed
+from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
+from transcoder.encode.measured_rendition import check_segment_whole
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 
@@ -103,7 +103,7 @@ def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Make:
     def make(clip: Path, **options: Any) -> Made:
         info = probe(clip, tools)
         progress: list[tuple[str, float]] = []
-        encoded = encode(
+        encoded = encode_source(
             clip,
             info,
             tmp_path_factory.mktemp("work"),
@@ -248,14 +248,14 @@ def test_segments_begin_with_a_key_frame_at_the_same_instants_everywhere(
 
 def test_a_segment_that_was_not_written_to_its_end_is_noticed(made: Make, tmp_path: Path) -> None:
     segment = made(SAMPLE).encoded.outputs / "240p/seg_00000.m4s"
-    check_whole(segment)
+    check_segment_whole(segment)
     data = segment.read_bytes()
     media = data.index(b"mdat") - 4
     for length in (0, 6, media // 2, media, media + 8, len(data) - 1):
         cut = tmp_path / "cut.m4s"
         cut.write_bytes(data[:length])
         with pytest.raises(MediaRefused):
-            check_whole(cut)
+            check_segment_whole(cut)
 
 
 def test_film_rate_segments_keep_to_the_grid(made: Make, clip_folder: Path, tools: Tools) -> None:

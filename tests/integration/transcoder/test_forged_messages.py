@@ -17,11 +17,11 @@ from tests.integration.transcoder.conftest import (
     eventually,
     row,
 )
-from transcoder.cleaning import clean_outputs
 from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
+from transcoder.leftovers import clean_outputs
 from transcoder.models import SCHEMA
-from transcoder.services import Services
+from transcoder.services import TranscoderServices
 
 NOWHERE = Path("never-made.mp4")
 NO_IDS: tuple[Any, ...] = (
@@ -47,7 +47,7 @@ class Bomb:
         return (Path.touch, (self._path,))
 
 
-def everything(services: Services) -> dict[str, str]:
+def everything(services: TranscoderServices) -> dict[str, str]:
     """Every row, by its id."""
     with transaction(services.engine) as session:
         return {
@@ -61,7 +61,7 @@ def everything(services: Services) -> dict[str, str]:
 
 def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     client: Client,
-    services: Services,
+    services: TranscoderServices,
     receiver: Receiver,
     worker: Worker,
     tmp_path: Path,

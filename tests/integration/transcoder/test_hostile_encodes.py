@@ -14,8 +14,8 @@ from pipeline.media.probe import probe
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.hostile.mp4 import MP4
-from transcoder.encode.errors import EncodeFailed
-from transcoder.encode.produce import Encoded, EncodeOptions, encode
+from transcoder.encode.encode_errors import EncodeFailed
+from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
 
 WELL = None
 MOST_RESIDENT_BYTES = 512 * MIB
@@ -83,7 +83,7 @@ def test_a_stream_that_grows_to_a_giant_is_encoded_without_it(tmp_path: Path, to
 def outcome(source: Path, work: Path, tools: Tools) -> str | None:
     work.mkdir()
     try:
-        encoded: Encoded = encode(
+        encoded: Encoded = encode_source(
             source,
             probe(source, tools),
             work,

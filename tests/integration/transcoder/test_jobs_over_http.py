@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.transcoder.conftest import Client, row
-from transcoder.services import Services
+from transcoder.services import TranscoderServices
 
 BODY = {
     "source_url": "http://127.0.0.1:1/video.mp4",
@@ -59,7 +59,9 @@ def test_every_answer_carries_a_request_id(client: Client) -> None:
     assert unusable.headers["X-Request-Id"] != "with spaces in it"
 
 
-def test_the_request_that_made_a_job_is_remembered(client: Client, services: Services) -> None:
+def test_the_request_that_made_a_job_is_remembered(
+    client: Client, services: TranscoderServices
+) -> None:
     job_id = uuid4()
     headers = client.headers | {"X-Request-Id": "req-made-it"}
     client.http.put(f"/v1/jobs/{job_id}", json=BODY, headers=headers)

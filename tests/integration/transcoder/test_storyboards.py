@@ -14,9 +14,9 @@ from pipeline.media.storyboard import Cue, parse_cues
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.integration.transcoder.conftest import Client
-from transcoder.encode.produce import Encoded, EncodeOptions, encode
-from transcoder.encode.storyboard import MAX_TILES
-from transcoder.services import Services
+from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
+from transcoder.encode.storyboard_sheet import MAX_TILES
+from transcoder.services import TranscoderServices
 from transcoder.transcode import transcode
 
 SHEET_MAX_BYTES = 2 * 1024**2
@@ -40,7 +40,7 @@ class Drawn:
 
 def encoded(clip: Path, tools: Tools, folder: Path) -> Encoded:
     folder.mkdir()
-    return encode(
+    return encode_source(
         clip,
         probe(clip, tools),
         folder,
@@ -180,7 +180,7 @@ def test_a_storyboard_that_cannot_be_drawn_costs_nobody_the_video(
     unable.chmod(0o755)
     source = clips.very_short(clip_folder, tools)
 
-    with caplog.at_level(logging.WARNING, "transcoder.encode.produce"):
+    with caplog.at_level(logging.WARNING, "transcoder.encode.encode_source"):
         made = encoded(source, replace(tools, ffmpeg=str(unable)), tmp_path / "work")
 
     assert not made.has_storyboard
@@ -189,7 +189,7 @@ def test_a_storyboard_that_cannot_be_drawn_costs_nobody_the_video(
 
 
 def test_a_jobs_result_names_the_storyboard_beside_the_poster(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
 

@@ -27,13 +27,13 @@ from tests.integration.transcoder.conftest import (
     row,
     serving,
 )
-from transcoder.callbacks import deliver
-from transcoder.cleaning import clean_scratch
+from transcoder.callback_delivery import deliver_callback
 from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
-from transcoder.models import TERMINAL, Callback, Job
-from transcoder.scratch import slot, workdir
-from transcoder.services import Services
+from transcoder.leftovers import clean_scratch
+from transcoder.models import TERMINAL, Job, OwedCallback
+from transcoder.scratch import encode_slot, workdir
+from transcoder.services import TranscoderServices
 from transcoder.store import KEEP_FOR, MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
 from transcoder.sweep import sweep
 from transcoder.transcode import Heartbeat, transcode
@@ -53,7 +53,7 @@ def long_clip(clip_folder: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) 
     return clip
 
 
-def ended(services: Services, job_id: UUID, timeout_sec: float = 120) -> str:
+def ended(services: TranscoderServices, job_id: UUID, timeout_sec: float = 120) -> str:
     def status() -> str | None:
         found = row(services, job_id).status
         return found if found in TERMINAL else None
@@ -70,7 +70,7 @@ def encoding(scratch: Path, job_id: UUID, token: int = 1) -> int:
 @pytest.mark.usefixtures("worker")
 def test_a_job_goes_through_a_worker_to_a_signed_callback(
     client: Client,
-    services: Services,
+    services: TranscoderServices,
     receiver: Receiver,
     clip_folder: Path,
     tools: Tools,
@@ -101,7 +101,7 @@ def test_a_job_goes_through_a_worker_to_a_signed_callback(
 
 
 def test_a_refused_source_fails_with_its_code_and_a_callback(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.html(clip_folder, tools))
     transcode(services, job_id)
@@ -113,7 +113,7 @@ def test_a_refused_source_fails_with_its_code_and_a_callback(
 
 
 def test_a_source_that_is_gone_fails_as_unreachable(
-    client: Client, services: Services, clip_folder: Path
+    client: Client, services: TranscoderServices, clip_folder: Path
 ) -> None:
     job_id = client.submit(clip_folder / "never-made.mp4")
     transcode(services, job_id)
@@ -122,7 +122,7 @@ def test_a_source_that_is_gone_fails_as_unreachable(
 
 
 def test_a_job_that_is_cancelled_while_its_source_trickles_gives_up_its_place(
-    client: Client, services: Services
+    client: Client, services: TranscoderServices
 ) -> None:
     asked, over = threading.Event(), threading.Event()
 
@@ -155,7 +155,7 @@ def test_a_job_that_is_cancelled_while_its_source_trickles_gives_up_its_place(
 
 
 def test_a_task_run_twice_works_once(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     transcode(services, job_id)
@@ -167,7 +167,7 @@ def test_a_task_run_twice_works_once(
 
 def test_of_two_workers_one_takes_the_job(
     client: Client,
-    services: Services,
+    services: TranscoderServices,
     clip_folder: Path,
     tools: Tools,
     monkeypatch: pytest.MonkeyPatch,
@@ -186,7 +186,7 @@ def test_of_two_workers_one_takes_the_job(
 def test_a_killed_worker_is_taken_over_and_the_job_completed_once(
     long_clip: Path,
     client: Client,
-    services: Services,
+    services: TranscoderServices,
     receiver: Receiver,
 ) -> None:
     job_id = client.submit(long_clip)
@@ -203,7 +203,7 @@ def test_a_killed_worker_is_taken_over_and_the_job_completed_once(
 
 
 def test_a_job_that_outlives_its_workers_fails_as_worker_lost(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     with transaction(services.engine) as session:
@@ -218,7 +218,7 @@ def test_a_job_that_outlives_its_workers_fails_as_worker_lost(
 
 @pytest.mark.usefixtures("worker")
 def test_deleting_a_running_job_kills_its_encoder_and_leaves_nothing(
-    long_clip: Path, client: Client, services: Services, receiver: Receiver
+    long_clip: Path, client: Client, services: TranscoderServices, receiver: Receiver
 ) -> None:
     job_id = client.submit(long_clip)
     scratch = services.settings.scratch
@@ -235,7 +235,7 @@ def test_deleting_a_running_job_kills_its_encoder_and_leaves_nothing(
 
 
 def test_an_encoder_that_hangs_is_killed_with_its_group_and_may_be_tried_again(
-    long_clip: Path, client: Client, services: Services
+    long_clip: Path, client: Client, services: TranscoderServices
 ) -> None:
     impatient = replace(services, settings=services.settings.model_copy(update={"stall_sec": 3}))
     job_id = client.submit(long_clip)
@@ -254,7 +254,7 @@ def test_an_encoder_that_hangs_is_killed_with_its_group_and_may_be_tried_again(
 
 def test_progress_is_told_as_it_grows_and_not_kept(
     client: Client,
-    services: Services,
+    services: TranscoderServices,
     receiver: Receiver,
     clip_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -281,7 +281,11 @@ def test_progress_is_told_as_it_grows_and_not_kept(
 
 
 def test_progress_is_told_every_two_seconds_at_most_and_only_when_it_changed(
-    client: Client, services: Services, receiver: Receiver, clip_folder: Path, tools: Tools
+    client: Client,
+    services: TranscoderServices,
+    receiver: Receiver,
+    clip_folder: Path,
+    tools: Tools,
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     with transaction(services.engine) as session:
@@ -292,7 +296,7 @@ def test_progress_is_told_every_two_seconds_at_most_and_only_when_it_changed(
     told = []
     for second in range(13):
         now = float(second)
-        heartbeat.encoding("encoding", 10.0 * min(second, 8))
+        heartbeat.note_encoding("encoding", 10.0 * min(second, 8))
         heartbeat.beat()
         told.append(len(receiver.received))
     assert told == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5, 5, 5]
@@ -307,7 +311,7 @@ def group_exists(group: int) -> bool:
 
 
 def test_output_published_as_the_job_was_cancelled_is_removed(
-    client: Client, services: Services, clip_folder: Path, tools: Tools, tmp_path: Path
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools, tmp_path: Path
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     with transaction(services.engine) as session:
@@ -322,7 +326,7 @@ def test_output_published_as_the_job_was_cancelled_is_removed(
 
 
 def test_a_write_with_an_old_lease_changes_nothing(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     with transaction(services.engine) as session:
@@ -340,17 +344,17 @@ def test_a_write_with_an_old_lease_changes_nothing(
 
 
 def test_a_job_whose_message_was_lost_is_found_by_the_sweep(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     assert Wake(ENCODE, job_id) in sweep(services)
 
 
 def test_a_full_machine_leaves_the_job_queued(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with slot(services.settings.scratch, 1) as held:
+    with encode_slot(services.settings.scratch, 1) as held:
         assert held
         assert transcode(services, job_id) == []
         assert client.get(job_id)["status"] == "queued"
@@ -359,7 +363,7 @@ def test_a_full_machine_leaves_the_job_queued(
 
 
 def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     with transaction(services.engine) as session:
@@ -376,20 +380,20 @@ def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
     assert not older.exists()
 
 
-def let_time_pass(services: Services, job_id: UUID, length: timedelta) -> None:
+def let_time_pass(services: TranscoderServices, job_id: UUID, length: timedelta) -> None:
     ended = {"finished_at": Job.finished_at - length}
     with transaction(services.engine) as session:
         session.execute(update(Job).where(Job.id == job_id).values(ended))
 
 
 def test_a_job_is_remembered_for_thirty_days_after_its_end_and_then_forgotten(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     clip = clips.html(clip_folder, tools)
     job_id = client.submit(clip)
     transcode(services, job_id)
     [callback] = callbacks_of(services, job_id)
-    deliver(services.engine, services.receiver, callback.id)
+    deliver_callback(services.engine, services.callback_sender, callback.id)
 
     let_time_pass(services, job_id, KEEP_FOR - timedelta(minutes=1))
     sweep(services)
@@ -404,7 +408,7 @@ def test_a_job_is_remembered_for_thirty_days_after_its_end_and_then_forgotten(
 
 
 def test_a_job_whose_end_is_still_to_be_told_is_not_forgotten(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.html(clip_folder, tools))
     waiting = client.submit(clips.very_short(clip_folder, tools))
@@ -414,7 +418,7 @@ def test_a_job_whose_end_is_still_to_be_told_is_not_forgotten(
     assert client.get(job_id)["status"] == "failed"
     assert client.get(waiting)["status"] == "queued"
     with transaction(services.engine) as session:
-        session.execute(update(Callback).values(abandoned_at=func.now()))
+        session.execute(update(OwedCallback).values(abandoned_at=func.now()))
     sweep(services)
     assert callbacks_of(services, job_id) == []
     assert client.get(waiting)["status"] == "queued"

@@ -1,15 +1,15 @@
 import pytest
 
 from pipeline.media.storyboard import Cue, StoryboardInvalid, parse_cues
-from transcoder.encode.storyboard import cues, plan
+from transcoder.encode.storyboard_sheet import plan_storyboard, storyboard_cues
 
 FIRST = "00:00.000 --> 00:01.000\nsheet.jpg#xywh=0,0,160,90"
 
 
 def test_what_our_transcoder_writes_is_read() -> None:
-    board = plan(250, 426, 240)
+    board = plan_storyboard(250, 426, 240)
 
-    read = parse_cues(cues(board))
+    read = parse_cues(storyboard_cues(board))
 
     assert [(cue.start_sec, cue.end_sec, cue.x, cue.y) for cue in read] == [
         (tile.start_sec, tile.end_sec, tile.x, tile.y) for tile in board.tiles()

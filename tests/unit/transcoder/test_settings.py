@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.net.filed_settings import may_come_in_files
 from pipeline.storage.places import Credentials
-from transcoder.settings import PREFIX, Settings, SettingsInvalid, load_settings
+from transcoder.settings import PREFIX, SettingsInvalid, TranscoderSettings, load_settings
 
 SECRETS = ["whsec_b25lLW9uZS1vbmU=", "whsec_dHdvLXR3by10d28="]
 
@@ -22,7 +22,7 @@ GOOD = {
 }
 
 
-def load(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
+def load(monkeypatch: pytest.MonkeyPatch, **changes: str) -> TranscoderSettings:
     for name, value in (GOOD | {PREFIX + name: value for name, value in changes.items()}).items():
         monkeypatch.setenv(name, value)
     return load_settings()
@@ -138,7 +138,7 @@ def test_every_secret_may_come_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
 
     assert load_settings() == given
-    assert may_come_in_files(Settings) == secrets
+    assert may_come_in_files(TranscoderSettings) == secrets
 
 
 def test_every_file_that_holds_no_secret_is_named_at_once(

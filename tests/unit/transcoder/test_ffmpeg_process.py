@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.media.confinement import GIB, MIB, Confinement
-from transcoder.encode.errors import EncodeCancelled, EncodeFailed
-from transcoder.encode.progress import Progress
-from transcoder.encode.run import Finished, run_watched
+from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.ffmpeg_process import FfmpegResult, run_watched
+from transcoder.encode.ffmpeg_progress import FfmpegProgress
 
 REPORT = "print('out_time_us=1000000\\nprogress=continue', flush=True)"
 AMPLE = Confinement(memory_bytes=GIB, cpu_sec=60, file_bytes=MIB)
 
 
-def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) -> Finished:
+def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) -> FfmpegResult:
     asked: Iterator[int] = iter(range(cancel_after))
     return run_watched(
         [sys.executable, "-c", script],
@@ -28,7 +28,7 @@ def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) ->
 
 
 def test_progress_is_passed_on_and_the_end_described() -> None:
-    seen: list[Progress] = []
+    seen: list[FfmpegProgress] = []
     done = run_watched(
         [sys.executable, "-c", f"import sys; {REPORT}; sys.exit(3)"],
         AMPLE,
@@ -36,7 +36,7 @@ def test_progress_is_passed_on_and_the_end_described() -> None:
         cancelled=lambda: False,
         stall_sec=60,
     )
-    assert seen == [Progress(1.0, ended=False)]
+    assert seen == [FfmpegProgress(1.0, ended=False)]
     assert (done.returncode, done.out_time_sec) == (3, 1.0)
 
 
@@ -104,7 +104,7 @@ def processes_of(group: int) -> list[int]:
 PARENT = """
 import time
 from pipeline.media.confinement import SCAN
-from transcoder.encode.run import ProcessGroup
+from transcoder.encode.ffmpeg_process import ProcessGroup
 with ProcessGroup(["sleep", "60"], SCAN) as group:
     print(group._process.pid, flush=True)
     time.sleep(60)

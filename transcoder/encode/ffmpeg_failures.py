@@ -5,8 +5,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from transcoder.encode.errors import EncodeFailed
-from transcoder.encode.run import Finished
+from transcoder.encode.encode_errors import EncodeFailed
+from transcoder.encode.ffmpeg_process import FfmpegResult
 
 _OVER_A_LIMIT = {-signal.SIGXCPU: "processor time", -signal.SIGXFSZ: "room for one file"}
 
@@ -19,18 +19,18 @@ def disk_is_full(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < _FULL_BYTES
 
 
-def no_space() -> EncodeFailed:
+def disk_full_failure() -> EncodeFailed:
     """The failure that a full disk is, by whatever it showed itself."""
     detail = "The transcoder's disk is full."
     return EncodeFailed("insufficient_space", detail, retryable=True)
 
 
-def failure_of(done: Finished) -> EncodeFailed | None:
+def failure_of(done: FfmpegResult) -> EncodeFailed | None:
     """Why a finished ffmpeg failed, or None when it did not."""
     if done.returncode == 0:
         return None
     if "No space left on device" in done.stderr:
-        return no_space()
+        return disk_full_failure()
     if "Decode error rate" in done.stderr:  # ffmpeg's verdict when two frames of three are broken
         return EncodeFailed("source_corrupt", "The video could not be decoded.")
     if limited := _over_a_limit(done):
@@ -44,7 +44,7 @@ def failure_of(done: Finished) -> EncodeFailed | None:
     return EncodeFailed("encoder_failed", last[:300], retryable=True, signature=signature)
 
 
-def _over_a_limit(done: Finished) -> EncodeFailed | None:
+def _over_a_limit(done: FfmpegResult) -> EncodeFailed | None:
     """A run that met one of its limits (`bounds.py`), and would again."""
     what = _OVER_A_LIMIT.get(done.returncode)
     if what is None and "Cannot allocate memory" in done.stderr:
@@ -55,6 +55,6 @@ def _over_a_limit(done: Finished) -> EncodeFailed | None:
     return EncodeFailed("encode_failed", detail)
 
 
-def for_good(failure: EncodeFailed) -> EncodeFailed:
+def repeated_failure(failure: EncodeFailed) -> EncodeFailed:
     """The same failure seen twice, which trying again does not help."""
     return EncodeFailed("encode_failed", f"The encoder fails on this video: {failure.detail}")

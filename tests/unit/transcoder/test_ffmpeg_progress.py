@@ -3,14 +3,18 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcoder.encode.progress import Progress, ProgressParser
+from transcoder.encode.ffmpeg_progress import FfmpegProgress, ProgressParser
 
 PRINTED = (
     b"frame=0\nout_time_us=N/A\nprogress=continue\n"
     b"frame=25\nfps=50.0\nout_time_us=1000000\nspeed=2.0x\nprogress=continue\n"
     b"frame=50\nout_time_us=2000000\nprogress=end\n"
 )
-REPORTS = [Progress(0, ended=False), Progress(1, ended=False), Progress(2, ended=True)]
+REPORTS = [
+    FfmpegProgress(0, ended=False),
+    FfmpegProgress(1, ended=False),
+    FfmpegProgress(2, ended=True),
+]
 
 
 def test_reports_are_read_in_order() -> None:

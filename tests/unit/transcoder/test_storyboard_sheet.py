@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcoder.encode.command import GOP_SEC
-from transcoder.encode.storyboard import COLUMNS, MAX_SIDE, MAX_TILES, cues, plan, sheet_command
+from transcoder.encode.encode_command import GOP_SEC
+from transcoder.encode.storyboard_sheet import (
+    COLUMNS,
+    MAX_SIDE,
+    MAX_TILES,
+    plan_storyboard,
+    sheet_command,
+    storyboard_cues,
+)
 
 WEEK_SEC = 7 * 24 * 3600
 DURATIONS = st.floats(min_value=1 / 60, max_value=WEEK_SEC)
@@ -17,7 +24,7 @@ SIDES = st.integers(1, 4096).map(lambda half: 2 * half)
 def test_every_second_is_shown_by_one_tile_within_the_sheet(
     duration_sec: float, width: int, height: int
 ) -> None:
-    board = plan(duration_sec, width, height)
+    board = plan_storyboard(duration_sec, width, height)
     tiles = list(board.tiles())
 
     assert 1 <= len(tiles) <= MAX_TILES
@@ -36,7 +43,7 @@ def test_every_second_is_shown_by_one_tile_within_the_sheet(
 def test_the_last_tile_stands_for_no_more_than_one_and_a_half_intervals(
     duration_sec: float,
 ) -> None:
-    board = plan(duration_sec, 426, 240)
+    board = plan_storyboard(duration_sec, 426, 240)
     *_, last = board.tiles()
     assert last.end_sec - last.start_sec <= 1.5 * board.interval_sec
     if board.count > 1:
@@ -45,7 +52,7 @@ def test_the_last_tile_stands_for_no_more_than_one_and_a_half_intervals(
 
 @given(DURATIONS)
 def test_an_interval_over_a_second_is_made_of_whole_gops(duration_sec: float) -> None:
-    interval_sec = plan(duration_sec, 426, 240).interval_sec
+    interval_sec = plan_storyboard(duration_sec, 426, 240).interval_sec
     assert interval_sec == 1 or interval_sec % GOP_SEC == 0
 
 
@@ -53,7 +60,7 @@ def test_an_interval_over_a_second_is_made_of_whole_gops(duration_sec: float) ->
 def test_a_tile_keeps_the_shape_within_its_bound_and_is_never_enlarged(
     width: int, height: int
 ) -> None:
-    board = plan(10, width, height)
+    board = plan_storyboard(10, width, height)
     for side, of in ((board.tile_width, width), (board.tile_height, height)):
         assert side % 2 == 0
         assert 2 <= side <= min(MAX_SIDE, of)
@@ -81,7 +88,7 @@ def test_a_tile_keeps_the_shape_within_its_bound_and_is_never_enlarged(
 def test_long_videos_have_wider_intervals(
     duration_sec: float, interval_sec: int, count: int
 ) -> None:
-    board = plan(duration_sec, 426, 240)
+    board = plan_storyboard(duration_sec, 426, 240)
     assert (board.interval_sec, board.count) == (interval_sec, count)
 
 
@@ -90,12 +97,12 @@ def test_long_videos_have_wider_intervals(
     [((426, 240), (160, 90)), ((240, 426), (90, 160)), ((64, 64), (64, 64)), ((240, 2), (160, 2))],
 )
 def test_tiles_are_as_upright_as_the_video(size: tuple[int, int], tile: tuple[int, int]) -> None:
-    board = plan(10, *size)
+    board = plan_storyboard(10, *size)
     assert (board.tile_width, board.tile_height) == tile
 
 
 def test_cues_name_their_part_of_the_sheet_beside_them() -> None:
-    lines = cues(plan(3 * 3600 - 0.5, 426, 240)).splitlines()
+    lines = storyboard_cues(plan_storyboard(3 * 3600 - 0.5, 426, 240)).splitlines()
 
     assert lines[0] == "WEBVTT"
     assert lines[2:4] == ["00:00:00.000 --> 00:01:48.000", "storyboard.jpg#xywh=0,0,160,90"]
@@ -109,6 +116,9 @@ def test_only_the_key_frames_of_a_long_video_are_decoded(
     duration_sec: float, key_frames_only: bool
 ) -> None:
     command = sheet_command(
-        Path("240p"), plan(duration_sec, 426, 240), ffmpeg="ffmpeg", into=Path("sheet.jpg")
+        Path("240p"),
+        plan_storyboard(duration_sec, 426, 240),
+        ffmpeg="ffmpeg",
+        into=Path("sheet.jpg"),
     )
     assert ("nokey" in command) is key_frames_only

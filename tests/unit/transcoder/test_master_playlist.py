@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.media.playlist import parse_master
-from transcoder.encode.master import master_playlist
-from transcoder.encode.measure import Rendition, peak_bps
+from transcoder.encode.master_playlist import master_playlist
+from transcoder.encode.measured_rendition import MeasuredRendition, peak_bps
 
 
-def rendition(profile: str, width: int, height: int, average_bps: int) -> Rendition:
-    return Rendition(
+def rendition(profile: str, width: int, height: int, average_bps: int) -> MeasuredRendition:
+    return MeasuredRendition(
         profile=profile,
         width=width,
         height=height,

@@ -8,17 +8,17 @@ from sqlalchemy import func, update
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.integration.transcoder.conftest import Client, Receiver, callbacks_of
-from transcoder.callbacks import GIVE_UP_AFTER, deliver
+from transcoder.callback_delivery import GIVE_UP_AFTER, deliver_callback
 from transcoder.database import transaction
-from transcoder.models import Callback
-from transcoder.services import Services
+from transcoder.models import OwedCallback
+from transcoder.services import TranscoderServices
 from transcoder.store import due_callbacks
 from transcoder.sweep import sweep
 from transcoder.transcode import transcode
 
 
 @pytest.fixture
-def owed(client: Client, services: Services, clip_folder: Path, tools: Tools) -> UUID:
+def owed(client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools) -> UUID:
     """A callback that has not been tried yet."""
     job_id = client.submit(clips.html(clip_folder, tools))
     transcode(services, job_id)
@@ -26,25 +26,25 @@ def owed(client: Client, services: Services, clip_folder: Path, tools: Tools) ->
     return callback.id
 
 
-def make_due(services: Services) -> None:
+def make_due(services: TranscoderServices) -> None:
     """Let the time pass until every callback may be tried again."""
     with transaction(services.engine) as session:
-        session.execute(update(Callback).values(next_try_at=func.now()))
+        session.execute(update(OwedCallback).values(next_try_at=func.now()))
 
 
-def stored(services: Services, callback_id: UUID) -> Callback:
+def stored(services: TranscoderServices, callback_id: UUID) -> OwedCallback:
     with transaction(services.engine) as session:
-        callback = session.get(Callback, callback_id)
+        callback = session.get(OwedCallback, callback_id)
         assert callback is not None
         return callback
 
 
-def try_it(services: Services, callback_id: UUID, now: datetime | None = None) -> None:
-    deliver(services.engine, services.receiver, callback_id, now=now)
+def try_it(services: TranscoderServices, callback_id: UUID, now: datetime | None = None) -> None:
+    deliver_callback(services.engine, services.callback_sender, callback_id, now=now)
 
 
 def test_a_receiver_that_fails_twice_gets_the_same_callback_a_third_time(
-    services: Services, receiver: Receiver, owed: UUID
+    services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     receiver.answers += [500, 500]
     for _ in range(3):
@@ -59,7 +59,7 @@ def test_a_receiver_that_fails_twice_gets_the_same_callback_a_third_time(
 
 
 def test_a_delivered_callback_is_not_sent_again(
-    services: Services, receiver: Receiver, owed: UUID
+    services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     for _ in range(2):
         make_due(services)
@@ -68,7 +68,7 @@ def test_a_delivered_callback_is_not_sent_again(
 
 
 def test_a_failed_try_waits_before_the_next(
-    services: Services, receiver: Receiver, owed: UUID
+    services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     receiver.answers += [503]
     with transaction(services.engine) as session:
@@ -81,16 +81,16 @@ def test_a_failed_try_waits_before_the_next(
 
 
 def test_a_callback_in_somebody_elses_hands_is_left_alone(
-    services: Services, receiver: Receiver, owed: UUID
+    services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     with transaction(services.engine) as session:
-        session.execute(update(Callback).values(next_try_at=func.now() + timedelta(minutes=1)))
+        session.execute(update(OwedCallback).values(next_try_at=func.now() + timedelta(minutes=1)))
     try_it(services, owed)
     assert receiver.terminal() == []
 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(
-    services: Services, receiver: Receiver, owed: UUID
+    services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     receiver.answers += [410]
     try_it(services, owed)
@@ -100,7 +100,9 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
     assert len(receiver.terminal()) == 1
 
 
-def test_a_redirect_is_not_followed(services: Services, receiver: Receiver, owed: UUID) -> None:
+def test_a_redirect_is_not_followed(
+    services: TranscoderServices, receiver: Receiver, owed: UUID
+) -> None:
     receiver.answers += [307]
     try_it(services, owed)
     assert len(receiver.terminal()) == 1
@@ -108,7 +110,7 @@ def test_a_redirect_is_not_followed(services: Services, receiver: Receiver, owed
 
 
 def test_a_callback_is_given_up_after_a_day(
-    services: Services, receiver: Receiver, owed: UUID
+    services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     receiver.answers += [500, 500]
     within = stored(services, owed).created_at + GIVE_UP_AFTER

@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
-from transcoder.encode.bounds import encode_confinement
-from transcoder.encode.failures import disk_is_full, failure_of, for_good, no_space
-from transcoder.encode.progress import Progress
-from transcoder.encode.run import Finished, run_watched
+from transcoder.encode.encode_limits import encode_confinement
+from transcoder.encode.ffmpeg_failures import (
+    disk_full_failure,
+    disk_is_full,
+    failure_of,
+    repeated_failure,
+)
+from transcoder.encode.ffmpeg_process import FfmpegResult, run_watched
+from transcoder.encode.ffmpeg_progress import FfmpegProgress
 
 
-def unheard(_: Progress) -> None:
+def ignore_progress(_: FfmpegProgress) -> None:
     """Short runs have no progress worth reporting; its arrival is what shows they live."""
 
 
 @dataclass(frozen=True)
-class Runner:
+class FfmpegRunner:
     """What all runs of one encode have in common.
 
     Attributes:
@@ -34,10 +39,10 @@ class Runner:
     def run(
         self,
         command: Sequence[str],
-        on_progress: Callable[[Progress], None] = unheard,
+        on_progress: Callable[[FfmpegProgress], None] = ignore_progress,
         *,
         patience_sec: float = 0,
-    ) -> Finished:
+    ) -> FfmpegResult:
         """Run once, to whatever end.
 
         Args:
@@ -57,8 +62,10 @@ class Runner:
             stall_sec=self.stall_sec + patience_sec,
         )
 
-    def run_twice(
-        self, command: Sequence[str], on_progress: Callable[[Progress], None] = unheard
+    def run_to_success(
+        self,
+        command: Sequence[str],
+        on_progress: Callable[[FfmpegProgress], None] = ignore_progress,
     ) -> None:
         """Run to success; a failure that repeats word for word is the source's or ours for good.
 
@@ -74,10 +81,10 @@ class Runner:
         again = failure_of(self.run(command, on_progress))
         if again is None:
             return
-        raise for_good(again) if again.signature == failure.signature else again
+        raise repeated_failure(again) if again.signature == failure.signature else again
 
     def _stop(self) -> bool:
         # ffmpeg's HLS muxer says nothing of a full disk and exits with 0, hours later.
         if disk_is_full(self.workdir):
-            raise no_space()
+            raise disk_full_failure()
         return self.cancelled()

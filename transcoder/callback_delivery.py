@@ -21,7 +21,7 @@ _FIRST_DELAY_SEC = 2.0
 _LONGEST_DELAY_SEC = 1800.0
 
 
-class Answer(Enum):
+class CallbackAnswer(Enum):
     """What the receiver made of a callback."""
 
     TAKEN = auto()  # any 2xx
@@ -29,7 +29,7 @@ class Answer(Enum):
     AGAIN = auto()  # everything else, silence included
 
 
-class Receiver:
+class CallbackSender:
     """The one place callbacks go to."""
 
     def __init__(self, url: str, secret: str) -> None:
@@ -50,7 +50,7 @@ class Receiver:
         *,
         now: datetime,
         timeout_sec: float = _TIMEOUT_SEC,
-    ) -> Answer:
+    ) -> CallbackAnswer:
         """Sign and send one try."""
         headers = sign(self._secret, str(callback_id), now, body)
         headers |= {"Content-Type": "application/json", "X-Request-Id": request_id}
@@ -59,15 +59,19 @@ class Receiver:
                 self._url, data=body, headers=headers, timeout=timeout_sec, allow_redirects=False
             )
         except requests.RequestException:
-            return Answer.AGAIN
+            return CallbackAnswer.AGAIN
         if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            return Answer.TAKEN
-        return Answer.UNWANTED if answer.status_code == HTTPStatus.GONE else Answer.AGAIN
+            return CallbackAnswer.TAKEN
+        return (
+            CallbackAnswer.UNWANTED
+            if answer.status_code == HTTPStatus.GONE
+            else CallbackAnswer.AGAIN
+        )
 
 
-def deliver(
+def deliver_callback(
     engine: Engine,
-    receiver: Receiver,
+    sender: CallbackSender,
     callback_id: UUID,
     *,
     now: datetime | None = None,
@@ -79,15 +83,15 @@ def deliver(
         callback = store.take_callback(session, callback_id, _HOLD_SEC)
     if callback is None:
         return
-    answer = receiver.post(callback.id, callback.body, callback.request_id, now=now)
+    answer = sender.post(callback.id, callback.body, callback.request_id, now=now)
     with transaction(engine) as session:
-        if answer is Answer.TAKEN:
-            store.callback_delivered(session, callback.id)
-        elif answer is Answer.UNWANTED or now - callback.created_at > GIVE_UP_AFTER:
-            store.callback_abandoned(session, callback.id)
+        if answer is CallbackAnswer.TAKEN:
+            store.mark_callback_delivered(session, callback.id)
+        elif answer is CallbackAnswer.UNWANTED or now - callback.created_at > GIVE_UP_AFTER:
+            store.mark_callback_abandoned(session, callback.id)
         else:
             delay_sec = retry_delay_sec(callback.tries, rng or random.Random())  # noqa: S311  no secret
-            store.callback_deferred(session, callback.id, delay_sec)
+            store.defer_callback(session, callback.id, delay_sec)
 
 
 def retry_delay_sec(tries: int, rng: random.Random) -> float:

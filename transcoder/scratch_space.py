@@ -10,7 +10,7 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from uuid import UUID
 
-from transcoder.scratch import Claimed, claimed
+from transcoder.scratch import ClaimFolder, claim_folders
 
 FULL = frozenset({ENOSPC, EDQUOT})
 """How the system says that a disk, or our share of it, is full."""
@@ -39,7 +39,7 @@ def has_room(scratch: Path, quota_bytes: int | None, job_id: UUID, needed: int) 
         job_id: The job; what an earlier claim of it left is removed when it starts.
         needed: Bytes.
     """
-    everyone = claimed(scratch)
+    everyone = claim_folders(scratch)
     own = [claim for claim in everyone if claim.lease.job_id == job_id]
     others = [claim for claim in everyone if claim.lease.job_id != job_id]
     free = shutil.disk_usage(scratch).free + sum(claim.used_bytes for claim in own)
@@ -49,5 +49,5 @@ def has_room(scratch: Path, quota_bytes: int | None, job_id: UUID, needed: int) 
     return quota_bytes is None or needed <= quota_bytes - taken
 
 
-def _still_to_write(claim: Claimed) -> int:
+def _still_to_write(claim: ClaimFolder) -> int:
     return max(0, claim.reserved_bytes - claim.used_bytes)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transcoder.encode.command import GOP_SEC, PLAYLIST
+from transcoder.encode.encode_command import GOP_SEC, PLAYLIST
 
 SHEET = "storyboard.jpg"
 CUES = "storyboard.vtt"
@@ -40,7 +40,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Storyboard:
+class StoryboardPlan:
     """What a sheet holds.
 
     Attributes:
@@ -81,7 +81,7 @@ class Storyboard:
             )
 
 
-def plan(duration_sec: float, width: int, height: int) -> Storyboard:
+def plan_storyboard(duration_sec: float, width: int, height: int) -> StoryboardPlan:
     """Choose interval and size of a video's tiles, so that any sheet has at most `MAX_TILES`.
 
     Args:
@@ -97,7 +97,7 @@ def plan(duration_sec: float, width: int, height: int) -> Storyboard:
     if round(duration_sec) > MAX_TILES:
         interval_sec = GOP_SEC * math.ceil(duration_sec / (GOP_SEC * MAX_TILES))
     scale = min(1.0, MAX_SIDE / max(width, height))
-    return Storyboard(
+    return StoryboardPlan(
         duration_sec=duration_sec,
         interval_sec=interval_sec,
         count=max(1, round(duration_sec / interval_sec)),
@@ -106,7 +106,7 @@ def plan(duration_sec: float, width: int, height: int) -> Storyboard:
     )
 
 
-def sheet_command(rendition: Path, board: Storyboard, *, ffmpeg: str, into: Path) -> list[str]:
+def sheet_command(rendition: Path, board: StoryboardPlan, *, ffmpeg: str, into: Path) -> list[str]:
     """Build the command that draws the sheet from a rendition's folder.
 
     A tile is the last frame before the middle of its seconds.
@@ -130,12 +130,12 @@ def sheet_command(rendition: Path, board: Storyboard, *, ffmpeg: str, into: Path
     ]
 
 
-def silence_sec(duration_sec: float) -> float:
+def storyboard_silence_sec(duration_sec: float) -> float:
     """How much longer than other runs this one may say nothing: it has no output until its end."""
     return duration_sec / _READ_SPEED
 
 
-def cues(board: Storyboard) -> str:
+def storyboard_cues(board: StoryboardPlan) -> str:
     """Write the WebVTT file that lies beside the sheet (W3C WebVTT; Media Fragments URI 1.0)."""
     blocks = ["WEBVTT"]
     for tile in board.tiles():

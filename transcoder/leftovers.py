@@ -8,21 +8,21 @@ from transcoder import store
 from transcoder.database import transaction
 from transcoder.jobs import JobRequest
 from transcoder.models import Job
-from transcoder.scratch import leftovers
-from transcoder.services import Services
+from transcoder.scratch import abandoned_folders
+from transcoder.services import TranscoderServices
 
 _log = logging.getLogger(__name__)
 
 
-def clean_scratch(services: Services, *, dry_run: bool = False) -> int:
+def clean_scratch(services: TranscoderServices, *, dry_run: bool = False) -> int:
     """Remove what hard-killed workers of this machine left; give the bytes it took."""
 
-    def token_in_hand(job_id: UUID) -> int | None:
+    def running_token(job_id: UUID) -> int | None:
         with transaction(services.engine) as session:
-            return store.in_hand(session, job_id)
+            return store.running_token(session, job_id)
 
     reclaimed = 0
-    for claim in leftovers(services.settings.scratch, token_in_hand):
+    for claim in abandoned_folders(services.settings.scratch, running_token):
         reclaimed += claim.used_bytes
         if not dry_run:
             shutil.rmtree(claim.folder, ignore_errors=True)
@@ -31,10 +31,10 @@ def clean_scratch(services: Services, *, dry_run: bool = False) -> int:
     return reclaimed
 
 
-def clean_outputs(services: Services, *, dry_run: bool = False) -> int:
+def clean_outputs(services: TranscoderServices, *, dry_run: bool = False) -> int:
     """Remove what jobs without a result may have published; give the bytes it took."""
     with transaction(services.engine) as session:
-        jobs = store.to_clean(session)
+        jobs = store.jobs_owing_cleanup(session)
     reclaimed = 0
     for job in jobs:
         reclaimed += _published_bytes(services, job) if dry_run else _remove(services, job)
@@ -43,13 +43,13 @@ def clean_outputs(services: Services, *, dry_run: bool = False) -> int:
     return reclaimed
 
 
-def forget_old_jobs(services: Services) -> int:
+def forget_old_jobs(services: TranscoderServices) -> int:
     """Delete the rows of jobs that ended `store.KEEP_FOR` ago, with their callbacks."""
     with transaction(services.engine) as session:
         return store.forget_old_jobs(session)
 
 
-def _published_bytes(services: Services, job: Job) -> int:
+def _published_bytes(services: TranscoderServices, job: Job) -> int:
     output = JobRequest.model_validate(job.request).output
     storage = services.storages.get(output.storage)
     if storage is None:
@@ -58,12 +58,12 @@ def _published_bytes(services: Services, job: Job) -> int:
     return sum(stat.size_bytes for prefix in prefixes for stat in storage.list(prefix))
 
 
-def _remove(services: Services, job: Job) -> int:
+def _remove(services: TranscoderServices, job: Job) -> int:
     output = JobRequest.model_validate(job.request).output
     reclaimed = 0
     if storage := services.storages.get(output.storage):
         reclaimed += storage.delete_prefix(output.prefix)
         reclaimed += storage.delete_prefix(output.poster_prefix)
     with transaction(services.engine) as session:
-        store.cleaned(session, job.id)
+        store.mark_cleaned(session, job.id)
     return reclaimed

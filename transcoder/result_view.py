@@ -3,18 +3,18 @@
 from typing import Any
 
 from pipeline.media.probe import SourceInfo
-from transcoder.encode.command import PLAYLIST
+from transcoder.encode.encode_command import PLAYLIST
+from transcoder.encode.encode_source import Encoded
 from transcoder.encode.fallback import FALLBACK
-from transcoder.encode.master import MASTER
-from transcoder.encode.measure import Rendition
+from transcoder.encode.master_playlist import MASTER
+from transcoder.encode.measured_rendition import MeasuredRendition
 from transcoder.encode.pictures import POSTER, THUMBNAIL
-from transcoder.encode.produce import Encoded
-from transcoder.encode.storyboard import CUES
-from transcoder.jobs import Output
+from transcoder.encode.storyboard_sheet import CUES
+from transcoder.jobs import OutputTarget
 
 
 def result_view(
-    output: Output, encoded: Encoded, info: SourceInfo, published_bytes: int
+    output: OutputTarget, encoded: Encoded, info: SourceInfo, published_bytes: int
 ) -> dict[str, Any]:
     """Describe a published encode as JSON values; places are `storage:{key}`.
 
@@ -36,13 +36,13 @@ def result_view(
     }
 
 
-def _storyboard(output: Output, encoded: Encoded) -> dict[str, str]:
+def _storyboard(output: OutputTarget, encoded: Encoded) -> dict[str, str]:
     if not encoded.has_storyboard:
         return {}
     return {"storyboard": f"storage:{output.poster_prefix}/{CUES}"}
 
 
-def _rendition(output: Output, rendition: Rendition) -> dict[str, Any]:
+def _rendition(output: OutputTarget, rendition: MeasuredRendition) -> dict[str, Any]:
     return {
         "profile": rendition.profile,
         "width": rendition.width,

@@ -14,15 +14,15 @@ from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.playlist import PlaylistInvalid, parse_media
 from pipeline.media.tools import Tools
 from transcoder.encode.codecs import InitSegmentUnreadable, codecs_of
-from transcoder.encode.command import INIT_SEGMENT, PLAYLIST
-from transcoder.encode.errors import EncodeFailed
+from transcoder.encode.encode_command import INIT_SEGMENT, PLAYLIST
+from transcoder.encode.encode_errors import EncodeFailed
 
 _PROBE_TIMEOUT_SEC = 60
 _PROBE_OUTPUT_BYTES = 65_536
 
 
 @dataclass(frozen=True)
-class Rendition:
+class MeasuredRendition:
     """One finished rendition.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Piece:
     duration_sec: float
 
 
-def measure(folder: Path, tools: Tools) -> Rendition:
+def measure_rendition(folder: Path, tools: Tools) -> MeasuredRendition:
     """Measure the rendition in `folder`, which is named after its profile.
 
     Raises:
@@ -62,7 +62,7 @@ def measure(folder: Path, tools: Tools) -> Rendition:
         playlist = parse_media((folder / PLAYLIST).read_text())
         codecs = codecs_of((folder / INIT_SEGMENT).read_bytes())
         for segment in playlist.segments:
-            check_whole(folder / segment.uri)
+            check_segment_whole(folder / segment.uri)
     except (PlaylistInvalid, InitSegmentUnreadable, MediaRefused) as error:
         raise _unreadable(folder) from error
     if not playlist.ended:
@@ -73,7 +73,7 @@ def measure(folder: Path, tools: Tools) -> Rendition:
     ]
     stream = _video_stream(folder, tools)
     total_bits = 8 * sum(piece.size_bytes for piece in pieces)
-    return Rendition(
+    return MeasuredRendition(
         profile=folder.name,
         width=int(stream["width"]),
         height=int(stream["height"]),
@@ -88,7 +88,7 @@ def measure(folder: Path, tools: Tools) -> Rendition:
     )
 
 
-def check_whole(segment: Path) -> None:
+def check_segment_whole(segment: Path) -> None:
     """Look whether a segment was written to its end: the muxer does not look itself.
 
     Raises:

@@ -6,7 +6,7 @@ _MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Progress:
+class FfmpegProgress:
     """One report of a running ffmpeg.
 
     Attributes:
@@ -29,7 +29,7 @@ class ProgressParser:
         self._rest = b""
         self._out_time_sec = 0.0
 
-    def feed(self, chunk: bytes) -> list[Progress]:
+    def feed(self, chunk: bytes) -> list[FfmpegProgress]:
         """Take the next chunk and return the reports it completed."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         reports = []
@@ -38,7 +38,7 @@ class ProgressParser:
             if key == "out_time_us":
                 self._out_time_sec = _seconds(value) or self._out_time_sec
             elif key == "progress":
-                reports.append(Progress(self._out_time_sec, ended=value == "end"))
+                reports.append(FfmpegProgress(self._out_time_sec, ended=value == "end"))
         return reports
 
 

@@ -7,26 +7,32 @@ from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
-from transcoder.encode.command import PLAYLIST, encode_command
-from transcoder.encode.ends import Ends, ends_of, held_sec, refuse_cut_off, refuse_undecoded
-from transcoder.encode.errors import EncodeFailed
-from transcoder.encode.failures import disk_is_full, failure_of, no_space
+from transcoder.encode.encode_command import PLAYLIST, encode_command
+from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
+from transcoder.encode.ffmpeg_failures import disk_full_failure, disk_is_full, failure_of
+from transcoder.encode.ffmpeg_progress import FfmpegProgress
+from transcoder.encode.ffmpeg_runner import FfmpegRunner
+from transcoder.encode.frame_rates import output_rate
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
-from transcoder.encode.master import MASTER, master_playlist
-from transcoder.encode.measure import Rendition, measure
-from transcoder.encode.pictures import first_bright, instants, picture_command
-from transcoder.encode.progress import Progress
-from transcoder.encode.rates import output_rate
-from transcoder.encode.runner import Runner
-from transcoder.encode.storyboard import (
+from transcoder.encode.master_playlist import MASTER, master_playlist
+from transcoder.encode.measured_rendition import MeasuredRendition, measure_rendition
+from transcoder.encode.pictures import first_bright_folder, picture_command, poster_instants
+from transcoder.encode.source_ends import (
+    SourceEnds,
+    held_sec,
+    read_source_ends,
+    refuse_cut_off,
+    refuse_undecoded,
+)
+from transcoder.encode.storyboard_sheet import (
     CUES,
     SHEET,
-    Storyboard,
-    cues,
-    plan,
+    StoryboardPlan,
+    plan_storyboard,
     sheet_command,
-    silence_sec,
+    storyboard_cues,
+    storyboard_silence_sec,
 )
 
 OnProgress = Callable[[str, float], None]
@@ -67,12 +73,12 @@ class Encoded:
 
     outputs: Path
     pictures: Path
-    renditions: tuple[Rendition, ...]
+    renditions: tuple[MeasuredRendition, ...]
     duration_sec: float
     has_storyboard: bool
 
 
-def encode(
+def encode_source(
     source: Path,
     info: SourceInfo,
     workdir: Path,
@@ -103,17 +109,19 @@ def encode(
         return _encode(work, on_progress)
     except EncodeFailed as error:
         if disk_is_full(workdir):  # which breaks whatever comes next, under many names
-            raise no_space() from error
+            raise disk_full_failure() from error
         raise
 
 
 def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
     work.make_folders()
-    ends = work.look_for_the_ends()
+    ends = work.read_ends()
     refuse_cut_off(work.info, ends)
     work.encode_renditions(ends, on_progress)
     on_progress("packaging", 100.0)
-    renditions = tuple(measure(work.outputs / rung.name, work.tools) for rung in work.rungs)
+    renditions = tuple(
+        measure_rendition(work.outputs / rung.name, work.tools) for rung in work.rungs
+    )
     duration_sec = renditions[0].duration_sec
     refuse_undecoded(work.info, ends, duration_sec)
     (work.outputs / MASTER).write_text(master_playlist(renditions))
@@ -136,8 +144,8 @@ class _Work:
     cancelled: Cancelled
 
     @property
-    def runner(self) -> Runner:
-        return Runner(self.info, self.workdir, self.cancelled, self.options.stall_sec)
+    def runner(self) -> FfmpegRunner:
+        return FfmpegRunner(self.info, self.workdir, self.cancelled, self.options.stall_sec)
 
     @property
     def outputs(self) -> Path:
@@ -152,8 +160,8 @@ class _Work:
             (self.outputs / rung.name).mkdir(parents=True)
         (self.outputs / FALLBACK).parent.mkdir()
 
-    def look_for_the_ends(self) -> Ends:
-        return ends_of(
+    def read_ends(self) -> SourceEnds:
+        return read_source_ends(
             self.source,
             self.info,
             self.tools,
@@ -161,8 +169,8 @@ class _Work:
             stall_sec=self.options.stall_sec,
         )
 
-    def encode_renditions(self, ends: Ends, on_progress: OnProgress) -> None:
-        def report(progress: Progress) -> None:
+    def encode_renditions(self, ends: SourceEnds, on_progress: OnProgress) -> None:
+        def report(progress: FfmpegProgress) -> None:
             done = 100 * progress.out_time_sec / self.info.duration_sec
             on_progress("encoding", min(100.0, done))
 
@@ -177,7 +185,7 @@ class _Work:
             preset=self.options.preset,
             into=self.outputs,
         )
-        self.runner.run_twice(command, report)
+        self.runner.run_to_success(command, report)
         if not all((self.outputs / rung.name / PLAYLIST).is_file() for rung in self.rungs):
             raise EncodeFailed("source_corrupt", "Not one frame of the video could be decoded.")
         for rung in self.rungs:
@@ -186,10 +194,10 @@ class _Work:
     def remux_fallback(self) -> None:
         rendition = self.outputs / fallback_rung(self.rungs).name
         video = self.outputs / FALLBACK
-        self.runner.run_twice(remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video))
+        self.runner.run_to_success(remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video))
 
     def take_pictures(self, duration_sec: float) -> None:
-        best = first_bright(self._pictures(duration_sec), self.tools)
+        best = first_bright_folder(self._pictures(duration_sec), self.tools)
         if best is None:
             raise EncodeFailed("encoder_failed", "No picture could be taken.", retryable=True)
         best.rename(self.pictures)
@@ -197,7 +205,9 @@ class _Work:
     def _pictures(self, duration_sec: float) -> Iterator[Path]:
         """Take pictures at one instant after the other, for as long as they are asked for."""
         size = fallback_rung(self.rungs)
-        for number, instant in enumerate(instants(duration_sec, self.options.poster_time_sec)):
+        for number, instant in enumerate(
+            poster_instants(duration_sec, self.options.poster_time_sec)
+        ):
             folder = self.workdir / f"pictures-{number}"
             folder.mkdir()
             video = self.outputs / FALLBACK
@@ -210,7 +220,7 @@ class _Work:
     def draw_storyboard(self, duration_sec: float) -> bool:
         """Add it to the pictures; whatever goes wrong but a full disk is no reason to fail."""
         rung = self.rungs[-1]
-        board = plan(duration_sec, rung.width, rung.height)
+        board = plan_storyboard(duration_sec, rung.width, rung.height)
         sheet = self.pictures / SHEET
         try:
             self._draw(board, rung, sheet)
@@ -220,13 +230,13 @@ class _Work:
             _log.warning("no storyboard: %s", error)
             sheet.unlink(missing_ok=True)
             return False
-        (self.pictures / CUES).write_text(cues(board))
+        (self.pictures / CUES).write_text(storyboard_cues(board))
         return True
 
-    def _draw(self, board: Storyboard, rung: Rung, sheet: Path) -> None:
+    def _draw(self, board: StoryboardPlan, rung: Rung, sheet: Path) -> None:
         rendition = self.outputs / rung.name
         command = sheet_command(rendition, board, ffmpeg=self.tools.ffmpeg, into=sheet)
-        done = self.runner.run(command, patience_sec=silence_sec(board.duration_sec))
+        done = self.runner.run(command, patience_sec=storyboard_silence_sec(board.duration_sec))
         if failure := failure_of(done):
             raise failure
         if not sheet.is_file():

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from transcoder.encode.rates import output_rate
+from transcoder.encode.frame_rates import output_rate
 
 
 @pytest.mark.parametrize("rate", ["24000/1001", "24/1", "25/1", "30000/1001", "30/1", "60/1"])

@@ -25,11 +25,11 @@ from pipeline.values import SubmitRequest
 from tests import clips
 from tests.integration.transcoder.conftest import TOKEN, Client, row
 from transcoder.app import create_app
-from transcoder.cleaning import clean_outputs, clean_scratch
 from transcoder.database import transaction
+from transcoder.leftovers import clean_outputs, clean_scratch
 from transcoder.scratch import workdir
-from transcoder.services import Services
-from transcoder.space import LADDER_FACTOR, SMALLEST_BYTES, has_room, needed_bytes
+from transcoder.scratch_space import LADDER_FACTOR, SMALLEST_BYTES, has_room, needed_bytes
+from transcoder.services import TranscoderServices
 from transcoder.store import Lease, cancel, claim
 from transcoder.sweep import sweep
 from transcoder.transcode import transcode
@@ -39,12 +39,12 @@ CLIP_BYTES = 10 * MIB
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 
 
-def with_quota(services: Services, quota_bytes: int) -> Services:
+def with_quota(services: TranscoderServices, quota_bytes: int) -> TranscoderServices:
     changed = services.settings.model_copy(update={"scratch_quota_bytes": quota_bytes})
     return replace(services, settings=changed)
 
 
-def client_of(services: Services, client: Client) -> Client:
+def client_of(services: TranscoderServices, client: Client) -> Client:
     return Client(create_app(services).test_client(), client.source_url)
 
 
@@ -54,7 +54,7 @@ def test_the_estimate_holds_the_source_and_all_that_is_made_of_it() -> None:
 
 
 def test_a_job_that_does_not_fit_is_refused_for_now_and_not_made(
-    client: Client, services: Services, clip_folder: Path
+    client: Client, services: TranscoderServices, clip_folder: Path
 ) -> None:
     tight = client_of(with_quota(services, needed_bytes(CLIP_BYTES) - 1), client)
     job_id = uuid4()
@@ -69,7 +69,7 @@ def test_a_job_that_does_not_fit_is_refused_for_now_and_not_made(
 
 
 def test_a_job_that_was_taken_is_found_again_although_there_is_no_room(
-    client: Client, services: Services, clip_folder: Path
+    client: Client, services: TranscoderServices, clip_folder: Path
 ) -> None:
     job_id = uuid4()
     body = client.request(clip_folder / "any.mp4", job_id)
@@ -79,14 +79,14 @@ def test_a_job_that_was_taken_is_found_again_although_there_is_no_room(
     assert tight.put(body | {"source_size_bytes": 5}, job_id).status_code == 200  # a hint only
 
 
-def test_a_source_larger_than_the_disk_does_not_fit(services: Services) -> None:
+def test_a_source_larger_than_the_disk_does_not_fit(services: TranscoderServices) -> None:
     scratch = services.settings.scratch
     free = shutil.disk_usage(scratch).free
     assert not has_room(scratch, None, uuid4(), 2 * free)
     assert has_room(scratch, None, uuid4(), MIB)
 
 
-def test_what_running_jobs_have_reserved_is_not_given_twice(services: Services) -> None:
+def test_what_running_jobs_have_reserved_is_not_given_twice(services: TranscoderServices) -> None:
     scratch, other = services.settings.scratch, uuid4()
     quota = 10 * MIB
     with workdir(scratch, Lease(uuid4(), 1), 6 * MIB) as folder:
@@ -101,7 +101,7 @@ def test_what_running_jobs_have_reserved_is_not_given_twice(services: Services) 
 
 
 def test_a_job_does_not_stand_in_its_own_way_after_a_crash(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     tight = with_quota(services, needed_bytes(None) + MIB)
     job_id = client.submit(clips.very_short(clip_folder, tools))
@@ -117,7 +117,7 @@ def test_a_job_does_not_stand_in_its_own_way_after_a_crash(
 
 
 def test_a_worker_without_room_leaves_the_job_queued(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     assert transcode(with_quota(services, 1), job_id) == []
@@ -127,7 +127,7 @@ def test_a_worker_without_room_leaves_the_job_queued(
 
 
 def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
-    services: Services, clip_folder: Path
+    services: TranscoderServices, clip_folder: Path
 ) -> None:
     server = make_server("127.0.0.1", 0, create_app(with_quota(services, 1)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -172,7 +172,7 @@ class FillsUp(LocalStorage):
 
 
 def test_a_disk_that_fills_up_while_publishing_leaves_nothing_behind(
-    client: Client, services: Services, clip_folder: Path, tools: Tools, tmp_path: Path
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools, tmp_path: Path
 ) -> None:
     storage = FillsUp(tmp_path / "videos")
     filling = replace(services, storages={"default": storage})
@@ -209,7 +209,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts: sudo make che
 @pytest.fixture
 def let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Admit every job, as if the space had been free a moment ago."""
-    monkeypatch.setattr(Services, "has_room", lambda *_: True)
+    monkeypatch.setattr(TranscoderServices, "has_room", lambda *_: True)
 
 
 @pytest.mark.system
@@ -218,7 +218,7 @@ def let_in(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("room", ["for no source", "for a source", "for half an encode"])
 def test_a_full_scratch_disk_is_a_failure_in_passing_that_leaves_nothing(
     client: Client,
-    services: Services,
+    services: TranscoderServices,
     clip_folder: Path,
     tmp_path: Path,
     room: str,
@@ -241,7 +241,7 @@ def test_a_full_scratch_disk_is_a_failure_in_passing_that_leaves_nothing(
 @pytest.mark.system
 @needs_root
 def test_a_full_storage_is_a_failure_in_passing_that_leaves_nothing(
-    client: Client, services: Services, clip_folder: Path, tools: Tools, tmp_path: Path
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools, tmp_path: Path
 ) -> None:
     job_id = client.submit(clips.widescreen(clip_folder, tools))
     with small_disk(tmp_path / "small", 64 * 1024) as root:
@@ -255,7 +255,7 @@ def test_a_full_storage_is_a_failure_in_passing_that_leaves_nothing(
 
 
 def test_a_dry_run_says_what_could_be_reclaimed_and_a_run_what_was(
-    client: Client, services: Services, clip_folder: Path, tools: Tools
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
     with transaction(services.engine) as session:

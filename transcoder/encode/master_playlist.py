@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from transcoder.encode.command import PLAYLIST
-from transcoder.encode.measure import Rendition
+from transcoder.encode.encode_command import PLAYLIST
+from transcoder.encode.measured_rendition import MeasuredRendition
 
 MASTER = "master.m3u8"
 
@@ -12,12 +12,12 @@ _FIRST_VARIANT_BPS = 2_000_000
 2 Mbit/s, which most links carry and no eye resents for six seconds."""
 
 
-def master_playlist(renditions: Sequence[Rendition]) -> str:
+def master_playlist(renditions: Sequence[MeasuredRendition]) -> str:
     """Write the master playlist of renditions that lie in folders named after their profiles."""
     return "\n".join([*_lines(renditions), ""])
 
 
-def _lines(renditions: Sequence[Rendition]) -> Iterator[str]:
+def _lines(renditions: Sequence[MeasuredRendition]) -> Iterator[str]:
     yield "#EXTM3U"
     yield "#EXT-X-VERSION:7"
     yield "#EXT-X-INDEPENDENT-SEGMENTS"
@@ -27,7 +27,7 @@ def _lines(renditions: Sequence[Rendition]) -> Iterator[str]:
         yield f"{rendition.profile}/{PLAYLIST}"
 
 
-def _attributes(rendition: Rendition) -> str:
+def _attributes(rendition: MeasuredRendition) -> str:
     return ",".join(
         (
             f"BANDWIDTH={rendition.bandwidth_bps}",

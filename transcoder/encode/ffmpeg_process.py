@@ -16,8 +16,8 @@ from typing import IO, Any, Self
 
 from pipeline.media.child import ended_within
 from pipeline.media.confinement import Confinement, bare_environment, confined
-from transcoder.encode.errors import EncodeCancelled, EncodeFailed
-from transcoder.encode.progress import Progress, ProgressParser
+from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.ffmpeg_progress import FfmpegProgress, ProgressParser
 
 TICK_SEC = 0.5
 _STDERR_KEPT_BYTES = 16_384
@@ -25,7 +25,7 @@ _READ_BYTES = 65_536
 
 
 @dataclass(frozen=True)
-class Finished:
+class FfmpegResult:
     """How a process ended: its exit status, negative for a signal, and the end of its stderr."""
 
     returncode: int
@@ -37,11 +37,11 @@ def run_watched(
     command: Sequence[str],
     confinement: Confinement,
     *,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[FfmpegProgress], None],
     cancelled: Callable[[], bool],
     stall_sec: float,
     clock: Callable[[], float] = time.monotonic,
-) -> Finished:
+) -> FfmpegResult:
     """Run an ffmpeg that writes `-progress pipe:1`, to its end.
 
     Args:
@@ -70,7 +70,7 @@ def run_watched(
             if clock() - moved_at > stall_sec:
                 detail = f"The encoder produced nothing new for {stall_sec:g} s."
                 raise EncodeFailed("stalled", detail, retryable=True)
-        return Finished(group.returncode, group.stderr, reached)
+        return FfmpegResult(group.returncode, group.stderr, reached)
 
 
 class ProcessGroup:

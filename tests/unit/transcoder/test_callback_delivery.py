@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcoder.callbacks import retry_delay_sec
+from transcoder.callback_delivery import retry_delay_sec
 
 
 @given(st.integers(1, 1000), st.integers())

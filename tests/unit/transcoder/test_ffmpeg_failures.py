@@ -1,7 +1,7 @@
 import pytest
 
-from transcoder.encode.failures import failure_of
-from transcoder.encode.run import Finished
+from transcoder.encode.ffmpeg_failures import failure_of
+from transcoder.encode.ffmpeg_process import FfmpegResult
 
 
 @pytest.mark.parametrize(
@@ -15,19 +15,19 @@ from transcoder.encode.run import Finished
 def test_a_failed_run_has_a_code_and_may_be_tried_again(
     returncode: int, stderr: str, code: str
 ) -> None:
-    failure = failure_of(Finished(returncode, stderr, 0.0))
+    failure = failure_of(FfmpegResult(returncode, stderr, 0.0))
     assert failure is not None
     assert (failure.code, failure.retryable) == (code, True)
 
 
 def test_a_run_that_succeeded_did_not_fail() -> None:
-    assert failure_of(Finished(0, "a warning", 1.0)) is None
+    assert failure_of(FfmpegResult(0, "a warning", 1.0)) is None
 
 
 def test_the_same_failure_is_recognised_despite_its_addresses() -> None:
-    first = failure_of(Finished(187, "[h264 @ 0x55aa] bad frame 12\n", 0.0))
-    second = failure_of(Finished(187, "[h264 @ 0x7fff] bad frame 99\n", 0.0))
-    other = failure_of(Finished(187, "[aac @ 0x55aa] bad frame 12\n", 0.0))
+    first = failure_of(FfmpegResult(187, "[h264 @ 0x55aa] bad frame 12\n", 0.0))
+    second = failure_of(FfmpegResult(187, "[h264 @ 0x7fff] bad frame 99\n", 0.0))
+    other = failure_of(FfmpegResult(187, "[aac @ 0x55aa] bad frame 12\n", 0.0))
     assert first is not None
     assert second is not None
     assert other is not None
@@ -35,6 +35,6 @@ def test_the_same_failure_is_recognised_despite_its_addresses() -> None:
 
 
 def test_a_crash_is_never_taken_for_a_repetition() -> None:
-    failure = failure_of(Finished(-11, "the same words", 0.0))
+    failure = failure_of(FfmpegResult(-11, "the same words", 0.0))
     assert failure is not None
     assert failure.signature == ""

@@ -13,9 +13,9 @@ from pathlib import Path
 from pipeline.media.confinement import SCAN
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
-from transcoder.encode.command import local_input
-from transcoder.encode.errors import EncodeCancelled, EncodeFailed
-from transcoder.encode.run import ProcessGroup
+from transcoder.encode.encode_command import local_input
+from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
+from transcoder.encode.ffmpeg_process import ProcessGroup
 
 _TOLERANCE_SEC = 0.5
 _TOLERANCE_SHARE = 0.02
@@ -30,7 +30,7 @@ _DISCARDED = "D"  # cut off by an edit list: nobody sees or hears it
 
 
 @dataclass(frozen=True)
-class Ends:
+class SourceEnds:
     """Seconds from the source's first instant.
 
     Attributes:
@@ -42,7 +42,7 @@ class Ends:
     whole_sec: float
 
 
-def ends_of(
+def read_source_ends(
     source: Path,
     info: SourceInfo,
     tools: Tools,
@@ -50,7 +50,7 @@ def ends_of(
     cancelled: Callable[[], bool],
     stall_sec: float,
     clock: Callable[[], float] = time.monotonic,
-) -> Ends:
+) -> SourceEnds:
     """Read all packets of a source.
 
     Args:
@@ -82,7 +82,7 @@ def ends_of(
     return tally.ends()
 
 
-def refuse_cut_off(info: SourceInfo, ends: Ends) -> None:
+def refuse_cut_off(info: SourceInfo, ends: SourceEnds) -> None:
     """Compare where the packets end with what the source declares.
 
     Raises:
@@ -91,7 +91,7 @@ def refuse_cut_off(info: SourceInfo, ends: Ends) -> None:
     _refuse_short(ends.whole_sec, info.duration_sec, "is in the file")
 
 
-def refuse_undecoded(info: SourceInfo, ends: Ends, encoded_sec: float) -> None:
+def refuse_undecoded(info: SourceInfo, ends: SourceEnds, encoded_sec: float) -> None:
     """Compare what was encoded with what the packets promised: those of broken frames count too.
 
     Raises:
@@ -100,7 +100,7 @@ def refuse_undecoded(info: SourceInfo, ends: Ends, encoded_sec: float) -> None:
     _refuse_short(encoded_sec, ends.picture_sec + held_sec(info, ends), "could be decoded")
 
 
-def held_sec(info: SourceInfo, ends: Ends) -> float:
+def held_sec(info: SourceInfo, ends: SourceEnds) -> float:
     """How long the last frame has to stand still for the sound to end; 0 where that ends first.
 
     Never past the declared end: whoever judges the outputs compares them with that.
@@ -148,9 +148,9 @@ class _Tally:
         elif kind == "audio":
             self._sounds.append(index)
 
-    def ends(self) -> Ends:
+    def ends(self) -> SourceEnds:
         """What it comes to; the first picture is the one that is encoded."""
-        return Ends(
+        return SourceEnds(
             self._latest(self._pictures[:1]), self._latest([*self._pictures, *self._sounds])
         )
 

@@ -3,7 +3,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline.media.source_info import SourceInfo
-from transcoder.encode.command import encode_command
+from transcoder.encode.encode_command import encode_command
 from transcoder.encode.ladder import ladder
 
 Make = Callable[..., SourceInfo]
