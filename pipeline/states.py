@@ -1,7 +1,7 @@
 """The life of an asset: five states and the edges between them.
 
-What is going on inside a state (verifying, submitting, waiting, encoding) is detail and lives in
-the chronicle and in ``progress``. ``docs/states.md`` is generated from this module.
+Details inside a state (verifying, submitting, waiting, encoding) are in the chronicle and in
+``progress``. ``docs/states.md`` is generated from this module.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where an asset is. The database enum ``video_processing_status`` has these labels."""
+    """State of an asset. The database enum ``video_processing_status`` has these labels."""
 
     QUEUED = "queued"
-    """Registered, waiting for a worker. A worker's claim moves it on; after 24 h it expires."""
+    """Registered and waiting for a worker. A worker's claim moves it on; after 24 h it expires."""
 
     PROCESSING = "processing"
     """A worker holds it, or a provider has accepted it. A callback, a poll, or its deadline
@@ -22,11 +22,12 @@ class Status(StrEnum):
     """Its outputs passed the gate and are published. Only a re-encode moves it on."""
 
     FAILED = "failed"
-    """Ended without new outputs; ``error_code`` says why. A manual retry moves it on, or a late
-    success of the same generation."""
+    """Ended without new outputs; ``error_code`` names the reason. A manual retry moves it on, or a
+    late success of the same generation."""
 
     RETRYING = "retrying"
-    """An attempt failed in passing; ``next_attempt_at`` says when the sweep wakes the next one."""
+    """An attempt failed for a transient reason, or the provider refused it for now. The sweep wakes
+    the next claim at ``next_attempt_at``."""
 
 
 TRANSITIONS: Mapping[tuple[Status, Status], str] = {
@@ -36,18 +37,18 @@ TRANSITIONS: Mapping[tuple[Status, Status], str] = {
     (Status.RETRYING, Status.FAILED): "cancelled, or its deadline passed (`expired`)",
     (Status.PROCESSING, Status.COMPLETED): "its outputs were reported and passed the gate",
     (Status.PROCESSING, Status.RETRYING): (
-        "the attempt failed in passing and budget is left, or the provider would not take it now "
-        "(held: no budget used)"
+        "the attempt failed for a transient reason and budget is left, or the provider refused it "
+        "for now (held: no budget used)"
     ),
     (Status.PROCESSING, Status.FAILED): (
-        "terminal failure (a refused source included), budget exhausted, cancelled, or its worker "
+        "terminal failure (a refused source included), budget exhausted, cancelled, or its workers "
         "crashed too often"
     ),
     (Status.FAILED, Status.QUEUED): (
         "manual retry by owner or operator: the budget starts over, the history stays"
     ),
     # The three odd edges into `completed`: the provider finished after we had given the attempt
-    # up. The work is done, paid for and verified, so it is used; a cancelled asset stays cancelled.
+    # up. The result is paid for and verified, so it is used; a cancelled asset stays cancelled.
     (Status.QUEUED, Status.COMPLETED): (
         "`late_success`: a verified success of the current generation"
     ),
@@ -58,10 +59,10 @@ TRANSITIONS: Mapping[tuple[Status, Status], str] = {
         "`late_success`: a verified success of the current generation, unless it was cancelled"
     ),
     (Status.COMPLETED, Status.QUEUED): (
-        "re-encode (generation + 1): what is published stays so until the new output replaces it"
+        "re-encode (generation + 1): the published output stays until the new one replaces it"
     ),
 }
-"""Every edge there is, with the reason it is taken. Anything else is refused."""
+"""Every allowed edge with its reason. Every other change of state is refused."""
 
 WAITING = frozenset({Status.QUEUED, Status.RETRYING})
 """States from which a worker may claim."""
@@ -71,5 +72,5 @@ LIVE = WAITING | {Status.PROCESSING}
 
 
 def is_allowed(current: Status, target: Status) -> bool:
-    """Say whether the edge exists."""
+    """Return true if the edge exists."""
     return (current, target) in TRANSITIONS

@@ -1,4 +1,4 @@
-"""Writes docs/states.md from the states: ``python -m pipeline.states_page > docs/states.md``."""
+"""Generator of docs/states.md: ``python -m pipeline.states_page > docs/states.md``."""
 
 import inspect
 import re
@@ -9,7 +9,7 @@ from pipeline.states import TRANSITIONS, Status
 
 
 def render() -> str:
-    """The page: a diagram, what each state means, why each edge is taken."""
+    """Return the page: a diagram, the meaning of each state, the reason of each edge."""
     meanings = _meanings()
     lines = [
         "# The states of an asset",
@@ -22,7 +22,7 @@ def render() -> str:
         *(f"    {source} --> {target}" for source, target in TRANSITIONS),
         "```",
         "",
-        "| state | what it means |",
+        "| state | meaning |",
         "|---|---|",
         *(f"| `{status}` | {meanings[status.name]} |" for status in Status),
         "",
@@ -30,14 +30,14 @@ def render() -> str:
         "|---|---|---|",
         *(f"| `{source}` | `{target}` | {why} |" for (source, target), why in TRANSITIONS.items()),
         "",
-        "Anything else is refused and changes nothing.",
+        "Every other change of state is refused and changes nothing.",
         "",
     ]
     return "\n".join(lines)
 
 
 def _meanings() -> dict[str, str]:
-    """The sentence under each member; Python keeps none for the members of an enum."""
+    """Return each member's docstring from the source; Python keeps none for enum members."""
     source = inspect.getsource(states.Status)
     found = re.findall(
         r'^    ([A-Z]+) = "[a-z]+"\n    """(.+?)"""', source, re.DOTALL | re.MULTILINE
