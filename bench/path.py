@@ -23,7 +23,7 @@ from cli.client import ApiClient, Source
 from cli.environment import make_token
 from pipeline.media.tools import locate_tools
 from stack.home import CHECKOUT, Home
-from stack.lifecycle import Stack, running_stack
+from stack.startup import Stack, running_stack
 from stack.supervisor import read_procfile
 
 SAMPLE = CHECKOUT / "tests" / "media" / "big-buck-bunny-720p-5s.mp4"

@@ -1,3 +1,3 @@
-from stack.run import app
+from stack.commands import app
 
 app(prog_name="python -m stack")

@@ -13,8 +13,8 @@ from pathlib import Path
 import redis
 
 from stack.home import Home
-from stack.postgres import ServerFailed, tail
-from stack.processes import end, find, spawn, stop_child
+from stack.postgres import ServerFailed
+from stack.processes import end_processes, find_processes, last_lines, spawn, stop_child
 
 READY_SEC = 30.0
 STARTS = 5
@@ -79,9 +79,9 @@ def running_broker(home: Home, *, password: str, throwaway: bool = False) -> Ite
 def _end_leftovers(folder: Path) -> None:
     """End a broker that a killed run left on this folder: two on one log would ruin it."""
     where = str(folder)
-    end(
+    end_processes(
         # The kernel keeps 15 characters of a name; the server works in its folder.
-        find(lambda p: p.name().startswith("valkey-server") and p.cwd() == where),
+        find_processes(lambda p: p.name().startswith("valkey-server") and p.cwd() == where),
         patience_sec=2,
     )
 
@@ -96,7 +96,7 @@ def _start(
         if _becomes_ready(server, child):
             return server, child
         stop_child(child, [])
-    raise ServerFailed(f"the broker did not start:\n{tail(log)}")
+    raise ServerFailed(f"the broker did not start:\n{last_lines(log)}")
 
 
 def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -104,7 +104,7 @@ def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Pope
     with log.open("ab") as output:
         child = spawn(
             [str(_program()), "-"],
-            parting=signal.SIGTERM,
+            death_signal=signal.SIGTERM,
             cwd=folder,
             env={"LC_ALL": "C"},
             output=output.fileno(),

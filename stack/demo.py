@@ -15,8 +15,8 @@ from cli.environment import make_token
 from cli.lifecycle import LifecycleView, follow
 from pipeline.media.playlist import PlaylistInvalid, parse_master
 from stack.home import CHECKOUT
-from stack.lifecycle import Stack
-from stack.supervisor import check
+from stack.startup import Stack
+from stack.supervisor import check_alive
 
 CLIP = CHECKOUT / "tests" / "media" / "big-buck-bunny-720p-5s.mp4"
 OWNER = "demo"
@@ -31,11 +31,11 @@ class DemoFailed(Exception):
     """The video did not become playable; the message says why."""
 
 
-def play(stack: Stack, video: Path, console: Console) -> str:
+def send_video(stack: Stack, video: Path, console: Console) -> str:
     """Upload, create, follow, verify.
 
     Args:
-        stack: Running and ready.
+        stack: SupervisedProcess and ready.
         video: The file to send.
         console: Where the story is told.
 
@@ -93,7 +93,7 @@ class _Watch:
         self._news_at = self._clock()
 
     def pause(self, seconds: float) -> None:
-        check(self._stack.processes)
+        check_alive(self._stack.processes)
         if self._clock() - self._news_at > GIVE_UP_SEC:
             raise DemoFailed(f"no news for {GIVE_UP_SEC:.0f} s")
         time.sleep(seconds)

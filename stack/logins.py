@@ -16,7 +16,7 @@ ROLES = {
 """Login of each part; the migrations make the roles and grant what each may do."""
 
 
-def variable(part: str) -> str:
+def login_variable(part: str) -> str:
     """The environment variable that names a part's login."""
     return f"KHRONIKA_{part.upper()}_DATABASE_URL"
 

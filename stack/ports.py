@@ -25,7 +25,7 @@ def listen_for_web(env: Mapping[str, str]) -> socket.socket:
     wanted = env.get("PORT")
     if wanted:
         try:
-            return listen(_number(wanted))
+            return listen(_port_number(wanted))
         except (OSError, ValueError) as error:
             raise PortTaken(f"cannot listen on PORT={wanted}: {error}") from error
     for port in range(DEFAULT_PORT, HIGHEST_TRIED):
@@ -36,7 +36,7 @@ def listen_for_web(env: Mapping[str, str]) -> socket.socket:
     raise PortTaken(f"every port from {DEFAULT_PORT} to {HIGHEST_TRIED - 1} is in use; set PORT=")
 
 
-def _number(text: str) -> int:
+def _port_number(text: str) -> int:
     number = int(text)
     if not 0 <= number <= HIGHEST_PORT:
         raise ValueError(f"not between 0 and {HIGHEST_PORT}")

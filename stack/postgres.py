@@ -18,8 +18,8 @@ from psycopg import sql
 
 from stack.home import Home
 from stack.logins import set_login
-from stack.postgres_place import Place, forget, settle
-from stack.processes import end, find, spawn, stop_child
+from stack.postgres_location import PostgresLocation, prepare_location, remove_data
+from stack.processes import end_processes, find_processes, last_lines, spawn, stop_child
 
 SUPERUSER = "postgres"
 OWNER = "khronika_owner"
@@ -59,10 +59,10 @@ class PostgresServer:
     """A running server.
 
     Attributes:
-        place: Where it runs.
+        location: Where it runs.
     """
 
-    place: Place
+    location: PostgresLocation
 
     @property
     def superuser_url(self) -> str:
@@ -76,7 +76,7 @@ class PostgresServer:
     @property
     def _address(self) -> str:
         # The port, part of the socket's name, is spelt out: PGPORT would fill it in else.
-        return f"host={quote(str(self.place.socket), safe='')}&port=5432"
+        return f"host={quote(str(self.location.socket), safe='')}&port=5432"
 
 
 @contextmanager
@@ -93,16 +93,16 @@ def running_postgres(
 
     Raises:
         ServerFailed: it did not start.
-        NoPlace: this machine has no place for it.
+        NoPostgresLocation: this machine has no place for it.
     """
-    place = settle(home)
-    server = PostgresServer(place)
-    _end_leftovers(place)
-    if not place.data.exists():
-        _initialise(place, throwaway=throwaway)
-    _write_access_rules(place)
+    location = prepare_location(home)
+    server = PostgresServer(location)
+    _end_leftovers(location)
+    if not location.data.exists():
+        _initialise(location, throwaway=throwaway)
+    _write_access_rules(location)
     log = home.logs / "postgres.log"
-    child = _start(place, log, THROWAWAY if throwaway else {})
+    child = _start(location, log, THROWAWAY if throwaway else {})
     try:
         _wait_until_ready(server, child, log)
         _make_owner(server, owner_password)
@@ -111,50 +111,52 @@ def running_postgres(
         # SIGINT: fast shutdown, ends sessions and checkpoints; SIGQUIT leaves that to recovery.
         stop_child(child, [(signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0)])
         if throwaway:
-            forget(home, place)
+            remove_data(home, location)
 
 
-def _end_leftovers(place: Place) -> None:
+def _end_leftovers(location: PostgresLocation) -> None:
     """End what a killed run left on this data folder, and clear its traces.
 
     A surviving backend would keep the shared memory and the server would refuse to start. A
     stale postmaster.pid whose number belongs to another process by now would do the same; with
     every server of this folder gone, the file means nothing.
     """
-    data = str(place.data)
+    data = str(location.data)
     # Every process of a server has its data folder as its working directory.
-    end(find(lambda p: p.name() == "postgres" and p.cwd() == data), patience_sec=2)
-    (place.data / "postmaster.pid").unlink(missing_ok=True)
-    for stale in place.socket.glob(".s.PGSQL.*"):
+    end_processes(
+        find_processes(lambda p: p.name() == "postgres" and p.cwd() == data), patience_sec=2
+    )
+    (location.data / "postmaster.pid").unlink(missing_ok=True)
+    for stale in location.socket.glob(".s.PGSQL.*"):
         stale.unlink()
 
 
-def _initialise(place: Place, *, throwaway: bool) -> None:
+def _initialise(location: PostgresLocation, *, throwaway: bool) -> None:
     """Make the cluster beside its place and move it there, so that a kill leaves no half of one."""
-    draft = place.root / "data.new"
+    draft = location.root / "data.new"
     shutil.rmtree(draft, ignore_errors=True)
     with tempfile.TemporaryFile() as output:
         child = spawn(
             [
-                *(str(place.programs / "initdb"), "--pgdata", str(draft)),
+                *(str(location.programs / "initdb"), "--pgdata", str(draft)),
                 *("--username", SUPERUSER, "--auth", "peer"),
                 # The same order of strings everywhere, whatever the machine's locale.
                 *("--encoding", "UTF8", "--locale", "C"),
                 *(["--no-sync"] if throwaway else []),
             ],
-            parting=signal.SIGTERM,
+            death_signal=signal.SIGTERM,
             cwd=Path("/"),
             env=_environment(),
             output=output.fileno(),
-            user=place.user,
+            user=location.user,
         )
         if child.wait() != 0:
             output.seek(0)
             raise ServerFailed(f"initdb failed:\n{output.read().decode(errors='replace')}")
-    draft.rename(place.data)
+    draft.rename(location.data)
 
 
-def _write_access_rules(place: Place) -> None:
+def _write_access_rules(location: PostgresLocation) -> None:
     """Superuser for our own system user without a password, every other login by password.
 
     Written by each start: who starts the stack decides who may be superuser.
@@ -165,26 +167,28 @@ def _write_access_rules(place: Place) -> None:
         "pg_ident.conf": f'stack "{who}" {SUPERUSER}\n',
     }
     for name, content in rules.items():
-        path = place.data / name
+        path = location.data / name
         path.write_text(content)
-        if place.user:
-            entry = pwd.getpwnam(place.user)
+        if location.user:
+            entry = pwd.getpwnam(location.user)
             os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
-def _start(place: Place, log: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
-    options = SETTINGS | settings | {"unix_socket_directories": str(place.socket)}
+def _start(
+    location: PostgresLocation, log: Path, settings: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    options = SETTINGS | settings | {"unix_socket_directories": str(location.socket)}
     with log.open("ab") as output:
         return spawn(
             [
-                *(str(place.programs / "postgres"), "-D", str(place.data)),
+                *(str(location.programs / "postgres"), "-D", str(location.data)),
                 *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
             ],
-            parting=signal.SIGINT,
+            death_signal=signal.SIGINT,
             cwd=Path("/"),
             env=_environment(),
             output=output.fileno(),
-            user=place.user,
+            user=location.user,
         )
 
 
@@ -200,7 +204,7 @@ def _wait_until_ready(server: PostgresServer, child: subprocess.Popen[bytes], lo
             psycopg.connect(server.superuser_url, connect_timeout=5).close()
         except psycopg.OperationalError as error:
             if child.poll() is not None or time.monotonic() > deadline:
-                raise ServerFailed(f"Postgres did not start: {error}\n{tail(log)}") from error
+                raise ServerFailed(f"Postgres did not start: {error}\n{last_lines(log)}") from error
             time.sleep(0.05)
         else:
             return
@@ -217,8 +221,3 @@ def _make_owner(server: PostgresServer, password: str) -> None:
         known = "SELECT 1 FROM pg_database WHERE datname = %s"
         if not connection.execute(known, [DATABASE]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
-
-
-def tail(log: Path, lines: int = 20) -> str:
-    """The end of a log file."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

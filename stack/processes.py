@@ -11,7 +11,7 @@ from typing import IO
 
 import psutil
 
-TETHER = Path(__file__).with_name("tether.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 KILL_WAIT_SEC = 5.0
 """How long the kernel may take to remove what was sent SIGKILL."""
 
@@ -19,7 +19,7 @@ KILL_WAIT_SEC = 5.0
 def spawn(
     command: Sequence[str],
     *,
-    parting: signal.Signals,
+    death_signal: signal.Signals,
     cwd: Path,
     env: Mapping[str, str],
     output: IO[bytes] | int,
@@ -34,7 +34,7 @@ def spawn(
 
     Args:
         command: Program and arguments, no shell.
-        parting: What the kernel sends it when this process is killed.
+        death_signal: What the kernel sends it when this process is killed.
         cwd: Its working directory.
         env: Its whole environment.
         output: Where both of its output streams go.
@@ -44,8 +44,8 @@ def spawn(
     """
     return subprocess.Popen(
         [
-            *(sys.executable, "-I", str(TETHER)),
-            *(parting.name, str(os.getpid()), user or "-"),
+            *(sys.executable, "-I", str(DIE_WITH_PARENT)),
+            *(death_signal.name, str(os.getpid()), user or "-"),
             *command,
         ],
         cwd=cwd,
@@ -76,7 +76,7 @@ def stop_child(child: subprocess.Popen[bytes], escalation: Sequence[tuple[int, f
     child.wait(KILL_WAIT_SEC)
 
 
-def find(matches: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+def find_processes(matches: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     """The processes of this machine that match, leaving out those we may not look at."""
     found = []
     for process in psutil.process_iter():
@@ -86,12 +86,12 @@ def find(matches: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     return found
 
 
-def marked(variable: str, value: str) -> list[psutil.Process]:
+def find_marked_processes(variable: str, value: str) -> list[psutil.Process]:
     """The processes that were started with this in their environment, or by one that was."""
-    return find(lambda process: process.environ().get(variable) == value)
+    return find_processes(lambda process: process.environ().get(variable) == value)
 
 
-def end(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
+def end_processes(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
     """Ask processes to end with SIGTERM; after ``patience_sec`` SIGKILL the rest."""
     processes = list(processes)
     for process in processes:
@@ -102,3 +102,8 @@ def end(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, KILL_WAIT_SEC)
+
+
+def last_lines(log: Path, count: int = 20) -> str:
+    """The end of a log file."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])

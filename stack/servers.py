@@ -44,7 +44,7 @@ def running_servers(
 
     Raises:
         ServerFailed: a server did not start.
-        NoPlace: this machine has no place for Postgres.
+        NoPostgresLocation: this machine has no place for Postgres.
     """
     owner_url, broker_url = env.get("DATABASE_URL"), env.get("BROKER_URL")
     postgres, broker = None, None

@@ -19,7 +19,7 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from stack.home import CHECKOUT, Home
-from stack.processes import end, marked, spawn, stop_child
+from stack.processes import end_processes, find_marked_processes, spawn, stop_child
 
 RUN_VARIABLE = "KHRONIKA_STACK_RUN"
 """Marks every process of one run, grandchildren included, wherever they went."""
@@ -36,7 +36,7 @@ class ProcessDied(Exception):
 
 
 @dataclass(frozen=True)
-class Running:
+class SupervisedProcess:
     """One process of the Procfile.
 
     Attributes:
@@ -65,7 +65,7 @@ def end_leftovers(home: Home) -> None:
     """
     mark = home.run / "id"
     if mark.exists():
-        end(marked(RUN_VARIABLE, mark.read_text()), patience_sec=2)
+        end_processes(find_marked_processes(RUN_VARIABLE, mark.read_text()), patience_sec=2)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def running_processes(
     env: Mapping[str, str],
     echo: Echo,
     keep_open: Sequence[int] = (),
-) -> Iterator[Sequence[Running]]:
+) -> Iterator[Sequence[SupervisedProcess]]:
     """Run commands for the length of the block; nothing they started outlives it.
 
     Each one's output also goes to ``logs/<name>.log``, begun anew.
@@ -90,12 +90,12 @@ def running_processes(
     """
     run_id = uuid.uuid4().hex
     (home.run / "id").write_text(run_id)
-    processes: list[Running] = []
+    processes: list[SupervisedProcess] = []
     try:
         for name, line in commands.items():
             child = spawn(
                 ["/bin/sh", "-c", f"exec {line}"],  # the shell expands $PORT and is gone
-                parting=signal.SIGTERM,
+                death_signal=signal.SIGTERM,
                 cwd=CHECKOUT,
                 env={**env, RUN_VARIABLE: run_id},
                 output=subprocess.PIPE,
@@ -107,7 +107,7 @@ def running_processes(
         _stop(processes, run_id)
 
 
-def check(processes: Sequence[Running]) -> None:
+def check_alive(processes: Sequence[SupervisedProcess]) -> None:
     """See that every process is alive.
 
     Raises:
@@ -122,13 +122,13 @@ def check(processes: Sequence[Running]) -> None:
             raise ProcessDied(f"{process.name} ended ({how}); its last lines:\n{shown}")
 
 
-def _pumped(name: str, child: subprocess.Popen[bytes], log: Path, echo: Echo) -> Running:
+def _pumped(name: str, child: subprocess.Popen[bytes], log: Path, echo: Echo) -> SupervisedProcess:
     lines: deque[str] = deque(maxlen=LAST_LINES)
     pump = threading.Thread(
         target=_pump, args=(name, child, log, lines, echo), name=f"pump-{name}", daemon=True
     )
     pump.start()
-    return Running(name, child, lines, pump)
+    return SupervisedProcess(name, child, lines, pump)
 
 
 def _pump(
@@ -146,7 +146,7 @@ def _pump(
                 echo(name, line)
 
 
-def _stop(processes: Sequence[Running], run_id: str) -> None:
+def _stop(processes: Sequence[SupervisedProcess], run_id: str) -> None:
     """Ask all at once, then insist; bounded by the escalation."""
     for number, patience_sec in ESCALATION:
         alive = [process for process in processes if process.child.poll() is None]
@@ -158,6 +158,6 @@ def _stop(processes: Sequence[Running], run_id: str) -> None:
                 process.child.wait(max(0.0, deadline - time.monotonic()))
     for process in processes:
         stop_child(process.child, [])
-    end(marked(RUN_VARIABLE, run_id), patience_sec=0)
+    end_processes(find_marked_processes(RUN_VARIABLE, run_id), patience_sec=0)
     for process in processes:
         process.pump.join(timeout=1.0)

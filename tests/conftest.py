@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 
 from stack.credentials import load_credentials
 from stack.home import Home
-from stack.logins import ROLES, grant_logins, login_url, variable
+from stack.logins import ROLES, grant_logins, login_url, login_variable
 from stack.schema import migrate_all
 from stack.servers import Servers, running_servers
 from tests.running import RunningStack, running_stack_process
@@ -180,7 +180,7 @@ def stack_logins(
     name = f"khronika_stack_{os.getpid()}"
     url = databases.make(name, template=template)
     yield {"DATABASE_URL": url} | {
-        variable(part): login_url(url, role, credentials[f"{part}_password"])
+        login_variable(part): login_url(url, role, credentials[f"{part}_password"])
         for part, role in ROLES.items()
     }
     databases.drop(name)

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cli.environment import make_token
-from stack.environment import read_environment
 from stack.home import CHECKOUT, Home
-from stack.postgres import tail
-from stack.processes import spawn, stop_child
+from stack.process_environment import read_environment
+from stack.processes import last_lines, spawn, stop_child
 
 READY_SEC = 120.0
 TOKEN_LIVES_SEC = 6 * 3600
@@ -54,7 +53,7 @@ def running_stack_process(home: Home, settings: Mapping[str, str]) -> Iterator[R
     with log.open("wb") as output:
         child = spawn(
             [sys.executable, "-m", "stack", "up"],
-            parting=signal.SIGTERM,
+            death_signal=signal.SIGTERM,
             cwd=CHECKOUT,
             env={**os.environ, "PORT": "0", **settings, "KHRONIKA_HOME": str(home.root)},
             output=output.fileno(),
@@ -62,8 +61,8 @@ def running_stack_process(home: Home, settings: Mapping[str, str]) -> Iterator[R
     try:
         deadline = time.monotonic() + READY_SEC
         while "khronika: ready at" not in log.read_text(errors="replace"):
-            assert child.poll() is None, tail(log, lines=60)
-            assert time.monotonic() < deadline, tail(log, lines=60)
+            assert child.poll() is None, last_lines(log, count=60)
+            assert time.monotonic() < deadline, last_lines(log, count=60)
             time.sleep(0.1)
         environment = read_environment(home)
         yield RunningStack(f"http://127.0.0.1:{environment['PORT']}", environment, home)

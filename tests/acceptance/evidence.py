@@ -21,7 +21,7 @@ from sqlalchemy import text
 from pipeline import providers
 from pipeline.database import make_engine, session_of
 from stack.home import CHECKOUT, Home
-from stack.signals import StopRequested, stop_on_signals
+from stack.stop_signals import StopRequested, stop_on_signals
 from tests.acceptance.exchanges import secrets_in
 from tests.acceptance.page import page_of
 from tests.acceptance.photographs import photograph

@@ -15,8 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from pipeline.media.tools import Tools
 from stack.home import CHECKOUT, Home
 from stack.ports import LOOPBACK, free_port
-from stack.postgres import tail
-from stack.processes import spawn, stop_child
+from stack.processes import last_lines, spawn, stop_child
 from tests import clips
 from tests.running import READY_SEC, RunningStack, running_stack_process
 
@@ -112,15 +111,15 @@ class OwnApi:
         with self._log.open("ab") as output:
             self._child = spawn(
                 self._command,
-                parting=signal.SIGTERM,
+                death_signal=signal.SIGTERM,
                 cwd=CHECKOUT,
                 env=self._environment,
                 output=output.fileno(),
             )
         deadline = time.monotonic() + READY_SEC
         while not self._answers():
-            assert self._child.poll() is None, tail(self._log)
-            assert time.monotonic() < deadline, tail(self._log)
+            assert self._child.poll() is None, last_lines(self._log)
+            assert time.monotonic() < deadline, last_lines(self._log)
             time.sleep(0.1)
 
     def kill(self) -> None:

@@ -17,7 +17,7 @@ from cli.client import ApiClient
 from pipeline.media.tools import locate_tools
 from pipeline.storage.open import open_storage
 from stack.home import Home
-from stack.logins import ROLES, login_url, variable
+from stack.logins import ROLES, login_url, login_variable
 from tests.browser.conftest import Pages
 from tests.browser.live import LARGE_BYTES, SETTLE_MS, choose, large
 from tests.browser.test_playback import expect_playing, play
@@ -48,7 +48,7 @@ def logins(
     name = f"khronika_stack_on_s3_{getpid()}"
     url = databases.make(name, template=template)
     yield {"DATABASE_URL": url} | {
-        variable(part): login_url(url, role, credentials[f"{part}_password"])
+        login_variable(part): login_url(url, role, credentials[f"{part}_password"])
         for part, role in ROLES.items()
     }
     databases.drop(name)

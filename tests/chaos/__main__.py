@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from stack.home import Home
-from stack.signals import StopRequested, stop_on_signals
+from stack.stop_signals import StopRequested, stop_on_signals
 from tests.chaos.bounds import BACKLOG_SEC, MARGINS_SEC, recovery_sec
 from tests.chaos.clients import ClientLog
 from tests.chaos.invariants import judge

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from stack.home import CHECKOUT, Home
-from stack.processes import end, marked, spawn, stop_child
+from stack.processes import end_processes, find_marked_processes, spawn, stop_child
 from stack.supervisor import RUN_VARIABLE
 
 RESTART_SEC = 0.5
@@ -61,7 +61,7 @@ class Fleet:
         with (self._home.logs / f"{member.name}.log").open("ab") as log:
             member.child = spawn(
                 ["/bin/sh", "-c", f"exec {member.line}"],
-                parting=signal.SIGTERM,
+                death_signal=signal.SIGTERM,
                 cwd=CHECKOUT,
                 env={**self.env, **member.extra},
                 output=log.fileno(),
@@ -139,8 +139,8 @@ class Fleet:
                 member.child.wait(max(0.0, deadline - time.monotonic()))
             stop_child(member.child, [])
         self.members.clear()
-        end(self.survivors(), patience_sec=0)
+        end_processes(self.survivors(), patience_sec=0)
 
     def survivors(self) -> list[psutil.Process]:
         """Every process of this run that lives, orphans and grandchildren included."""
-        return marked(RUN_VARIABLE, self._run_id)
+        return find_marked_processes(RUN_VARIABLE, self._run_id)

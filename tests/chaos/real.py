@@ -14,7 +14,7 @@ import requests
 
 from cli.environment import make_token
 from stack.home import CHECKOUT
-from stack.processes import find
+from stack.processes import find_processes
 from stack.supervisor import read_procfile
 from tests.chaos.clients import Acknowledged, ClientLog
 from tests.chaos.evidence import JobEntry, SentEntry
@@ -167,7 +167,7 @@ def _sent(event_id: str, job_id: str, body: bytes, delivered_at: object) -> Sent
 def leftovers(stage: Stage) -> list[str]:
     """What must not be there once every job has ended: encoders, and folders of scratch."""
     scratch = stage.home.scratch
-    encoders = find(
+    encoders = find_processes(
         lambda p: (
             p.name().startswith("ffmpeg")
             and any(str(scratch) in word for word in (p.cwd(), *p.cmdline()))

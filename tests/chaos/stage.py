@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import requests
 
 from stack.credentials import load_credentials
-from stack.environment import Ports, build_environment
 from stack.home import CHECKOUT, Home
 from stack.logins import ROLES, grant_logins
 from stack.ports import free_port, listen, port_of
+from stack.process_environment import Ports, build_environment
 from stack.schema import migrate_all
 from stack.servers import Servers
 from stack.supervisor import read_procfile
 from tests.chaos.bounds import PROCESSING_DEADLINE_SEC, SETTINGS
+from tests.chaos.crashable_servers import CrashableBroker, CrashablePostgres
 from tests.chaos.fleet import Fleet
 from tests.chaos.media import make_media
-from tests.chaos.servers import CrashableBroker, CrashablePostgres
 
 WORKERS = ("worker", "worker-2")
 """Two, so that another can take over from the one that is stopped."""

@@ -29,7 +29,7 @@ from pipeline.media.tools import Tools, locate_tools
 from pipeline.models import Asset, Event
 from pipeline.states import Status
 from pipeline.values import EventDraft, Playback
-from stack.environment import LIMITS
+from stack.process_environment import LIMITS
 from tests import clips
 from tests.scripted_provider import SECRET, TOKEN
 

@@ -21,8 +21,8 @@ from api.limit_store import KEY_PREFIX, TIMEOUT_SEC
 from pipeline.database import session_of
 from pipeline.models import AuditEvent, Delivery
 from stack.broker import BrokerServer, running_broker
-from stack.environment import LIMITS
 from stack.home import Home
+from stack.process_environment import LIMITS
 from tests.integration.api.conftest import SOURCE, STRANGER, Client, World, serving, wait_until
 from tests.integration.api.test_callbacks import job, send
 from tests.integration.api.test_publishing import broken

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stack.environment import read_environment
+from stack.commands import app
 from stack.home import CHECKOUT, Home
-from stack.run import app
+from stack.process_environment import read_environment
 from tests.integration.stack.conftest import Start
 from tests.integration.stack.stack_runs import clean_environment
 

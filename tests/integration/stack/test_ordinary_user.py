@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stack import postgres_place
+from stack import postgres_location
 from stack.home import CHECKOUT
-from stack.postgres_place import ADMINISTRATION
+from stack.postgres_location import ADMINISTRATION
 from tests.integration.stack.conftest import Start
 from tests.integration.stack.stack_runs import gone
 
@@ -57,7 +57,7 @@ def as_user(user: str) -> Sequence[str]:
     become = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
     passing = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search")
     for prefix in (become, become + passing):
-        command = [*prefix, sys.executable, "-c", "import stack.run"]
+        command = [*prefix, sys.executable, "-c", "import stack.commands"]
         if subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=False).returncode == 0:
             return prefix
     pytest.skip(f"{user} may not run {sys.executable}; put Python where everybody may")
@@ -85,10 +85,10 @@ def test_roots_server_gets_a_user_of_its_own_even_where_path_lacks_sbin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = f"khronika-s{os.getpid()}"
-    monkeypatch.setattr(postgres_place, "SERVER_USER", name)
+    monkeypatch.setattr(postgres_location, "SERVER_USER", name)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     try:
-        assert postgres_place._server_user() == name
+        assert postgres_location._server_user() == name
         assert pwd.getpwnam(name).pw_shell == "/usr/sbin/nologin"
     finally:
         subprocess.run([administration("userdel"), name], capture_output=True, check=False)

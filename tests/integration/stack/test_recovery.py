@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 import redis
 
-from stack.environment import read_environment
 from stack.home import Home
-from stack.postgres_place import settle
+from stack.postgres_location import prepare_location
+from stack.process_environment import read_environment
 from tests.integration.stack.conftest import Start
 from tests.integration.stack.stack_runs import eventually, gone, kill
 
@@ -39,7 +39,7 @@ def test_a_run_whose_every_process_was_killed_is_recovered(start: Start, place: 
     family = up.family()
     kill(family)
     eventually(lambda: gone(family), "all are dead")
-    postgres = settle(Home(place))
+    postgres = prepare_location(Home(place))
     assert (postgres.data / "postmaster.pid").exists()
     assert list(postgres.socket.glob(".s.PGSQL.*"))
 
@@ -88,7 +88,7 @@ def test_a_stale_process_id_that_belongs_to_somebody_else_by_now_is_no_obstacle(
     up = start(place)
     up.wait_until_ready()
     up.stop()
-    postgres = settle(Home(place))
+    postgres = prepare_location(Home(place))
     with a_process_of(postgres.user) as number:
         # What remains when a machine or container is cut off and its numbers are given out anew.
         stale = postgres.data / "postmaster.pid"
@@ -101,7 +101,7 @@ def test_a_stale_process_id_that_belongs_to_somebody_else_by_now_is_no_obstacle(
 
 
 def test_a_first_start_that_was_killed_half_way_is_begun_anew(start: Start, place: Path) -> None:
-    half = settle(Home(place)).root / "data.new"
+    half = prepare_location(Home(place)).root / "data.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
 

@@ -52,7 +52,7 @@ def test_postgres_listens_on_its_socket_only_and_lets_nobody_else_near_it(
     assert servers.postgres
     with psycopg.connect(servers.owner_url) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
-    assert stat.S_IMODE(servers.postgres.place.socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(servers.postgres.location.socket.stat().st_mode) == 0o700
 
 
 def test_the_owner_of_the_schema_is_no_superuser(servers: Servers) -> None:

@@ -14,8 +14,8 @@ from stack.broker import BrokerServer, running_broker
 from stack.home import Home
 from stack.ports import LOOPBACK
 from stack.postgres import DATABASE, OWNER, PostgresServer, running_postgres
-from stack.postgres_place import SOCKET_NAME
-from stack.processes import find
+from stack.postgres_location import SOCKET_NAME
+from stack.processes import find_processes
 from tests.chaos.proxy import Proxy, address_of
 
 GONE_SEC = 20.0
@@ -30,7 +30,7 @@ class CrashablePostgres:
         self._exits = ExitStack()
         self.server: PostgresServer
         self.start()
-        self.proxy = Proxy(lambda: str(self.server.place.socket / SOCKET_NAME))
+        self.proxy = Proxy(lambda: str(self.server.location.socket / SOCKET_NAME))
 
     def start(self) -> None:
         """Start it; recovery replays the log. From the main thread, as ``spawn`` asks."""
@@ -40,7 +40,7 @@ class CrashablePostgres:
 
     def crash(self) -> None:
         """What ``pg_ctl stop -m immediate`` does: SIGQUIT, no checkpoint, every backend dropped."""
-        pid_file = self.server.place.data / "postmaster.pid"
+        pid_file = self.server.location.data / "postmaster.pid"
         postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
         postmaster.send_signal(signal.SIGQUIT)
         psutil.wait_procs([postmaster], GONE_SEC)
@@ -87,7 +87,9 @@ class CrashableBroker:
     def crash(self) -> None:
         """SIGKILL."""
         folder = self._home.root / "broker"
-        for process in find(lambda p: p.name().startswith("valkey") and _works_in(p, folder)):
+        for process in find_processes(
+            lambda p: p.name().startswith("valkey") and _works_in(p, folder)
+        ):
             os.kill(process.pid, signal.SIGKILL)
             psutil.wait_procs([process], GONE_SEC)
         self._exits.close()

@@ -11,7 +11,7 @@ from pipeline.net.filed_settings import may_come_in_files
 from pipeline.net.secret_files import SUFFIX, read_secret
 from pipeline.settings import Settings
 from stack.home import Home, read_strings, write_private
-from stack.logins import ROLES, login_url, variable
+from stack.logins import ROLES, login_url, login_variable
 from stack.servers import Servers
 from transcoder.settings import TranscoderSettings
 
@@ -62,7 +62,9 @@ def build_environment(
         "BROKER_URL": servers.broker_url,
         "STORAGE_URL": storage,
         **{
-            variable(part): login_url(servers.owner_url, role, credentials[f"{part}_password"])
+            login_variable(part): login_url(
+                servers.owner_url, role, credentials[f"{part}_password"]
+            )
             for part, role in ROLES.items()
         },
         "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],

@@ -14,18 +14,19 @@ from rich.console import Console
 
 from cli.client import ApiProblem, ApiUnreachable
 from pipeline.net.secret_files import SecretUnreadable
-from stack.demo import CLIP, DemoFailed, play
-from stack.environment import read_environment
+from stack.demo import CLIP, DemoFailed, send_video
 from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home
-from stack.lifecycle import NotReady, Stack, connect_to_running, running_stack
 from stack.ports import PortTaken
-from stack.postgres import ServerFailed, tail
-from stack.postgres_place import NoPlace
-from stack.signals import StopRequested, stop_on_signals
+from stack.postgres import ServerFailed
+from stack.postgres_location import NoPostgresLocation
+from stack.process_environment import read_environment
+from stack.processes import last_lines
+from stack.startup import NotReady, Stack, connect_to_running, running_stack
+from stack.stop_signals import StopRequested, stop_on_signals
 from stack.supervisor import Echo, ProcessDied, read_procfile
 
 FAILURES = (
-    *(AlreadyRunning, NoPlace, NotReady, PortTaken, ProcessDied),
+    *(AlreadyRunning, NoPostgresLocation, NotReady, PortTaken, ProcessDied),
     *(SecretUnreadable, ServerFailed),
 )
 
@@ -86,14 +87,14 @@ def demo(video: Video = CLIP) -> None:
     home = locate_home(os.environ)
     try:
         with stop_on_signals(), _running_or_started(home) as stack:
-            summary = play(stack, video, console)
+            summary = send_video(stack, video, console)
             _say_where_to_look(home, stack)
         typer.echo(summary)
     except StopRequested as error:
         _fail(f"stopped by {error}")
     except DemoFailed as error:
         for name in ("worker", "transcoder-worker"):
-            typer.echo(f"--- last lines of {name}.log:\n{tail(home.logs / f'{name}.log')}")
+            typer.echo(f"--- last lines of {name}.log:\n{last_lines(home.logs / f'{name}.log')}")
         _fail(str(error))
     except (ApiProblem, ApiUnreachable, requests.RequestException, *FAILURES) as error:
         _fail(str(error))

@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stack.environment import LIMITS, read_environment
 from stack.home import Home
-from stack.postgres_place import forget, settle
+from stack.postgres_location import prepare_location, remove_data
+from stack.process_environment import LIMITS, read_environment
 from tests.integration.stack.conftest import Start
 from tests.integration.stack.stack_runs import Up
 
@@ -66,7 +66,7 @@ def elsewhere() -> Iterator[list[Path]]:
     homes: list[Path] = []
     yield homes
     for home in homes:
-        forget(Home(home), settle(Home(home)))
+        remove_data(Home(home), prepare_location(Home(home)))
 
 
 def test_a_home_too_deep_for_a_socket_puts_postgres_elsewhere_and_finds_it_again(

