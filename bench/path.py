@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from cli.client import ApiClient, Source
+from cli.client import ApiClient
 from cli.environment import make_token
 from pipeline.media.tools import locate_tools
 from stack.home import CHECKOUT, Home
@@ -91,7 +91,7 @@ def send(stack: Stack, log: Path) -> Run:
     post_id = uuid4()
     with ApiClient(stack.base_url, make_token(stack.environment, "bench")) as client:
         upload_id = client.upload(post_id, SAMPLE)
-        client.create(post_id, Source(upload_id=upload_id))
+        client.create(post_id, upload_id=upload_id)
         asset = wait(client, post_id)
     began, ended = instant(asset["created_at"]), instant(asset["completed_at"])
     return Run(ended - began, busy(log, began, ended))

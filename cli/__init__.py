@@ -1,1 +1,1 @@
-"""The command line, ``khronika``: a client of the API, and an operator's two tools."""
+"""The ``khronika`` command line: a client of the API, and tools for operators."""

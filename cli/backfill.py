@@ -1,4 +1,4 @@
-"""Runs a backfill page by page, with a bar, and adds up what it did."""
+"""A backfill of a whole table of posts: page by page, with a progress bar and totals."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,32 +9,31 @@ from uuid import UUID
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from cli.operator import configured, database_away, present_operator
-from cli.outcomes import CommandFailed, Exit
-from pipeline.database import make_engine, session_of
+from cli.command_errors import CommandFailed, ExitCode
+from cli.operator_session import current_operator, operator_engine, operator_settings
+from pipeline.database import session_of
 from pipeline.posts import Posts, check_posts, count_videos
 from pipeline.services import fetch_policy
 from pipeline.settings import Settings
 from pipeline.usecases.backfill import Page, backfill_page
 
 PAGE_SIZE = 500
-"""Posts in one transaction: a few hundred milliseconds, whatever the size of the table."""
+"""Posts in one transaction, which takes a few hundred milliseconds however large the table is."""
 EXAMPLES = 20
-"""Posts named in the report for being invalid."""
+"""The most invalid posts that the totals name."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to do.
+class BackfillRun:
+    """The options of one run.
 
     Attributes:
-        posts_table: The table; None for the one that the settings name.
-        owner_column: Its column that says whose post it is.
-        enqueue: Whether to queue as well.
-        dry_run: Whether only to count.
-        limit: How many to register or queue at most.
+        posts_table: The table of posts; None for the table that the settings name.
+        owner_column: The table's column with the owner's id.
+        enqueue: True to queue the videos too.
+        dry_run: True to count only.
+        limit: The most videos to register or queue.
     """
 
     posts_table: str | None
@@ -45,8 +44,8 @@ class Order:
 
 
 @dataclass
-class Totals:
-    """What a whole backfill did, page by page."""
+class BackfillTotals:
+    """The sums over all pages of a run."""
 
     seen: int = 0
     registered: int = 0
@@ -56,7 +55,7 @@ class Totals:
     examples: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, page: Page) -> None:
-        """Count a page in."""
+        """Add the counts of a page."""
         self.seen += page.seen
         self.registered += page.registered
         self.enqueued += page.enqueued
@@ -69,7 +68,7 @@ class Totals:
         ]
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the totals as a JSON object."""
         return {
             "seen": self.seen,
             "registered": self.registered,
@@ -80,94 +79,86 @@ class Totals:
         }
 
 
-def run(order: Order, console: Console) -> Totals:
-    """Carry out the order; the settings are read from the process's environment.
+def backfill_posts(run: BackfillRun, console: Console) -> BackfillTotals:
+    """Register, and if asked queue, the videos of a table of posts.
 
     Raises:
         CommandFailed: the settings are wrong, or the database does not answer.
         Unprocessable: the table cannot be read as a table of posts.
     """
-    settings = configured()
-    name = order.posts_table or settings.posts_table
+    settings = operator_settings()
+    name = run.posts_table or settings.posts_table
     if not name:
         raise CommandFailed(
-            Exit.USAGE,
+            ExitCode.USAGE,
             "posts_table_unnamed",
-            "Which table holds the posts is not said.",
+            "The table of posts is not named.",
             "Name it with --posts-table or KHRONIKA_POSTS_TABLE.",
         )
-    url = settings.operator_database_url.get_secret_value()
-    engine = make_engine(url, pool_size=1, name="khronika backfill")
-    try:
-        return _with_bar(_Run(engine, Posts(name, order.owner_column), settings, order), console)
-    except SQLAlchemyError as error:
-        raise database_away(error) from error
-    finally:
-        engine.dispose()
-
-
-@dataclass(frozen=True)
-class _Run:
-    engine: Engine
-    posts: Posts
-    settings: Settings
-    order: Order
-
-    def count(self) -> int:
-        with session_of(self.engine) as session:
-            check_posts(session, self.posts)
-            return count_videos(session, self.posts)
-
-    def pages(self) -> Iterator[Page]:
-        """Page by page, each committed before it is yielded."""
-        after: UUID | None = None
-        left = self.order.limit
-        while left is None or left > 0:
-            size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
-            page = self._page(after, size)
-            yield page
-            if page.last is None:
-                return
-            after = page.last
-            if left is not None:
-                left -= max(page.registered, page.enqueued)
-
-    def _page(self, after: UUID | None, size: int) -> Page:
-        who = present_operator()
-        with session_of(self.engine) as session:
-            page = backfill_page(
-                session,
-                self.posts,
-                settings=self.settings,
-                policy=fetch_policy(self.settings),
-                actor=who.actor,
-                after=after,
-                size=size,
-                enqueue=self.order.enqueue,
-                dry_run=self.order.dry_run,
-            )
-            if page.enqueued and not self.order.dry_run:
-                who.audit(
-                    session, "backfill_enqueue", enqueued=page.enqueued, **_range(after, page)
-                )
-        return page
-
-
-def _range(after: UUID | None, page: Page) -> dict[str, str | None]:
-    """Which posts a page held; its assets' chronicles name the same actor one by one."""
-    return {
-        "after_post_id": str(after) if after else None,
-        "last_post_id": str(page.last) if page.last else None,
-    }
-
-
-def _with_bar(run: _Run, console: Console) -> Totals:
-    totals = Totals()
+    posts = Posts(name, run.owner_column)
+    totals = BackfillTotals()
     columns = (TextColumn("posts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden) as progress:
-        bar = progress.add_task("posts", total=run.count())
-        for page in run.pages():
+    with operator_engine() as engine, Progress(*columns, console=console, disable=hidden) as bars:
+        bar = bars.add_task("posts", total=_count_videos(engine, posts))
+        for page in _pages(engine, posts, settings, run):
             totals.add(page)
-            progress.advance(bar, page.seen)
+            bars.advance(bar, page.seen)
     return totals
+
+
+def _count_videos(engine: Engine, posts: Posts) -> int:
+    with session_of(engine) as session:
+        check_posts(session, posts)
+        return count_videos(session, posts)
+
+
+def _pages(engine: Engine, posts: Posts, settings: Settings, run: BackfillRun) -> Iterator[Page]:
+    """Process the posts page by page; each page is committed before it is yielded."""
+    after: UUID | None = None
+    left = PAGE_SIZE if run.limit is None else run.limit
+    while left > 0:
+        page = _process_page(engine, posts, settings, run, after=after, size=min(PAGE_SIZE, left))
+        yield page
+        if page.last is None:
+            return
+        after = page.last
+        if run.limit is not None:
+            left -= max(page.registered, page.enqueued)
+
+
+def _process_page(
+    engine: Engine,
+    posts: Posts,
+    settings: Settings,
+    run: BackfillRun,
+    *,
+    after: UUID | None,
+    size: int,
+) -> Page:
+    """Process one page, and audit the posts that it queued.
+
+    The events of the page's assets name the same actor as the audit.
+    """
+    operator = current_operator()
+    with session_of(engine) as session:
+        page = backfill_page(
+            session,
+            posts,
+            settings=settings,
+            policy=fetch_policy(settings),
+            actor=operator.actor,
+            after=after,
+            size=size,
+            enqueue=run.enqueue,
+            dry_run=run.dry_run,
+        )
+        if page.enqueued and not run.dry_run:
+            operator.audit(
+                session,
+                "backfill_enqueue",
+                enqueued=page.enqueued,
+                after_post_id=str(after) if after else None,
+                last_post_id=str(page.last) if page.last else None,
+            )
+    return page

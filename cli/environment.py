@@ -1,7 +1,7 @@
-"""Which API the command line talks to, as whom, and with which settings.
+"""The settings of the command line: the API's address, the caller's token, and the rest.
 
-What the caller's environment says comes first; what it leaves open is taken from the stack that
-``make up`` runs from this checkout, which records its settings in its home.
+The caller's environment has precedence. A stack that ``make up`` runs from this checkout records
+its settings in its home; they complete the caller's.
 """
 
 import json
@@ -20,27 +20,27 @@ DEFAULT_LIFE_SEC = 3600
 
 
 class NoCredentials(Exception):
-    """There is neither a token nor the secret to make one."""
+    """Absence of both a token and the secret to make one."""
 
 
-def complete(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment, completed from the stack that runs from here, where one does.
+def complete_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Complete the environment with the settings of the stack that runs from this checkout.
 
     Args:
-        env: The caller's environment; an empty value counts as unset. Where it names the file of a
-            secret, that is the caller's secret, and the stack's is not taken.
+        env: The caller's environment; an empty value counts as unset. If it names the file of a
+            secret, the stack's own secret is not taken.
     """
     home = Path(env.get("KHRONIKA_HOME") or CHECKOUT / ".khronika").expanduser()
-    secret = _strings(home / "secrets.json").get("jwt_secret")
-    recorded = _strings(home / "run" / "environment.json")
+    secret = _read_strings(home / "secrets.json").get("jwt_secret")
+    recorded = _read_strings(home / "run" / "environment.json")
     if secret:
         recorded.setdefault("KHRONIKA_JWT_SECRET", secret)
     given = {name: value for name, value in env.items() if value}
     return left_open(recorded, given) | given
 
 
-def address_of(env: Mapping[str, str]) -> str:
-    """Where the API is: ``KHRONIKA_URL``, else on this machine."""
+def api_address(env: Mapping[str, str]) -> str:
+    """Return the API's address: ``KHRONIKA_URL``, else the port ``PORT`` of this machine."""
     return env.get("KHRONIKA_URL") or f"http://127.0.0.1:{env.get('PORT', DEFAULT_PORT)}"
 
 
@@ -52,18 +52,19 @@ def make_token(
     now: datetime | None = None,
     life_sec: int = DEFAULT_LIFE_SEC,
 ) -> str:
-    """A token such as the site would issue to a signed-in user.
+    """Make a token like those that the site issues to a signed-in user.
 
     Args:
-        env: Completed; holds the secret or names its file, the issuer and the audience of the API.
+        env: A completed environment. It holds the secret or names its file, and may name the
+            API's issuer and audience.
         owner_id: The ``sub``.
-        role: ``service_role`` for an operator, ``operator_read`` for one who only reads.
-        now: When it is issued.
-        life_sec: How long it is valid.
+        role: ``service_role`` for an operator, ``operator_read`` for an operator who only reads.
+        now: The instant of issue.
+        life_sec: Seconds until the token expires.
 
     Raises:
-        NoCredentials: the secret is not known here.
-        SecretUnreadable: its file does not hold it.
+        NoCredentials: the environment has no secret.
+        SecretUnreadable: the secret's file cannot be read.
     """
     secret = read_secret(env, "KHRONIKA_JWT_SECRET")
     if not secret:
@@ -80,8 +81,8 @@ def make_token(
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def _strings(path: Path) -> dict[str, str]:
-    """A JSON object of strings; empty when it cannot be read: then nothing runs from here."""
+def _read_strings(path: Path) -> dict[str, str]:
+    """Read a JSON object of strings; an unreadable file counts as empty."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -12,7 +12,7 @@ import requests
 import typer
 from rich.console import Console
 
-from cli.client import ApiProblem, ApiUnreachable
+from cli.api_requests import ApiProblem, ApiUnreachable
 from pipeline.net.secret_files import SecretUnreadable
 from stack.demo import CLIP, DemoFailed, send_video
 from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home

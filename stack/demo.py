@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 import requests
 from rich.console import Console
 
-from cli.client import ApiClient, Document, Source
+from cli.api_requests import Document
+from cli.client import ApiClient
 from cli.environment import make_token
-from cli.lifecycle import LifecycleView, follow
+from cli.follow import LifecycleView, follow
 from pipeline.media.playlist import PlaylistInvalid, parse_master
 from stack.home import CHECKOUT
 from stack.startup import Stack
@@ -54,7 +55,7 @@ def send_video(stack: Stack, video: Path, console: Console) -> str:
         console.print(f"sending {video.name} for post {post_id}", highlight=False, soft_wrap=True)
         on_bytes = view.upload(video.name, video.stat().st_size)
         upload_id = client.upload(post_id, video, on_bytes=on_bytes)
-        client.create(post_id, Source(upload_id=upload_id), title=video.stem)
+        client.create(post_id, upload_id=upload_id, title=video.stem)
         asset = _follow(client, post_id, stack, view)
     _verify(asset, console)
     seconds = (_instant(asset["completed_at"]) - _instant(asset["created_at"])).total_seconds()
@@ -69,7 +70,7 @@ def _follow(client: ApiClient, post_id: UUID, stack: Stack, view: LifecycleView)
     """Show each event as it arrives, until the asset has ended one way or the other."""
     asset: Document = {}
     watch = _Watch(stack)
-    for update in follow(client, post_id, look_every_sec=LOOK_EVERY_SEC, pause=watch.pause):
+    for update in follow(client, post_id, poll_interval_sec=LOOK_EVERY_SEC, pause=watch.pause):
         view.update(update)
         asset = update.asset
         if update.events or asset["progress"] is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from cli.client import ApiClient, Source
+from cli.client import ApiClient
 from pipeline.media.tools import Tools, locate_tools
 from tests.acceptance.books import Books
 from tests.acceptance.exchanges import Exchange, send
@@ -91,13 +91,13 @@ class Stage:
         """Send a file and register it."""
         post_id = uuid4()
         with self.client() as client:
-            source = Source(upload_id=client.upload(post_id, clip))
-            return _video(client.create(post_id, source, title=title))
+            upload_id = client.upload(post_id, clip)
+            return _video(client.create(post_id, upload_id=upload_id, title=title))
 
     def register(self, url: str, *, title: str) -> Video:
         """Register a video that lies elsewhere."""
         with self.client() as client:
-            return _video(client.create(uuid4(), Source(source_url=url), title=title))
+            return _video(client.create(uuid4(), source_url=url, title=title))
 
     def asset(self, video: Video) -> dict[str, Any]:
         """The asset as its owner sees it now."""

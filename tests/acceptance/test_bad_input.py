@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from cli.client import ApiProblem
+from cli.api_requests import ApiProblem
 from pipeline.failures import FAILURES
 from stack.home import CHECKOUT
 from stack.supervisor import read_procfile

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import requests
 from playwright.sync_api import Page, expect
 
-from cli.client import ApiClient, Source
+from cli.client import ApiClient
 from pipeline.media.tools import locate_tools
 from stack.home import Home
 from tests.acceptance.stage import QUICKER
@@ -76,7 +76,7 @@ def _play_out(camera: Camera, stack: RunningStack) -> dict[str, Any]:
     with ApiClient(stack.base_url, stack.token(OWNER)) as client:
         hopeless = [uuid4() for _ in NO_VIDEOS]
         for failing, path in zip(hopeless, NO_VIDEOS, strict=True):
-            client.create(failing, Source(source_url=f"{stack.base_url}{path}"), title=path)
+            client.create(failing, source_url=f"{stack.base_url}{path}", title=path)
         with camera.page(DESKTOP) as page:
             page.goto(stack.base_url)
             video = page.locator("khronika-video[post-id]").first

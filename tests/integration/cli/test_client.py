@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from cli.client import ApiClient, ApiProblem
+from cli.api_requests import ApiProblem
+from cli.client import ApiClient
 
 POST = UUID(int=7)
 TICKET = (

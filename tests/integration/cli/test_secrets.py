@@ -53,7 +53,7 @@ def test_a_person_is_shown_the_new_secret_alone_on_its_line(
 ) -> None:
     shown = secrets("rotate", "selfhosted", env=environment).out.splitlines()
     assert shown[0] == stored(world)[-1]
-    assert shown[1].startswith("the one before verifies until ")
+    assert shown[1].startswith("the previous secret verifies until ")
 
 
 def test_a_secret_that_the_provider_made_comes_from_standard_input_and_is_not_repeated(

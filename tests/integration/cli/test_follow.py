@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from cli.client import ApiClient, ApiProblem, ApiUnreachable, Source
-from cli.lifecycle import Update, follow
+from cli.api_requests import ApiProblem, ApiUnreachable
+from cli.client import ApiClient
+from cli.follow import Update, follow
 from pipeline.states import Status
 from tests.integration.api.conftest import SOURCE, Client, World, token
 
@@ -24,7 +25,7 @@ def client(api: Client) -> Iterator[ApiClient]:
 
 def create(client: ApiClient) -> tuple[UUID, str]:
     post_id = UUID("11111111-1111-4111-8111-111111111111")
-    return post_id, client.create(post_id, Source(source_url=SOURCE))["id"]
+    return post_id, client.create(post_id, source_url=SOURCE)["id"]
 
 
 def followed(client: ApiClient, post_id: UUID, steps: list[Step]) -> list[Update]:
@@ -101,8 +102,8 @@ def test_an_api_that_goes_away_is_waited_for_and_then_given_up(proxy: str) -> No
         updates = follow(
             client,
             UUID(int=7),
-            look_every_sec=1,
-            patience_sec=60,
+            poll_interval_sec=1,
+            give_up_sec=60,
             pause=pauses.append,
             clock=lambda: float(len(pauses)),
         )

@@ -1,4 +1,4 @@
-"""Where a command's words go: to a person, or as JSON to a program. Never both on stdout."""
+"""The output of a command: text for a person, or JSON for a program."""
 
 import json
 import sys
@@ -8,36 +8,36 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from cli.words import printable
+from cli.terminal_text import printable
 
 
-class Output:
-    """The two ways a command speaks.
+class CommandOutput:
+    """The output of one command.
 
     Attributes:
-        as_json: One JSON document a line on stdout, and nothing else there.
-        console: For people. Silent when the output is for a program.
+        as_json: Stdout gets one JSON document a line and nothing else.
+        console: Prints for people; silent when the output is JSON.
     """
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.console = Console(quiet=as_json, highlight=False)
 
     def data(self, document: Mapping[str, Any]) -> None:
-        """Give a program one document; a person sees nothing of it."""
+        """Write a JSON document for a program; print nothing for a person."""
         if self.as_json:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
             sys.stdout.flush()
 
-    def show(self, words: RenderableType) -> None:
-        """Tell a person; long lines are left to the terminal, so that addresses can be copied."""
-        self.console.print(words, soft_wrap=True)
+    def show(self, content: RenderableType) -> None:
+        """Print for a person; the terminal wraps long lines, so that URLs can be copied."""
+        self.console.print(content, soft_wrap=True)
 
     def error(self, code: str, sentence: str, next_step: str, **details: Any) -> None:
-        """Say what went wrong: sentence, code and next step; to a person on stderr."""
+        """Write an error: as JSON to stdout, or for a person to stderr."""
         if self.as_json:
-            said = {"code": code, "message": sentence, "next_step": next_step}
-            self.data({"error": said | details})
+            error = {"code": code, "message": sentence, "next_step": next_step}
+            self.data({"error": error | details})
             return
         lines = Text.assemble((printable(sentence), "red"), f" ({code})", f"\n{next_step}")
         if details.get("request_id"):

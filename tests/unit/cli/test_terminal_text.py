@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from cli.words import event_line, headline, percent, summary
+from cli.terminal_text import event_line, headline, percent, summary
 
 BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -110,4 +110,4 @@ def test_the_summary_says_what_a_held_video_waits_for_and_until_when() -> None:
 
     assert "waits     The budget is used up." in summary(asset(**held)).plain
     again = summary(asset(**held, next_attempt_at="2030-01-01T10:00:00+00:00")).plain
-    assert "The budget is used up. It is looked at again at" in again
+    assert "The budget is used up. The next check is at" in again

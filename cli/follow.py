@@ -1,7 +1,6 @@
-"""What happens to a video: followed through the API, and shown to a person.
+"""A video's lifecycle, polled from the API by `follow` and drawn on a console by `LifecycleView`.
 
-Following and showing are apart: ``follow`` yields what is new, `LifecycleView` draws it. Neither
-knows of the command line.
+Neither depends on the command line.
 """
 
 import time
@@ -25,24 +24,25 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from cli.client import ApiClient, ApiProblem, ApiUnreachable, Document
-from cli.words import event_line, headline, percent
+from cli.api_requests import ApiProblem, ApiUnreachable, Document
+from cli.client import ApiClient
+from cli.terminal_text import event_line, headline, percent
 
 SETTLED = frozenset({"completed", "failed"})
 """States that no worker moves on."""
 
-LOOK_EVERY_SEC = 0.5
-PATIENCE_SEC = 60.0
-"""How long an API that has gone away is waited for: a restart takes a few seconds."""
+POLL_INTERVAL_SEC = 0.5
+GIVE_UP_SEC = 60.0
+"""The longest wait for an API that went away; a restart takes a few seconds."""
 
 
 @dataclass(frozen=True)
 class Update:
-    """What is new since the update before.
+    """A change of an asset.
 
     Attributes:
-        asset: The asset as it is now.
-        events: Events that were added to its chronicle, oldest first.
+        asset: The asset after the change.
+        events: The events added to its chronicle since the previous update, oldest first.
     """
 
     asset: Document
@@ -50,7 +50,7 @@ class Update:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """True if the asset has completed or failed."""
         return self.asset["status"] in SETTLED
 
 
@@ -59,38 +59,39 @@ def follow(
     post_id: UUID,
     *,
     after: int = 0,
-    look_every_sec: float = LOOK_EVERY_SEC,
-    patience_sec: float = PATIENCE_SEC,
+    poll_interval_sec: float = POLL_INTERVAL_SEC,
+    give_up_sec: float = GIVE_UP_SEC,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Update]:
     """Follow a post's video until it has completed or failed.
 
-    The first update comes at once; further ones when something has changed. An API that goes away
-    meanwhile is waited for.
+    The first update comes at once, each further one after a change. An API that answered before
+    and goes away is waited for.
 
     Args:
-        client: Of the owner, or of an operator.
-        post_id: Whose video.
-        after: The last event that is known already.
-        look_every_sec: How often to ask.
-        patience_sec: How long to go on without an answer.
-        pause: Sleeps.
-        clock: Monotonic, in seconds.
+        client: A client of the owner or of an operator.
+        post_id: The post that the video belongs to.
+        after: The number of the last event already known.
+        poll_interval_sec: Seconds between two polls.
+        give_up_sec: The longest time without an answer.
+        pause: Sleeps for some seconds.
+        clock: A monotonic clock, in seconds.
 
     Raises:
-        ApiProblem: the API refused, such as for a post that is not there.
-        ApiUnreachable: it has not answered for ``patience_sec``.
+        ApiProblem: the API refused, for example because there is no such post.
+        ApiUnreachable: the API has not answered for ``give_up_sec``.
     """
     before: Document | None = None
     answered_at = clock()
     while True:
         try:
-            # The asset first: the event of the change that we see is then there as well.
+            # The asset first: the events then include the one of the change that it shows.
             asset = client.asset(post_id)
             events = list(client.events(post_id, after=after))
         except (ApiProblem, ApiUnreachable) as error:
-            if not _may_pass(error) or clock() - answered_at > patience_sec or before is None:
+            waited_sec = clock() - answered_at
+            if before is None or waited_sec > give_up_sec or not _is_outage(error):
                 raise
         else:
             answered_at = clock()
@@ -101,25 +102,25 @@ def follow(
                 return
             before = asset
             after = events[-1]["seq"] if events else after
-        pause(look_every_sec)
+        pause(poll_interval_sec)
 
 
-def _may_pass(error: ApiProblem | ApiUnreachable) -> bool:
+def _is_outage(error: ApiProblem | ApiUnreachable) -> bool:
     return isinstance(error, ApiUnreachable) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class LifecycleView:
-    """Draws bars that move and, above them, a line per event. Use as a context.
+    """A context that draws a moving bar on a console, and a line for each event above it.
 
-    Where the console is no terminal only the lines are printed.
+    On a console that is no terminal it prints the lines only.
     """
 
     def __init__(self, console: Console, *, bars: bool = True) -> None:
-        """Draw nothing yet.
+        """Prepare a view; the first upload or update draws it.
 
         Args:
-            console: Where to draw.
-            bars: Whether to draw bars at all.
+            console: The console to draw on.
+            bars: False for no bars.
         """
         self._console = console
         self._has_bars = bars and console.is_terminal and not console.quiet
@@ -143,14 +144,14 @@ class LifecycleView:
         """Show a bar for a file that is being sent.
 
         Returns:
-            What to call with the number of bytes just sent.
+            A function to call with the number of bytes just sent.
         """
         progress = self._show(DownloadColumn(), TransferSpeedColumn())
         bar = progress.add_task(f"uploading {escape(name)}", total=size_bytes)
         return lambda count: progress.advance(bar, count)
 
     def update(self, update: Update) -> None:
-        """Show what is new."""
+        """Show the state and the new events of an asset."""
         self._began_at = self._began_at or datetime.fromisoformat(update.asset["created_at"])
         if self._bar is None:
             self._bar = self._show(TimeElapsedColumn()).add_task("", total=100)

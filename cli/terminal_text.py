@@ -1,4 +1,4 @@
-"""Assets and events in words, for a person at a terminal."""
+"""Assets and events as text for a terminal."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,37 +16,43 @@ STYLES = {
 
 
 def headline(asset: Mapping[str, Any]) -> str:
-    """Where an asset is, in a few words (rich markup)."""
+    """Describe an asset's state in a few words of rich markup."""
     status = asset["status"]
-    words = f"[{STYLES.get(status, 'white')}]{status}[/]"
+    text = f"[{STYLES.get(status, 'white')}]{status}[/]"
     if status == "processing" and asset["progress"] is not None:
-        words += f" {asset['progress']:.0f} %"
+        text += f" {asset['progress']:.0f} %"
     if asset["attempt"] > 1:
-        words += f" (attempt {asset['attempt']})"
+        text += f" (attempt {asset['attempt']})"
     if asset["hold_reason"]:
-        words += f", held: {asset['hold_reason']}"
+        text += f", held: {asset['hold_reason']}"
     elif status == "retrying":
-        words += f", again at {_local_time(asset['next_attempt_at'])}"
-    return words
+        text += f", again at {_local_time(asset['next_attempt_at'])}"
+    return text
 
 
 def event_line(event: Mapping[str, Any], began_at: datetime) -> Text:
-    """One event as a line: how long after ``began_at``, what, from where to where, by whom."""
+    """Format an event as a line.
+
+    The line has the seconds since ``began_at``, the number and type of the event, its transition,
+    actor, attempt and detail.
+    """
     took_sec = (datetime.fromisoformat(event["created_at"]) - began_at).total_seconds()
     line = Text(f"+{took_sec:8.2f} s  {event['seq']:>3}  {event['type']:<20}", style="default")
     if event["to_status"]:
-        came_from = f"{event['from_status']} → " if event["from_status"] else ""
-        line.append(f"  {came_from}{event['to_status']}", style=STYLES.get(event["to_status"], ""))
+        from_status = f"{event['from_status']} → " if event["from_status"] else ""
+        line.append(
+            f"  {from_status}{event['to_status']}", style=STYLES.get(event["to_status"], "")
+        )
     line.append(f"  {printable(event['actor'])}", style="dim")
     if event["attempt"]:
         line.append(f"  attempt {event['attempt']}", style="dim")
-    if said := _said(event["detail"]):
-        line.append(f"  {said}", style="dim")
+    if detail := _plain_members(event["detail"]):
+        line.append(f"  {detail}", style="dim")
     return line
 
 
 def summary(asset: Mapping[str, Any]) -> Text:
-    """What a person wants to know of an asset, a line each."""
+    """Describe an asset, one known property a line."""
     size = f"{asset['width']}x{asset['height']}" if asset["width"] else None
     duration = f"{asset['duration_sec']:.2f} s" if asset["duration_sec"] is not None else None
     failure = f"{asset['error_message']} ({asset['error_code']})" if asset["error_code"] else None
@@ -54,7 +60,7 @@ def summary(asset: Mapping[str, Any]) -> Text:
         "post": asset["post_id"],
         "asset": asset["id"],
         "status": Text.from_markup(headline(asset)),
-        "waits": _wait(asset),
+        "waits": _hold_sentence(asset),
         "failure": failure,
         "playable": "yes" if asset["playable"] else "no",
         "duration": duration,
@@ -73,31 +79,30 @@ def summary(asset: Mapping[str, Any]) -> Text:
     )
 
 
-def printable(words: str) -> str:
-    """Without what would steer the terminal: names and messages come from strangers."""
-    return "".join(
-        each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}"
-        for each in words
-    )
-
-
-def _said(detail: Mapping[str, Any]) -> str:
-    """What fits on a line of an event's detail."""
-    plain = (str, int, float)
-    said = (f"{name}={value}" for name, value in detail.items() if isinstance(value, plain))
-    return printable(" ".join(said))
-
-
 def percent(asset: Mapping[str, Any]) -> float:
-    """How far it is, 0 to 100."""
+    """Return an asset's progress, 0 to 100."""
     return 100.0 if asset["status"] == "completed" else float(asset["progress"] or 0)
 
 
-def _wait(asset: Mapping[str, Any]) -> str | None:
+def printable(text: str) -> str:
+    """Replace control characters: names and messages of others must not steer the terminal."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text
+    )
+
+
+def _plain_members(detail: Mapping[str, Any]) -> str:
+    """Format the strings and numbers of an event's detail; leave out nested members."""
+    plain = (str, int, float)
+    members = (f"{name}={value}" for name, value in detail.items() if isinstance(value, plain))
+    return printable(" ".join(members))
+
+
+def _hold_sentence(asset: Mapping[str, Any]) -> str | None:
     message: str | None = asset["hold_message"]
     if message is None or asset["next_attempt_at"] is None:
         return message
-    return f"{message} It is looked at again at {_local_time(asset['next_attempt_at'])}."
+    return f"{message} The next check is at {_local_time(asset['next_attempt_at'])}."
 
 
 def _local_time(instant: str | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 
-from cli import parts
+from cli import file_upload
 from pipeline.models import Upload
 from tests.buckets import CREDENTIALS
 from tests.integration.api.conftest import Client, World
@@ -41,7 +41,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def damaging(adapter: HTTPAdapter, request: PreparedRequest, **options: Any) -> Any:
         if request.method != "PUT":
             return send(adapter, request, **options)
-        content = bytearray(b"".join(request.body))  # type: ignore[arg-type] # it is a Slice
+        content = bytearray(b"".join(request.body))  # type: ignore[arg-type] # it is a FileSlice
         content[-1] ^= not answers
         request.body = bytes(content)
         answer = send(adapter, request, **options)
@@ -49,8 +49,8 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return answer
 
     monkeypatch.setattr(HTTPAdapter, "send", damaging)
-    monkeypatch.setattr(parts, "AT_ONCE", 1)
-    monkeypatch.setattr(parts, "PAUSE_SEC", 0.01)
+    monkeypatch.setattr(file_upload, "AT_ONCE", 1)
+    monkeypatch.setattr(file_upload, "PAUSE_SEC", 0.01)
     return answers
 
 

@@ -1,0 +1,90 @@
+"""The operator at the command line: their name, their settings and their database login.
+
+This module takes long to import, so commands import it when they run.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from getpass import getuser
+from socket import gethostname
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from cli.command_errors import CommandFailed, ExitCode
+from cli.environment import complete_environment
+from pipeline import store
+from pipeline.database import make_engine, session_of
+from pipeline.settings import Settings, SettingsInvalid, load_settings
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The user who runs this process.
+
+    Attributes:
+        actor: Their name in chronicles and in the audit.
+        source: Their machine, which the audit records in place of an address.
+    """
+
+    actor: str
+    source: str
+
+    def audit(self, session: Session, action: str, **detail: Any) -> None:
+        """Record an action in the audit, within the action's own transaction."""
+        store.audit(session, action, actor=self.actor, source=self.source, detail=detail)
+
+
+def current_operator() -> Operator:
+    """Return the user who runs this process."""
+    return Operator(f"operator:{getuser()}", gethostname())
+
+
+def operator_settings() -> Settings:
+    """Load the settings from the environment and from the stack of this checkout.
+
+    Raises:
+        CommandFailed: the settings are wrong.
+    """
+    os.environ.update(complete_environment(os.environ))
+    try:
+        return load_settings()
+    except SettingsInvalid as error:
+        raise CommandFailed(
+            ExitCode.USAGE, "not_configured", str(error), "Set the variables that are named."
+        ) from error
+
+
+@contextmanager
+def operator_engine() -> Iterator[Engine]:
+    """Open an engine with one connection and the operators' login.
+
+    Raises:
+        CommandFailed: the settings are wrong, or the database refuses or does not answer.
+    """
+    url = operator_settings().operator_database_url.get_secret_value()
+    engine = make_engine(url, pool_size=1, name="khronika")
+    try:
+        yield engine
+    except SQLAlchemyError as error:
+        sentence = str(getattr(error, "orig", None) or error).strip()
+        raise CommandFailed(
+            ExitCode.UNREACHABLE, "database_unavailable", sentence, "Run `khronika doctor`."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def operator_session() -> Iterator[Session]:
+    """Open a transaction with the operators' login; it commits at the end.
+
+    Raises:
+        CommandFailed: the settings are wrong, or the database refuses or does not answer.
+    """
+    with operator_engine() as engine, session_of(engine) as session:
+        yield session

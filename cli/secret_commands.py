@@ -1,0 +1,156 @@
+"""The commands for callback secrets. They use the database.
+
+They import the modules of the pipeline when they run, as in ``cli.operator_commands``.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cli import options
+from cli.command_errors import CommandFailed, ExitCode
+from cli.command_output import CommandOutput
+from cli.commands import with_output
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from pipeline.models import ProviderSecret
+
+app = typer.Typer(
+    help="Secrets that verify providers' callbacks: at most two of an account verify at a time.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+@app.command(name="list")
+@with_output
+def list_all(output: CommandOutput) -> None:
+    """List present and past secrets, newest first, without their values."""
+    from cli.operator_session import operator_session
+    from pipeline.usecases.secrets import list_secrets
+
+    with operator_session() as session:
+        rows = [_document(row) for row in list_secrets(session)]
+    table = Table("provider", "id", "state", "made", "retires")
+    for row in rows:
+        output.data(row)
+        table.add_row(*(str(value or "") for value in row.values()))
+    output.show(table)
+
+
+@app.command()
+@with_output
+def rotate(
+    output: CommandOutput,
+    provider: options.Provider,
+    *,
+    from_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--stdin", help="Read the new secret, made by the provider, from standard input."
+        ),
+    ] = False,
+) -> None:
+    """Make a new secret and show it once.
+
+    The previous secret verifies for another KHRONIKA_CALLBACK_SECRET_OVERLAP_SEC (48 h). Give the
+    provider the new secret within that time. If the previous secret has leaked, `retire` it as soon
+    as the provider has the new one.
+    """
+    from cli.operator_session import current_operator, operator_settings
+    from pipeline.net.signatures import SecretMalformed
+    from pipeline.secret_book import vault_of
+    from pipeline.usecases.secrets import rotate_secret
+
+    settings = operator_settings()
+    given = sys.stdin.readline().strip() if from_stdin else None
+    try:
+        with _provider_session(provider) as session:
+            rotated = rotate_secret(
+                session,
+                vault_of(settings),
+                provider,
+                overlap_sec=settings.callback_secret_overlap_sec,
+                actor=current_operator().actor,
+                given=given,
+            )
+    except SecretMalformed as error:
+        step = "Give it as the provider shows it: whsec_ and base64."
+        raise CommandFailed(ExitCode.USAGE, "secret_malformed", str(error), step) from None
+    retires_at = _instant(rotated.previous_retires_at)
+    output.data(
+        {
+            "provider": provider,
+            "id": str(rotated.id),
+            "secret": rotated.secret if given is None else None,
+            "previous_retires_at": retires_at,
+        }
+    )
+    output.show(Text(rotated.secret if given is None else "stored"))
+    if retires_at is not None:
+        output.show(f"the previous secret verifies until {retires_at}")
+
+
+@app.command()
+@with_output
+def retire(output: CommandOutput, provider: options.Provider) -> None:
+    """End the overlap of a rotation: from now on only the newest secret verifies."""
+    from cli.operator_session import current_operator
+    from pipeline.usecases.secrets import retire_secret
+
+    with _provider_session(provider) as session:
+        retired = retire_secret(session, provider, actor=current_operator().actor)
+    output.data({"provider": provider, "retired": str(retired)})
+    output.show(f"retired: {retired}")
+
+
+@contextmanager
+def _provider_session(provider: str) -> "Iterator[Session]":
+    """Open an operator's transaction, after storing the account's first secrets if needed.
+
+    Raises:
+        NotFound: no account has this name.
+    """
+    from cli.operator_session import operator_session, operator_settings
+    from pipeline.errors import NotFound
+    from pipeline.secret_book import first_secrets, vault_of
+    from pipeline.usecases.secrets import seed_secrets
+
+    settings = operator_settings()
+    first = first_secrets(settings)
+    if provider not in first:
+        raise NotFound("unknown_provider", f"There is no provider {provider!r}.")
+    with operator_session() as session:
+        overlap_sec = settings.callback_secret_overlap_sec
+        seed_secrets(
+            session, vault_of(settings), provider, first[provider], overlap_sec=overlap_sec
+        )
+        yield session
+
+
+def _document(row: "ProviderSecret") -> dict[str, Any]:
+    return {
+        "provider": row.provider,
+        "id": str(row.id),
+        "state": _state(row.retires_at),
+        "created_at": _instant(row.created_at),
+        "retires_at": _instant(row.retires_at),
+    }
+
+
+def _state(retires_at: datetime | None) -> str:
+    if retires_at is None:
+        return "current"
+    return "retiring" if retires_at > datetime.now(UTC) else "retired"
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat(timespec="seconds")
