@@ -5,12 +5,12 @@
 | route | answers |
 |---|---|
 | `PUT /v1/jobs/{id}` | 201 new, 200 the same request again, 409 `job_conflict`, 422 refused, |
-| | 503 `insufficient_space` with Retry-After: no job was made |
+| | 503 `insufficient_space` with Retry-After: no job was created |
 | `GET /v1/jobs/{id}` | 200, 404 |
 | `DELETE /v1/jobs/{id}` | 202 cancelled, 200 it had ended already, 404 |
-| `GET /healthz`, `GET /readyz` | without a token: 200, or 503 when the database is away |
+| `GET /healthz`, `GET /readyz` | 200, or 503 when the database is away; no token needed |
 
-Everything else needs `Authorization: Bearer`. Every answer carries `X-Request-Id`.
+Every other route needs `Authorization: Bearer`. Every answer carries `X-Request-Id`.
 """
 
 import hmac
@@ -40,8 +40,8 @@ from transcoder.services import TranscoderServices, make_services
 from transcoder.settings import load_settings
 
 _MAX_BODY_BYTES = 64 * 1024
-_ROOM_AFTER_SEC = 30  # about what a clip takes: the next answer may be another
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it goes into logs and headers as it came
+_ROOM_AFTER_SEC = 30  # about the time that one clip takes, after which there may be room
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # copied unchanged into logs and headers
 
 JsonAnswer = tuple[Response, HTTPStatus]
 
@@ -50,7 +50,7 @@ health = Blueprint("health", __name__)
 
 
 def create_app(services: TranscoderServices | None = None) -> Flask:
-    """Make the WSGI application; without services, from the environment."""
+    """Make the WSGI application; read the services from the environment if none are given."""
     if services is None:
         services = make_services(load_settings())
         redact_server_logs()
@@ -72,7 +72,7 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
 
 @jobs.before_request
 def authorise() -> JsonAnswer | None:
-    """Turn away whoever lacks the token; the comparison takes as long for any wrong one."""
+    """Refuse a request without the token, in a time that does not depend on the wrong token."""
     token = _services().settings.token.get_secret_value()
     given = request.headers.get("Authorization", "").encode("utf-8", "replace")
     if hmac.compare_digest(given, f"Bearer {token}".encode()):
@@ -82,7 +82,7 @@ def authorise() -> JsonAnswer | None:
 
 @jobs.put("/<uuid:job_id>")
 def put(job_id: UUID) -> JsonAnswer:
-    """Create a job under the client's id, or find it."""
+    """Create a job under the client's id, or return the job that has it."""
     services = _services()
     wanted = JobRequest.model_validate_json(request.get_data())
     with transaction(services.engine) as session:
@@ -101,14 +101,14 @@ def put(job_id: UUID) -> JsonAnswer:
 
 @jobs.get("/<uuid:job_id>")
 def get(job_id: UUID) -> JsonAnswer:
-    """Describe a job."""
+    """Return a job."""
     with transaction(_services().engine) as session:
         return jsonify(job_view(get_job(session, job_id))), HTTPStatus.OK
 
 
 @jobs.delete("/<uuid:job_id>")
 def delete(job_id: UUID) -> JsonAnswer:
-    """Cancel a job; a running encode notices within seconds."""
+    """Cancel a job; a running encode stops within seconds."""
     with transaction(_services().engine) as session:
         job, cancelled = cancel_job(session, job_id)
     return jsonify(job_view(job)), HTTPStatus.ACCEPTED if cancelled else HTTPStatus.OK
@@ -116,13 +116,13 @@ def delete(job_id: UUID) -> JsonAnswer:
 
 @health.get("/healthz")
 def healthz() -> JsonAnswer:
-    """Say that the process answers."""
+    """Report that the process answers."""
     return jsonify(status="ok"), HTTPStatus.OK
 
 
 @health.get("/readyz")
 def readyz() -> JsonAnswer:
-    """Say that jobs can be taken: the database answers."""
+    """Report that jobs can be taken, which is so when the database answers."""
     with transaction(_services().engine) as session:
         session.execute(text("SELECT 1"))
     return jsonify(status="ready"), HTTPStatus.OK

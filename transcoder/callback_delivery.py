@@ -1,4 +1,4 @@
-"""Telling the client: a signed POST, and what to make of its answer."""
+"""Delivery of signed callbacks to the client, one POST a try."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -16,21 +16,21 @@ from transcoder.database import transaction
 GIVE_UP_AFTER = timedelta(hours=24)
 
 _TIMEOUT_SEC = 5
-_HOLD_SEC = 60  # above what one try can take, so that two processes never try at once
+_HOLD_SEC = 60  # longer than one try can take, so that no two processes try at the same time
 _FIRST_DELAY_SEC = 2.0
 _LONGEST_DELAY_SEC = 1800.0
 
 
 class CallbackAnswer(Enum):
-    """What the receiver made of a callback."""
+    """A receiver's verdict on one try."""
 
     TAKEN = auto()  # any 2xx
-    UNWANTED = auto()  # 410: it will never want it
-    AGAIN = auto()  # everything else, silence included
+    UNWANTED = auto()  # 410: no later try will be accepted
+    AGAIN = auto()  # any other status, and no answer at all
 
 
 class CallbackSender:
-    """The one place callbacks go to."""
+    """Connection to the one receiver of all callbacks."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._url = url
@@ -51,7 +51,7 @@ class CallbackSender:
         now: datetime,
         timeout_sec: float = _TIMEOUT_SEC,
     ) -> CallbackAnswer:
-        """Sign and send one try."""
+        """Sign a callback and send it once."""
         headers = sign(self._secret, str(callback_id), now, body)
         headers |= {"Content-Type": "application/json", "X-Request-Id": request_id}
         try:
@@ -60,13 +60,10 @@ class CallbackSender:
             )
         except requests.RequestException:
             return CallbackAnswer.AGAIN
-        if answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            return CallbackAnswer.TAKEN
-        return (
-            CallbackAnswer.UNWANTED
-            if answer.status_code == HTTPStatus.GONE
-            else CallbackAnswer.AGAIN
-        )
+        if answer.status_code == HTTPStatus.GONE:
+            return CallbackAnswer.UNWANTED
+        taken = answer.ok and answer.status_code < HTTPStatus.MULTIPLE_CHOICES
+        return CallbackAnswer.TAKEN if taken else CallbackAnswer.AGAIN
 
 
 def deliver_callback(
@@ -77,7 +74,7 @@ def deliver_callback(
     now: datetime | None = None,
     rng: random.Random | None = None,
 ) -> None:
-    """Try a callback once if it is due, and record what came of it. Safe to run twice."""
+    """Try a callback once if it is due, and record the answer. Safe to run twice."""
     now = now or datetime.now(UTC)
     with transaction(engine) as session:
         callback = store.take_callback(session, callback_id, _HOLD_SEC)
@@ -95,7 +92,7 @@ def deliver_callback(
 
 
 def retry_delay_sec(tries: int, rng: random.Random) -> float:
-    """Full jitter: anything up to a ceiling that doubles with every try.
+    """Draw a delay by full jitter: between 0 and a ceiling that doubles with every try.
 
     Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """

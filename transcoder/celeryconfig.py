@@ -8,27 +8,27 @@ _settings = load_settings()
 broker_url = _settings.broker_url.get_secret_value()
 broker_transport_options = {
     "global_keyprefix": KEY_PREFIX,  # the broker may be shared
-    "socket_timeout": 10,  # without one, a half-open connection is waited on for ever
+    "socket_timeout": 10,  # without it, a read from a half-open connection never ends
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
-    "health_check_interval": 25,  # finds a dead connection while nothing is to do
+    "health_check_interval": 25,  # finds a dead connection while the worker is idle
 }
-# Arguments are ids: JSON says it all, and a message can carry no code.
+# Arguments are ids: JSON can express them, and a JSON message can carry no code.
 task_serializer = "json"
 accept_content = ["json"]
 worker_consumer = "transcoder.admission:AdmittingConsumer"  # no message ends the worker
-broker_connection_retry_on_startup = True  # the broker may start after us
-broker_connection_max_retries = None  # and may be away for longer than 100 tries
+broker_connection_retry_on_startup = True  # the broker may start after the worker
+broker_connection_max_retries = None  # the broker may be away for longer than 100 tries
 
-# Encodes plus two processes that stay free for sweeps and callbacks: scratch.slot bounds encodes.
+# scratch.encode_slot bounds the encodes; two more processes stay free for sweeps and callbacks.
 worker_concurrency = _settings.concurrency + 2
 worker_prefetch_multiplier = 1  # a job reserved behind a long encode would wait for it
-worker_send_task_events = True  # a person watches in Flower
+worker_send_task_events = True  # Flower shows them
 task_send_sent_event = True
 
 # An encode is acknowledged before it runs: it may last for hours, and a broker that redelivers
-# would start it twice. Its lease in Postgres is what survives a worker. For the same reason there
-# is no time limit: stalled progress ends an encode, duration does not.
+# would start it twice. Its lease in Postgres survives the worker. There is no time limit because
+# an encode ends when its progress stalls, however long it has lasted.
 task_acks_late = False
 task_time_limit = None
 task_soft_time_limit = None
@@ -40,8 +40,8 @@ task_routes = {ENCODE: {"queue": ENCODE_QUEUE}}
 beat_schedule = {
     "sweep": {
         "task": SWEEP,
-        "schedule": 5.0,  # how late a lost message can make anything
-        "options": {"queue": SWEEP_QUEUE, "expires": 5.0},  # an old wake says nothing new
+        "schedule": 5.0,  # seconds; the longest delay that a lost message causes
+        "options": {"queue": SWEEP_QUEUE, "expires": 5.0},  # the next sweep replaces an old one
     },
 }
 timezone = "UTC"

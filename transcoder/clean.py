@@ -1,4 +1,4 @@
-"""Remove what nobody needs any more, as the sweep does every few seconds, and say how much it was.
+"""Command that removes leftovers, as the sweep does every few seconds, and prints their bytes.
 
 python -m transcoder.clean --dry-run
 """
@@ -12,9 +12,9 @@ from transcoder.settings import SettingsInvalid, load_settings
 
 
 def main() -> int:
-    """Clean this machine's scratch and the storages; 2 when the settings are wrong."""
+    """Clean this machine's scratch folder and the storages; return 2 if the settings are wrong."""
     parser = argparse.ArgumentParser(prog="python -m transcoder.clean")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument("--dry-run", action="store_true", help="count the bytes, remove nothing")
     dry_run = parser.parse_args().dry_run
     try:
         services = make_services(load_settings())

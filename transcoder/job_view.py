@@ -1,4 +1,4 @@
-"""A job as clients see it, in answers and in callbacks."""
+"""Job as clients see it, in answers and in callbacks."""
 
 import json
 from datetime import datetime
@@ -23,13 +23,13 @@ def job_view(job: Job) -> dict[str, Any]:
 
 
 def callback_body(kind: str, job: Job, at: datetime) -> bytes:
-    """The bytes of a callback: `job.progress`, `job.completed` or `job.failed`."""
+    """Write the body of a callback: `job.progress`, `job.completed` or `job.failed`."""
     event = {"type": kind, "timestamp": at.isoformat(), "data": {"job": job_view(job)}}
     return json.dumps(event, separators=(",", ":")).encode()
 
 
 def error_view(code: str, message: str, *, retryable: bool) -> dict[str, Any]:
-    """An error as it stands in jobs and in refused requests."""
+    """Describe an error, for a failed job and for a refused request."""
     return {"code": code, "message": message, "retryable": retryable}
 
 

@@ -1,4 +1,4 @@
-"""What clients may do with jobs: put one, look at it, cancel it."""
+"""Jobs as clients use them: put, read and cancel."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from transcoder.scratch_space import needed_bytes
 
 
 class JobRefused(Exception):
-    """A request that cannot be met. Attributes: `code` for machines, `message` for people."""
+    """Request that cannot be met. Attributes: `code` for machines, `message` for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -27,15 +27,15 @@ class JobRefused(Exception):
 
 
 class JobMissing(Exception):
-    """There is no such job."""
+    """No job has this id."""
 
 
 class NoRoom(Exception):
-    """There is no scratch space for another job at the moment."""
+    """The scratch folder has no room for another job at the moment."""
 
 
 class OutputTarget(BaseModel):
-    """Where the outputs go: a configured storage, and two prefixes in it."""
+    """Target of a job's outputs: a configured storage, and two prefixes in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +53,7 @@ class OutputTarget(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """The body of a PUT."""
+    """Body of a PUT."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,7 +62,7 @@ class JobRequest(BaseModel):
     poster_time_sec: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_profile: str | None = None
     source_size_bytes: int | None = Field(default=None, ge=0)
-    """A hint for making room; not part of what the job is."""
+    """Hint for reserving scratch space. Two requests that differ in it alone are the same."""
 
     @field_validator("max_profile")
     @classmethod
@@ -73,11 +73,11 @@ class JobRequest(BaseModel):
 
     @property
     def needed_bytes(self) -> int:
-        """The scratch space the job may come to take."""
+        """Scratch space that the job may need."""
         return needed_bytes(self.source_size_bytes)
 
     def is_same_request(self, stored: dict[str, Any]) -> bool:
-        """Whether a stored request is this one."""
+        """Compare this request with a stored one, apart from the size hint."""
         hint = {"source_size_bytes": None}
         earlier = JobRequest.model_validate(stored)
         return earlier.model_copy(update=hint) == self.model_copy(update=hint)
@@ -93,15 +93,15 @@ def put_job(
     policy: FetchPolicy,
     has_room: Callable[[UUID, int], bool],
 ) -> tuple[Job, bool, list[Wake]]:
-    """Create a job if there is room, or find the one that the same request created before.
+    """Create a job if there is room, or find the job that the same request created before.
 
     Returns:
-        The job, whether it is new, and what to wake.
+        The job, True if it is new, and the tasks to wake.
 
     Raises:
-        JobRefused: `url_refused`, `unknown_storage`, or `job_conflict` when the id stands for
-            another request.
-        NoRoom: It would be a new one, and `has_room` said no to its bytes.
+        JobRefused: `url_refused`, `unknown_storage`, or `job_conflict` when another request
+            created the job of this id.
+        NoRoom: The job would be new, and `has_room` refused its bytes.
     """
     if request.output.storage not in storages:
         raise JobRefused("unknown_storage", "No storage of that name is configured.")
@@ -115,7 +115,7 @@ def put_job(
     created = store.insert_job(session, job_id, body, request_id)
     job = get_job(session, job_id)
     if not request.is_same_request(job.request):
-        raise JobRefused("job_conflict", "This id stands for another request.")
+        raise JobRefused("job_conflict", "Another request created the job of this id.")
     return job, created, [Wake(ENCODE, job_id)] if created else []
 
 
@@ -123,7 +123,7 @@ def get_job(session: Session, job_id: UUID) -> Job:
     """Read a job.
 
     Raises:
-        JobMissing: There is none.
+        JobMissing: No job has this id.
     """
     job = store.get_job(session, job_id)
     if job is None:
@@ -132,10 +132,10 @@ def get_job(session: Session, job_id: UUID) -> Job:
 
 
 def cancel_job(session: Session, job_id: UUID) -> tuple[Job, bool]:
-    """Cancel a job unless it has ended; tell whether it had not.
+    """Cancel a job that has not ended; return the job, and True if this call cancelled it.
 
     Raises:
-        JobMissing: There is none.
+        JobMissing: No job has this id.
     """
     cancelled = store.cancel(session, job_id)
     return get_job(session, job_id), cancelled

@@ -1,4 +1,4 @@
-"""What is left behind and by whom: removed by the sweep, counted beforehand by a dry run."""
+"""Removal of leftovers: scratch of killed workers, outputs of failed jobs, rows of old jobs."""
 
 import logging
 import shutil
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def clean_scratch(services: TranscoderServices, *, dry_run: bool = False) -> int:
-    """Remove what hard-killed workers of this machine left; give the bytes it took."""
+    """Remove the folders that killed workers of this machine left; return their bytes."""
 
     def running_token(job_id: UUID) -> int | None:
         with transaction(services.engine) as session:
@@ -32,7 +32,7 @@ def clean_scratch(services: TranscoderServices, *, dry_run: bool = False) -> int
 
 
 def clean_outputs(services: TranscoderServices, *, dry_run: bool = False) -> int:
-    """Remove what jobs without a result may have published; give the bytes it took."""
+    """Remove the outputs that jobs without a result may have published; return their bytes."""
     with transaction(services.engine) as session:
         jobs = store.jobs_owing_cleanup(session)
     reclaimed = 0
@@ -44,7 +44,7 @@ def clean_outputs(services: TranscoderServices, *, dry_run: bool = False) -> int
 
 
 def forget_old_jobs(services: TranscoderServices) -> int:
-    """Delete the rows of jobs that ended `store.KEEP_FOR` ago, with their callbacks."""
+    """Delete jobs that ended `store.KEEP_FOR` ago, with their callbacks; return their number."""
     with transaction(services.engine) as session:
         return store.forget_old_jobs(session)
 

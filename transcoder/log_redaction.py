@@ -1,4 +1,4 @@
-"""Logs of the transcoder's processes: whatever writes them, no secret of its settings gets by."""
+"""Redaction of the settings' secrets in every log of the transcoder's processes."""
 
 import logging
 from typing import Any
@@ -10,14 +10,14 @@ from transcoder.settings import load_settings
 
 
 def redact_server_logs() -> None:
-    """For the HTTP service, where gunicorn has set up the one logger and nobody the other."""
+    """Redact the logs of the HTTP service; gunicorn sets up its own logger, not the root one."""
     logging.basicConfig()
     _redact(logging.getLogger())
     _redact(logging.getLogger("gunicorn.error"))
 
 
 def redact_task_logs() -> None:
-    """For Celery's processes, once Celery has set up their loggers."""
+    """Redact the logs of a Celery process as soon as Celery has set up its loggers."""
     for signal in (after_setup_logger, after_setup_task_logger):
         signal.connect(_on_setup)
 

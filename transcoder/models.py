@@ -13,12 +13,12 @@ SCHEMA = "transcoder"
 
 
 class JobStatus(StrEnum):
-    """Where a job is."""
+    """State of a job."""
 
     QUEUED = "queued"  # waits for a worker; a claim moves it on
-    RUNNING = "running"  # a worker holds its lease; the worker moves it on, or the sweep when lost
+    RUNNING = "running"  # a worker holds its lease; that worker moves it on, or the sweep does
     COMPLETED = "completed"  # its outputs are published
-    FAILED = "failed"  # its error says why
+    FAILED = "failed"  # its `error` column holds the reason
     CANCELLED = "cancelled"  # the client deleted it
 
 
@@ -26,7 +26,7 @@ TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED
 
 
 class JobStep(StrEnum):
-    """What is being done to a job, for people and progress bars."""
+    """Stage of the work on a job, for people and progress bars."""
 
     QUEUED = "queued"
     DOWNLOADING = "downloading"
@@ -38,52 +38,52 @@ class JobStep(StrEnum):
 
 
 class Base(DeclarativeBase):
-    """Every table lies in the transcoder's schema, every instant has its offset."""
+    """Base of the tables: all are in the transcoder's schema, every instant has an offset."""
 
     metadata = MetaData(schema=SCHEMA)
     type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB}  # noqa: RUF012  SQLAlchemy reads it from the class
 
 
 class Job(Base):
-    """One source to encode, under the client's id."""
+    """Source to encode, under the client's id."""
 
     __tablename__ = "jobs"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     request: Mapped[dict[str, Any]]
-    """The body it was created with; a repeated PUT is compared with it."""
+    """Body of the PUT that created it; a repeated PUT is compared with it."""
     request_id: Mapped[str]
-    """The request that created it, sent along with its callbacks."""
+    """`X-Request-Id` of the PUT that created it; its callbacks carry it."""
     status: Mapped[str]
     step: Mapped[str]
     progress: Mapped[float]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     claims: Mapped[int]
-    """How many workers have taken it up."""
+    """Number of workers that have claimed it."""
     lease_token: Mapped[int]
     """Raised by every claim and by a cancel; a write with an older one matches nothing."""
     lease_expires_at: Mapped[datetime | None]
     cleanup_owed: Mapped[bool]
-    """Whether output may lie about that nobody will ever name: the job ended without a result."""
+    """True if the job ended without a result and may have published outputs to remove."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
 
 class OwedCallback(Base):
-    """One callback that must arrive. Its id is the `webhook-id` of every try."""
+    """Callback that must arrive. Its id is the `webhook-id` of every try."""
 
     __tablename__ = "callbacks"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey(Job.id, ondelete="CASCADE"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    """The bytes of every try: receivers tell a repetition by id and body."""
+    """Bytes of every try: a receiver recognises a repetition by id and body."""
     request_id: Mapped[str]
     tries: Mapped[int]
     next_try_at: Mapped[datetime]
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
     abandoned_at: Mapped[datetime | None]
-    """When it was given up: after a day, or because the receiver answered 410."""
+    """Instant of giving up: after a day, or because the receiver answered 410."""

@@ -1,11 +1,11 @@
-"""The result of a job as clients see it: where everything is, and what it measured."""
+"""Result of a job as clients see it: the keys of the outputs, and their measurements."""
 
 from typing import Any
 
 from pipeline.media.probe import SourceInfo
-from transcoder.encode.encode_command import PLAYLIST
 from transcoder.encode.encode_source import Encoded
 from transcoder.encode.fallback import FALLBACK
+from transcoder.encode.ffmpeg_arguments import PLAYLIST
 from transcoder.encode.master_playlist import MASTER
 from transcoder.encode.measured_rendition import MeasuredRendition
 from transcoder.encode.pictures import POSTER, THUMBNAIL
@@ -16,9 +16,9 @@ from transcoder.jobs import OutputTarget
 def result_view(
     output: OutputTarget, encoded: Encoded, info: SourceInfo, published_bytes: int
 ) -> dict[str, Any]:
-    """Describe a published encode as JSON values; places are `storage:{key}`.
+    """Describe a published encode as JSON values; outputs are named `storage:{key}`.
 
-    `storyboard` is there only where one was drawn.
+    `storyboard` is present only if one was drawn.
     """
     top = encoded.renditions[0]
     return {

@@ -1,4 +1,4 @@
-"""Folders of work in progress, one per claim of a job, and the slots that bound how many."""
+"""Folders of work in progress, one per claim of a job, and the slots that bound their number."""
 
 import fcntl
 import os
@@ -17,11 +17,11 @@ _RESERVED = ".reserved"
 
 @dataclass(frozen=True)
 class ClaimFolder:
-    """The folder of one claim.
+    """Folder of one claim.
 
     Attributes:
         lease: The claim.
-        folder: Where it works, or worked.
+        folder: The claim's folder, in use or left over.
     """
 
     lease: Lease
@@ -29,7 +29,7 @@ class ClaimFolder:
 
     @property
     def reserved_bytes(self) -> int:
-        """What it may come to take; 0 when it is gone, or has not said so yet."""
+        """Bytes reserved for it; 0 if the folder is gone or nothing is reserved yet."""
         try:
             return int((self.folder / _RESERVED).read_text())
         except (OSError, ValueError):
@@ -37,17 +37,17 @@ class ClaimFolder:
 
     @property
     def used_bytes(self) -> int:
-        """What it takes now."""
-        # Not rglob: that raises when a folder disappears under its feet, as here they do.
+        """Bytes it holds now."""
+        # Not rglob: it raises when a folder disappears during the walk, and these do.
         walk = os.walk(self.folder)
         return sum(_size_of(Path(at, name)) for at, _, names in walk for name in names)
 
 
 @contextmanager
 def workdir(scratch: Path, lease: Lease, reserved_bytes: int = 0) -> Iterator[Path]:
-    """An empty folder for one claim, removed with everything in it however the block ends.
+    """Make an empty folder for one claim; remove it with its content when the block ends.
 
-    What earlier claims of the job left goes first: nobody works under them any more.
+    Folders of earlier claims of the job are removed first: no worker uses them any more.
     """
     for earlier in scratch.glob(f"{lease.job_id}.*"):
         shutil.rmtree(earlier, ignore_errors=True)
@@ -57,19 +57,20 @@ def workdir(scratch: Path, lease: Lease, reserved_bytes: int = 0) -> Iterator[Pa
         reserve(folder, reserved_bytes)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # what resists is the sweep's
+        shutil.rmtree(folder, ignore_errors=True)  # the sweep removes the rest
 
 
 def reserve(folder: Path, size_bytes: int) -> None:
-    """Say how much a claim may come to take, for others to leave room.
+    """Reserve the bytes that a claim may need, so that other jobs leave room for them.
 
-    A file in its folder and no row: space is a machine's, and a reservation ends with its folder.
+    The reservation is a file in the claim's folder and not a row: space belongs to a machine, and
+    a reservation ends with its folder.
     """
     (folder / _RESERVED).write_text(str(size_bytes))
 
 
 def claim_folders(scratch: Path) -> list[ClaimFolder]:
-    """Every claim's folder on this machine, those of lost workers included."""
+    """List the folders of all claims on this machine, lost workers' included."""
     leases = ((_lease_of(folder.name), folder) for folder in scratch.iterdir())
     return [ClaimFolder(lease, folder) for lease, folder in leases if lease is not None]
 
@@ -77,20 +78,20 @@ def claim_folders(scratch: Path) -> list[ClaimFolder]:
 def abandoned_folders(
     scratch: Path, running_token: Callable[[UUID], int | None]
 ) -> list[ClaimFolder]:
-    """The folders of claims that nobody works under any more, as after a hard kill.
+    """List the folders of claims that no worker holds any more, as after a hard kill.
 
     Args:
-        scratch: Where the folders are.
-        running_token: The token a job is being worked on under, None when it is not.
+        scratch: Folder of all claims' folders.
+        running_token: Gives the lease token of a running job, None for any other.
     """
     return [c for c in claim_folders(scratch) if running_token(c.lease.job_id) != c.lease.token]
 
 
 @contextmanager
 def encode_slot(scratch: Path, count: int) -> Iterator[bool]:
-    """Hold one of this machine's places to encode in; False when all are taken.
+    """Hold one of this machine's encode slots; yield False if all are taken.
 
-    File locks, because the kernel gives them back when a worker is killed.
+    Slots are file locks, because the kernel releases them when a worker is killed.
     """
     (scratch / _SLOTS).mkdir(exist_ok=True)
     for number in range(count):
@@ -115,5 +116,5 @@ def _lease_of(name: str) -> Lease | None:
 def _size_of(path: Path) -> int:
     try:
         return path.lstat().st_size
-    except OSError:  # ffmpeg renames and removes while we look
+    except OSError:  # ffmpeg renames and removes files during the walk
         return 0

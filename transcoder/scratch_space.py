@@ -1,8 +1,8 @@
-"""Is there room in scratch for another job?
+"""Admission of jobs by free scratch space.
 
-Asked twice: when a job is put, so that a client whose job cannot be taken hears it at once, and
-when a worker takes it up, because what was free then may be taken now. Two that ask at the same
-instant may both be let in; then the disk decides, and an encode survives a full one (`produce.py`).
+The check is made twice: when a job is put, so that the client learns at once of a refusal, and when
+a worker claims it, because the space may have been used meanwhile. Two checks at the same instant
+may both succeed. Then the disk may become full, which an encode reports (`encode_source.py`).
 """
 
 import shutil
@@ -13,30 +13,30 @@ from uuid import UUID
 from transcoder.scratch import ClaimFolder, claim_folders
 
 FULL = frozenset({ENOSPC, EDQUOT})
-"""How the system says that a disk, or our share of it, is full."""
+"""Error numbers of a full disk, and of a used-up quota on it."""
 
 LADDER_FACTOR = 4
 """Bytes of renditions, fallback and pictures for each byte of source. Measured by `bench.encode`:
-3.5 for the sample clip (720p at 1.6 Mbit/s, tighter than what cameras write), 0.2 for 3840x2160
-HEVC as a phone records it. A tighter source may outgrow it, and meets a full disk at worst."""
+3.5 for the sample clip (720p at 1.6 Mbit/s, smaller than cameras write), 0.2 for 3840x2160
+HEVC as a phone records it. A source compressed harder may exceed it and fill the disk."""
 
 SMALLEST_BYTES = 16 * 1024**2
 """Added to every estimate: eight seconds of a 1080p ladder at its ceilings, since a still picture
-of a few kilobytes can become that; and all there is to go by where no size is known."""
+of a few kilobytes can become that. It is the whole estimate for a source of unknown size."""
 
 
 def needed_bytes(source_size_bytes: int | None) -> int:
-    """The scratch space that a job may come to take: its source, and what is made of it."""
+    """Estimate the scratch space of a job: its source and all outputs."""
     return SMALLEST_BYTES + (1 + LADDER_FACTOR) * (source_size_bytes or 0)
 
 
 def has_room(scratch: Path, quota_bytes: int | None, job_id: UUID, needed: int) -> bool:
-    """Whether a job fits beside what this machine's running jobs have reserved.
+    """Check that a job fits beside the reservations of this machine's running jobs.
 
     Args:
         scratch: Folder of work in progress.
-        quota_bytes: What all jobs together may take; None leaves it to the disk.
-        job_id: The job; what an earlier claim of it left is removed when it starts.
+        quota_bytes: Bytes that all jobs together may use; None leaves the bound to the disk.
+        job_id: The job; folders of its earlier claims count as free, since its start removes them.
         needed: Bytes.
     """
     everyone = claim_folders(scratch)

@@ -1,4 +1,4 @@
-"""What the use cases work with, made once per process."""
+"""Settings and connections of a process, made once."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from transcoder.settings import TranscoderSettings, load_settings
 
 @dataclass(frozen=True)
 class TranscoderServices:
-    """Settings and the connections they lead to."""
+    """Settings of a process, and the connections made from them."""
 
     settings: TranscoderSettings
     engine: Engine
@@ -30,16 +30,16 @@ class TranscoderServices:
     dispatcher: Dispatcher
 
     def has_room(self, job_id: UUID, needed_bytes: int) -> bool:
-        """Whether this machine's scratch has room for a job."""
+        """Check that this machine's scratch folder has room for a job."""
         settings = self.settings
         return has_room(settings.scratch, settings.scratch_quota_bytes, job_id, needed_bytes)
 
 
 def make_services(settings: TranscoderSettings) -> TranscoderServices:
-    """Open everything a process needs; connections are made when first used.
+    """Open all that a process needs; a connection is made at its first use.
 
     Raises:
-        ToolsMissing: There is no ffmpeg.
+        ToolsMissing: ffmpeg or ffprobe was not found.
         StorageUrlInvalid: A storage cannot be opened.
     """
     settings.scratch.mkdir(parents=True, exist_ok=True)
@@ -60,5 +60,5 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
 
 @cache
 def process_services() -> TranscoderServices:
-    """The services of this process. Never call it before a fork: sockets must not be shared."""
+    """Return this process's services. Never call it before a fork: sockets must not be shared."""
     return make_services(load_settings())

@@ -1,4 +1,4 @@
-"""The transcoder's settings: read once at the roots, wrong ones reported all at once."""
+"""Settings of the transcoder, read once at the roots; all that are wrong are listed at once."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
 PREFIX = "KHRONIKA_TRANSCODER_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-_DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s; a trickle slower than that is no source
+_DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s
 
 
 class SettingsInvalid(Exception):
@@ -32,9 +32,10 @@ class SettingsInvalid(Exception):
 
 
 class TranscoderSettings(FiledSettings):
-    """Every setting is the environment variable of its name with the prefix, in upper case.
+    """Settings of the transcoder's processes.
 
-    Each secret may come in a file that `NAME_FILE` names.
+    A setting's environment variable is its name with the prefix, in upper case. `NAME_FILE` may
+    name a file that holds a secret.
     """
 
     model_config = SettingsConfigDict(
@@ -44,49 +45,49 @@ class TranscoderSettings(FiledSettings):
     database_url: SecretStr
     """Login of the role `khronika_transcoder`."""
     broker_open: bool = Field(default=False, validation_alias="KHRONIKA_BROKER_OPEN")
-    """Whether a broker without a password will do, where nobody else can reach it."""
+    """True accepts a broker without a password, on a machine that no stranger can reach."""
     broker_url: SecretStr = Field(validation_alias="BROKER_URL")
-    """Any broker Celery knows; shared with others, since our keys carry a prefix."""
+    """Any broker that Celery supports. Others may use it too, since our keys carry a prefix."""
     token: SecretStr = Field(min_length=16)
-    """What clients send as a bearer token."""
+    """Bearer token of the clients."""
     callback_url: AnyHttpUrl
-    """Where every callback goes. A setting, so that no job can aim us at a host of its choice."""
+    """Receiver of every callback. A setting, so that no job can name another host."""
     callback_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(min_length=1)
     """`whsec_…`, separated by commas; the first signs, the others are for receivers to rotate."""
     storages: Annotated[dict[str, str], NoDecode] = Field(min_length=1)
-    """JSON: the name a job may use, and the storage's URL, as {"default": "file:///srv/videos"}."""
+    """JSON: names that a job may use, with their URLs, as {"default": "file:///srv/videos"}."""
     storage_key_id: str | None = None
-    """As whom storages in S3 are used; unset, boto3 looks where it always does."""
+    """Access key id for storages in S3; unset, boto3 searches its usual places."""
     storage_secret: SecretStr | None = Field(default=None, validate_default=True)
     scratch: Path
-    """Folder of work in progress; everything in it may be removed when nothing runs."""
+    """Folder of work in progress; all of it may be removed while no job runs."""
     scratch_quota_bytes: int | None = Field(default=None, gt=0)
-    """What all running jobs together may take of it; unset, only the disk bounds them."""
+    """Bytes that all running jobs together may use of it; unset, only the disk bounds them."""
     source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Networks that sources may come from although they are private, separated by commas. Where
-    any is listed, sources may also be plain http, as such networks usually are."""
+    """Private networks that sources may come from, separated by commas. If any is listed, sources
+    may also use plain http, as servers in such networks usually do."""
     source_ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
     """Ports of sources, separated by commas, or `any`. Empty: 443, and 80 where plain http is
-    accepted. Whoever gives us jobs from its own storage names the port of its API here."""
+    accepted. For jobs from a storage with an API of its own, list that API's port."""
     source_min_bps: int = Field(default=256_000, ge=0)
-    """Bits a second; a source that has sent fewer on average, a minute in, is given up, and may be
-    tried again. An hour of it is 115 MB, and holds an encode's place. 0: any rate will do."""
+    """Bits a second. A source that is slower on average after its first minute is given up, and
+    may be tried again. One hour at this rate is 115 MB and occupies an encode slot. 0: no bound."""
     stall_sec: float = Field(default=120, gt=0)
-    """How long an encoder may produce nothing new: the slowest frames take seconds, not minutes."""
+    """Seconds that an encoder may produce nothing new: the slowest frames take seconds."""
     lease_sec: float = Field(default=90, gt=0)
-    """How long a silent worker keeps its job: above the longest step that renews nothing."""
+    """Seconds that a silent worker keeps its job: more than the longest step without a renewal."""
     max_bytes: int = Field(default=5 * 1024**3, gt=0)
-    """The largest source, in bytes."""
+    """Largest source, in bytes."""
     max_duration_sec: float = Field(default=4 * 3600, gt=0)
-    """The longest source."""
+    """Longest source, in seconds."""
     max_frames: int = Field(default=DEFAULT_MAX_FRAMES, gt=0)
-    """The most frames of a source, whatever its length."""
+    """Largest number of frames of a source, for any duration."""
     preset: str = "veryfast"
-    """x264 preset; slower ones make smaller files for more processor time."""
+    """x264 preset; slower presets make smaller files for more processor time."""
     max_profile: str = DEFAULT_MAX_PROFILE
-    """The largest rendition, unless the job asks for less."""
+    """Largest rendition; a job may ask for a smaller one."""
     concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
-    """Encodes at once on this machine; one ffmpeg keeps about four cores busy."""
+    """Encodes at the same time on this machine; one ffmpeg keeps about four cores busy."""
 
     @field_validator("callback_secrets", "source_allow", "source_ports", mode="before")
     @classmethod
@@ -144,14 +145,14 @@ class TranscoderSettings(FiledSettings):
 
     @property
     def storage_credentials(self) -> Credentials | None:
-        """As whom storages in S3 are used; None for what boto3 finds by itself."""
+        """Credentials for storages in S3; None leaves the search to boto3."""
         if self.storage_key_id is None or self.storage_secret is None:
             return None
         return Credentials(self.storage_key_id, self.storage_secret.get_secret_value())
 
     @property
     def limits(self) -> Limits:
-        """The largest source accepted."""
+        """Limits of an accepted source."""
         return Limits(
             max_bytes=self.max_bytes,
             max_duration_sec=self.max_duration_sec,
@@ -160,7 +161,7 @@ class TranscoderSettings(FiledSettings):
 
     @property
     def fetch_policy(self) -> FetchPolicy:
-        """Which sources may be fetched, and how long that may take."""
+        """Policy for fetching sources."""
         return FetchPolicy(
             allow=self.source_allow,
             https_only=not self.source_allow,

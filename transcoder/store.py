@@ -1,6 +1,7 @@
-"""Every query, one named function each. Writes of a worker are guarded by its lease in SQL.
+"""Queries of the transcoder, one named function each.
 
-The database's clock decides about leases and due times: workers' clocks may differ.
+SQL guards every write of a worker by its lease. Leases and due times are compared with the
+database's clock, since workers' clocks may differ.
 """
 
 from collections.abc import Sequence
@@ -16,29 +17,29 @@ from sqlalchemy.orm import Session
 from transcoder.models import TERMINAL, Job, JobStatus, JobStep, OwedCallback
 
 MAX_CLAIMS = 3
-"""Workers that may take a job up: one that kills each of them would kill the next as well."""
+"""Workers that may claim a job. A job that killed this many would kill the next as well."""
 
 KEEP_FOR = timedelta(days=30)
-"""How long a job is remembered after its end. While it is, putting it again encodes nothing; the
-pipeline gives an asset up after 24 hours, so a repetition a month later would be a mistake."""
+"""Time that a job's row is kept after its end. Until then, putting the job again encodes nothing.
+The pipeline gives an asset up after 24 hours, so a repetition a month later is a mistake."""
 
 _BATCH = 50
 
 
 class LeaseLost(Exception):
-    """The job is no longer this worker's: taken over, or cancelled."""
+    """The worker lost its job: another worker took it over, or the client cancelled it."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A worker's right to a job."""
+    """Right of a worker to a job."""
 
     job_id: UUID
     token: int
 
 
 def insert_job(session: Session, job_id: UUID, request: dict[str, Any], request_id: str) -> bool:
-    """Create a job unless its id is taken; tell whether it is new."""
+    """Create a job unless its id is taken; return True if it is new."""
     values = {
         "id": job_id,
         "request": request,
@@ -56,7 +57,7 @@ def get_job(session: Session, job_id: UUID) -> Job | None:
 
 
 def claim(session: Session, job_id: UUID, lease_sec: float) -> Lease | None:
-    """Take up a job that is queued, or whose worker has fallen silent; None for any other."""
+    """Claim a job that is queued or has a lapsed lease; return None for any other job."""
     lapsed = (Job.status == JobStatus.RUNNING) & (Job.lease_expires_at < func.now())
     statement = (
         update(Job)
@@ -78,10 +79,10 @@ def claim(session: Session, job_id: UUID, lease_sec: float) -> Lease | None:
 
 
 def renew(session: Session, lease: Lease, *, step: str, progress: float, lease_sec: float) -> None:
-    """Record progress and keep the lease.
+    """Record progress and renew the lease.
 
     Raises:
-        LeaseLost: Somebody else has the job, or it was cancelled.
+        LeaseLost: Another worker has the job, or it was cancelled.
     """
     _guarded(
         session,
@@ -94,23 +95,23 @@ def complete(session: Session, lease: Lease, result: dict[str, Any]) -> None:
     """Finish a job with its result.
 
     Raises:
-        LeaseLost: Somebody else has the job, or it was cancelled.
+        LeaseLost: Another worker has the job, or it was cancelled.
     """
     values = {"result": result, "progress": 100, "step": JobStep.DONE}
     _guarded(session, lease, values | _ended(JobStatus.COMPLETED))
 
 
 def fail(session: Session, lease: Lease, error: dict[str, Any]) -> None:
-    """Finish a job with the reason it failed.
+    """Finish a job with the reason of its failure.
 
     Raises:
-        LeaseLost: Somebody else has the job, or it was cancelled.
+        LeaseLost: Another worker has the job, or it was cancelled.
     """
     _guarded(session, lease, {"error": error, "cleanup_owed": True} | _ended(JobStatus.FAILED))
 
 
 def fail_lost(session: Session, job_id: UUID, error: dict[str, Any]) -> bool:
-    """Fail a job whose every permitted worker fell silent; tell whether it was one."""
+    """Fail a job that lost its last permitted worker; return True if it was such a job."""
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.RUNNING)
@@ -123,10 +124,10 @@ def fail_lost(session: Session, job_id: UUID, error: dict[str, Any]) -> bool:
 
 
 def cancel(session: Session, job_id: UUID) -> bool:
-    """Cancel a job that has not ended; tell whether it had not.
+    """Cancel a job that has not ended; return True if this call cancelled it.
 
-    Raising the token is what stops a running encode: its next renewal matches nothing. Its lease
-    is left to run out, and only then is its output removed: until then it may still be writing.
+    The raised token stops a running encode, because its next renewal matches no row. The encode
+    may write until its lease lapses, so the output is removed only after that.
     """
     statement = (
         update(Job)
@@ -143,43 +144,43 @@ def cancel(session: Session, job_id: UUID) -> bool:
 
 
 def mark_cleaned(session: Session, job_id: UUID) -> None:
-    """Record that nothing of a job without a result lies about any more."""
+    """Record that the outputs of a job without a result are removed."""
     session.execute(update(Job).where(Job.id == job_id).values(cleanup_owed=False))
 
 
 def queued_job_ids(session: Session, limit: int) -> Sequence[UUID]:
-    """Jobs that wait, oldest first."""
+    """List the ids of queued jobs, oldest first."""
     statement = select(Job.id).where(Job.status == JobStatus.QUEUED)
     return session.scalars(statement.order_by(Job.created_at).limit(limit)).all()
 
 
 def lapsed_jobs(session: Session) -> Sequence[Job]:
-    """Running jobs whose worker has fallen silent."""
+    """List running jobs with a lapsed lease."""
     statement = select(Job).where(Job.status == JobStatus.RUNNING)
     return session.scalars(statement.where(Job.lease_expires_at < func.now()).limit(_BATCH)).all()
 
 
 def jobs_owing_cleanup(session: Session) -> Sequence[Job]:
-    """Jobs without a result that may have output; a cancelled worker has had time to notice."""
-    nobody_writes = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < func.now())
-    statement = select(Job).where(Job.cleanup_owed, nobody_writes)
+    """List jobs without a result that may have outputs, once their lease has lapsed."""
+    no_worker_writes = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < func.now())
+    statement = select(Job).where(Job.cleanup_owed, no_worker_writes)
     return session.scalars(statement.limit(_BATCH)).all()
 
 
 def running_token(session: Session, job_id: UUID) -> int | None:
-    """The token under which a job is being worked on now; None when nobody is."""
+    """Return the lease token of a running job; None for any other."""
     statement = select(Job.lease_token).where(Job.id == job_id, Job.status == JobStatus.RUNNING)
     return session.scalar(statement)
 
 
 def forget_old_jobs(session: Session) -> int:
-    """Delete some of the jobs that ended `KEEP_FOR` ago and owe nothing; tell how many."""
-    still_to_tell = (
+    """Delete a batch of jobs that ended `KEEP_FOR` ago and owe nothing; return their number."""
+    owes_callback = (
         select(OwedCallback.id).where(OwedCallback.job_id == Job.id, _undelivered()).exists()
     )
     old = (
         select(Job.id)
-        .where(Job.finished_at < func.now() - KEEP_FOR, ~Job.cleanup_owed, ~still_to_tell)
+        .where(Job.finished_at < func.now() - KEEP_FOR, ~Job.cleanup_owed, ~owes_callback)
         .limit(_BATCH)
         .with_for_update(skip_locked=True)
     )
@@ -188,7 +189,7 @@ def forget_old_jobs(session: Session) -> int:
 
 
 def owe_callback(session: Session, callback_id: UUID, job: Job, body: bytes) -> None:
-    """Put a callback on the list of those that must arrive."""
+    """Insert a callback that must arrive."""
     session.execute(
         insert(OwedCallback).values(
             id=callback_id, job_id=job.id, body=body, request_id=job.request_id
@@ -197,7 +198,7 @@ def owe_callback(session: Session, callback_id: UUID, job: Job, body: bytes) -> 
 
 
 def due_callbacks(session: Session) -> Sequence[UUID]:
-    """Callbacks to try now, the longest waiting first."""
+    """List the ids of callbacks to try now, the longest waiting first."""
     statement = select(OwedCallback.id).where(
         _undelivered(), OwedCallback.next_try_at <= func.now()
     )
@@ -205,7 +206,7 @@ def due_callbacks(session: Session) -> Sequence[UUID]:
 
 
 def take_callback(session: Session, callback_id: UUID, hold_sec: float) -> OwedCallback | None:
-    """Take a due callback for one try and keep others off it meanwhile; None when it is not due."""
+    """Take a due callback for one try, hidden from other tries for `hold_sec`; else return None."""
     statement = (
         update(OwedCallback)
         .where(
@@ -218,17 +219,17 @@ def take_callback(session: Session, callback_id: UUID, hold_sec: float) -> OwedC
 
 
 def mark_callback_delivered(session: Session, callback_id: UUID) -> None:
-    """Record that the receiver has it."""
+    """Record that the receiver took the callback."""
     _set_callback(session, callback_id, delivered_at=func.now())
 
 
 def mark_callback_abandoned(session: Session, callback_id: UUID) -> None:
-    """Record that it will not be tried again."""
+    """Record that the callback will not be tried again."""
     _set_callback(session, callback_id, abandoned_at=func.now())
 
 
 def defer_callback(session: Session, callback_id: UUID, delay_sec: float) -> None:
-    """Try it again later."""
+    """Set the next try of a callback."""
     _set_callback(session, callback_id, next_try_at=func.now() + timedelta(seconds=delay_sec))
 
 

@@ -1,4 +1,4 @@
-"""What makes lost messages and dead workers harmless: a look at the rows every few seconds."""
+"""Sweep: reads the rows every few seconds, so that lost messages and dead workers only delay."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -13,7 +13,7 @@ from transcoder.services import TranscoderServices
 
 
 def sweep(services: TranscoderServices) -> list[Wake]:
-    """Find everything that is due; return what to wake. Safe to run twice, and at once."""
+    """Find all due work; return the tasks to wake. Safe to run twice, and concurrently."""
     clean_scratch(services)
     clean_outputs(services)
     forget_old_jobs(services)
@@ -29,17 +29,17 @@ def sweep(services: TranscoderServices) -> list[Wake]:
 
 
 def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:
-    """Wake a lost job for its next worker, or end one that has outlived all it may have."""
+    """Wake a lost job for its next worker, or fail it after its last permitted one."""
     if job.claims < store.MAX_CLAIMS:
         return [Wake(ENCODE, job.id)]
-    detail = f"{job.claims} workers were lost over this video."
+    detail = f"{job.claims} workers were lost while they encoded this video."
     callback_id = uuid4()
     with transaction(services.engine) as session:
         error = error_view("worker_lost", detail, retryable=True)
         if not store.fail_lost(session, job.id, error):
             return []
         ended = store.get_job(session, job.id)
-        assert ended is not None  # the write has just found it
+        assert ended is not None  # the write above matched it
         body = callback_body("job.failed", ended, datetime.now(UTC))
         store.owe_callback(session, callback_id, ended, body)
     return [Wake(DELIVER, callback_id)]

@@ -1,4 +1,4 @@
-"""The transcoder's Celery tasks: an id in, one use case, what it returned sent on.
+"""Celery tasks of the transcoder: each calls one use case and sends the wakes it returns.
 
 celery -A transcoder.tasks worker --queues transcode,transcoder-sweep
 celery -A transcoder.tasks beat
@@ -21,26 +21,26 @@ log_redaction.redact_task_logs()
 
 @worker_process_init.connect
 def start_clean(**_: Any) -> None:
-    """Remove what killed workers left, as soon as this one can see the rows."""
+    """Remove the folders that killed workers left."""
     leftovers.clean_scratch(process_services())
 
 
 @app.task(name=ENCODE)
 def encode(job_id: str) -> None:
-    """Bring one job to its end."""
+    """Encode one job."""
     services = process_services()
     services.dispatcher.send(transcode.transcode(services, UUID(job_id)))
 
 
 @app.task(name=DELIVER)
 def deliver(callback_id: str) -> None:
-    """Try one callback."""
+    """Try one callback once."""
     services = process_services()
     callback_delivery.deliver_callback(services.engine, services.callback_sender, UUID(callback_id))
 
 
 @app.task(name=SWEEP)
 def sweep_all() -> None:
-    """Find everything that is due."""
+    """Find and wake all due work."""
     services = process_services()
     services.dispatcher.send(sweep.sweep(services))

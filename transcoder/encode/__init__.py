@@ -1,5 +1,6 @@
-"""From one local source file to a folder of HLS renditions, a fallback, a poster and a thumbnail.
+"""Encode of one local source file into HLS renditions, a fallback, a poster and a thumbnail.
 
-Pure of servers: `produce.encode` needs a file, a folder and ffmpeg. Read `produce.py` first, then
-`ladder.py`, `filters.py` and `command.py` in the order the encode uses them.
+No server is needed: `encode_source.encode_source` needs a file, a folder and ffmpeg. Read
+`encode_source.py` first, then `ladder.py`, `filters.py` and `encode_command.py`, in the order in
+which the encode uses them.
 """

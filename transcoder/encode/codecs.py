@@ -1,6 +1,6 @@
-"""The CODECS of a rendition, read from the init segment a player will read.
+"""CODECS attribute of a rendition, read from the init segment that players read.
 
-RFC 6381: `avc1.PPCCLL` are the profile, constraint and level bytes of the AVC configuration
+RFC 6381: `avc1.PPCCLL` holds the profile, constraint and level bytes of the AVC configuration
 record, `mp4a.40.N` the audio object type of the AAC configuration.
 """
 
@@ -15,14 +15,14 @@ _DECODER_SPECIFIC_INFO = 0x05  # ISO/IEC 14496-1, descriptor tag
 
 
 class InitSegmentUnreadable(Exception):
-    """The init segment holds no H.264 track, or is not an init segment at all."""
+    """The init segment holds no H.264 track, or is no init segment."""
 
 
 def codecs_of(init: bytes) -> str:
     """Name the codecs of an init segment, video first.
 
     Raises:
-        InitSegmentUnreadable: There is no H.264 track in it.
+        InitSegmentUnreadable: It holds no H.264 track.
     """
     video = audio = None
     for kind, body in _sample_entries(init):
@@ -44,11 +44,11 @@ def _sample_entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Walk sibling boxes; an init segment is too small for the 64-bit size form."""
+    """Walk sibling boxes. No box of an init segment is large enough for the 64-bit size form."""
     offset = 0
     while offset + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, offset)
-        if size < 8:  # noqa: PLR2004  a box is at least its own head
+        if size < 8:  # noqa: PLR2004  the size includes the box's own head
             raise InitSegmentUnreadable(f"box {kind!r} of size {size}")
         yield kind, data[offset + 8 : offset + size]
         offset += size
@@ -64,7 +64,7 @@ def _avc(entry: bytes) -> str:
 def _aac(entry: bytes) -> str:
     descriptor = dict(_boxes(entry[_AUDIO_ENTRY_HEAD:])).get(b"esds", b"")
     at = descriptor.find(bytes([_DECODER_SPECIFIC_INFO]), 4)
-    # Four size bytes follow the tag in what ffmpeg writes, fewer elsewhere: the high bit continues.
+    # ffmpeg writes four size bytes after the tag, others fewer: a set high bit means one more.
     start = at + 1
     while start < len(descriptor) and descriptor[start] & 0x80:
         start += 1

@@ -1,6 +1,6 @@
-"""The ffmpeg command of an encode: one process, one decode, every rendition.
+"""Arguments of the ffmpeg run that encodes all renditions in one process with one decode.
 
-Arguments only; `run.py` runs them.
+`ffmpeg_process.py` runs them.
 """
 
 import math
@@ -9,25 +9,25 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
+from transcoder.encode.ffmpeg_arguments import PLAYLIST, ffmpeg_prefix, local_input
 from transcoder.encode.filters import filter_graph
 from transcoder.encode.ladder import Rung
 
 GOP_SEC = 2  # Apple's HLS authoring rule 1.13: an IDR every 2 s
 SEGMENT_SEC = 6  # rules 7.5 and 7.6: segments and target duration of 6 s
 
-PLAYLIST = "index.m3u8"
 INIT_SEGMENT = "init.mp4"
 
 MAX_FRAME_PIXELS = 8192 * 4352
-"""8K, in whole blocks of 64 as HEVC stores it: a stream that grows beyond fails, frame by frame."""
+"""8K, in whole blocks of 64 as HEVC stores it. Each larger frame of a stream fails to decode."""
 
 _LONGEST_SHARE = 1.05
 _LONGEST_SPARE_SEC = 2.0
-"""How much longer than declared an output may become: past 2 % and 0.5 s it is rejected anyway."""
+"""Bounds of an output beyond the declared duration. One longer by 2 % and 0.5 s is rejected."""
 
-_CRF = 23  # x264's default quality; the ceiling of the profile bounds it
+_CRF = 23  # x264's default quality; the profile's ceiling bounds the bitrate
 _HIGH_RATE = 30
-_HIGH_RATE_FACTOR = 1.5  # twice the frames need about half as much again, not twice
+_HIGH_RATE_FACTOR = 1.5  # twice the frames need about one and a half times the bitrate
 
 
 def encode_command(
@@ -45,16 +45,15 @@ def encode_command(
 
     Args:
         source: A local file.
-        info: What the probe found in it.
+        info: Result of its probe.
         rungs: The renditions, largest first.
         rate: Their constant frame rate.
         ffmpeg: Path of the program.
         preset: x264 preset.
-        held_sec: How long the last frame stands still, for sound that goes on.
+        held_sec: Seconds to repeat the last frame, for sound that goes on.
         into: Folder that holds one existing folder per profile.
     """
-    command = [ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"]
-    command += ["-nostats", "-progress", "pipe:1", "-stats_period", "0.5"]
+    command = [*ffmpeg_prefix(ffmpeg), "-stats_period", "0.5"]
     command += ["-max_pixels", str(MAX_FRAME_PIXELS)]
     command += local_input(source, container=info.container)
     command += ["-filter_complex", filter_graph(info, rungs, rate, held_sec)]
@@ -62,21 +61,10 @@ def encode_command(
         command += ["-map", f"[v{index}]", *_video_options(rung, rate, preset)]
         if info.audio_codec is not None:
             command += ["-map", f"[a{index}]", "-c:a", "aac", "-b:a", str(rung.profile.audio_bps)]
-        # A timestamp far ahead would be filled with copies of the last frame, for hours.
+        # Without it, a timestamp far ahead would be filled with copies of the last frame.
         command += ["-t", f"{_LONGEST_SHARE * info.duration_sec + _LONGEST_SPARE_SEC:.3f}"]
         command += _output_options(into / rung.name)
     return command
-
-
-def local_input(path: Path, *, container: str) -> list[str]:
-    """Open a local file and nothing else, as the container it was found to be.
-
-    Without the pinned format a file could present itself to ffmpeg as a playlist that names
-    other files; without the protocol list it could name other hosts.
-    """
-    demuxer = container.split(",", maxsplit=1)[0]
-    only = ["-protocol_whitelist", "file", "-format_whitelist", demuxer, "-f", demuxer]
-    return [*only, "-i", f"file:{path}"]
 
 
 def _video_options(rung: Rung, rate: Fraction, preset: str) -> list[str]:
@@ -86,8 +74,8 @@ def _video_options(rung: Rung, rate: Fraction, preset: str) -> list[str]:
     return [
         *("-c:v", "libx264", "-preset", preset, "-profile:v", "high"),
         *("-crf", str(_CRF), "-maxrate", str(ceiling), "-bufsize", str(2 * ceiling)),
-        # Key frames at every even second and nowhere else, so that the segments of all
-        # renditions begin at the same instants; -g only keeps x264 from adding its own.
+        # Key frames only at every even second, so that the segments of all renditions begin at
+        # the same instants; -g keeps x264 from adding key frames of its own.
         *("-force_key_frames", f"expr:gte(t,n_forced*{GOP_SEC})"),
         *("-g", str(math.ceil(GOP_SEC * rate)), "-sc_threshold", "0", "-flags", "+cgop"),
         *("-color_primaries", "bt709", "-color_trc", "bt709"),
@@ -97,9 +85,9 @@ def _video_options(rung: Rung, rate: Fraction, preset: str) -> list[str]:
 
 def _output_options(folder: Path) -> list[str]:
     return [
-        # Nothing personal of the source (place, device, chapters) goes into what is published.
+        # The source's metadata (place, device, chapters) may be personal and is not published.
         *("-map_metadata", "-1", "-map_chapters", "-1"),
-        # Left alone, the muxer shifts everything by the reordering delay and says so in a second
+        # By default the muxer shifts all timestamps by the reordering delay and writes a second
         # edit-list entry, which browsers ignore: the picture would come 80 ms late at 25 fps.
         *("-avoid_negative_ts", "disabled"),
         *("-f", "hls", "-hls_time", str(SEGMENT_SEC), "-hls_playlist_type", "vod"),

@@ -1,8 +1,8 @@
-"""How an encode can end without a result.
+"""Errors that end an encode without a result.
 
 EncodeError
-├── EncodeFailed        a code of the provider's vocabulary, and whether trying again may help
-└── EncodeCancelled     somebody asked us to stop
+├── EncodeFailed        has a code of the provider's vocabulary, and is retryable or not
+└── EncodeCancelled     the client cancelled the job, or another worker took it over
 """
 
 
@@ -16,9 +16,9 @@ class EncodeFailed(EncodeError):
     Attributes:
         code: Machine code reported to the client, such as `source_corrupt` or `stalled`.
         detail: One sentence for a person.
-        retryable: Whether the same job may succeed later.
-        signature: What identifies this failure when it happens again; empty when repetition
-            says nothing (a crash, a stall).
+        retryable: True if the same job may succeed later.
+        signature: Text that is the same when the failure is repeated; empty for a failure whose
+            repetition proves nothing (a crash, a stall).
     """
 
     def __init__(

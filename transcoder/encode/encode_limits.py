@@ -1,4 +1,4 @@
-"""What an encode may take of this machine, by what its source says it is."""
+"""Limits of one ffmpeg run: memory, processor time and file size, by the size of its source."""
 
 import os
 
@@ -18,18 +18,18 @@ _FILE_BYTES_PER_SEC = 8 * MIB
 
 
 def encode_confinement(info: SourceInfo) -> Confinement:
-    """Bound one run of ffmpeg over a source: generously, for what a limit ends is not tried again.
+    """Compute generous limits for a run over a source, since a run that meets one is not repeated.
 
-    Memory: x264 for a whole ladder from 2160p reserves 2.4 GB on 2 cores; more than twice that,
-    and for each core its threads' stacks. On top the decoder's frames, 16 of reordering, one per
-    thread, and those queued between decoder, filters and encoders, each at most 6 bytes a pixel
-    (16 bits, 4:4:4).
+    Memory: x264 reserves 2.4 GB on 2 cores for a whole ladder from 2160p. The limit is more than
+    twice that, plus the stacks of each core's threads, plus frames of at most 6 bytes a pixel
+    (16 bits, 4:4:4). Frames are the decoder's 16 for reordering, one per thread, and the frames
+    queued between decoder, filters and encoders.
 
-    Processor time: a whole ladder from 2160p at 60 fps takes some 15 s a second of video with the
-    preset `veryfast` on a slow core, and up to thirty times that with the slowest.
+    Processor time: a whole ladder from 2160p at 60 fps takes about 15 s for a second of video with
+    the preset `veryfast` on a slow core, and up to thirty times that with the slowest preset.
 
-    File: nothing is written in one piece but the fallback, which has at most twice the 27 Mbit/s
-    that the top of the ladder is held to.
+    File: the fallback is the largest file. It has at most twice the 27 Mbit/s that bound the top
+    of the ladder.
     """
     threads = os.cpu_count() or 1
     frame_bytes = info.coded_width * info.coded_height * _FRAME_BYTES

@@ -1,4 +1,4 @@
-"""The whole encode of one source, top to bottom."""
+"""Encode of one source, from the local file to all outputs."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
-from transcoder.encode.encode_command import PLAYLIST, encode_command
+from transcoder.encode.encode_command import encode_command
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
+from transcoder.encode.ffmpeg_arguments import PLAYLIST
 from transcoder.encode.ffmpeg_failures import disk_full_failure, disk_is_full, failure_of
 from transcoder.encode.ffmpeg_progress import FfmpegProgress
 from transcoder.encode.ffmpeg_runner import FfmpegRunner
@@ -44,13 +45,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """What a caller may choose.
+    """Choices of the caller.
 
     Attributes:
-        max_profile: The largest rendition.
+        max_profile: Largest rendition.
         preset: x264 preset. `veryfast` gives a playable video soonest per core.
-        poster_time_sec: Where the poster comes from; None leaves the choice to us.
-        stall_sec: How long ffmpeg may produce nothing new.
+        poster_time_sec: Instant of the poster; None leaves the choice to the encode.
+        stall_sec: Seconds that ffmpeg may produce nothing new.
     """
 
     max_profile: str = DEFAULT_MAX_PROFILE
@@ -61,14 +62,14 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A finished encode.
+    """Result of an encode.
 
     Attributes:
         outputs: Folder with the master playlist, a folder per rendition, and the fallback.
         pictures: Folder with the poster, the thumbnail and the storyboard.
         renditions: Largest first.
-        duration_sec: Of the top rendition, measured.
-        has_storyboard: Whether there is one; a video plays as well without.
+        duration_sec: Measured duration of the top rendition.
+        has_storyboard: False if none could be drawn; the video plays without it.
     """
 
     outputs: Path
@@ -88,27 +89,27 @@ def encode_source(
     on_progress: OnProgress,
     cancelled: Cancelled,
 ) -> Encoded:
-    """Encode a local file into everything that is published of it.
+    """Encode a local file into all outputs that are published.
 
     Args:
-        source: A local file, already probed and found within limits.
-        info: What the probe found.
-        workdir: An empty folder of this attempt; the caller removes it.
-        options: What the caller chose.
-        tools: Where ffmpeg and ffprobe are.
-        on_progress: Told the step and the percentage, about twice a second while encoding.
-        cancelled: Asked about twice a second.
+        source: A local file that was probed and is within the limits.
+        info: Result of its probe.
+        workdir: An empty folder of this claim; the caller removes it.
+        options: Choices of the caller.
+        tools: Paths of ffmpeg and ffprobe.
+        on_progress: Called with step and percentage, about twice a second during the encoding.
+        cancelled: Called about twice a second; True stops the encode.
 
     Raises:
-        EncodeCancelled: `cancelled` said so.
-        EncodeFailed: With the code that explains it.
+        EncodeCancelled: `cancelled` returned True.
+        EncodeFailed: Has the code of the failure.
     """
     rungs = ladder(info.width, info.height, options.max_profile)
     work = _Work(source, info, rungs, workdir, options, tools, cancelled)
     try:
         return _encode(work, on_progress)
     except EncodeFailed as error:
-        if disk_is_full(workdir):  # which breaks whatever comes next, under many names
+        if disk_is_full(workdir):  # a full disk shows as many different failures
             raise disk_full_failure() from error
         raise
 
@@ -133,7 +134,7 @@ def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
 
 @dataclass(frozen=True)
 class _Work:
-    """One encode under way: its inputs, and the ffmpeg runs it is made of."""
+    """Encode under way: its inputs, and one method for each ffmpeg run."""
 
     source: Path
     info: SourceInfo
@@ -187,7 +188,7 @@ class _Work:
         )
         self.runner.run_to_success(command, report)
         if not all((self.outputs / rung.name / PLAYLIST).is_file() for rung in self.rungs):
-            raise EncodeFailed("source_corrupt", "Not one frame of the video could be decoded.")
+            raise EncodeFailed("source_corrupt", "No frame of the video could be decoded.")
         for rung in self.rungs:
             _mend_target_duration(self.outputs / rung.name / PLAYLIST)
 
@@ -203,7 +204,7 @@ class _Work:
         best.rename(self.pictures)
 
     def _pictures(self, duration_sec: float) -> Iterator[Path]:
-        """Take pictures at one instant after the other, for as long as they are asked for."""
+        """Take pictures at one instant after another, on demand."""
         size = fallback_rung(self.rungs)
         for number, instant in enumerate(
             poster_instants(duration_sec, self.options.poster_time_sec)
@@ -218,7 +219,7 @@ class _Work:
                 yield folder
 
     def draw_storyboard(self, duration_sec: float) -> bool:
-        """Add it to the pictures; whatever goes wrong but a full disk is no reason to fail."""
+        """Add a storyboard to the pictures; return False if it fails for any cause but the disk."""
         rung = self.rungs[-1]
         board = plan_storyboard(duration_sec, rung.width, rung.height)
         sheet = self.pictures / SHEET
@@ -244,6 +245,6 @@ class _Work:
 
 
 def _mend_target_duration(playlist: Path) -> None:
-    """Give a video of under half a second a target duration: ffmpeg rounds it to a forbidden 0."""
+    """Give a video of under half a second a target duration of 1; ffmpeg writes a forbidden 0."""
     text = playlist.read_text()
     playlist.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"))

@@ -1,9 +1,9 @@
-"""The progressive MP4, for players without HLS: a rendition's own packets in another wrapper."""
+"""Progressive MP4 for players without HLS: a copy of one rendition's packets."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from transcoder.encode.encode_command import PLAYLIST
+from transcoder.encode.ffmpeg_arguments import ffmpeg_prefix, rendition_input
 from transcoder.encode.ladder import Rung
 
 FALLBACK = "fallback/video.mp4"
@@ -12,7 +12,7 @@ _LARGEST_SHORT_SIDE = 720  # one file has to suit every device and link
 
 
 def fallback_rung(rungs: Sequence[Rung]) -> Rung:
-    """The largest rung of at most 720p, or the smallest there is."""
+    """Return the largest rung of at most 720p, or the smallest rung if all are larger."""
     for rung in rungs:
         if min(rung.width, rung.height) <= _LARGEST_SHORT_SIDE:
             return rung
@@ -22,17 +22,15 @@ def fallback_rung(rungs: Sequence[Rung]) -> Rung:
 def remux_command(rendition: Path, *, ffmpeg: str, into: Path) -> list[str]:
     """Build the command that copies the packets of a rendition's folder into one MP4.
 
-    The index goes to the front (`faststart`), so that playback and seeking need no second
-    connection to the end of the file.
+    `faststart` puts the index at the front, so that playback and seeking need no second connection
+    to the end of the file.
     """
     return [
-        *(ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"),
-        *("-nostats", "-progress", "pipe:1"),
-        *("-protocol_whitelist", "file", "-format_whitelist", "hls,mov"),
-        *("-f", "hls", "-i", str(rendition / PLAYLIST)),
+        *ffmpeg_prefix(ffmpeg),
+        *rendition_input(rendition),
         *("-map", "0:v", "-map", "0:a?", "-c", "copy", "-map_metadata", "-1"),
-        # The sound's priming samples lie before zero: they stay there, behind an edit list,
-        # instead of pushing the picture later.
+        # The sound's priming samples have timestamps before zero. They keep them, behind an edit
+        # list; a shift to zero would delay the picture.
         *("-copyts", "-avoid_negative_ts", "disabled"),
         *("-movflags", "+faststart", "-f", "mp4", str(into)),
     ]

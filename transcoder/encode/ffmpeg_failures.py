@@ -1,4 +1,4 @@
-"""What a failed ffmpeg means: the source's fault, ours, or the disk's."""
+"""Classification of a failed ffmpeg run: caused by the source, by us or by a full disk."""
 
 import re
 import shutil
@@ -11,22 +11,22 @@ from transcoder.encode.ffmpeg_process import FfmpegResult
 _OVER_A_LIMIT = {-signal.SIGXCPU: "processor time", -signal.SIGXFSZ: "room for one file"}
 
 _FULL_BYTES = 1024**2
-"""A disk with less has no room for a segment; file systems keep their last blocks to themselves."""
+"""Free bytes below which a disk counts as full; file systems reserve their last blocks."""
 
 
 def disk_is_full(folder: Path) -> bool:
-    """Whether nothing more can be relied on to be written."""
+    """Check for so little free space that further writes may fail."""
     return shutil.disk_usage(folder).free < _FULL_BYTES
 
 
 def disk_full_failure() -> EncodeFailed:
-    """The failure that a full disk is, by whatever it showed itself."""
+    """Make the failure for a full disk."""
     detail = "The transcoder's disk is full."
     return EncodeFailed("insufficient_space", detail, retryable=True)
 
 
 def failure_of(done: FfmpegResult) -> EncodeFailed | None:
-    """Why a finished ffmpeg failed, or None when it did not."""
+    """Return the failure of a finished ffmpeg, or None if it succeeded."""
     if done.returncode == 0:
         return None
     if "No space left on device" in done.stderr:
@@ -45,16 +45,16 @@ def failure_of(done: FfmpegResult) -> EncodeFailed | None:
 
 
 def _over_a_limit(done: FfmpegResult) -> EncodeFailed | None:
-    """A run that met one of its limits (`bounds.py`), and would again."""
+    """Return the failure of a run that met one of its limits, and would meet it again."""
     what = _OVER_A_LIMIT.get(done.returncode)
     if what is None and "Cannot allocate memory" in done.stderr:
         what = "memory"
     if what is None:
         return None
-    detail = f"The video takes more {what} to convert than one of its size may."
+    detail = f"Converting this video needs more {what} than is allowed for its size."
     return EncodeFailed("encode_failed", detail)
 
 
 def repeated_failure(failure: EncodeFailed) -> EncodeFailed:
-    """The same failure seen twice, which trying again does not help."""
+    """Make the terminal failure for a failure that occurred twice in the same way."""
     return EncodeFailed("encode_failed", f"The encoder fails on this video: {failure.detail}")

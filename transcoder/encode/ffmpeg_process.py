@@ -1,7 +1,7 @@
-"""Run ffmpeg so that it cannot outlive us, hang for ever or fill our memory.
+"""Child process of ffmpeg or ffprobe that cannot outlive us, hang or fill our memory.
 
-The process leads a group of its own, which is killed as a whole on cancel, on a stall and on any
-error of ours; the kernel kills it when we die without the chance (`kill -9`, out of memory).
+The process leads a process group of its own, which is killed as a whole on a cancel, a stall and
+any error of ours. The kernel kills the process if we are killed (`kill -9`, out of memory).
 """
 
 import os
@@ -26,7 +26,7 @@ _READ_BYTES = 65_536
 
 @dataclass(frozen=True)
 class FfmpegResult:
-    """How a process ended: its exit status, negative for a signal, and the end of its stderr."""
+    """Result of a finished ffmpeg; a negative `returncode` is a signal, `stderr` only its end."""
 
     returncode: int
     stderr: str
@@ -46,35 +46,77 @@ def run_watched(
 
     Args:
         command: The program and its arguments.
-        confinement: What it may take.
+        confinement: Limits of the process.
         on_progress: Called for each report.
-        cancelled: Asked at every tick, about twice a second.
-        stall_sec: How long the output may stop growing. A bound on silence, not on work: a long
-            film may take as long as it takes.
+        cancelled: Called at every tick, about twice a second; True stops the run.
+        stall_sec: Seconds that the output may stop growing; the whole run has no bound.
         clock: Monotonic seconds.
 
     Raises:
-        EncodeCancelled: `cancelled` said so.
+        EncodeCancelled: `cancelled` returned True.
         EncodeFailed: `stalled`.
     """
-    parser = ProgressParser()
-    reached, moved_at = 0.0, clock()
+    parser, reached = ProgressParser(), 0.0
+
+    def has_advanced(chunk: bytes) -> bool:
+        nonlocal reached
+        before, ended = reached, False
+        for report in parser.feed(chunk):
+            on_progress(report)
+            reached, ended = max(reached, report.out_time_sec), report.ended
+        return ended or reached > before
+
+    returncode, stderr = watch_process(
+        command,
+        confinement,
+        has_advanced,
+        cancelled=cancelled,
+        stall_sec=stall_sec,
+        stalled="The encoder produced nothing new",
+        clock=clock,
+    )
+    return FfmpegResult(returncode, stderr, reached)
+
+
+def watch_process(
+    command: Sequence[str],
+    confinement: Confinement,
+    has_advanced: Callable[[bytes], bool],
+    *,
+    cancelled: Callable[[], bool],
+    stall_sec: float,
+    stalled: str,
+    clock: Callable[[], float],
+) -> tuple[int, str]:
+    """Run a process to its end; return its exit status and the end of its stderr.
+
+    Args:
+        command: The program and its arguments.
+        confinement: Limits of the process.
+        has_advanced: Takes each chunk of standard output; False counts towards a stall.
+        cancelled: Called at every tick, about twice a second; True stops the run.
+        stall_sec: Seconds without an advance that count as a stall.
+        stalled: Beginning of the sentence that reports the stall.
+        clock: Monotonic seconds.
+
+    Raises:
+        EncodeCancelled: `cancelled` returned True.
+        EncodeFailed: `stalled`.
+    """
+    advanced_at = clock()
     with ProcessGroup(command, confinement) as group:
         for chunk in group.output():
-            for report in parser.feed(chunk):
-                on_progress(report)
-                if report.out_time_sec > reached or report.ended:
-                    reached, moved_at = report.out_time_sec, clock()
+            if has_advanced(chunk):
+                advanced_at = clock()
             if cancelled():
                 raise EncodeCancelled
-            if clock() - moved_at > stall_sec:
-                detail = f"The encoder produced nothing new for {stall_sec:g} s."
-                raise EncodeFailed("stalled", detail, retryable=True)
-        return FfmpegResult(group.returncode, group.stderr, reached)
+            if clock() - advanced_at > stall_sec:
+                raise EncodeFailed("stalled", f"{stalled} for {stall_sec:g} s.", retryable=True)
+        return group.returncode, group.stderr
 
 
 class ProcessGroup:
-    """A child process that leads its own group; leaving the block kills what is left of it."""
+    """Child process that leads its own group; the end of the block kills the whole group."""
 
     def __init__(self, command: Sequence[str], confinement: Confinement) -> None:
         self._process = subprocess.Popen(
@@ -86,7 +128,7 @@ class ProcessGroup:
             start_new_session=True,
         )
         if self._process.stdout is None or self._process.stderr is None:
-            raise AssertionError("both pipes were asked for")
+            raise AssertionError("Popen made no pipes")
         self._stdout: IO[bytes] = self._process.stdout
         self._stderr: IO[bytes] = self._process.stderr
         self._complaints = b""
@@ -104,14 +146,14 @@ class ProcessGroup:
 
     @property
     def stderr(self) -> str:
-        """The last few kilobytes the process complained about."""
+        """Last kilobytes of standard error."""
         return self._complaints.decode("utf-8", "replace")
 
     def output(self) -> Iterator[bytes]:
-        """Yield chunks of standard output, an empty one at every quiet tick, until the end.
+        """Yield chunks of standard output until the process ends; an empty chunk is a silent tick.
 
-        One thread reads both pipes: a child blocked on a full stderr would never finish. Closing
-        them is not the end yet: whoever does and stays is waited for tick by tick, too.
+        One thread reads both pipes, since a child blocked on a full stderr would never finish. A
+        process may close its pipes and run on, so the ticks continue until its exit.
         """
         with selectors.DefaultSelector() as selector:
             for pipe in (self._stdout, self._stderr):
@@ -133,12 +175,12 @@ class ProcessGroup:
 
     @property
     def returncode(self) -> int:
-        """The exit status, once the output has come to its end; negative for a signal."""
+        """Exit status, known once `output` has ended; negative for a signal."""
         return self._process.returncode
 
     def kill(self) -> None:
-        """Kill every process of the group and reap the leader; nothing when it was reaped."""
-        if self._process.returncode is None:  # else its number may belong to somebody else by now
+        """Kill every process of the group and reap the leader, unless it was reaped before."""
+        if self._process.returncode is None:  # a reaped leader's id may be another process's now
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._stdout.close()

@@ -1,4 +1,4 @@
-"""What `ffmpeg -progress` prints, understood."""
+"""Parser of the reports that `ffmpeg -progress` prints."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ _MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True)
 class FfmpegProgress:
-    """One report of a running ffmpeg.
+    """Report of a running ffmpeg.
 
     Attributes:
-        out_time_sec: How much of the output exists.
-        ended: Whether ffmpeg said this is its last report.
+        out_time_sec: Seconds of output that exist.
+        ended: True for ffmpeg's last report.
     """
 
     out_time_sec: float
@@ -19,7 +19,7 @@ class FfmpegProgress:
 
 
 class ProgressParser:
-    """Turns chunks of the progress pipe, cut anywhere, into reports.
+    """Parser of the progress pipe, in chunks cut anywhere.
 
     A report is a block of `key=value` lines closed by `progress=continue` or `progress=end`.
     Before the first frame `out_time_us` is `N/A`: such a block counts as zero.
@@ -30,7 +30,7 @@ class ProgressParser:
         self._out_time_sec = 0.0
 
     def feed(self, chunk: bytes) -> list[FfmpegProgress]:
-        """Take the next chunk and return the reports it completed."""
+        """Take the next chunk and return the reports that it completes."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         reports = []
         for line in lines:

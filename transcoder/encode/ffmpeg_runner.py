@@ -1,4 +1,4 @@
-"""Every run of ffmpeg in one encode: confined, watched, and on a disk with room."""
+"""Runs of ffmpeg in one encode: confined, watched for stalls, and stopped by a full disk."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from transcoder.encode.ffmpeg_progress import FfmpegProgress
 
 
 def ignore_progress(_: FfmpegProgress) -> None:
-    """Short runs have no progress worth reporting; its arrival is what shows they live."""
+    """Drop a report of a short run; its arrival alone counts against a stall."""
 
 
 @dataclass(frozen=True)
 class FfmpegRunner:
-    """What all runs of one encode have in common.
+    """Runner of all ffmpeg commands of one encode.
 
     Attributes:
-        info: What the probe found in the source; bounds what a run may take.
-        workdir: Folder of the encode, on the disk that may fill up.
-        cancelled: Asked about twice a second.
-        stall_sec: How long ffmpeg may produce nothing new.
+        info: Result of the source's probe; decides the limits of a run.
+        workdir: Folder of the encode, on the disk that may become full.
+        cancelled: Called about twice a second; True stops a run.
+        stall_sec: Seconds that ffmpeg may produce nothing new.
     """
 
     info: SourceInfo
@@ -43,15 +43,15 @@ class FfmpegRunner:
         *,
         patience_sec: float = 0,
     ) -> FfmpegResult:
-        """Run once, to whatever end.
+        """Run once, and return the result of a success or a failure.
 
         Args:
             command: An ffmpeg that writes `-progress pipe:1`.
             on_progress: Called for each report.
-            patience_sec: How much longer than others this run may produce nothing new.
+            patience_sec: Seconds added to `stall_sec` for this run.
 
         Raises:
-            EncodeCancelled: `cancelled` said so.
+            EncodeCancelled: `cancelled` returned True.
             EncodeFailed: `stalled`, `insufficient_space`.
         """
         return run_watched(
@@ -67,11 +67,11 @@ class FfmpegRunner:
         command: Sequence[str],
         on_progress: Callable[[FfmpegProgress], None] = ignore_progress,
     ) -> None:
-        """Run to success; a failure that repeats word for word is the source's or ours for good.
+        """Run once, and once more after a failure; the same failure twice is terminal.
 
         Raises:
-            EncodeCancelled: `cancelled` said so.
-            EncodeFailed: With the code that explains it.
+            EncodeCancelled: `cancelled` returned True.
+            EncodeFailed: Has the code of the failure.
         """
         failure = failure_of(self.run(command, on_progress))
         if failure is None:
@@ -84,7 +84,7 @@ class FfmpegRunner:
         raise repeated_failure(again) if again.signature == failure.signature else again
 
     def _stop(self) -> bool:
-        # ffmpeg's HLS muxer says nothing of a full disk and exits with 0, hours later.
+        # ffmpeg's HLS muxer does not report a full disk, and exits with 0 hours later.
         if disk_is_full(self.workdir):
             raise disk_full_failure()
         return self.cancelled()

@@ -1,11 +1,11 @@
-"""The filter graph: one decoded source in, one labelled pad per rendition out.
+"""Filter graph of an encode: one decoded source in, one labelled pad per rendition out.
 
     decoder (autorotates) → bwdif → fps → scale to the top rung, 8-bit bt709 → tpad
                → split → top rung
                     └→ scale → split → next rung …
 
-Each rung is scaled from the one above it, not from the source: the same picture to the eye for
-less work, since most of the pixels are gone after the first step.
+Each rung is scaled from the rung above it, not from the source. The result looks the same and costs
+less, since the first step removes most of the pixels.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pipeline.media.probe import SourceInfo
 from transcoder.encode.ladder import Rung
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
-"""PQ and HLG, by the names ffprobe gives them."""
+"""PQ and HLG, by ffprobe's names."""
 
 _WIDE_PRIMARIES = frozenset({"bt2020", "smpte431", "smpte432"})
 _MATRICES = {
@@ -36,17 +36,17 @@ def filter_graph(
     """Build the `-filter_complex` of an encode.
 
     Args:
-        info: What the probe found.
+        info: Result of the source's probe.
         rungs: The renditions, largest first.
         rate: Their constant frame rate.
-        held_sec: How long the last frame stands still, for sound that goes on.
+        held_sec: Seconds to repeat the last frame, for sound that goes on.
 
     Returns:
         A graph whose outputs are `[v0]`, `[v1]`, … and, for a source with sound, `[a0]`, `[a1]`, …
     """
     chains = [_video_chain(info, rungs[0], rate, held_sec) + _tap(0, len(rungs))]
     for index, rung in enumerate(rungs[1:], start=1):
-        # Each scale restates the pixel shape that keeps the old proportions to the last digit.
+        # scale changes the pixel shape to keep the exact proportions; setsar makes it square again.
         scale = f"[w{index}]scale={rung.width}:{rung.height},setsar=1"
         chains.append(scale + _tap(index, len(rungs)))
     if info.audio_codec is not None:
@@ -55,18 +55,18 @@ def filter_graph(
 
 
 def _tap(index: int, count: int) -> str:
-    """End a rung's chain at its pad, leaving a copy for the rung below unless it is the last."""
+    """End a rung's chain at its pad, with a copy for the rung below unless it is the last."""
     if index + 1 == count:
         return f"[v{index}]"
     return f",split=2[v{index}][w{index + 1}]"
 
 
 def _video_chain(info: SourceInfo, top: Rung, rate: Fraction, held_sec: float) -> str:
-    # V, not v: the cover art of a music video is a video stream too, and may come first.
+    # V, not v: cover art is a video stream too, may come first, and V excludes it.
     deinterlace = ["bwdif=mode=send_frame:deint=all"] if info.interlaced else []
     steps = [
         *deinterlace,
-        # From zero, whatever the first timestamp is: a late picture is held, not advanced.
+        # start_time=0 repeats the first frame of a late picture from zero, and does not move it.
         f"fps=fps={rate}:start_time=0",
         *_to_sdr_bt709(info, top),
         "setsar=1",
@@ -77,7 +77,10 @@ def _video_chain(info: SourceInfo, top: Rung, rate: Fraction, held_sec: float) -
 
 
 def _hold(held_sec: float, rate: Fraction) -> list[str]:
-    """Repeat the last frame, in whole frames: the last AAC frame alone may outlast a picture."""
+    """Repeat the last frame a whole number of times; a rest shorter than a frame is dropped.
+
+    The last AAC frame alone may outlast the picture by less than a frame.
+    """
     frames = int(held_sec * rate)
     return [f"tpad=stop={frames}:stop_mode=clone"] if frames else []
 
@@ -92,18 +95,18 @@ def _to_sdr_bt709(info: SourceInfo, top: Rung) -> list[str]:
 
 
 def _colour_map(target: str, *, hdr: bool) -> str:
-    """Map HDR or a wide gamut into bt709, after the downscale since it is the dear step.
+    """Map HDR or a wide gamut to bt709, after the downscale because it is the costly step.
 
-    swscale (FFmpeg 8) goes through linear light, tone-maps and comes back in one three-dimensional
-    table when asked for the *perceptual* intent. Filling it takes some seconds once. Measured
-    against the usual three filters in docs/adr/0006-hdr-by-one-perceptual-scale.md.
+    With the *perceptual* intent, swscale (FFmpeg 8) converts to linear light, tone-maps and
+    converts back by one three-dimensional table. Filling the table takes some seconds once.
+    docs/adr/0006-hdr-by-one-perceptual-scale.md compares it with the usual three filters.
     """
     intent = "perceptual" if hdr else "relative_colorimetric"
     return f"scale={target}:out_primaries=bt709:out_transfer=bt709:intent={intent}"
 
 
 def _matrix(info: SourceInfo) -> str:
-    """The source's YCbCr matrix; an unnamed one is bt601 below 720 lines, as players assume."""
+    """Return the source's YCbCr matrix; like players, assume bt601 below 720 lines, else bt709."""
     named = _MATRICES.get(info.color_space or "")
     if named:
         return named
@@ -113,13 +116,13 @@ def _matrix(info: SourceInfo) -> str:
 def _audio_chain(info: SourceInfo, count: int) -> str:
     pads = "".join(f"[a{index}]" for index in range(count))
     steps = [
-        # Silence before a late start and inside gaps, so that sound keeps its place and every
-        # rendition's two tracks begin together.
+        # Adds silence before a late start and in gaps, so that the sound keeps its time and both
+        # tracks of each rendition begin together.
         "aresample=48000:async=1:first_pts=0",
         "aformat=sample_fmts=fltp:channel_layouts=stereo",
     ]
     if info.duration_sec > 0:
-        # Sound that ends early would leave players waiting for the rest of it.
+        # If the sound ends early, players wait for more of it; apad adds silence.
         steps.append(f"apad=whole_dur={info.duration_sec:.3f}")
     steps.append(f"asplit={count}")
     return "[0:a:0]" + ",".join(steps) + pads

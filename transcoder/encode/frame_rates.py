@@ -1,4 +1,4 @@
-"""Which frame rate the renditions get: the source's own, constant, at most 60."""
+"""Frame rate of the renditions: the source's own, made constant, at most 60."""
 
 from fractions import Fraction
 
@@ -23,10 +23,10 @@ STANDARD_RATES = tuple(
         (60, 1),
     )
 )
-"""Rates a variable one may be brought to: those of cameras and films, and of slow recordings."""
+"""Rates of cameras, films and slow recordings; a variable rate becomes the nearest of them."""
 
 _SAME_RATE = Fraction(1, 2000)
-"""Rates closer than this are one: 24 and 24000/1001 are 1/1000 apart and must stay two."""
+"""Rates closer than this are equal: 24 and 24000/1001 are 1/1000 apart and must stay different."""
 
 _UNKNOWN_RATE = Fraction(25)
 
@@ -36,11 +36,12 @@ def output_rate(average: str, *, variable: bool) -> Fraction:
 
     Args:
         average: The source's average rate as a fraction, such as `24000/1001`.
-        variable: Whether the source's frames are unevenly spaced.
+        variable: True if the source's frames are unevenly spaced.
 
     Returns:
-        A constant source's own rate (rounding noise of the container removed); a variable one's
-        nearest standard rate; both halved until at most 60, which drops whole frames evenly.
+        The own rate of a constant source, without the container's rounding noise; the nearest
+        standard rate of a variable source. Either is halved until at most 60, which drops whole
+        frames evenly.
     """
     rate = _halved(_parse(average))
     nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate) / standard)
@@ -58,7 +59,7 @@ def _parse(average: str) -> Fraction:
 
 
 def _halved(rate: Fraction) -> Fraction:
-    # 60 and a hair, as 60.002 from a phone's rounded timestamps, is 60 and not 30.
+    # A rate of 60.002, from a phone's rounded timestamps, is 60 and not 30.
     while rate > MAX_RATE * (1 + _SAME_RATE):
         rate /= 2
     return rate

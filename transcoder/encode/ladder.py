@@ -1,6 +1,6 @@
-"""Which renditions a source gets: the ladder, by short side, never above the source.
+"""Ladder of a source: its renditions by short side, none larger than the source.
 
-By short side, so that a portrait 720x1280 is a 720p as a landscape 1280x720 is.
+The short side makes a portrait 720x1280 a 720p, like a landscape 1280x720.
 """
 
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LadderProfile:
-    """One step of the full ladder.
+    """Step of the full ladder.
 
     Attributes:
         name: The profile's name, also its folder.
         short_side: Pixels of the smaller dimension.
         video_bps: Ceiling of the video bitrate at up to 30 frames per second. 360p, 720p and
-            1080p follow Apple's HLS authoring table for H.264; the others sit between on the
-            same slope. A ceiling, not a target: constant quality decides below it.
-        audio_bps: AAC bitrate; small rungs serve slow links, where 128 kbit/s of sound would
-            be most of the stream.
+            1080p follow Apple's HLS authoring table for H.264; the others are interpolated.
+            Constant quality decides the bitrate below the ceiling.
+        audio_bps: AAC bitrate. Small rungs serve slow links, where 128 kbit/s of sound would be
+            most of the stream.
     """
 
     name: str
@@ -41,7 +41,7 @@ DEFAULT_MAX_PROFILE = "1080p"
 
 @dataclass(frozen=True)
 class Rung:
-    """A rendition to make: a profile at this source's shape, in even pixels."""
+    """Rendition to make: a profile at this source's aspect ratio, in even pixels."""
 
     profile: LadderProfile
     width: int
@@ -49,7 +49,7 @@ class Rung:
 
     @property
     def name(self) -> str:
-        """The profile's name."""
+        """Name of the profile."""
         return self.profile.name
 
 
@@ -59,11 +59,11 @@ def ladder(width: int, height: int, max_profile: str = DEFAULT_MAX_PROFILE) -> t
     Args:
         width: Display width of the source: rotated, with square pixels.
         height: Display height of the source.
-        max_profile: The largest profile allowed.
+        max_profile: Largest profile allowed.
 
     Returns:
-        Every profile whose short side the source reaches, up to `max_profile`. A source smaller
-        than the smallest profile gets one rung at its own size, named after that profile.
+        All profiles up to `max_profile` whose short side is not longer than the source's. A source
+        smaller than the smallest profile gets one rung at its own size, with that profile's name.
     """
     ceiling = short_side_of(max_profile)
     short = min(width, height)
@@ -74,10 +74,10 @@ def ladder(width: int, height: int, max_profile: str = DEFAULT_MAX_PROFILE) -> t
 
 
 def short_side_of(profile_name: str) -> int:
-    """Pixels of a profile's short side.
+    """Return the pixels of a profile's short side.
 
     Raises:
-        ValueError: No such profile.
+        ValueError: No profile has this name.
     """
     for profile in PROFILES:
         if profile.name == profile_name:
@@ -85,10 +85,15 @@ def short_side_of(profile_name: str) -> int:
     raise ValueError(f"no such profile: {profile_name}; one of {', '.join(PROFILE_NAMES)}")
 
 
+def nearest_even(pixels: float) -> int:
+    """Round to an even number of at least two: 4:2:0 keeps one colour for two pixels."""
+    return max(2, 2 * round(pixels / 2))
+
+
 def _rung(profile: LadderProfile, width: int, height: int) -> Rung:
     short, long = sorted((width, height))
-    scaled = 2 * round(long * profile.short_side / short / 2)
-    # Rounding up to even must not take a 321 pixel side to 322: that would be an upscale.
+    scaled = nearest_even(long * profile.short_side / short)
+    # Rounding to even must not make 322 of a 321 pixel side: that would be an upscale.
     long_side = min(scaled, _even_floor(long))
     if width < height:
         return Rung(profile, profile.short_side, long_side)
@@ -96,5 +101,5 @@ def _rung(profile: LadderProfile, width: int, height: int) -> Rung:
 
 
 def _even_floor(pixels: int) -> int:
-    """The largest even number not above `pixels`; 4:2:0 chroma needs at least two."""
+    """Round down to an even number of at least two, which 4:2:0 chroma needs."""
     return max(2, pixels - pixels % 2)

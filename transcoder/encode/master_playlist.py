@@ -1,19 +1,19 @@
-"""The master playlist, written by us because ffmpeg's would hold guesses."""
+"""Master playlist, written from measurements because ffmpeg's holds estimates."""
 
 from collections.abc import Iterator, Sequence
 
-from transcoder.encode.encode_command import PLAYLIST
+from transcoder.encode.ffmpeg_arguments import PLAYLIST
 from transcoder.encode.measured_rendition import MeasuredRendition
 
 MASTER = "master.m3u8"
 
 _FIRST_VARIANT_BPS = 2_000_000
-"""Players start with the first variant listed: Apple's HLS authoring rule 1.32 puts it near
-2 Mbit/s, which most links carry and no eye resents for six seconds."""
+"""Players start with the first variant listed. Apple's HLS authoring rule 1.32 asks for one near
+2 Mbit/s there, which most links carry and which looks acceptable for a segment of six seconds."""
 
 
 def master_playlist(renditions: Sequence[MeasuredRendition]) -> str:
-    """Write the master playlist of renditions that lie in folders named after their profiles."""
+    """Write the master playlist of renditions whose folders are named after their profiles."""
     return "\n".join([*_lines(renditions), ""])
 
 

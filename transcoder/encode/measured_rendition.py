@@ -1,4 +1,4 @@
-"""What a finished rendition really is: read back from its files, never from what was asked for."""
+"""Measurements of a finished rendition, read from its files and not from the encode's settings."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from pipeline.media.limits import MediaRefused, Refusal
 from pipeline.media.playlist import PlaylistInvalid, parse_media
 from pipeline.media.tools import Tools
 from transcoder.encode.codecs import InitSegmentUnreadable, codecs_of
-from transcoder.encode.encode_command import INIT_SEGMENT, PLAYLIST
+from transcoder.encode.encode_command import INIT_SEGMENT
 from transcoder.encode.encode_errors import EncodeFailed
+from transcoder.encode.ffmpeg_arguments import PLAYLIST, rendition_input
 
 _PROBE_TIMEOUT_SEC = 60
 _PROBE_OUTPUT_BYTES = 65_536
@@ -23,15 +24,15 @@ _PROBE_OUTPUT_BYTES = 65_536
 
 @dataclass(frozen=True)
 class MeasuredRendition:
-    """One finished rendition.
+    """Measurements of one finished rendition.
 
     Attributes:
-        profile: Its profile, also its folder.
-        width: Pixels across.
-        height: Pixels down.
+        profile: Name of its profile and of its folder.
+        width: Pixels.
+        height: Pixels.
         frame_rate: Frames a second.
         bandwidth_bps: Peak segment bitrate, see `peak_bps`.
-        average_bandwidth_bps: All bytes over all seconds.
+        average_bandwidth_bps: All bits divided by all seconds.
         codecs: RFC 6381, such as `avc1.64001F,mp4a.40.2`.
         duration_sec: Sum of the segments' durations.
     """
@@ -56,7 +57,7 @@ def measure_rendition(folder: Path, tools: Tools) -> MeasuredRendition:
     """Measure the rendition in `folder`, which is named after its profile.
 
     Raises:
-        EncodeFailed: `encoder_failed`; what the encoder left cannot be read back.
+        EncodeFailed: `encoder_failed`; the files cannot be read back.
     """
     try:
         playlist = parse_media((folder / PLAYLIST).read_text())
@@ -89,10 +90,10 @@ def measure_rendition(folder: Path, tools: Tools) -> MeasuredRendition:
 
 
 def check_segment_whole(segment: Path) -> None:
-    """Look whether a segment was written to its end: the muxer does not look itself.
+    """Check that a segment was written to its end, which the muxer does not check.
 
     Raises:
-        MediaRefused: Its last box is cut off, or no box of media.
+        MediaRefused: Its last box is cut off, or is no `mdat`.
     """
     with segment.open("rb") as file:
 
@@ -106,11 +107,11 @@ def check_segment_whole(segment: Path) -> None:
 
 
 def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) -> int:
-    """The peak segment bitrate of RFC 8216 §4.1, in bits per second, rounded up.
+    """Compute the peak segment bitrate of RFC 8216 §4.1, in bits per second, rounded up.
 
     It is the largest bitrate of any contiguous set of segments that lasts between half and one
-    and a half target durations. A short last segment therefore counts only together with what
-    comes before it: alone, its one key frame would look like a peak nobody has to download.
+    and a half target durations. A short last segment therefore counts only together with its
+    predecessors: alone, its one key frame would look like a peak that no player meets.
 
     Args:
         segments: (bytes, seconds) of each, in order.
@@ -133,17 +134,15 @@ def _ceil(bits_per_second: float) -> int:
 
 
 def _frame_rate(average: str, duration_sec: float) -> Fraction:
-    """The rate that ffprobe found; a single frame has none, and is shown for the whole duration."""
+    """Parse ffprobe's rate; a single frame has none and is shown for the whole duration."""
     if average == "0/0":
         return Fraction(1 / duration_sec).limit_denominator(1001)
     return Fraction(average)
 
 
 def _video_stream(folder: Path, tools: Tools) -> dict[str, str]:
-    command = [tools.ffprobe, "-v", "error", "-protocol_whitelist", "file"]
-    command += ["-format_whitelist", "hls,mov", "-f", "hls"]
-    command += ["-select_streams", "v:0", "-show_entries", "stream=width,height,avg_frame_rate"]
-    command += ["-of", "json", "-i", str(folder / PLAYLIST)]
+    command = [tools.ffprobe, "-v", "error", "-of", "json", "-select_streams", "v:0"]
+    command += ["-show_entries", "stream=width,height,avg_frame_rate", *rendition_input(folder)]
     try:
         done = run_child(
             command,

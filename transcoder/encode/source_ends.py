@@ -1,8 +1,8 @@
-"""Where picture and sound of a source end, by its packets: what it declares is not believed.
+"""Ends of a source's picture and sound, measured from its packets.
 
-A file cut off in mid-transfer still declares its whole length, decodes without an error and ends
-early; a file whose sound goes on after its picture is whole. Reading every packet, which decodes
-nothing, tells the two apart before any processor time is spent on an encode.
+The declared duration is not trusted. A file cut off in mid-transfer still declares its whole
+duration, decodes without an error and ends early; a file whose sound outlasts its picture is whole.
+Reading every packet distinguishes the two. It decodes nothing, so it is cheap beside an encode.
 """
 
 import time
@@ -13,9 +13,9 @@ from pathlib import Path
 from pipeline.media.confinement import SCAN
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
-from transcoder.encode.encode_command import local_input
-from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
-from transcoder.encode.ffmpeg_process import ProcessGroup
+from transcoder.encode.encode_errors import EncodeFailed
+from transcoder.encode.ffmpeg_arguments import local_input
+from transcoder.encode.ffmpeg_process import watch_process
 
 _TOLERANCE_SEC = 0.5
 _TOLERANCE_SHARE = 0.02
@@ -26,16 +26,16 @@ _ENTRIES = (
     ":stream=index,codec_type:stream_disposition=attached_pic"
     ":format=start_time"
 )
-_DISCARDED = "D"  # cut off by an edit list: nobody sees or hears it
+_DISCARDED = "D"  # cut off by an edit list: players do not present it
 
 
 @dataclass(frozen=True)
 class SourceEnds:
-    """Seconds from the source's first instant.
+    """Ends of a source, in seconds from its first instant.
 
     Attributes:
-        picture_sec: To the end of the picture's last frame.
-        whole_sec: To the end of the last thing to be seen or heard, on whichever track.
+        picture_sec: End of the picture's last frame.
+        whole_sec: End of the last packet of any picture or sound track.
     """
 
     picture_sec: float
@@ -55,35 +55,33 @@ def read_source_ends(
 
     Args:
         source: A local file.
-        info: What the probe found in it.
-        tools: Where ffprobe is.
-        cancelled: Asked at every tick, about twice a second.
-        stall_sec: How long ffprobe may print nothing; a large file may take as long as it takes.
+        info: Result of its probe.
+        tools: Path of ffprobe.
+        cancelled: Called at every tick, about twice a second; True stops the run.
+        stall_sec: Seconds that ffprobe may print nothing; the whole run has no bound.
         clock: Monotonic seconds.
 
     Raises:
-        EncodeCancelled: `cancelled` said so.
+        EncodeCancelled: `cancelled` returned True.
         EncodeFailed: `stalled`.
     """
     command = [tools.ffprobe, "-v", "quiet", *local_input(source, container=info.container)]
     command += ["-show_entries", _ENTRIES, "-of", "csv"]
     tally = _Tally()
-    moved_at = clock()
-    with ProcessGroup(command, SCAN) as group:
-        for chunk in group.output():
-            tally.feed(chunk)
-            if cancelled():
-                raise EncodeCancelled
-            if chunk:
-                moved_at = clock()
-            elif clock() - moved_at > stall_sec:
-                detail = f"Reading the source brought nothing new for {stall_sec:g} s."
-                raise EncodeFailed("stalled", detail, retryable=True)
+    watch_process(
+        command,
+        SCAN,
+        tally.feed,
+        cancelled=cancelled,
+        stall_sec=stall_sec,
+        stalled="Reading the source produced nothing new",
+        clock=clock,
+    )
     return tally.ends()
 
 
 def refuse_cut_off(info: SourceInfo, ends: SourceEnds) -> None:
-    """Compare where the packets end with what the source declares.
+    """Refuse a source whose packets end before its declared duration.
 
     Raises:
         EncodeFailed: `source_corrupt`.
@@ -92,7 +90,7 @@ def refuse_cut_off(info: SourceInfo, ends: SourceEnds) -> None:
 
 
 def refuse_undecoded(info: SourceInfo, ends: SourceEnds, encoded_sec: float) -> None:
-    """Compare what was encoded with what the packets promised: those of broken frames count too.
+    """Refuse a source with fewer decoded seconds than its packets hold, broken frames included.
 
     Raises:
         EncodeFailed: `source_corrupt`.
@@ -101,9 +99,9 @@ def refuse_undecoded(info: SourceInfo, ends: SourceEnds, encoded_sec: float) -> 
 
 
 def held_sec(info: SourceInfo, ends: SourceEnds) -> float:
-    """How long the last frame has to stand still for the sound to end; 0 where that ends first.
+    """Compute the seconds to repeat the last frame until the sound ends; 0 if the sound ends first.
 
-    Never past the declared end: whoever judges the outputs compares them with that.
+    The result never reaches past the declared end, since the outputs are compared with that.
     """
     return max(0.0, min(ends.whole_sec, info.duration_sec) - ends.picture_sec)
 
@@ -115,7 +113,7 @@ def _refuse_short(found_sec: float, expected_sec: float, what: str) -> None:
 
 
 class _Tally:
-    """Takes ffprobe's CSV, cut anywhere, and keeps where each stream ends."""
+    """Parser of ffprobe's CSV, in chunks cut anywhere, that keeps the end of each stream."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -124,7 +122,8 @@ class _Tally:
         self._pictures: list[str] = []
         self._sounds: list[str] = []
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next chunk; return False for an empty one."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             section, *values = line.decode("ascii", "replace").strip().split(",")
@@ -134,6 +133,7 @@ class _Tally:
                 self._take_stream(*values[:3])
             elif section == "format":
                 self._start_sec = _seconds(values[0]) or 0.0
+        return bool(chunk)
 
     def _take_packet(self, index: str, pts: str, dts: str, duration: str, flags: str) -> None:
         at_sec = _seconds(pts) if _seconds(pts) is not None else _seconds(dts)
@@ -149,7 +149,7 @@ class _Tally:
             self._sounds.append(index)
 
     def ends(self) -> SourceEnds:
-        """What it comes to; the first picture is the one that is encoded."""
+        """Return the ends of all that was read; the first picture is the one that is encoded."""
         return SourceEnds(
             self._latest(self._pictures[:1]), self._latest([*self._pictures, *self._sounds])
         )

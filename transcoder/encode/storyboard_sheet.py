@@ -1,10 +1,11 @@
-"""The storyboard: small pictures along the timeline, for whoever looks for a place in a video.
+"""Storyboard: small pictures along the timeline, for finding a scene in a video.
 
-One sheet of them, and WebVTT cues that say which part of the sheet shows which seconds. Drawn from
-the smallest finished rendition, whose pictures are upright, evenly timed and in the colours that
-viewers see, and whose duration is measured: a run of its own, so that its trouble costs nobody a
-video. A long video's is drawn from its key frames alone, one frame in fifty, for 0.3 % of the
-encode's processor time; that of a short one takes every frame, and 1 to 2 % (docs/benchmarks.md).
+A storyboard is one sheet of pictures, and WebVTT cues that give the part of the sheet for each span
+of seconds. The source of the pictures is the smallest finished rendition: its frames are upright,
+evenly timed and in the final colours, and its duration is measured. A separate ffmpeg run draws
+them, so that a failure costs no video. For a long video it decodes key frames only, one frame in
+fifty, and costs 0.3 % of the encode's processor time. For a short video it decodes every frame and
+costs 1 to 2 % (docs/benchmarks.md).
 """
 
 import math
@@ -12,7 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transcoder.encode.encode_command import GOP_SEC, PLAYLIST
+from transcoder.encode.encode_command import GOP_SEC
+from transcoder.encode.ffmpeg_arguments import (
+    ffmpeg_prefix,
+    jpeg_output,
+    jpeg_scale,
+    rendition_input,
+)
+from transcoder.encode.ladder import nearest_even
 
 SHEET = "storyboard.jpg"
 CUES = "storyboard.vtt"
@@ -21,17 +29,16 @@ MAX_TILES = 100
 MAX_SIDE = 160
 COLUMNS = 10
 
-_JPEG_QUALITY = "5"
-"""Of ffmpeg's 2 to 31. A full sheet is some 350 kB; of nothing but noise, the worst there is, it
-stays under 2 MiB."""
+_JPEG_QUALITY = 5
+"""A full sheet has about 350 kB, and one of pure noise, the worst case, less than 2 MiB."""
 
 _READ_SPEED = 60
-"""Seconds of video read in one second, at the least: 400 on a slow core."""
+"""Lower bound of the seconds of video that are read in one second; a slow core reads 400."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture: which seconds it stands for, and its place in the sheet in pixels."""
+    """Picture of a span of seconds, with its position in the sheet in pixels."""
 
     start_sec: float
     end_sec: float
@@ -41,15 +48,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class StoryboardPlan:
-    """What a sheet holds.
+    """Layout of a sheet.
 
     Attributes:
-        duration_sec: Of the video.
-        interval_sec: For how long each tile stands; the last one for whatever is left, which is
-            between half and one and a half of it.
-        count: How many tiles, in rows from the top left.
-        tile_width: Pixels across.
-        tile_height: Pixels down.
+        duration_sec: Duration of the video.
+        interval_sec: Seconds of each tile but the last, which has the rest: between half and one
+            and a half of them.
+        count: Number of tiles, in rows from the top left.
+        tile_width: Pixels.
+        tile_height: Pixels.
     """
 
     duration_sec: float
@@ -60,16 +67,16 @@ class StoryboardPlan:
 
     @property
     def columns(self) -> int:
-        """How many tiles the sheet has across."""
+        """Number of tiles in a row."""
         return min(self.count, COLUMNS)
 
     @property
     def rows(self) -> int:
-        """How many tiles it has down; the last row may end early."""
+        """Number of rows; the last one may have fewer tiles."""
         return math.ceil(self.count / self.columns)
 
     def tiles(self) -> Iterator[Tile]:
-        """Every tile, in order of time."""
+        """Yield every tile, in order of time."""
         for number in range(self.count):
             row, column = divmod(number, self.columns)
             last = number + 1 == self.count
@@ -85,13 +92,13 @@ def plan_storyboard(duration_sec: float, width: int, height: int) -> StoryboardP
     """Choose interval and size of a video's tiles, so that any sheet has at most `MAX_TILES`.
 
     Args:
-        duration_sec: As measured.
-        width: Of the rendition it is drawn from, in pixels; tiles are never larger.
-        height: Likewise.
+        duration_sec: Measured duration of the video.
+        width: Pixels of the rendition that the tiles are drawn from; tiles are never larger.
+        height: Pixels of the same rendition.
 
     Returns:
-        A tile a second where they suffice; else one every so many whole GOPs, whose key frames
-        then are all that has to be decoded.
+        One tile a second if at most `MAX_TILES` result; else one tile for a number of whole GOPs,
+        so that only key frames have to be decoded.
     """
     interval_sec = 1
     if round(duration_sec) > MAX_TILES:
@@ -101,8 +108,8 @@ def plan_storyboard(duration_sec: float, width: int, height: int) -> StoryboardP
         duration_sec=duration_sec,
         interval_sec=interval_sec,
         count=max(1, round(duration_sec / interval_sec)),
-        tile_width=_even(width * scale),
-        tile_height=_even(height * scale),
+        tile_width=nearest_even(width * scale),
+        tile_height=nearest_even(height * scale),
     )
 
 
@@ -113,25 +120,22 @@ def sheet_command(rendition: Path, board: StoryboardPlan, *, ffmpeg: str, into: 
     """
     key_frames = ["-skip_frame", "nokey"] if board.interval_sec % GOP_SEC == 0 else []
     steps = [
-        # Without `pass`, a video shorter than half an interval would have no frame at all.
+        # Without `pass`, a video shorter than half an interval would have no frame.
         f"fps=fps=1/{board.interval_sec}:start_time=0:round=near:eof_action=pass",
-        # JPEG is full-range bt601 by definition (JFIF).
-        f"scale={board.tile_width}:{board.tile_height}:out_range=pc:out_color_matrix=bt601",
-        "format=yuvj420p",
+        *jpeg_scale(board.tile_width, board.tile_height),
         f"tile={board.columns}x{board.rows}:nb_frames={board.count}",
     ]
     return [
-        *(ffmpeg, "-hide_banner", "-nostdin", "-y", "-loglevel", "warning"),
-        *("-nostats", "-progress", "pipe:1"),
-        *("-protocol_whitelist", "file", "-format_whitelist", "hls,mov", *key_frames),
-        *("-f", "hls", "-i", str(rendition / PLAYLIST)),
-        *("-map", "0:v:0", "-vf", ",".join(steps), "-frames:v", "1", "-q:v", _JPEG_QUALITY),
-        *("-update", "1", "-f", "image2", str(into)),
+        *ffmpeg_prefix(ffmpeg),
+        *key_frames,
+        *rendition_input(rendition),
+        *("-map", "0:v:0", "-vf", ",".join(steps)),
+        *jpeg_output(into, quality=_JPEG_QUALITY),
     ]
 
 
 def storyboard_silence_sec(duration_sec: float) -> float:
-    """How much longer than other runs this one may say nothing: it has no output until its end."""
+    """Return the extra seconds that this run may report nothing: it has no output until its end."""
     return duration_sec / _READ_SPEED
 
 
@@ -149,8 +153,3 @@ def _timestamp(seconds: float) -> str:
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{milliseconds / 1000:06.3f}"
-
-
-def _even(pixels: float) -> int:
-    """4:2:0 keeps one colour for two pixels: no two tiles are to share it."""
-    return max(2, 2 * round(pixels / 2))

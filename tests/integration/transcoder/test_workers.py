@@ -30,13 +30,14 @@ from tests.integration.transcoder.conftest import (
 from transcoder.callback_delivery import deliver_callback
 from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
+from transcoder.heartbeat import Heartbeat
 from transcoder.leftovers import clean_scratch
 from transcoder.models import TERMINAL, Job, OwedCallback
 from transcoder.scratch import encode_slot, workdir
 from transcoder.services import TranscoderServices
 from transcoder.store import KEEP_FOR, MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
 from transcoder.sweep import sweep
-from transcoder.transcode import Heartbeat, transcode
+from transcoder.transcode import transcode
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 
@@ -260,8 +261,8 @@ def test_progress_is_told_as_it_grows_and_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A clip of five seconds is done before it would be told a second time.
-    monkeypatch.setattr("transcoder.transcode._REPORT_EVERY_SEC", 0.1)
-    monkeypatch.setattr("transcoder.transcode._RENEW_EVERY_SEC", 0.1)
+    monkeypatch.setattr("transcoder.heartbeat._REPORT_EVERY_SEC", 0.1)
+    monkeypatch.setattr("transcoder.heartbeat._RENEW_EVERY_SEC", 0.1)
     clip = clip_folder / "progress.mp4"
     shutil.copyfile(SAMPLE, clip)
     job_id = client.submit(clip, max_profile="360p")
