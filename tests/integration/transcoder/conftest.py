@@ -1,4 +1,4 @@
-"""The transcoder as it runs: its HTTP app, real Celery workers, a source server, a receiver."""
+"""Fixtures: the transcoder's HTTP app, real Celery workers, a source server, a receiver."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def eventually(what: str, check: Callable[[], Any], timeout_sec: float = 60) -> Any:
-    """Poll until `check` gives something truthy; fail loudly at the deadline."""
+    """Poll until `check` returns a true value; fail at the deadline."""
     deadline = time.monotonic() + timeout_sec
     while time.monotonic() < deadline:
         if found := check():
@@ -63,7 +63,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Takes callbacks and answers terminal ones from a script, then with 200."""
+    """Server that answers terminal callbacks from a script, then with 200."""
 
     received: list[Received] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
@@ -133,7 +133,7 @@ def environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The settings of this test's transcoder, as environment variables."""
+    """Set the environment variables of this test's transcoder."""
     variables = {
         "BROKER_URL": broker_url,
         "KHRONIKA_TRANSCODER_DATABASE_URL": role_urls["transcoder"],
@@ -162,7 +162,7 @@ def services(environment: None) -> Iterator[TranscoderServices]:
 
 @dataclass(frozen=True)
 class Client:
-    """Speaks to the HTTP app."""
+    """Client of the HTTP app."""
 
     http: FlaskClient
     source_url: str
@@ -210,7 +210,7 @@ def worker(environment: None, tmp_path: Path) -> Iterator["Worker"]:
 
 @dataclass(frozen=True)
 class Worker:
-    """A Celery worker with its beat, in a process group of its own."""
+    """Celery worker with its beat, in a process group of its own."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -236,14 +236,14 @@ def running_worker(folder: Path) -> Iterator[Worker]:
 
 
 def ffmpegs_under(folder: Path) -> list[int]:
-    """Process ids of every ffmpeg that works in a folder."""
+    """List the process ids of ffmpegs that work in a folder."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             command = (entry / "cmdline").read_bytes()
-        except OSError:  # it ended while we looked
+        except OSError:  # it ended during the search
             continue
         if str(folder).encode() in command and b"ffmpeg" in command.split(b"\0")[0]:
             found.append(int(entry.name))

@@ -19,7 +19,7 @@ from transcoder.transcode import transcode
 
 @pytest.fixture
 def owed(client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools) -> UUID:
-    """A callback that has not been tried yet."""
+    """Make a callback that has not been tried yet."""
     job_id = client.submit(clips.html(clip_folder, tools))
     transcode(services, job_id)
     [callback] = callbacks_of(services, job_id)
@@ -27,7 +27,7 @@ def owed(client: Client, services: TranscoderServices, clip_folder: Path, tools:
 
 
 def make_due(services: TranscoderServices) -> None:
-    """Let the time pass until every callback may be tried again."""
+    """Make every callback due at once."""
     with transaction(services.engine) as session:
         session.execute(update(OwedCallback).values(next_try_at=func.now()))
 

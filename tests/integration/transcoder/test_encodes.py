@@ -1,4 +1,4 @@
-"""Real encodes, judged by ffprobe and by decoded frames."""
+"""Real encodes, checked by ffprobe and by decoded frames."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 
 @dataclass(frozen=True)
 class Made:
-    """An encode and the tools to look at it."""
+    """Encode with the tools to inspect it."""
 
     info: SourceInfo
     encoded: Encoded
@@ -54,7 +54,7 @@ class Made:
         return [stream for stream in found if stream["codec_type"] == kind]
 
     def frames(self, path: Path) -> list[tuple[float, bool]]:
-        """Instant of each decoded frame, and whether it is a key frame."""
+        """List the instant of each decoded frame, with True for a key frame."""
         command = [self.tools.ffprobe, "-v", "error", "-select_streams", "v:0", "-of", "json"]
         command += ["-show_entries", "frame=pts_time,key_frame", str(path)]
         done = subprocess.run(command, check=True, capture_output=True)
@@ -62,14 +62,14 @@ class Made:
         return [(float(frame["pts_time"]), frame["key_frame"] == 1) for frame in found]
 
     def luma(self, path: Path) -> list[int]:
-        """Luma of the first decoded frame, brought to 16x16."""
+        """Return the luma of the first decoded frame, scaled to 16x16."""
         command = [self.tools.ffmpeg, "-v", "error", "-i", str(path)]
         command += ["-frames:v", "1", "-vf", "scale=16:16:flags=area", "-pix_fmt", "yuv420p"]
         done = subprocess.run([*command, "-f", "rawvideo", "-"], check=True, capture_output=True)
         return list(done.stdout[:256])
 
     def length_sec(self, path: Path, stream: str) -> float:
-        """From zero to the end of the last packet of the first stream of a kind, `v` or `a`."""
+        """Return the end of the last packet of the first stream of a kind, `v` or `a`."""
         command = [self.tools.ffprobe, "-v", "error", "-select_streams", f"{stream}:0"]
         command += ["-show_entries", "packet=pts_time,duration_time", "-of", "json", str(path)]
         done = subprocess.run(command, check=True, capture_output=True)
@@ -77,14 +77,14 @@ class Made:
         return max(float(p["pts_time"]) + float(p["duration_time"]) for p in packets)
 
     def pictures(self, path: Path) -> list[bytes]:
-        """Every decoded frame's luma, brought to 16x16."""
+        """Return every decoded frame's luma, scaled to 16x16."""
         command = [self.tools.ffmpeg, "-v", "error", "-i", str(path), "-f", "rawvideo"]
         command += ["-vf", "scale=16:16:flags=area,format=gray", "-"]
         done = subprocess.run(command, check=True, capture_output=True)
         return [done.stdout[at : at + 256] for at in range(0, len(done.stdout), 256)]
 
     def sound_begins_sec(self, path: Path) -> float:
-        """The instant of the first loud sample after the first frame shown."""
+        """Return the instant of the first loud sample after the first frame shown."""
         command = [self.tools.ffmpeg, "-v", "error", "-i", str(path), "-af", "aresample=8000"]
         command += ["-vn", "-ac", "1", "-f", "s16le", "-"]
         done = subprocess.run(command, check=True, capture_output=True)
@@ -97,7 +97,7 @@ Make = Callable[..., Made]
 
 @pytest.fixture(scope="module")
 def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Encode a clip; what several tests look at is encoded once. Leave it as it is."""
+    """Encode a clip, once for all tests of the module; do not modify the result."""
 
     @cache
     def make(clip: Path, **options: Any) -> Made:
@@ -200,7 +200,7 @@ def test_a_source_keeps_its_shape(
 def test_a_rotated_source_is_turned_the_right_way_up(
     made: Make, clip_folder: Path, tools: Tools
 ) -> None:
-    # Bright above, dark below, once stood upright by the matrix of a phone.
+    # The phone's rotation matrix turns the bright half up and the dark half down.
     sideways = ffmpeg(
         tools,
         clip_folder / "sideways-stored.mp4",
@@ -315,7 +315,7 @@ MOVING_STRIPES = "if(lt(mod(X+6*N,80),40),200,50)"
 
 
 def interlaced_frames(tools: Tools, path: Path) -> int:
-    """How many frames look woven to ffmpeg's detector, whatever their flags say."""
+    """Count the frames that look interlaced to ffmpeg's detector; flags are ignored."""
     command = [tools.ffmpeg, "-hide_banner", "-i", str(path), "-vf", "idet", "-f", "null", "-"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     counts = said.rpartition("Multi frame detection:")[2].split()
@@ -323,9 +323,9 @@ def interlaced_frames(tools: Tools, path: Path) -> int:
 
 
 PQ_CODES = {10: 327, 100: 509, 203: 573, 1000: 723, 4000: 855}
-"""10-bit limited-range luma of grey at so many cd/m², by SMPTE ST 2084."""
+"""10-bit limited-range luma of greys by their cd/m², from SMPTE ST 2084."""
 HLG_CODES = {0: 64, 26: 502, 203: 721, 1000: 940}
-"""The same by ARIB STD-B67, on a display of 1000 cd/m²."""
+"""Luma of greys by their cd/m² on a display of 1000 cd/m², from ARIB STD-B67."""
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_bright_hdr_picture_is_neither_washed_out_nor_black(
     luma = {nits: frame[width * 120 + 64 * n + 32] for n, nits in enumerate(codes)}
     steps = list(luma.values())
     assert steps == sorted(steps)
-    # Reference white (BT.2408: 203 cd/m²) is a bright grey, and highlights keep their distance.
+    # Reference white (BT.2408: 203 cd/m²) is a bright grey, and highlights stay distinct from it.
     assert 130 <= luma[203] <= 200
     assert luma[1000] - luma[203] >= 25
     assert steps[0] <= 75
@@ -417,7 +417,7 @@ def _packets(result: Made, path: Path) -> list[str]:
 
 
 def flashing(tools: Tools, folder: Path) -> Path:
-    """Six seconds, black but for the fourth, which is a test picture."""
+    """Make six seconds of black, except for a test picture in the fourth."""
     picture = "drawbox=c=black:t=fill:enable='lt(t,3)+gte(t,4)'"
     return ffmpeg(
         tools,
@@ -467,7 +467,7 @@ def test_a_source_that_ends_early_is_corrupt(made: Make, clip_folder: Path, tool
 
 
 def cut_off(clip: Path, share: float) -> Path:
-    """A copy whose last part never arrived, in a container that does not tell."""
+    """Copy the first share of a clip whose container still declares its whole duration."""
     cut = clip.with_stem(f"{clip.stem}-{share}")
     cut.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * share)])
     return cut
@@ -477,7 +477,7 @@ def cut_off(clip: Path, share: float) -> Path:
 def test_a_source_cut_off_where_only_the_sound_goes_on_is_corrupt(
     made: Make, clip_folder: Path, tools: Tools, share: float
 ) -> None:
-    # Ten seconds of sound after one of picture: the cut is far behind the picture's end.
+    # Ten seconds of sound follow one second of picture: the cut is far after the picture's end.
     whole = ffmpeg(
         tools,
         clip_folder / "long-sound.mkv",

@@ -1,4 +1,4 @@
-"""Whoever can write to the broker can at most hint: no job, callback or file changes by it."""
+"""Forged task messages: they change no job, callback or file, and stop no worker."""
 
 import pickle
 from pathlib import Path
@@ -38,7 +38,7 @@ NO_IDS: tuple[Any, ...] = (
 
 
 class Bomb:
-    """Leaves a file behind when somebody unpickles it."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,7 +48,7 @@ class Bomb:
 
 
 def everything(services: TranscoderServices) -> dict[str, str]:
-    """Every row, by its id."""
+    """Read every row, by its id."""
     with transaction(services.engine) as session:
         return {
             str(id_): content
@@ -70,7 +70,7 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     eventually("its callback arrives", receiver.terminal)
     [callback] = callbacks_of(services, ended)
     eventually("… and is done with", lambda: callbacks_of(services, ended)[0].delivered_at)
-    clean_outputs(services)  # as a sweep would, while we look
+    clean_outputs(services)  # else a sweep would do it between the two reads
     before, trace = everything(services), tmp_path / "unpickled"
     url = services.settings.broker_url.get_secret_value()
     options = {"global_keyprefix": KEY_PREFIX}

@@ -1,4 +1,4 @@
-"""Hostile files that pass the probe: each encode ends, well or with a code."""
+"""Hostile files that pass the probe: each encode succeeds or fails with a code."""
 
 import multiprocessing
 import resource
@@ -19,8 +19,8 @@ from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_sourc
 
 WELL = None
 MOST_RESIDENT_BYTES = 512 * MIB
-"""A twelfth of the address space that an encode may reserve: a small video needs little, whatever
-it says of itself."""
+"""A twelfth of the address space that an encode may reserve: a small video needs little, with
+any header."""
 
 ENDS = {
     "endless_duration": WELL,
@@ -37,12 +37,12 @@ ENDS = {
     "no_clock": WELL,
     "index_of_size_zero": WELL,
 }
-"""How the encode ends of each file of the corpus that passes the probe."""
+"""Outcome of the encode of each file of the corpus that passes the probe."""
 
 
 @pytest.fixture(scope="module")
 def apart() -> Iterator[Executor]:
-    """A process whose only children are those that encode: their memory is asked for together."""
+    """Start a process whose only children are encoders, so that their memory can be measured."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
         yield executor
 
@@ -99,7 +99,7 @@ def outcome(source: Path, work: Path, tools: Tools) -> str | None:
 
 
 def outcome_and_memory(source: Path, work: Path, tools: Tools) -> tuple[str | None, int]:
-    """How it ended, and the most that any child of this process ever held."""
+    """Return the outcome, and the largest resident size of any child of this process."""
     ended = outcome(source, work, tools)
     # Linux counts in kilobytes.
     return ended, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""Room for jobs: asked for before one is taken, and survived when it runs out all the same."""
+"""Scratch space: checked before a job is admitted; a full disk fails the job and leaves nothing."""
 
 import os
 import shutil
@@ -76,7 +76,7 @@ def test_a_job_that_was_taken_is_found_again_although_there_is_no_room(
     assert client.put(body, job_id).status_code == 201
     tight = client_of(with_quota(services, 1), client)
     assert tight.put(body, job_id).status_code == 200
-    assert tight.put(body | {"source_size_bytes": 5}, job_id).status_code == 200  # a hint only
+    assert tight.put(body | {"source_size_bytes": 5}, job_id).status_code == 200  # a hint
 
 
 def test_a_source_larger_than_the_disk_does_not_fit(services: TranscoderServices) -> None:
@@ -92,7 +92,7 @@ def test_what_running_jobs_have_reserved_is_not_given_twice(services: Transcoder
     with workdir(scratch, Lease(uuid4(), 1), 6 * MIB) as folder:
         assert has_room(scratch, quota, other, 4 * MIB)
         assert not has_room(scratch, quota, other, 5 * MIB)
-        (folder / "source").write_bytes(bytes(7 * MIB))  # more than it said
+        (folder / "source").write_bytes(bytes(7 * MIB))  # more than it reserved
         assert not has_room(scratch, quota, other, 4 * MIB)
     assert has_room(scratch, quota, other, 10 * MIB)
     free = shutil.disk_usage(scratch).free
@@ -161,7 +161,7 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
 
 
 class FillsUp(LocalStorage):
-    """A storage whose disk is full once the outputs are on it, and before the pictures are."""
+    """Storage whose disk becomes full after the outputs and before the pictures."""
 
     def publish_folder(
         self, folder: Path, prefix: str, *, beat: Callable[[], object] = lambda: None
@@ -281,6 +281,6 @@ def test_a_dry_run_says_what_could_be_reclaimed_and_a_run_what_was(
 
 
 def cleaned(*options: Any) -> list[str]:
-    """What the command prints; its settings are this test's environment."""
+    """Run the command with this test's environment; return its lines."""
     command = [sys.executable, "-m", "transcoder.clean", *options]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()

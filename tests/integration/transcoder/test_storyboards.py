@@ -1,4 +1,4 @@
-"""Real storyboards, judged by the pixels of their tiles."""
+"""Real storyboards, checked by the pixels of their tiles."""
 
 import logging
 import subprocess
@@ -24,7 +24,7 @@ SHEET_MAX_BYTES = 2 * 1024**2
 
 @dataclass(frozen=True)
 class Drawn:
-    """A storyboard: its cues, and the luma of every pixel of its sheet."""
+    """Storyboard with its cues and the luma of every pixel of its sheet."""
 
     cues: tuple[Cue, ...]
     duration_sec: float
@@ -33,7 +33,7 @@ class Drawn:
     size_bytes: int
 
     def luma(self, cue: Cue, across: float = 0.5, down: float = 0.5) -> int:
-        """Of the pixel that lies there, as shares of the tile."""
+        """Return the luma of one pixel; its position is in shares of the tile."""
         x, y = cue.x + int(across * cue.width), cue.y + int(down * cue.height)
         return self.pixels[y * self.width + x]
 
@@ -80,7 +80,7 @@ def clip(tools: Tools, into: Path, source: str, *options: str) -> Path:
 
 @dataclass(frozen=True)
 class Greys:
-    """A clip that is of one grey for each quarter of a second, of eleven greys in turn."""
+    """Clip that changes every quarter of a second to the next of eleven greys."""
 
     size: str
     rate: int
@@ -93,7 +93,7 @@ class Greys:
         return clip(tools, into, source, "-fps_mode", "vfr")
 
     def luma(self, at_sec: float) -> float:
-        """In the full range of a JPEG."""
+        """Return the luma of the grey at an instant, in the full range of a JPEG."""
         return 20 * (int(4 * at_sec) % 11) * 255 / 219
 
 
@@ -121,7 +121,7 @@ def test_each_tile_is_a_frame_of_the_seconds_it_stands_for(
 
 
 def test_a_rotated_source_has_upright_tiles(tools: Tools, tmp_path: Path) -> None:
-    # Bright above, dark below, once stood upright by the matrix of a phone.
+    # The phone's rotation matrix turns the bright half up and the dark half down.
     stored = clip(
         tools, tmp_path / "stored.mp4", "color=black:s=640x360:d=1,drawbox=w=320:c=white:t=fill"
     )

@@ -44,7 +44,7 @@ SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
 
 @pytest.fixture
 def long_clip(clip_folder: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clip that takes a worker long enough to be caught at it."""
+    """Make a clip whose encode lasts long enough to be interrupted."""
     monkeypatch.setenv("KHRONIKA_TRANSCODER_PRESET", "veryslow")
     clip = clip_folder / "long.mp4"
     if not clip.exists():
@@ -63,7 +63,7 @@ def ended(services: TranscoderServices, job_id: UUID, timeout_sec: float = 120) 
 
 
 def encoding(scratch: Path, job_id: UUID, token: int = 1) -> int:
-    """Wait until an encoder works for a claim of a job, and give its process id."""
+    """Wait until an encoder runs for a claim of a job; return its process id."""
     found = eventually("an encode runs", lambda: ffmpegs_under(scratch / f"{job_id}.{token}"))
     return int(found[0])
 
@@ -174,7 +174,7 @@ def test_of_two_workers_one_takes_the_job(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job_id = client.submit(clips.widescreen(clip_folder, tools))
-    # Two places, so that the lease alone decides.
+    # With two encode slots, the lease alone decides.
     roomy = replace(services, settings=services.settings.model_copy(update={"concurrency": 2}))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: transcode(roomy, job_id), range(2)))
@@ -260,7 +260,7 @@ def test_progress_is_told_as_it_grows_and_not_kept(
     clip_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # A clip of five seconds is done before it would be told a second time.
+    # The encode of a five-second clip ends before a second report would be due.
     monkeypatch.setattr("transcoder.heartbeat._REPORT_EVERY_SEC", 0.1)
     monkeypatch.setattr("transcoder.heartbeat._RENEW_EVERY_SEC", 0.1)
     clip = clip_folder / "progress.mp4"
@@ -278,7 +278,7 @@ def test_progress_is_told_as_it_grows_and_not_kept(
     for received in receiver.received:
         verify(received.headers, received.body, [SECRET], now=datetime.now(UTC))
     assert len({r.headers["webhook-id"] for r in receiver.received}) == len(told)
-    assert len(callbacks_of(services, job_id)) == 1  # the one that has to arrive
+    assert len(callbacks_of(services, job_id)) == 1  # only the final callback is stored
 
 
 def test_progress_is_told_every_two_seconds_at_most_and_only_when_it_changed(

@@ -36,7 +36,7 @@ PLAIN = SourceInfo(
 
 @pytest.fixture
 def info() -> Callable[..., SourceInfo]:
-    """Make the facts of a plain 720p source, but for what is said."""
+    """Make the SourceInfo of a plain 720p source, with changes."""
 
     def make(**changes: Any) -> SourceInfo:
         return SourceInfo.from_json(PLAIN.to_json() | changes)

@@ -57,7 +57,7 @@ def test_no_rung_is_ever_odd_or_larger_than_its_source(width: int, height: int) 
 @given(st.integers(240, 4320), st.integers(240, 4320))
 def test_every_rung_keeps_the_shape_of_its_source(width: int, height: int) -> None:
     for rung in ladder(width, height, PROFILES[0].name):
-        # One pixel of rounding to even on either side of the long side.
+        # Rounding to even moves the long side by at most one pixel, the short side by another.
         short, long = sorted((width, height))
         exact = long * min(rung.width, rung.height) / short
         assert abs(max(rung.width, rung.height) - exact) <= 2

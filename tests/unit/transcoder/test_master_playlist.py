@@ -48,7 +48,7 @@ def test_the_peak_is_that_of_the_heaviest_segment() -> None:
 
 
 def test_a_short_last_segment_counts_with_the_one_before() -> None:
-    # Alone it would be 8 Mbit/s, which nobody has to download at that rate.
+    # Alone it would be 8 Mbit/s, a rate that no player has to download at.
     assert peak_bps([(600_000, 6.0), (100_000, 0.1)], 6) == -(-700_000 * 8 * 10 // 61)
 
 

@@ -64,7 +64,7 @@ def test_a_tile_keeps_the_shape_within_its_bound_and_is_never_enlarged(
     for side, of in ((board.tile_width, width), (board.tile_height, height)):
         assert side % 2 == 0
         assert 2 <= side <= min(MAX_SIDE, of)
-    # Each side is rounded to even, so it is off by one pixel at the most, or is the least there is.
+    # Each side is rounded to even: off by at most one pixel, or the minimum of two.
     scale = min(1, MAX_SIDE / max(width, height))
     assert abs(board.tile_width - max(2, width * scale)) <= 1
     assert abs(board.tile_height - max(2, height * scale)) <= 1
