@@ -11,7 +11,7 @@ from pipeline.media.tools import Tools
 from tests import clips
 from tests.clips import Kind
 
-REAL_CLIP = Path(__file__).parents[2] / "media" / "big-buck-bunny-720p-5s.mp4"
+REAL_CLIP = Path(__file__).parents[3] / "media" / "big-buck-bunny-720p-5s.mp4"
 
 # What must be measured of each kind; every field that is not named is as in PLAIN.
 PLAIN = {

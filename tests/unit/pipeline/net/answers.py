@@ -4,7 +4,7 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler
 
-from tests.unit.net.conftest import Answer
+from tests.unit.pipeline.net.conftest import Answer
 
 
 def plain(body: bytes, status: int = 200, **headers: str) -> Answer:
