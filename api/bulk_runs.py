@@ -19,8 +19,8 @@ from api.auth import caller
 from api.problems import Problem
 from api.services import services
 from pipeline.console import failed
-from pipeline.database import session_of
 from pipeline.models import Asset
+from pipeline.runtime.database import session_of
 from pipeline.usecases.bulk_retry import BATCH, retry_batch
 from pipeline.views import Place
 

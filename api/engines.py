@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from pipeline.database import LOCK_WAIT_MS, make_engine
+from pipeline.runtime.database import LOCK_WAIT_MS, make_engine
 from pipeline.settings import Settings
 
 

@@ -25,8 +25,8 @@ from api.problems import Problem, from_domain
 from api.security import PAGE, page_with
 from api.services import services
 from pipeline import figures
-from pipeline.database import session_of
 from pipeline.errors import DomainError
+from pipeline.runtime.database import session_of
 from pipeline.views import Place
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
 from api.breaker import Breaker
-from pipeline.crash import Boundary, crash_point
+from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.values import BROKER_KEY_PREFIX, Wake
 
 TIMEOUT_SEC = 0.2

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.services import Services
-from pipeline.database import MIGRATIONS, session_of
+from pipeline.runtime.database import MIGRATIONS, session_of
 from pipeline.storage.base import Storage, StorageError
 
 OK = "ok"

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from api.publish import Publisher
 from pipeline import breakers, figures
-from pipeline.database import session_of
 from pipeline.holds import HOLDS
+from pipeline.runtime.database import session_of
 from pipeline.states import Status
 from pipeline.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 

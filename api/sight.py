@@ -21,7 +21,7 @@ from api.schemas import AssetOut, GoneOut
 from api.stream_tickets import PUBLIC, Viewer
 from pipeline import views
 from pipeline.addresses import playback_ends_at
-from pipeline.database import session_of, user_session
+from pipeline.runtime.database import session_of, user_session
 from pipeline.settings import Settings
 from pipeline.states import WAITING
 from pipeline.turns import turns

@@ -13,7 +13,7 @@ from cli.command_output import CommandOutput
 from cli.environment import NoCredentials
 from pipeline.errors import DomainError
 from pipeline.failures import FAILURES
-from pipeline.net.secret_files import SecretUnreadable
+from pipeline.runtime.secret_files import SecretUnreadable
 
 
 class ExitCode(IntEnum):

@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 
 from api.jwks import NO_KEYS, fetching, read_keys
 from pipeline.catalogue import check_catalogue
-from pipeline.database import MIGRATIONS, make_engine
 from pipeline.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.models import ProviderSecret
 from pipeline.posts import Posts, check_posts
+from pipeline.runtime.database import MIGRATIONS, make_engine
 from pipeline.secret_book import first_secrets, vault_of
 from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.base import StorageError

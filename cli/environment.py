@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jwt
 
-from pipeline.net.secret_files import left_open, read_secret
+from pipeline.runtime.secret_files import left_open, read_secret
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = "8080"

@@ -6,7 +6,7 @@ from math import ceil
 from urllib.parse import quote
 from uuid import UUID
 
-from pipeline.net.tokens import sign_object, sign_prefix
+from pipeline.runtime.signed_tokens import sign_object, sign_prefix
 from pipeline.settings import Settings
 from pipeline.values import Playback
 

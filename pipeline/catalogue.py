@@ -20,8 +20,8 @@ from sqlalchemy import ARRAY, Connection, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import OID
 
 from pipeline.catalogue_queries import SECTIONS
-from pipeline.database import make_engine
 from pipeline.models import Base
+from pipeline.runtime.database import make_engine
 
 INTENDED = Path(__file__).with_suffix(".json")
 

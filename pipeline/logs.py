@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from pipeline.net.redaction import Redactor, redact_logs, secrets_of
+from pipeline.runtime.redaction import Redactor, redact_logs, secrets_of
 from pipeline.settings import Settings
 
 SERVERS = ("gunicorn.error",)

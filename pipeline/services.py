@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
-from pipeline.database import make_engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.policy import DEFAULT_PORTS, allowed_ports
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
+from pipeline.runtime.database import make_engine
 from pipeline.settings import Settings
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage

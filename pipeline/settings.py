@@ -23,10 +23,10 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.media.limits import DEFAULT_MAX_FRAMES
-from pipeline.net.brokers import check_guarded
-from pipeline.net.filed_settings import FiledSettings
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.rates import Rate, StoreUrl, store_for
+from pipeline.runtime.broker_urls import check_guarded
+from pipeline.runtime.filed_settings import FiledSettings
 from pipeline.storage.places import Credentials
 from pipeline.values import BreakerLimits, Playback, PostClaim, Profile, SpendLimits
 

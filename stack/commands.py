@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from cli.api_requests import ApiProblem, ApiUnreachable
-from pipeline.net.secret_files import SecretUnreadable
+from pipeline.runtime.secret_files import SecretUnreadable
 from stack.demo import CLIP, DemoFailed, send_video
 from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home
 from stack.ports import PortTaken

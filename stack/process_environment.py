@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.net.filed_settings import may_come_in_files
-from pipeline.net.secret_files import SUFFIX, read_secret
+from pipeline.runtime.filed_settings import may_come_in_files
+from pipeline.runtime.secret_files import SUFFIX, read_secret
 from pipeline.settings import Settings
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, login_variable

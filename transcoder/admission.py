@@ -4,7 +4,7 @@ from typing import Any
 
 from celery.worker.consumer import Consumer
 
-from pipeline.net.messages import admitting
+from pipeline.runtime.celery_guard import admitting
 
 
 class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery.signals import after_setup_logger, after_setup_task_logger
 
-from pipeline.net.redaction import Redactor, redact_logs, secrets_of
+from pipeline.runtime.redaction import Redactor, redact_logs, secrets_of
 from transcoder.settings import load_settings
 
 

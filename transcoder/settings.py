@@ -12,11 +12,11 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationIn
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import DEFAULT_MAX_FRAMES, Limits
-from pipeline.net.brokers import check_guarded
 from pipeline.net.fetch import FetchPolicy
-from pipeline.net.filed_settings import FiledSettings
 from pipeline.net.policy import allowed_ports
 from pipeline.net.signatures import sign
+from pipeline.runtime.broker_urls import check_guarded
+from pipeline.runtime.filed_settings import FiledSettings
 from pipeline.storage.open import open_storage
 from pipeline.storage.places import Credentials
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of

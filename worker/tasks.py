@@ -8,7 +8,7 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
-from pipeline.crash import Boundary, crash_point
+from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.services import Outcome, Services
 from pipeline.usecases.poll import poll
 from pipeline.usecases.purge import purge

@@ -13,9 +13,9 @@ from api.problems import RETRY_AFTER_SEC, Problem
 from api.proxies import client_address
 from api.schemas import CallbackOut
 from api.services import services
-from pipeline.database import session_of
 from pipeline.errors import NotFound, SignatureInvalid
 from pipeline.providers.base import Provider
+from pipeline.runtime.database import session_of
 from pipeline.secret_book import SecretsUnreadable
 from pipeline.usecases.receive import Received, receive_callback, record_rejection
 

@@ -16,8 +16,8 @@ from api.present import asset_out, card_out
 from api.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
 from pipeline import views
-from pipeline.database import session_of
 from pipeline.errors import NotFound
+from pipeline.runtime.database import session_of
 from pipeline.states import WAITING, Status
 from pipeline.turns import turns
 from pipeline.values import Playback

@@ -11,7 +11,7 @@ from api.problems import Problem
 from api.ranges import choose_part
 from api.services import services
 from pipeline.addresses import PUBLIC_PREFIXES
-from pipeline.net.tokens import TokenRejected, TokenRejection, verify_prefix
+from pipeline.runtime.signed_tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 
 blueprint = APIBlueprint("media", __name__, tag="Media", url_prefix="/media")

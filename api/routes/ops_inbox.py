@@ -9,7 +9,7 @@ from flask import Response, request
 from api.ops_pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
 from api.services import services
 from pipeline.console import inbox
-from pipeline.net.redaction import REDACTED, Redactor, secrets_of
+from pipeline.runtime.redaction import REDACTED, Redactor, secrets_of
 from pipeline.usecases.receive import SECRET_HEADERS
 
 blueprint = console_blueprint("ops_inbox", __name__)

@@ -22,8 +22,8 @@ from api.upload_schemas import (
     UploadBody,
     UploadOut,
 )
-from pipeline.database import user_session
 from pipeline.media.source_info import SourceInfo
+from pipeline.runtime.database import user_session
 from pipeline.settings import Settings
 from pipeline.uploads import load
 from pipeline.usecases.idempotency import Answer, claim, keep

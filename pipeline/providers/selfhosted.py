@@ -19,9 +19,9 @@ from urllib3.exceptions import HTTPError
 
 from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
 from pipeline.net.answers import arriving
-from pipeline.net.documents import DocumentRefused, read_document
 from pipeline.net.signatures import verify
 from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
+from pipeline.runtime.strict_json import DocumentRefused, read_document
 from pipeline.values import (
     Outputs,
     Phase,

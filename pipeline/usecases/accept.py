@@ -4,9 +4,9 @@ from sqlalchemy.orm import Session
 
 from pipeline import breakers, debts, store
 from pipeline.backoff import poll_interval
-from pipeline.database import session_of
 from pipeline.errors import StaleTransition
 from pipeline.models import Asset
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.states import Status
 from pipeline.usecases.claim import Claim

@@ -6,8 +6,6 @@ from sqlalchemy.orm import Session
 
 from pipeline import debts, store
 from pipeline.backoff import poll_interval
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
 from pipeline.gate import GateReport, check_outputs
 from pipeline.models import Asset, Attempt
 from pipeline.net.fetch import GuardedFetcher
@@ -23,6 +21,8 @@ from pipeline.reducer import (
     Verify,
     decide,
 )
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Services, fetch_policy
 from pipeline.states import Status
 from pipeline.steps import DONE_PERCENT

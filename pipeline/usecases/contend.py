@@ -7,9 +7,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline import views
-from pipeline.database import lock_timed_out
 from pipeline.errors import Conflict, StaleTransition
 from pipeline.models import Asset
+from pipeline.runtime.database import lock_timed_out
 
 
 def write_or_conflict(session: Session, post_id: UUID, write: Callable[[], Asset]) -> Asset:

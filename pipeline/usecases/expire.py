@@ -5,10 +5,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
-from pipeline.database import session_of
 from pipeline.errors import StaleTransition
 from pipeline.failures import failure_of
 from pipeline.models import Asset
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.states import LIVE, Status
 from pipeline.usecases.settle import Setback, settle

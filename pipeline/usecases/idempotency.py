@@ -17,9 +17,9 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipeline.database import lock_timed_out
 from pipeline.errors import Conflict, Unprocessable
 from pipeline.models import IdempotencyRecord
+from pipeline.runtime.database import lock_timed_out
 
 KEY_KEPT_SEC = 24 * 3600
 """How long a key replays its first answer, as Stripe keeps them at the least."""

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from pipeline import store
 from pipeline.backoff import poll_interval
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
 from pipeline.errors import TransientProviderError
 from pipeline.providers.base import Provider
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim

@@ -11,10 +11,10 @@ from hashlib import md5, sha256
 from uuid import UUID
 
 from pipeline import uploads
-from pipeline.crash import Boundary, crash_point
 from pipeline.errors import Conflict, DomainError, NotFound, TooLarge, Unprocessable
 from pipeline.models import Upload
 from pipeline.part_plan import PartPlan
+from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import PartsRefused, Storage, bounded
 from pipeline.storage.base import TooLarge as ContentTooLarge
 from pipeline.storage.multipart import Multipart, Part, SignedRequest

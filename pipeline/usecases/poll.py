@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from pipeline import debts, store
 from pipeline.backoff import poll_interval
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
 from pipeline.errors import StaleTransition, TransientProviderError
 from pipeline.gate import GateUnavailable
 from pipeline.models import Asset, Attempt
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.states import Status
 from pipeline.usecases.apply import apply_news

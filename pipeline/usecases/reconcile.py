@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from pipeline import store
 from pipeline.backoff import poll_interval
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
 from pipeline.errors import StaleTransition
 from pipeline.gate import GateUnavailable
 from pipeline.models import Attempt, Delivery
 from pipeline.providers.base import CallbackUnreadable
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases.apply import apply_news
 from pipeline.usecases.news import News

@@ -6,10 +6,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
 from pipeline.errors import TransientProviderError
 from pipeline.models import Attempt
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.values import EventDraft
 

@@ -11,8 +11,6 @@ from sqlalchemy import func
 
 from pipeline import breakers, debts, spend, store
 from pipeline.addresses import output_prefix, poster_prefix
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
 from pipeline.errors import (
     LimitReached,
     ProviderError,
@@ -24,6 +22,8 @@ from pipeline.errors import (
 from pipeline.failures import known_code
 from pipeline.models import Asset
 from pipeline.providers.base import Provider
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.sources import Measured, SourceRefused, measure, url_for_provider
 from pipeline.usecases import quotas

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import breakers, due, spend
-from pipeline.crash import Boundary, crash_point
-from pipeline.database import session_of
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases import quotas
 from pipeline.usecases.expire import expire

@@ -150,7 +150,8 @@ def _extension(filename: str) -> str:
 
 
 def _tickets(settings: Settings) -> URLSafeSerializer:
-    # SHA-256 with HMAC key derivation, as pipeline.net.tokens; itsdangerous defaults to SHA-1.
+    # SHA-256 with HMAC key derivation, as pipeline.runtime.signed_tokens; itsdangerous defaults to
+    # SHA-1.
     options = {"digest_method": sha256, "key_derivation": "hmac"}
     key = settings.secret_key.get_secret_value()
     return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)

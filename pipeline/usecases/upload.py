@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import func, update
 
 from pipeline import uploads
-from pipeline.crash import Boundary, crash_point
 from pipeline.errors import DomainError, TooLarge, Unprocessable
 from pipeline.media.limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.probe import probe
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.tools import Tools
 from pipeline.models import Upload
+from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import ObjectMissing, PartsRefused, Storage
 from pipeline.storage.multipart import Multipart, Part
 from pipeline.stored import probeable

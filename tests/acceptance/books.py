@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
-from pipeline.database import make_engine, session_of
 from pipeline.models import Asset, Attempt, AuditEvent, Delivery, Event, Output
+from pipeline.runtime.database import make_engine, session_of
 
 Row = TypeVar("Row", Asset, Attempt, AuditEvent, Delivery, Event, Output)
 

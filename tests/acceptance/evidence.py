@@ -19,7 +19,7 @@ import typer
 from sqlalchemy import text
 
 from pipeline import providers
-from pipeline.database import make_engine, session_of
+from pipeline.runtime.database import make_engine, session_of
 from stack.home import CHECKOUT, Home
 from stack.stop_signals import StopRequested, stop_on_signals
 from tests.acceptance.exchanges import secrets_in

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import create_engine, text
 
-from pipeline.crash import Boundary
-from pipeline.database import with_driver
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import with_driver
 from pipeline.services import build_services
 from pipeline.settings import load_settings
 from pipeline.usecases.expire import expire

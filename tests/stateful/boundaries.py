@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.crash import Boundary, observed
+from pipeline.runtime.crash import Boundary, observed
 
 
 class Died(BaseException):

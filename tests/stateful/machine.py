@@ -24,8 +24,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from pipeline.crash import Boundary
 from pipeline.models import Asset
+from pipeline.runtime.crash import Boundary
 from pipeline.states import LIVE, WAITING, Status
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from pipeline.crash import Boundary
-from pipeline.database import session_of, user_session
 from pipeline.errors import Conflict, NotFound
 from pipeline.models import Asset
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.rollback import rollback_asset

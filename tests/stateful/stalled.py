@@ -7,7 +7,7 @@ its thread simply waits at a boundary.
 import threading
 from collections.abc import Callable
 
-from pipeline.crash import Boundary, observed
+from pipeline.runtime.crash import Boundary, observed
 
 PATIENCE_SEC = 30.0
 

@@ -24,9 +24,9 @@ from api.app import create_app
 from api.services import EXTENSION, Services
 from pipeline import store
 from pipeline.addresses import output_prefix, poster_prefix
-from pipeline.database import make_engine, session_of
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.models import Asset, Event
+from pipeline.runtime.database import make_engine, session_of
 from pipeline.states import Status
 from pipeline.values import EventDraft, Playback
 from stack.process_environment import LIMITS

@@ -18,9 +18,9 @@ import requests
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from pipeline.database import make_engine, session_of
 from pipeline.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.net.signatures import sign
+from pipeline.runtime.database import make_engine, session_of
 from pipeline.secret_book import FRESH_SEC, vault_of
 from pipeline.usecases.secrets import retire_secret, rotate_secret
 from tests.integration.api.conftest import Client, World, serving

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.database import make_engine, session_of
 from pipeline.media.tools import Tools
 from pipeline.models import Asset, Delivery
+from pipeline.runtime.database import make_engine, session_of
 from pipeline.usecases.keys import NewKey, make_key
 from tests import clips
 from tests.integration.api.conformance_report import finished_phases, followed

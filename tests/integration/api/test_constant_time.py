@@ -11,9 +11,9 @@ import requests
 
 from api.stream_tickets import sign_ticket
 from api.tokens import Role
-from pipeline.database import make_engine, session_of
 from pipeline.net.signatures import SignatureRejected
-from pipeline.net.tokens import sign_prefix
+from pipeline.runtime.database import make_engine, session_of
+from pipeline.runtime.signed_tokens import sign_prefix
 from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import OWNER, Client
 from tests.integration.api.route_classes import FILE

@@ -9,8 +9,8 @@ import pytest
 import requests
 from sqlalchemy import delete, func, select, text, update
 
-from pipeline.database import session_of
 from pipeline.models import Asset, Event, IdempotencyRecord, Upload
+from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import OWNER, SOURCE, Client, World, token
 
 KEY = {"Idempotency-Key": "k-1"}

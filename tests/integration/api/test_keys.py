@@ -11,9 +11,9 @@ import requests
 from sqlalchemy import Engine, event, update
 
 from pipeline import store
-from pipeline.database import make_engine, session_of
 from pipeline.errors import Unprocessable
 from pipeline.models import ApiKey, AuditEvent
+from pipeline.runtime.database import make_engine, session_of
 from pipeline.usecases.keys import MadeKey, NewKey, make_key, revoke_key
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World
 

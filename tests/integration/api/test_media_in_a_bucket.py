@@ -9,7 +9,7 @@ import requests
 from pydantic import AnyHttpUrl
 
 from pipeline.net.fetch import GuardedFetcher
-from pipeline.net.tokens import sign_prefix
+from pipeline.runtime.signed_tokens import sign_prefix
 from pipeline.services import own_policy
 from pipeline.settings import Settings
 from tests.buckets import CREDENTIALS, S3Server, moto_server

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url, text, update
 
 from pipeline import store
-from pipeline.database import make_engine, session_of
 from pipeline.models import Asset
+from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import Client, World
 
 

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
-from pipeline.database import make_engine, session_of
 from pipeline.models import AuditEvent, Delivery
+from pipeline.runtime.database import make_engine, session_of
 from pipeline.states import Status
 from tests.integration.api.conftest import Client, World
 from tests.integration.api.operator import Operator, Page, signed_in

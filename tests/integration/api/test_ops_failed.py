@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from api.bulk_runs import BATCHES_OF_A_REQUEST
-from pipeline.database import session_of
 from pipeline.models import Asset, AuditEvent, Event
+from pipeline.runtime.database import session_of
 from pipeline.states import Status
 from pipeline.usecases.bulk_retry import BATCH
 from tests.integration.api.conftest import Client, World

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import text
 
-from pipeline.database import make_engine, session_of
+from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import Client, World
 from tests.integration.api.operator import Page, signed_in
 

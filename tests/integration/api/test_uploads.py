@@ -12,8 +12,8 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from pipeline.database import session_of
 from pipeline.models import Upload, UploadPart
+from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import (
     OWNER,
     STRANGER,

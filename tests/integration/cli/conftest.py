@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from cli.main import app
-from pipeline.database import make_engine
+from pipeline.runtime.database import make_engine
 from tests.integration.api.conftest import Client, api, clip, environment, token, tools, world
 
 __all__ = ["api", "clip", "environment", "tools", "world"]

@@ -5,8 +5,8 @@ from uuid import uuid4
 from sqlalchemy import Engine, select
 
 from pipeline import store
-from pipeline.database import session_of
 from pipeline.models import Attempt, AuditEvent, Output
+from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika
 

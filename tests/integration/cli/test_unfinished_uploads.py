@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from pipeline.database import session_of
 from pipeline.models import Upload, UploadPart
+from pipeline.runtime.database import session_of
 from pipeline.storage.base import PartsRefused
 from tests.integration.api.conftest import Client, World, token
 from tests.integration.cli.conftest import Ran, khronika

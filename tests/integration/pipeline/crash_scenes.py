@@ -12,8 +12,8 @@ import jwt
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.database import session_of, user_session
 from pipeline.models import Upload
+from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.create import create_asset
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.parts import Digests, receive_whole

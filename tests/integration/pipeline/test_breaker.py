@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from pipeline import breakers
-from pipeline.crash import Boundary
-from pipeline.database import session_of
 from pipeline.models import ProviderBreaker
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from pipeline.states import Status
 from pipeline.usecases.submit import submit

@@ -4,9 +4,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
-from pipeline.database import session_of
 from pipeline.errors import SignatureInvalid
 from pipeline.models import Delivery
+from pipeline.runtime.database import session_of
 from pipeline.states import Status
 from pipeline.usecases.receive import Received
 from pipeline.usecases.reconcile import reconcile

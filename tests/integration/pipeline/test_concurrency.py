@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from pipeline import store
-from pipeline.crash import Boundary
-from pipeline.database import make_engine, session_of, user_session
 from pipeline.errors import Conflict
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.states import Status
 from pipeline.usecases.fence import cancel_asset
 from pipeline.usecases.reconcile import reconcile

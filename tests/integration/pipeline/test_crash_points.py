@@ -13,9 +13,9 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from pipeline.crash import KILLED, Boundary
-from pipeline.database import session_of
 from pipeline.models import Asset, Attempt, Upload
+from pipeline.runtime.crash import KILLED, Boundary
+from pipeline.runtime.database import session_of
 from pipeline.states import Status
 from pipeline.usecases.purge import purge
 from tests.integration.pipeline import crash_scenes as scenes

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.crash import Boundary
-from pipeline.database import session_of, user_session
 from pipeline.models import Attempt
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import session_of, user_session
 from pipeline.states import Status
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset, reencode_asset

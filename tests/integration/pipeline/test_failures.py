@@ -3,8 +3,8 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.database import user_session
 from pipeline.errors import Conflict, StaleTransition
+from pipeline.runtime.database import user_session
 from pipeline.states import Status
 from pipeline.store import advance
 from pipeline.usecases.expire import expire

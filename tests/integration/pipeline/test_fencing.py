@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.database import session_of, user_session
 from pipeline.errors import Conflict, NotFound
 from pipeline.models import Attempt, Output
+from pipeline.runtime.database import session_of, user_session
 from pipeline.states import Status
 from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.purge import purge

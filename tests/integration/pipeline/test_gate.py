@@ -3,10 +3,10 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.database import session_of
 from pipeline.gate import GateUnavailable, check_outputs
 from pipeline.models import Output
 from pipeline.reducer import GateResult
+from pipeline.runtime.database import session_of
 from pipeline.states import Status
 from pipeline.steps import Step, step_of
 from pipeline.usecases.reconcile import reconcile

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.database import session_of, user_session
 from pipeline.errors import LimitReached
 from pipeline.models import Asset
+from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.fence import reencode_asset
 from pipeline.usecases.retry import retry_asset
 from tests.integration.pipeline.conftest import OWNER, World

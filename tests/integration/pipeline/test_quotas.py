@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from pipeline.crash import Boundary
-from pipeline.database import make_engine, session_of, user_session
 from pipeline.errors import LimitReached
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spend import KEPT_DAYS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pipeline.database import session_of
+from pipeline.runtime.database import session_of
 from pipeline.sources import Source, SourceRefused, measure
 from pipeline.states import Status
 from pipeline.storage.places import Credentials, S3Place

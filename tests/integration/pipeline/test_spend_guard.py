@@ -12,8 +12,8 @@ import redis
 from sqlalchemy import text
 
 from pipeline import spend
-from pipeline.crash import Boundary
-from pipeline.database import session_of
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from pipeline.states import Status
 from pipeline.usecases.expire import expire

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from pipeline.crash import Boundary
-from pipeline.database import session_of
 from pipeline.errors import Conflict, LimitReached
 from pipeline.models import Upload
+from pipeline.runtime.crash import Boundary
+from pipeline.runtime.database import session_of
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset
 from pipeline.usecases.purge import Purged, purge

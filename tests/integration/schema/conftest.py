@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.orm import Session
 
-from pipeline.database import make_engine, session_of, user_session, with_driver
+from pipeline.runtime.database import make_engine, session_of, user_session, with_driver
 
 ALICE, BOB = "alice", "bob"
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pipeline.catalogue import check_catalogue
-from pipeline.database import session_of
+from pipeline.runtime.database import session_of
 from tests.integration.schema.conftest import ALICE, Belongings, entered
 
 CHANGES = [

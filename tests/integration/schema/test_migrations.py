@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.catalogue import check_catalogue, load_intended, read_catalogue
-from pipeline.database import migrate
+from pipeline.runtime.database import migrate
 from tests.conftest import Databases
 from tests.integration.schema.conftest import entered
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from pipeline.database import session_of, user_session, with_driver
+from pipeline.runtime.database import session_of, user_session, with_driver
 from tests.integration.schema.conftest import ALICE, BOB, Belongings
 
 SEEN = text("SELECT owner_id FROM video_assets UNION ALL SELECT owner_id FROM uploads")

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
 from pipeline import breakers, due, figures, spend, views
-from pipeline.database import make_engine
 from pipeline.models import Asset
 from pipeline.posts import Post
+from pipeline.runtime.database import make_engine
 from pipeline.states import Status
 from pipeline.turns import turns
 from pipeline.usecases import quotas

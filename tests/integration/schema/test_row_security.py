@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from pipeline.database import session_of, user_session
+from pipeline.runtime.database import session_of, user_session
 from tests.integration.schema.conftest import ALICE, BOB, Belongings
 
 OWNED = (

@@ -15,7 +15,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import text
 
-from pipeline.database import session_of
+from pipeline.runtime.database import session_of
 from pipeline.values import (
     BROKER_KEY_PREFIX,
     QUEUE_SUBMIT,

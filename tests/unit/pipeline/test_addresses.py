@@ -20,7 +20,7 @@ from pipeline.addresses import (
     signed_url,
     source_key,
 )
-from pipeline.net.tokens import TokenRejected, verify_prefix
+from pipeline.runtime.signed_tokens import TokenRejected, verify_prefix
 from pipeline.values import Playback
 
 SETTINGS: Any = SimpleNamespace(base_url="https://video.example", secret_key=SecretStr("s" * 32))

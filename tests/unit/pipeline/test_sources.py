@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.models import Attempt
-from pipeline.net.tokens import TokenRejected, verify_prefix
+from pipeline.runtime.signed_tokens import TokenRejected, verify_prefix
 from pipeline.sources import Source, url_for_provider
 
 KEY = "s" * 32

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.net.secret_files import SecretUnreadable
+from pipeline.runtime.secret_files import SecretUnreadable
 from stack.credentials import MAKERS
 from stack.home import Home
 from stack.logins import ROLES

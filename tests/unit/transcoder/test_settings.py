@@ -5,7 +5,7 @@ from tempfile import gettempdir
 
 import pytest
 
-from pipeline.net.filed_settings import may_come_in_files
+from pipeline.runtime.filed_settings import may_come_in_files
 from pipeline.storage.places import Credentials
 from transcoder.settings import PREFIX, SettingsInvalid, TranscoderSettings, load_settings
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.net.messages import Message, admitting
+from pipeline.runtime.celery_guard import Message, admitting
 
 FINE = {"id": "1", "task": "encode"}
 NO_HEADERS: tuple[Any, ...] = (

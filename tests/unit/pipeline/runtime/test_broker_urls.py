@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.net.brokers import BrokerOpen, check_guarded
+from pipeline.runtime.broker_urls import BrokerOpen, check_guarded
 
 
 @pytest.mark.parametrize(

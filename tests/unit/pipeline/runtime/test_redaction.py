@@ -4,7 +4,7 @@ import logging
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from pipeline.net.redaction import REDACTED, Redactor, redact_logs, secrets_of
+from pipeline.runtime.redaction import REDACTED, Redactor, redact_logs, secrets_of
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJlLXBhcnQ"
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from pipeline.net.secret_files import SUFFIX, SecretUnreadable, read_secret
+from pipeline.runtime.secret_files import SUFFIX, SecretUnreadable, read_secret
 
 
 class FiledSettings(BaseSettings):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.net.secret_files import MAX_BYTES, SecretUnreadable, read_secret
+from pipeline.runtime.secret_files import MAX_BYTES, SecretUnreadable, read_secret
 
 SECRET = "a secret of some length"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.net.documents import MAX_DEPTH, DocumentRefused, read_document
+from pipeline.runtime.strict_json import MAX_DEPTH, DocumentRefused, read_document
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(
     allow_nan=False, allow_infinity=False

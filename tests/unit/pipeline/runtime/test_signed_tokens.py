@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from itsdangerous import URLSafeSerializer
 
-from pipeline.net.tokens import TokenRejected, sign_prefix, verify_prefix
+from pipeline.runtime.signed_tokens import TokenRejected, sign_prefix, verify_prefix
 
 KEY = "a secret key of the installation"
 PREFIX = "processed/1f/2a"
