@@ -15,7 +15,7 @@ from api.streams import Streams
 from api.tokens import Verifier, verifier_of
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
-from pipeline.net.policy import FetchPolicy
+from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.secret_book import SecretBook, open_book

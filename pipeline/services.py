@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from pipeline.media.limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
-from pipeline.net.policy import DEFAULT_PORTS, allowed_ports
+from pipeline.net.fetch_policy import DEFAULT_PORTS, allowed_ports
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.runtime.database import make_engine

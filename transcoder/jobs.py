@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from sqlalchemy.orm import Session
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused
-from pipeline.net.policy import check_url
+from pipeline.net.fetch_policy import check_url
 from pipeline.storage.base import KeyRefused, check_key
 from transcoder import store
 from transcoder.dispatch import ENCODE, Wake

@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.media.limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch import FetchPolicy
-from pipeline.net.policy import allowed_ports
+from pipeline.net.fetch_policy import allowed_ports
 from pipeline.net.signatures import sign
 from pipeline.runtime.broker_urls import check_guarded
 from pipeline.runtime.filed_settings import FiledSettings

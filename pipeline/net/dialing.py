@@ -18,8 +18,8 @@ import requests.adapters
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from pipeline.net.policy import FetchPolicy, check_address, check_port
-from pipeline.net.refusals import timed_out, unreachable
+from pipeline.net.fetch_errors import timed_out, unreachable
+from pipeline.net.fetch_policy import FetchPolicy, check_address, check_port
 
 _MAX_ADDRESSES = 4  # tried in turn, each with its own timeout
 _NAME_UNKNOWN = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))

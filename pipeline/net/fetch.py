@@ -17,18 +17,8 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError
 
-from pipeline.net.answers import (
-    RANGE_NOT_SATISFIABLE,
-    Remote,
-    arriving,
-    check_part,
-    check_status,
-    described,
-    number,
-)
 from pipeline.net.dialing import Dialer, GuardedAdapter
-from pipeline.net.policy import FetchPolicy, check_url
-from pipeline.net.refusals import (
+from pipeline.net.fetch_errors import (
     FetchCode,
     FetchRefused,
     timed_out,
@@ -36,6 +26,16 @@ from pipeline.net.refusals import (
     translated,
     unreachable,
     url_refused,
+)
+from pipeline.net.fetch_policy import FetchPolicy, check_url
+from pipeline.net.responses import (
+    RANGE_NOT_SATISFIABLE,
+    Remote,
+    arriving,
+    check_part,
+    check_status,
+    described,
+    number,
 )
 
 __all__ = [

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from urllib3.exceptions import HTTPError
 
 from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
-from pipeline.net.answers import arriving
+from pipeline.net.responses import arriving
 from pipeline.net.signatures import verify
 from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
 from pipeline.runtime.strict_json import DocumentRefused, read_document

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.net.policy import FetchPolicy
+from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.output_places import Place, misplaced
 from pipeline.values import Outputs, Playback
 

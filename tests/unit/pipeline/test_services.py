@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import AnyHttpUrl
 
-from pipeline.net.policy import FetchPolicy, FetchRefused, check_url
+from pipeline.net.fetch_policy import FetchPolicy, FetchRefused, check_url
 from pipeline.services import own_policy
 from pipeline.settings import Settings
 from pipeline.storage.base import Storage

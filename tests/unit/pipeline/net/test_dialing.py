@@ -15,14 +15,14 @@ from urllib3.connection import HTTPConnection
 
 from pipeline.net.dialing import Dialer
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
-from tests.unit.pipeline.net.answers import (
+from tests.unit.pipeline.net.conftest import Answer, Site
+from tests.unit.pipeline.net.responses import (
     plain,
     redirect,
     trickle_of_body,
     trickle_of_headers,
     trickle_of_promised_body,
 )
-from tests.unit.pipeline.net.conftest import Answer, Site
 
 ALLOW = (ip_network("127.0.0.1/32"),)
 LOOPBACK = FetchPolicy(https_only=False, allow=ALLOW)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher, Remote
-from tests.unit.pipeline.net.answers import (
+from tests.unit.pipeline.net.conftest import Site
+from tests.unit.pipeline.net.responses import (
     cut_short,
     in_parts,
     plain,
@@ -16,7 +17,6 @@ from tests.unit.pipeline.net.answers import (
     trickle_of_promised_body,
     without_length,
 )
-from tests.unit.pipeline.net.conftest import Site
 
 BODY = bytes(range(256)) * 4000
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"

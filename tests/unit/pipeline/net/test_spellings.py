@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
-from tests.unit.pipeline.net.answers import plain, redirect
 from tests.unit.pipeline.net.conftest import Site, serving
+from tests.unit.pipeline.net.responses import plain, redirect
 
 FRONT = "127.0.0.9"
 """Stands for the public internet: the one address that is allowed."""

@@ -2,8 +2,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from pipeline.net.policy import FetchPolicy, check_url
-from pipeline.net.refusals import FetchRefused
+from pipeline.net.fetch_errors import FetchRefused
+from pipeline.net.fetch_policy import FetchPolicy, check_url
 
 STRICT = FetchPolicy(ports=frozenset({443}))
 DEVELOPMENT = FetchPolicy(https_only=False, allow=(ip_network("127.0.0.0/8"),))

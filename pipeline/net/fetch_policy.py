@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pipeline.net.addresses import Address, Network, is_fetchable
-from pipeline.net.refusals import FetchRefused, url_refused
+from pipeline.net.fetch_errors import FetchRefused, url_refused
 
 # `FetchRefused` too, for whoever checks a URL and fetches nothing.
 __all__ = [

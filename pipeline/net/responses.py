@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import requests
 
-from pipeline.net.refusals import changed, unreachable
+from pipeline.net.fetch_errors import changed, unreachable
 
 RANGE_NOT_SATISFIABLE = 416
 _PIECE_BYTES = 256 * 1024
