@@ -28,7 +28,7 @@ from pipeline.logs import configure_logs
 from pipeline.media.tools import ToolsMissing
 from pipeline.secret_book import SecretsUnreadable
 from pipeline.settings import Settings, SettingsInvalid, load_settings
-from pipeline.storage.places import StorageUrlInvalid
+from pipeline.storage.urls import StorageUrlInvalid
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from api.rejections import RejectionAlarm
 from api.sight import Sight
 from api.streams import Streams
 from api.tokens import Verifier, verifier_of
-from pipeline.media.limits import Limits
+from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.providers import load_providers

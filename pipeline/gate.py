@@ -19,7 +19,6 @@ from urllib.parse import urljoin
 from pipeline.addresses import key_of, signed_url
 from pipeline.media.boxes import is_faststart, walk
 from pipeline.media.frames import is_black, luma_of, size_of
-from pipeline.media.limits import MediaRefused
 from pipeline.media.playlist import (
     MediaPlaylist,
     PlaylistInvalid,
@@ -27,6 +26,7 @@ from pipeline.media.playlist import (
     parse_master,
     parse_media,
 )
+from pipeline.media.process_limits import MediaRefused
 from pipeline.media.storyboard import StoryboardInvalid, parse_cues
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.reducer import GateResult

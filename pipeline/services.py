@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
-from pipeline.media.limits import Limits
+from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.fetch_policy import DEFAULT_PORTS, allowed_ports

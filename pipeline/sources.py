@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.addresses import key_of, object_url, owner_prefix
-from pipeline.media.limits import MediaRefused, check_limits
 from pipeline.media.probe import probe
+from pipeline.media.process_limits import MediaRefused, check_limits
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import SourceInfo
 from pipeline.models import Asset, Attempt, Upload

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 import localbucket
 from moto.server import ThreadedMotoServer
 
-from pipeline.storage.places import Credentials, bucket_of
 from pipeline.storage.s3_client import connect
+from pipeline.storage.urls import Credentials, bucket_of
 
 CREDENTIALS = Credentials("test-key-id", "test-secret")
 

@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from pipeline.media.limits import DEFAULT_MAX_FRAMES, Limits
+from pipeline.media.process_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch import FetchPolicy
 from pipeline.net.fetch_policy import allowed_ports
 from pipeline.net.signatures import sign
 from pipeline.runtime.broker_urls import check_guarded
 from pipeline.runtime.filed_settings import FiledSettings
 from pipeline.storage.open import open_storage
-from pipeline.storage.places import Credentials
+from pipeline.storage.urls import Credentials
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
 
 PREFIX = "KHRONIKA_TRANSCODER_"

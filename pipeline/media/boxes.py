@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.media.limits import MediaRefused, Refusal
+from pipeline.media.process_limits import MediaRefused, Refusal
 
 Read = Callable[[int, int], bytes]
 """Reads `length` bytes at `offset`; fewer only at the end of the file."""

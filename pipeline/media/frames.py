@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import fsum, sqrt
 from pathlib import Path
 
-from pipeline.media.child import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PICTURE
-from pipeline.media.limits import MediaRefused, Refusal
+from pipeline.media.process_limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 
 _SIDE = 16  # 256 averages: noise is gone, a lit window in a night scene is not

@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from pipeline.media.limits import MediaRefused, Refusal
+from pipeline.media.process_limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
 
 _ENCRYPTED = "Encryption info"  # ffprobe's name for what comes with a packet nobody can read

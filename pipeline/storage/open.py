@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from pipeline.storage.base import Storage
 from pipeline.storage.local import LocalStorage
-from pipeline.storage.places import Credentials, StorageUrlInvalid, bucket_of, folder_of
+from pipeline.storage.urls import Credentials, StorageUrlInvalid, bucket_of, folder_of
 
 
 def open_storage(url: str, credentials: Credentials | None = None) -> Storage:

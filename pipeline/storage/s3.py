@@ -15,10 +15,10 @@ from boto3.s3.transfer import TransferConfig
 from pipeline.storage.base import ObjectMissing, Stat, bounded, check_key
 from pipeline.storage.content_types import content_type_of
 from pipeline.storage.multipart import Part
-from pipeline.storage.places import Credentials, S3Place
 from pipeline.storage.s3_client import S3Trouble, connect, origins_of, translated
 from pipeline.storage.s3_folders import files_by_key, upload_all
 from pipeline.storage.s3_parts import S3Parts
+from pipeline.storage.urls import Credentials, S3Place
 
 _CHUNK_BYTES = 256 * 1024
 _PIECE_BYTES = 8 * 1024 * 1024

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.storage.base import ObjectMissing, PartsRefused
-from pipeline.storage.places import Credentials, S3Place
+from pipeline.storage.urls import Credentials, S3Place
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,8 +8,8 @@ from sqlalchemy import func, update
 
 from pipeline import uploads
 from pipeline.errors import DomainError, TooLarge, Unprocessable
-from pipeline.media.limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.probe import probe
+from pipeline.media.process_limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.tools import Tools
 from pipeline.models import Upload

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
-from pipeline.media.child import ended_within
+from pipeline.media.child_process import ended_within
 from pipeline.media.confinement import Confinement, bare_environment, confined
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.ffmpeg_progress import FfmpegProgress, ProgressParser

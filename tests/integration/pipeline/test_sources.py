@@ -10,8 +10,8 @@ from sqlalchemy import text
 from pipeline.runtime.database import session_of
 from pipeline.sources import Source, SourceRefused, measure
 from pipeline.states import Status
-from pipeline.storage.places import Credentials, S3Place
 from pipeline.storage.s3 import S3Storage
+from pipeline.storage.urls import Credentials, S3Place
 from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import CLIP, World
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pipeline.media.boxes import is_faststart, walk
-from pipeline.media.limits import MediaRefused
 from pipeline.media.playlist import parse_master, parse_media
 from pipeline.media.probe import probe
+from pipeline.media.process_limits import MediaRefused
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.tools import Tools
 from tests import clips

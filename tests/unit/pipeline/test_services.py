@@ -10,7 +10,7 @@ from pipeline.services import own_policy
 from pipeline.settings import Settings
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
-from pipeline.storage.places import Credentials
+from pipeline.storage.urls import Credentials
 
 CREDENTIALS = Credentials("key-id", "hunter2")
 MINIO = "s3://videos?endpoint=http%3A%2F%2Fminio.internal%3A9000"

@@ -7,7 +7,7 @@ import pytest
 from pipeline.runtime.filed_settings import may_come_in_files
 from pipeline.services import fetch_policy, limits_of
 from pipeline.settings import Settings, SettingsInvalid, load_settings
-from pipeline.storage.places import Credentials
+from pipeline.storage.urls import Credentials
 
 
 def test_every_wrong_variable_is_named_at_once_and_no_value_is_shown(

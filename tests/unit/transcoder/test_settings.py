@@ -6,7 +6,7 @@ from tempfile import gettempdir
 import pytest
 
 from pipeline.runtime.filed_settings import may_come_in_files
-from pipeline.storage.places import Credentials
+from pipeline.storage.urls import Credentials
 from transcoder.settings import PREFIX, SettingsInvalid, TranscoderSettings, load_settings
 
 SECRETS = ["whsec_b25lLW9uZS1vbmU=", "whsec_dHdvLXR3by10d28="]

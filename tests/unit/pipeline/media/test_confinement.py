@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.media.child import ChildTimedOut, Finished, run_child
+from pipeline.media.child_process import ChildTimedOut, Finished, run_child
 from pipeline.media.confinement import GIB, MIB, PROBE, active_isolation
-from pipeline.media.limits import MediaRefused
 from pipeline.media.probe import probe
+from pipeline.media.process_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.media.confinement import MIB
-from pipeline.media.limits import Limits, MediaRefused, check_limits
 from pipeline.media.probe import probe
+from pipeline.media.process_limits import Limits, MediaRefused, check_limits
 from pipeline.media.sample import sample_source
 from pipeline.media.tools import Tools
 from tests import clips

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.media.limits import MediaRefused
 from pipeline.media.probe import SourceInfo, probe
+from pipeline.media.process_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.clips import Kind

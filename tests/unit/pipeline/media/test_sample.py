@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.media import sample
-from pipeline.media.limits import MediaRefused
 from pipeline.media.probe import probe
+from pipeline.media.process_limits import MediaRefused
 from pipeline.media.sample import MIB, sample_source
 from pipeline.media.tools import Tools
 from tests import clips

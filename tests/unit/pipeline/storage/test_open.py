@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.storage.open import open_storage
-from pipeline.storage.places import Credentials, S3Place, StorageUrlInvalid, bucket_of
+from pipeline.storage.urls import Credentials, S3Place, StorageUrlInvalid, bucket_of
 
 
 def test_a_file_url_opens_its_folder_and_makes_it(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from pipeline.storage.base import KeyRefused
 from pipeline.storage.multipart import Multipart
-from pipeline.storage.places import Credentials, S3Place
 from pipeline.storage.s3 import S3Storage
 from pipeline.storage.s3_client import S3Trouble
+from pipeline.storage.urls import Credentials, S3Place
 
 NOWHERE = S3Place("bucket", "a/folder/", "http://127.0.0.1:9", None)
 CREDENTIALS = Credentials("key-id", "hunter2")

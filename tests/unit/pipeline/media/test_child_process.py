@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.media.child import ChildTimedOut, ChildTooLoud, Finished, run_child
+from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, Finished, run_child
 from pipeline.media.confinement import PROBE
 
 

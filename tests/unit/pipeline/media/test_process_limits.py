@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.media.limits import Limits, MediaRefused, check_limits
+from pipeline.media.process_limits import Limits, MediaRefused, check_limits
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.streams import source_info
 
