@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from pipeline.settings import load_settings
-from pipeline.values import (
+from pipeline.domain.values import (
     BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
     QUEUE_SUBMIT,
@@ -16,6 +15,7 @@ from pipeline.values import (
     TASK_SWEEP,
     TASK_TIDY,
 )
+from pipeline.settings import load_settings
 
 _settings = load_settings()
 

@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from api.auth import scope_of
 from api.problems import MEDIA_TYPE
 from api.schemas import ProblemOut
-from pipeline.scopes import Scope
+from pipeline.domain.scopes import Scope
 
 SECURITY = {
     "bearer": {

@@ -25,7 +25,7 @@ from api.problems import Problem, from_domain
 from api.security import PAGE, page_with
 from api.services import services
 from pipeline import figures
-from pipeline.errors import DomainError
+from pipeline.domain.errors import DomainError
 from pipeline.runtime.database import session_of
 from pipeline.views import Place
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, current_app, g, request
 from pydantic import ValidationError
 
-from pipeline.errors import (
+from pipeline.domain.errors import (
     Conflict,
     DomainError,
     Forbidden,

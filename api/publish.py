@@ -13,8 +13,8 @@ from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
 from api.breaker import Breaker
+from pipeline.domain.values import BROKER_KEY_PREFIX, Wake
 from pipeline.runtime.crash import Boundary, crash_point
-from pipeline.values import BROKER_KEY_PREFIX, Wake
 
 TIMEOUT_SEC = 0.2
 """Each of connecting, writing and reading; a broker on the same network answers in 1 ms."""

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.states import Status
-from pipeline.steps import Step
-from pipeline.values import Playback
+from pipeline.domain.processing_step import Step
+from pipeline.domain.states import Status
+from pipeline.domain.values import Playback
 
 MAX_CARDS = 100
 MAX_EVENTS = 500

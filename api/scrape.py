@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 
 from api.publish import Publisher
 from pipeline import breakers, figures
-from pipeline.holds import HOLDS
+from pipeline.domain.hold_reasons import HOLDS
+from pipeline.domain.states import Status
+from pipeline.domain.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 from pipeline.runtime.database import session_of
-from pipeline.states import Status
-from pipeline.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
 FRESH_SEC = 1.0

@@ -11,8 +11,8 @@ import typer
 from cli.api_requests import ApiProblem, ApiUnreachable
 from cli.command_output import CommandOutput
 from cli.environment import NoCredentials
-from pipeline.errors import DomainError
-from pipeline.failures import FAILURES
+from pipeline.domain.errors import DomainError
+from pipeline.domain.failures import FAILURES
 from pipeline.runtime.secret_files import SecretUnreadable
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from api.jwks import NO_KEYS, fetching, read_keys
 from pipeline.catalogue import check_catalogue
-from pipeline.errors import Unprocessable
+from pipeline.domain.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.models import ProviderSecret

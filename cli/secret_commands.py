@@ -120,7 +120,7 @@ def _provider_session(provider: str) -> "Iterator[Session]":
         NotFound: no account has this name.
     """
     from cli.operator_session import operator_session, operator_settings
-    from pipeline.errors import NotFound
+    from pipeline.domain.errors import NotFound
     from pipeline.secret_book import first_secrets, vault_of
     from pipeline.usecases.secrets import seed_secrets
 

@@ -17,7 +17,7 @@ from cli.commands import with_client
 from cli.follow import LifecycleView, follow
 from cli.terminal_text import summary
 from cli.unfinished_uploads import unfinished_uploads
-from pipeline.values import Playback
+from pipeline.domain.values import Playback
 
 
 @with_client

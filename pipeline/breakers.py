@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from pipeline.domain.values import BreakerLimits
 from pipeline.due import BATCH
 from pipeline.models import ProviderBreaker
-from pipeline.values import BreakerLimits
 
 PROVIDER_DOWN = "provider_down"
 """The ``hold_reason`` of an asset that waits for its provider to answer again."""

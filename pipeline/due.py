@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from pipeline.domain.states import LIVE, WAITING, Status
 from pipeline.models import Asset, Attempt, Delivery, Upload
-from pipeline.states import LIVE, WAITING, Status
 
 BATCH = 200
 """Rows a sweep takes at once: a few milliseconds of locks, whatever the backlog."""

@@ -17,6 +17,8 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urljoin
 
 from pipeline.addresses import key_of, signed_url
+from pipeline.domain.decide import GateResult
+from pipeline.domain.values import Outputs
 from pipeline.media.boxes import is_faststart, walk
 from pipeline.media.frames import is_black, luma_of, size_of
 from pipeline.media.playlist import (
@@ -29,9 +31,7 @@ from pipeline.media.playlist import (
 from pipeline.media.process_limits import MediaRefused
 from pipeline.media.storyboard import StoryboardInvalid, parse_cues
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
-from pipeline.reducer import GateResult
 from pipeline.services import Services
-from pipeline.values import Outputs
 
 PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
 """A 24 h variant at 2 s segments is about 3 MB."""

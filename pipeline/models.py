@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, DateTime, Double, Enum, Identity, LargeBinary
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
 
 JsonObject = dict[str, Any]
 

@@ -8,7 +8,7 @@ storage. Here is the rest: what the operator says, why it failed, and what brows
 from collections.abc import Mapping
 
 from pipeline.addresses import key_of
-from pipeline.failures import failure_of
+from pipeline.domain.failures import failure_of
 from pipeline.media.browsers import plays_as_it_is
 from pipeline.settings import Settings
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from pipeline.addresses import key_of, output_prefix, poster_prefix
+from pipeline.domain.values import Outputs, Playback
 from pipeline.net.fetch_policy import FetchPolicy, FetchRefused, check_url
-from pipeline.values import Outputs, Playback
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from pipeline.errors import Unprocessable
+from pipeline.domain.errors import Unprocessable
 
 
 @dataclass(frozen=True)

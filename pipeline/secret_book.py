@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
-from pipeline.errors import KhronikaError
+from pipeline.domain.errors import KhronikaError
 from pipeline.models import ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.settings import Settings

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
+from pipeline.domain.values import Wake
 from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
@@ -19,7 +20,6 @@ from pipeline.runtime.database import make_engine
 from pipeline.settings import Settings
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
-from pipeline.values import Wake
 
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 

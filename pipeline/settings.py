@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pipeline.domain.values import BreakerLimits, Playback, PostClaim, Profile, SpendLimits
 from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.media.process_limits import DEFAULT_MAX_FRAMES
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
@@ -28,7 +29,6 @@ from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.runtime.broker_urls import check_guarded
 from pipeline.runtime.filed_settings import FiledSettings
 from pipeline.storage.urls import Credentials
-from pipeline.values import BreakerLimits, Playback, PostClaim, Profile, SpendLimits
 
 MIB = 1024**2
 GIB = 1024**3

@@ -46,7 +46,7 @@ class SourceRefused(Exception):
     """The source cannot be processed.
 
     Attributes:
-        code: One of ``pipeline.failures``.
+        code: One of ``pipeline.domain.failures``.
         transient: Whether it may be there later.
     """
 

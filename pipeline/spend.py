@@ -18,9 +18,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from pipeline.domain.values import SpendLimits
 from pipeline.due import BATCH
 from pipeline.models import Asset
-from pipeline.values import SpendLimits
 
 SPEND_GUARD = "spend_guard"
 """The ``hold_reason`` of an asset that waits for its account's next hour."""

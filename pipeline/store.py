@@ -13,10 +13,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, SQLColumnExpression, Update, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from pipeline.errors import IllegalTransition, StaleTransition
+from pipeline.domain.errors import IllegalTransition, StaleTransition
+from pipeline.domain.states import Status, is_allowed
+from pipeline.domain.values import EventDraft
 from pipeline.models import Asset, Attempt, AuditEvent, Event
-from pipeline.states import Status, is_allowed
-from pipeline.values import EventDraft
 
 KEEP_DISCARDED_SEC = 24 * 3600
 """How long files that nobody publishes any more are kept."""

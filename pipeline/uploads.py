@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pipeline.errors import Conflict, NotFound
+from pipeline.domain.errors import Conflict, NotFound
+from pipeline.domain.part_plan import PartPlan
 from pipeline.models import Upload, UploadPart
-from pipeline.part_plan import PartPlan
 from pipeline.storage.multipart import Multipart, Part
 
 Begin = Callable[[], AbstractContextManager[Session]]

@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Function, Select, Uuid, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from pipeline.errors import NotFound
+from pipeline.domain.errors import NotFound
+from pipeline.domain.states import Status
+from pipeline.domain.values import Playback
 from pipeline.models import Asset, Event
-from pipeline.states import Status
-from pipeline.values import Playback
 
 
 class Card(NamedTuple):

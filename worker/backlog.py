@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from pipeline.domain.values import Wake
 from pipeline.due import BATCH
-from pipeline.values import Wake
 
 DEEP = BATCH
 """Messages that wait in a queue from which on a sweep adds none: what it would wake at once.

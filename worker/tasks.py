@@ -8,15 +8,7 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
-from pipeline.runtime.crash import Boundary, crash_point
-from pipeline.services import Outcome, Services
-from pipeline.usecases.poll import poll
-from pipeline.usecases.purge import purge
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep, tidy
-from pipeline.values import (
+from pipeline.domain.values import (
     TASK_POLL,
     TASK_PURGE,
     TASK_RECONCILE,
@@ -26,6 +18,14 @@ from pipeline.values import (
     TASK_TIDY,
     Wake,
 )
+from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.services import Outcome, Services
+from pipeline.usecases.poll import poll
+from pipeline.usecases.purge import purge
+from pipeline.usecases.reconcile import reconcile
+from pipeline.usecases.release import release
+from pipeline.usecases.submit import submit
+from pipeline.usecases.sweep import sweep, tidy
 from worker.app import app, services
 from worker.backlog import spare
 

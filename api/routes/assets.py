@@ -21,14 +21,14 @@ from api.schemas import (
 from api.services import services
 from api.sources import check_source
 from pipeline import views
-from pipeline.states import WAITING
+from pipeline.domain.states import WAITING
+from pipeline.domain.values import CreateAsset
 from pipeline.turns import turns
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.idempotency import Answer
 from pipeline.usecases.occupy import require_post
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.tickets import check_declared
-from pipeline.values import CreateAsset
 
 blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/video-assets")
 

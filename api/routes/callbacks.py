@@ -13,7 +13,7 @@ from api.problems import RETRY_AFTER_SEC, Problem
 from api.proxies import client_address
 from api.schemas import CallbackOut
 from api.services import services
-from pipeline.errors import NotFound, SignatureInvalid
+from pipeline.domain.errors import NotFound, SignatureInvalid
 from pipeline.providers.base import Provider
 from pipeline.runtime.database import session_of
 from pipeline.secret_book import SecretsUnreadable

@@ -16,11 +16,11 @@ from api.present import asset_out, card_out
 from api.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
 from pipeline import views
-from pipeline.errors import NotFound
+from pipeline.domain.errors import NotFound
+from pipeline.domain.states import WAITING, Status
+from pipeline.domain.values import Playback
 from pipeline.runtime.database import session_of
-from pipeline.states import WAITING, Status
 from pipeline.turns import turns
-from pipeline.values import Playback
 
 blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
 

@@ -14,7 +14,7 @@ from api.scrape import QUEUES
 from api.services import services
 from pipeline import breakers, figures
 from pipeline.console import inbox, overview, search
-from pipeline.states import Status
+from pipeline.domain.states import Status
 
 blueprint = console_blueprint("ops", __name__)
 

@@ -12,8 +12,8 @@ from api.schemas import AssetOut
 from api.services import services
 from pipeline.console import assets, inbox
 from pipeline.console.timeline import Window, timeline
-from pipeline.failures import failure_of
-from pipeline.holds import sentence_of
+from pipeline.domain.failures import failure_of
+from pipeline.domain.hold_reasons import sentence_of
 
 blueprint = console_blueprint("ops_assets", __name__)
 

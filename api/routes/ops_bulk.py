@@ -9,7 +9,7 @@ from api.ops_filters import asked
 from api.ops_pages import console_blueprint, page, reading, see_other, wrong
 from api.routes.ops_failed import PAGE
 from pipeline.console import failed
-from pipeline.failures import failure_of
+from pipeline.domain.failures import failure_of
 
 blueprint = console_blueprint("ops_bulk", __name__)
 

@@ -6,7 +6,7 @@ from api.ops_filters import AGES, asked
 from api.ops_pages import console_blueprint, cursor, live_page, place, reading, words
 from api.services import services
 from pipeline.console import failed
-from pipeline.failures import failure_of
+from pipeline.domain.failures import failure_of
 from pipeline.views import Place
 
 blueprint = console_blueprint("ops_failed", __name__)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.errors import NotFound
+from pipeline.domain.errors import NotFound
 from pipeline.models import Asset, Attempt, Output, Upload
 
 SHOWN = 50

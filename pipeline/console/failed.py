@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
+from pipeline.domain.states import Status
 from pipeline.models import Asset
-from pipeline.states import Status
 from pipeline.views import Place
 
 COUNTED = 10_000

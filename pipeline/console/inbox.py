@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
-from pipeline.errors import NotFound
+from pipeline.domain.errors import NotFound
 from pipeline.models import Delivery
 
 STATUSES = ("new", "dead", "ignored", "applied")

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
 
+from pipeline.domain.states import Status
 from pipeline.models import Delivery, Event
-from pipeline.states import Status
 
 FAILURES = (Status.FAILED, Status.RETRYING)
 """States that are entered when something went wrong."""

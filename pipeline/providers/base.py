@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 from uuid import UUID
 
-from pipeline.values import ProviderStatus, SignedCallback, SubmitRequest, Submitted
+from pipeline.domain.values import ProviderStatus, SignedCallback, SubmitRequest, Submitted
 
 
 class CallbackUnreadable(Exception):

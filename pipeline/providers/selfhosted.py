@@ -17,12 +17,8 @@ import requests
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from urllib3.exceptions import HTTPError
 
-from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
-from pipeline.net.responses import arriving
-from pipeline.net.signatures import verify
-from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
-from pipeline.runtime.strict_json import DocumentRefused, read_document
-from pipeline.values import (
+from pipeline.domain.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
+from pipeline.domain.values import (
     Outputs,
     Phase,
     ProviderStatus,
@@ -30,6 +26,10 @@ from pipeline.values import (
     SubmitRequest,
     Submitted,
 )
+from pipeline.net.responses import arriving
+from pipeline.net.signatures import verify
+from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
+from pipeline.runtime.strict_json import DocumentRefused, read_document
 
 STORAGE = "default"
 """The name under which the transcoder has our storage configured."""

@@ -3,14 +3,14 @@
 from sqlalchemy.orm import Session
 
 from pipeline import breakers, debts, store
-from pipeline.backoff import poll_interval
-from pipeline.errors import StaleTransition
+from pipeline.domain.backoff import poll_interval
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft, Submitted, Wake, wake_release
 from pipeline.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.states import Status
 from pipeline.usecases.claim import Claim
-from pipeline.values import EventDraft, Submitted, Wake, wake_release
 
 
 def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted) -> Outcome:

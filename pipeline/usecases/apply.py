@@ -5,12 +5,8 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
-from pipeline.backoff import poll_interval
-from pipeline.gate import GateReport, check_outputs
-from pipeline.models import Asset, Attempt
-from pipeline.net.fetch import GuardedFetcher
-from pipeline.output_places import Place, misplaced
-from pipeline.reducer import (
+from pipeline.domain.backoff import poll_interval
+from pipeline.domain.decide import (
     Decision,
     FailAttempt,
     GateResult,
@@ -21,15 +17,26 @@ from pipeline.reducer import (
     Verify,
     decide,
 )
+from pipeline.domain.processing_step import DONE_PERCENT
+from pipeline.domain.states import Status
+from pipeline.domain.values import (
+    EventDraft,
+    Outputs,
+    Phase,
+    Playback,
+    ProviderStatus,
+    wake_release,
+)
+from pipeline.gate import GateReport, check_outputs
+from pipeline.models import Asset, Attempt
+from pipeline.net.fetch import GuardedFetcher
+from pipeline.output_places import Place, misplaced
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services, fetch_policy
-from pipeline.states import Status
-from pipeline.steps import DONE_PERCENT
 from pipeline.usecases.news import Applied, News
 from pipeline.usecases.publish import publish
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, Outputs, Phase, Playback, ProviderStatus, wake_release
 
 ATTEMPT_OUTCOMES = {
     Phase.COMPLETED: "completed",

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.errors import Conflict, NotFound
+from pipeline.domain.errors import Conflict, NotFound
+from pipeline.domain.values import Wake
 from pipeline.models import Asset
 from pipeline.settings import Settings
 from pipeline.usecases.retry import retry_asset
-from pipeline.values import Wake
 
 BATCH = 50
 """Videos of one transaction: their rows are locked until it ends."""

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline import views
-from pipeline.errors import Conflict, StaleTransition
+from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.models import Asset
 from pipeline.runtime.database import lock_timed_out
 

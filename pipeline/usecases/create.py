@@ -11,7 +11,8 @@ from sqlalchemy import column, func, select, text
 from sqlalchemy.orm import Session
 
 from pipeline import uploads
-from pipeline.errors import Conflict, NotFound
+from pipeline.domain.errors import Conflict, NotFound
+from pipeline.domain.values import CreateAsset, Wake, wake_submit
 from pipeline.models import Asset, Upload
 from pipeline.settings import Settings
 from pipeline.usecases.idempotency import (
@@ -23,7 +24,6 @@ from pipeline.usecases.idempotency import (
     keep,
 )
 from pipeline.usecases.quotas import Standing, owner_is_busy, refuse_excess
-from pipeline.values import CreateAsset, Wake, wake_submit
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload must

@@ -5,14 +5,14 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
-from pipeline.errors import StaleTransition
-from pipeline.failures import failure_of
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.failures import failure_of
+from pipeline.domain.states import LIVE, Status
+from pipeline.domain.values import EventDraft, wake_release
 from pipeline.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.states import LIVE, Status
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, wake_release
 
 
 def expire(services: Services, asset_id: UUID) -> Outcome:

@@ -7,7 +7,7 @@ is given up, expired or claimed by a video counts no more.
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from pipeline.errors import LimitReached
+from pipeline.domain.errors import LimitReached
 from pipeline.models import Upload
 from pipeline.settings import Settings
 from pipeline.usecases.quotas import owner_is_busy

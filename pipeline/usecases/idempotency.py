@@ -17,7 +17,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipeline.errors import Conflict, Unprocessable
+from pipeline.domain.errors import Conflict, Unprocessable
 from pipeline.models import IdempotencyRecord
 from pipeline.runtime.database import lock_timed_out
 

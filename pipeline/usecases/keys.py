@@ -19,9 +19,9 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from pipeline import store
-from pipeline.errors import NotFound, Unprocessable
+from pipeline.domain.errors import NotFound, Unprocessable
+from pipeline.domain.scopes import OF_OPERATORS, OF_OWNERS, Scope
 from pipeline.models import ApiKey
-from pipeline.scopes import OF_OPERATORS, OF_OWNERS, Scope
 
 PREFIX = "khv_"
 SECRET_BYTES = 32

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from pipeline import store
-from pipeline.backoff import poll_interval
-from pipeline.errors import TransientProviderError
+from pipeline.domain.backoff import poll_interval
+from pipeline.domain.errors import TransientProviderError
+from pipeline.domain.values import EventDraft, Submitted
 from pipeline.providers.base import Provider
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
@@ -12,7 +13,6 @@ from pipeline.services import Outcome, Services
 from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, Submitted
 
 
 def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.values import ProviderStatus, Wake
+from pipeline.domain.values import ProviderStatus, Wake
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from hashlib import md5, sha256
 from uuid import UUID
 
 from pipeline import uploads
-from pipeline.errors import Conflict, DomainError, NotFound, TooLarge, Unprocessable
+from pipeline.domain.errors import Conflict, DomainError, NotFound, TooLarge, Unprocessable
+from pipeline.domain.part_plan import PartPlan
 from pipeline.models import Upload
-from pipeline.part_plan import PartPlan
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import PartsRefused, Storage, bounded
 from pipeline.storage.base import TooLarge as ContentTooLarge

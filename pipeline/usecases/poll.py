@@ -6,18 +6,18 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
-from pipeline.backoff import poll_interval
-from pipeline.errors import StaleTransition, TransientProviderError
+from pipeline.domain.backoff import poll_interval
+from pipeline.domain.errors import StaleTransition, TransientProviderError
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft, Phase, ProviderStatus, wake_release
 from pipeline.gate import GateUnavailable
 from pipeline.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.states import Status
 from pipeline.usecases.apply import apply_news
 from pipeline.usecases.news import News
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, Phase, ProviderStatus, wake_release
 
 TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
 

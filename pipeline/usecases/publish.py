@@ -8,11 +8,11 @@ from sqlalchemy import func, insert, update
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft, Outputs, wake_release
 from pipeline.gate import GateReport
 from pipeline.models import Asset, Attempt, Output
-from pipeline.states import Status
 from pipeline.usecases.news import Applied, News
-from pipeline.values import EventDraft, Outputs, wake_release
 
 
 def publish(

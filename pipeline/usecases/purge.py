@@ -8,12 +8,12 @@ from sqlalchemy import delete, func, update
 
 from pipeline import debts, due, store
 from pipeline.addresses import attempt_prefixes, owner_prefix
+from pipeline.domain.values import EventDraft
 from pipeline.models import Asset, Attempt, Output, Upload
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from pipeline.usecases.upload import discard, folder_of, held_bytes
-from pipeline.values import EventDraft
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipeline.errors import LimitReached
+from pipeline.domain.errors import LimitReached
 from pipeline.models import Asset
 from pipeline.runtime.database import lock_timed_out
 from pipeline.settings import Settings

@@ -8,8 +8,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline import store
-from pipeline.backoff import poll_interval
-from pipeline.errors import StaleTransition
+from pipeline.domain.backoff import poll_interval
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.values import ProviderStatus
 from pipeline.gate import GateUnavailable
 from pipeline.models import Attempt, Delivery
 from pipeline.providers.base import CallbackUnreadable
@@ -18,7 +19,6 @@ from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases.apply import apply_news
 from pipeline.usecases.news import News
-from pipeline.values import ProviderStatus
 
 LEAST_WAIT_SEC = 2.0
 """A callback that overtakes the answer to its submission is ahead by about as much."""

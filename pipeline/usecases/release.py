@@ -6,12 +6,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store
-from pipeline.errors import TransientProviderError
+from pipeline.domain.errors import TransientProviderError
+from pipeline.domain.values import EventDraft
 from pipeline.models import Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.values import EventDraft
 
 
 def release(services: Services, attempt_id: UUID) -> Outcome:

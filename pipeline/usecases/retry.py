@@ -6,12 +6,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import store, views
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft, Wake, wake_submit
 from pipeline.models import Asset
 from pipeline.settings import Settings
-from pipeline.states import Status
 from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.usecases.quotas import refuse_one_more_live
-from pipeline.values import EventDraft, Wake, wake_submit
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline import store, views
-from pipeline.errors import Conflict
+from pipeline.domain.errors import Conflict
+from pipeline.domain.values import EventDraft
 from pipeline.models import Asset, Attempt, Output
-from pipeline.values import EventDraft
 
 
 def rollback_asset(session: Session, post_id: UUID, *, actor: str) -> Asset:

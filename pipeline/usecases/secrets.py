@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from pipeline import store
-from pipeline.errors import Conflict
+from pipeline.domain.errors import Conflict
 from pipeline.models import ProviderSecret
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.vault import Vault

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pipeline import store
-from pipeline.backoff import equal_jitter, full_jitter
-from pipeline.failures import failure_of
+from pipeline.domain.backoff import equal_jitter, full_jitter
+from pipeline.domain.failures import failure_of
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft
 from pipeline.models import Asset, Attempt
 from pipeline.settings import Settings
-from pipeline.states import Status
-from pipeline.values import EventDraft
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Setback:
     """An attempt that ended without outputs.
 
     Attributes:
-        code: One of ``pipeline.failures``.
+        code: One of ``pipeline.domain.failures``.
         message: What was said, for the chronicle.
         retryable: Whether a new attempt may succeed.
         held: The provider refused before taking the job: no budget is spent.

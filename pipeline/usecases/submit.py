@@ -11,7 +11,7 @@ from sqlalchemy import func
 
 from pipeline import breakers, debts, spend, store
 from pipeline.addresses import output_prefix, poster_prefix
-from pipeline.errors import (
+from pipeline.domain.errors import (
     LimitReached,
     ProviderError,
     StaleTransition,
@@ -19,7 +19,8 @@ from pipeline.errors import (
     TransientProviderError,
     UnknownOutcome,
 )
-from pipeline.failures import known_code
+from pipeline.domain.failures import known_code
+from pipeline.domain.values import EventDraft, Playback, SubmitRequest, wake_release
 from pipeline.models import Asset
 from pipeline.providers.base import Provider
 from pipeline.runtime.crash import Boundary, crash_point
@@ -31,7 +32,6 @@ from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim, NoClaim, claim_asset
 from pipeline.usecases.lookup import look_up
 from pipeline.usecases.settle import Setback, settle
-from pipeline.values import EventDraft, Playback, SubmitRequest, wake_release
 
 UNANSWERED = "provider_failed"
 """The code of an adapter whose provider was not reached or did not answer in its own words."""

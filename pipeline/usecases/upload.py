@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, update
 
 from pipeline import uploads
-from pipeline.errors import DomainError, TooLarge, Unprocessable
+from pipeline.domain.errors import DomainError, TooLarge, Unprocessable
 from pipeline.media.probe import probe
 from pipeline.media.process_limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.source_info import SourceInfo

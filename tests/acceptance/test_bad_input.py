@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from cli.api_requests import ApiProblem
-from pipeline.failures import FAILURES
+from pipeline.domain.failures import FAILURES
 from stack.home import CHECKOUT
 from stack.supervisor import read_procfile
 from tests import clips

@@ -1,6 +1,6 @@
 """A server that accepts the connection and then says nothing."""
 
-from pipeline.failures import FAILURES
+from pipeline.domain.failures import FAILURES
 from tests.acceptance.stage import Stage, Video
 
 

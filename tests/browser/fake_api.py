@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 from api.cors import ALLOWED, EXPOSED
 from api.routes import web
 from api.schemas import AssetOut, CardOut
-from pipeline.states import Status
+from pipeline.domain.states import Status
 
 NAMESPACE = UUID("5c0f3a52-7d0e-4c55-9c8f-0d1b3f5c6f11")
 TOKEN = "owner-token"

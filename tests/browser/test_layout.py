@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.failures import FAILURES
+from pipeline.domain.failures import FAILURES
 from tests.browser.conftest import (
     DESKTOP,
     NARROW,

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from pipeline import store
-from pipeline.failures import failure_of
-from pipeline.states import Status
+from pipeline.domain.failures import failure_of
+from pipeline.domain.states import Status
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
 from tests.integration.api.conftest import Client, World, environment, serving, token, world
 

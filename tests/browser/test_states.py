@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.failures import failure_of
+from pipeline.domain.failures import failure_of
 from tests.browser.conftest import DESKTOP, PHONE, Pages, wait_until
 from tests.browser.fake_api import LONG_AGO, TOKEN, FakeApi, asset, card, later, post_id
 from tests.browser.site import Site, video

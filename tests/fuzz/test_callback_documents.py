@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.values import Phase
 from pipeline.net.signatures import sign
 from pipeline.providers.base import CallbackUnreadable, Trust
 from pipeline.providers.selfhosted import CALLBACKS, SelfHosted
-from pipeline.values import Phase
 from tests.fuzz.mutations import ANY_JSON, SCALARS, mutated
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

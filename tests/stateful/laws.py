@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from pipeline.domain.states import LIVE, Status, is_allowed
 from pipeline.models import Asset, Attempt, Event
-from pipeline.states import LIVE, Status, is_allowed
 from tests.scripted_provider import ScriptedProvider
 from tests.stateful.books import Books, live_jobs
 

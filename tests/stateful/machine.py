@@ -24,9 +24,9 @@ from hypothesis.stateful import (
     rule,
 )
 
+from pipeline.domain.states import LIVE, WAITING, Status
 from pipeline.models import Asset
 from pipeline.runtime.crash import Boundary
-from pipeline.states import LIVE, WAITING, Status
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.poll import poll

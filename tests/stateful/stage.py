@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from pipeline.errors import Conflict, NotFound
+from pipeline.domain.errors import Conflict, NotFound
 from pipeline.models import Asset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session

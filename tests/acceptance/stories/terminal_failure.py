@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from pipeline.failures import FAILURES
+from pipeline.domain.failures import FAILURES
 from pipeline.media.tools import Tools
 from stack.demo import CLIP
 from tests.acceptance import page

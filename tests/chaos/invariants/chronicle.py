@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from pipeline.states import Status, is_allowed
+from pipeline.domain.states import Status, is_allowed
 from tests.chaos.evidence import AssetRow, EventRow, Evidence
 from tests.chaos.invariants.finding import Finding
 

@@ -24,11 +24,11 @@ from api.app import create_app
 from api.services import EXTENSION, Services
 from pipeline import store
 from pipeline.addresses import output_prefix, poster_prefix
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft, Playback
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.models import Asset, Event
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.states import Status
-from pipeline.values import EventDraft, Playback
 from stack.process_environment import LIMITS
 from tests import clips
 from tests.scripted_provider import SECRET, TOKEN

@@ -7,9 +7,9 @@ import pytest
 import requests
 from sqlalchemy import Engine, event, select
 
+from pipeline.domain.states import Status
 from pipeline.models import AuditEvent
 from pipeline.runtime.database import session_of
-from pipeline.states import Status
 from tests.integration.api.conftest import OWNER, Client, World, token
 
 

@@ -10,8 +10,8 @@ import redis
 import requests
 from sqlalchemy import make_url
 
+from pipeline.domain.values import QUEUE_RECONCILE
 from pipeline.models import AuditEvent, Delivery
-from pipeline.values import QUEUE_RECONCILE
 from tests.integration.api.conftest import Client, World
 from tests.scripted_provider import callback
 

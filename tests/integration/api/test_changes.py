@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
 from tests.integration.api.conftest import STRANGER, Client, World, serving
 
 

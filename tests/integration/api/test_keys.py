@@ -11,7 +11,7 @@ import requests
 from sqlalchemy import Engine, event, update
 
 from pipeline import store
-from pipeline.errors import Unprocessable
+from pipeline.domain.errors import Unprocessable
 from pipeline.models import ApiKey, AuditEvent
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.usecases.keys import MadeKey, NewKey, make_key, revoke_key

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
+from pipeline.domain.states import Status
 from pipeline.models import AuditEvent, Delivery
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.states import Status
 from tests.integration.api.conftest import Client, World
 from tests.integration.api.operator import Operator, Page, signed_in
 

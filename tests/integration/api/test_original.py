@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 import requests
 
+from pipeline.domain.states import Status
 from pipeline.media.probe import probe
 from pipeline.media.tools import Tools
-from pipeline.states import Status
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World, serving
 
 KEY = "original/ana/holiday.mp4"

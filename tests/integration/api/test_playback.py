@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 import requests
 
+from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
 from pipeline.runtime.signed_tokens import sign_prefix
-from pipeline.states import Status
 from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import (
     OWNER,

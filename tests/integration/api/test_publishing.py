@@ -13,7 +13,7 @@ import pytest
 from api import publish
 from api.breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
 from api.publish import TIMEOUT_SEC, Publisher
-from pipeline.values import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
+from pipeline.domain.values import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
 from tests.integration.api.conftest import World, serving
 
 BOUND_SEC = 4 * TIMEOUT_SEC

@@ -10,8 +10,8 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from pipeline import figures, views
+from pipeline.domain.states import Status
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.states import Status
 from tests.integration.api.conftest import World
 
 Reading = Callable[[Session], Any]

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World, token
 
 CARD_MEMBERS = {

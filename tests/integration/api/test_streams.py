@@ -19,8 +19,8 @@ from api.routes import streams as routes
 from api.sight import Sight
 from api.stream_tickets import PUBLIC, Viewer, sign_ticket
 from api.tokens import Role
+from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
-from pipeline.states import Status
 from pipeline.usecases.keys import NewKey, make_key
 from tests.conftest import Databases
 from tests.integration.api.conftest import (

@@ -5,15 +5,15 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from pipeline import due
-from pipeline.errors import Unprocessable
+from pipeline.domain.errors import Unprocessable
+from pipeline.domain.states import Status
+from pipeline.domain.values import Playback
 from pipeline.models import Asset, Event
 from pipeline.net.fetch import FetchPolicy
 from pipeline.posts import Posts, check_posts, count_videos
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.settings import Settings, load_settings
-from pipeline.states import Status
 from pipeline.usecases.backfill import AWAITING_ENQUEUE, NEVER, Page, backfill_page
-from pipeline.values import Playback
 from tests.integration.cli.conftest import Site, khronika
 
 POSTS = Posts("posts")

@@ -11,7 +11,7 @@ import pytest
 from cli.api_requests import ApiProblem, ApiUnreachable
 from cli.client import ApiClient
 from cli.follow import Update, follow
-from pipeline.states import Status
+from pipeline.domain.states import Status
 from tests.integration.api.conftest import SOURCE, Client, World, token
 
 Step = Callable[[], Any]

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
+from pipeline.domain.values import CreateAsset, Playback
 from pipeline.media.tools import locate_tools
 from pipeline.models import Asset, Delivery, Event
 from pipeline.runtime.database import make_engine, session_of, user_session
@@ -19,7 +20,6 @@ from pipeline.services import Services, build_services
 from pipeline.settings import Settings
 from pipeline.usecases.create import create_asset
 from pipeline.usecases.receive import Received, receive_callback
-from pipeline.values import CreateAsset, Playback
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider
 
 CLIP = Path(__file__).parents[2] / "media" / "big-buck-bunny-720p-5s.mp4"

@@ -12,6 +12,7 @@ import jwt
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pipeline.domain.values import CreateAsset
 from pipeline.models import Upload
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.create import create_asset
@@ -21,7 +22,6 @@ from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
 from pipeline.usecases.tickets import NewUpload, issue_ticket
 from pipeline.usecases.upload import complete_upload
-from pipeline.values import CreateAsset
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
 from tests.scripted_provider import callback
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from pipeline import breakers
+from pipeline.domain.states import Status
 from pipeline.models import ProviderBreaker
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from pipeline.states import Status
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import World

@@ -4,15 +4,15 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
-from pipeline.errors import SignatureInvalid
+from pipeline.domain.errors import SignatureInvalid
+from pipeline.domain.states import Status
+from pipeline.domain.values import wake_reconcile
 from pipeline.models import Delivery
 from pipeline.runtime.database import session_of
-from pipeline.states import Status
 from pipeline.usecases.receive import Received
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep
-from pipeline.values import wake_reconcile
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -13,10 +13,10 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
+from pipeline.domain.states import Status
 from pipeline.models import Asset, Attempt, Upload
 from pipeline.runtime.crash import KILLED, Boundary
 from pipeline.runtime.database import session_of
-from pipeline.states import Status
 from pipeline.usecases.purge import purge
 from tests.integration.pipeline import crash_scenes as scenes
 from tests.integration.pipeline.conftest import World

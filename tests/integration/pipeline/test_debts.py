@@ -4,10 +4,11 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.domain.states import Status
+from pipeline.domain.values import wake_release
 from pipeline.models import Attempt
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
-from pipeline.states import Status
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset, reencode_asset
 from pipeline.usecases.poll import poll
@@ -15,7 +16,6 @@ from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit
-from pipeline.values import wake_release
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 from tests.stateful.boundaries import meanwhile

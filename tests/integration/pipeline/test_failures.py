@@ -3,9 +3,10 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.errors import Conflict, StaleTransition
+from pipeline.domain.errors import Conflict, StaleTransition
+from pipeline.domain.states import Status
+from pipeline.domain.values import EventDraft, wake_poll, wake_release, wake_submit
 from pipeline.runtime.database import user_session
-from pipeline.states import Status
 from pipeline.store import advance
 from pipeline.usecases.expire import expire
 from pipeline.usecases.poll import poll
@@ -14,7 +15,6 @@ from pipeline.usecases.release import release
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep
-from pipeline.values import EventDraft, wake_poll, wake_release, wake_submit
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 

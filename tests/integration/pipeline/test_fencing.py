@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.errors import Conflict, NotFound
+from pipeline.domain.errors import Conflict, NotFound
+from pipeline.domain.states import Status
+from pipeline.domain.values import wake_release
 from pipeline.models import Attempt, Output
 from pipeline.runtime.database import session_of, user_session
-from pipeline.states import Status
 from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
@@ -18,7 +19,6 @@ from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.rollback import rollback_asset
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep
-from pipeline.values import wake_release
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 

@@ -3,15 +3,15 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.domain.decide import GateResult
+from pipeline.domain.processing_step import Step, step_of
+from pipeline.domain.states import Status
+from pipeline.domain.values import Outputs
 from pipeline.gate import GateUnavailable, check_outputs
 from pipeline.models import Output
-from pipeline.reducer import GateResult
 from pipeline.runtime.database import session_of
-from pipeline.states import Status
-from pipeline.steps import Step, step_of
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
-from pipeline.values import Outputs
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
 from pipeline.usecases.poll import poll
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.domain.states import Status
+from pipeline.domain.values import Playback
 from pipeline.providers.base import Capabilities
-from pipeline.states import Status
 from pipeline.usecases.purge import purge
 from pipeline.usecases.submit import submit
-from pipeline.values import Playback
 from tests.integration.pipeline.conftest import World
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.domain.values import Profile
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
-from pipeline.values import Profile
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from pipeline.errors import LimitReached
+from pipeline.domain.errors import LimitReached
+from pipeline.domain.values import CreateAsset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
@@ -23,7 +24,6 @@ from pipeline.usecases.idempotency import IdempotencyKey
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import tidy
-from pipeline.values import CreateAsset
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.stateful.boundaries import dying_at

@@ -12,15 +12,15 @@ import redis
 from sqlalchemy import text
 
 from pipeline import spend
+from pipeline.domain.states import Status
+from pipeline.domain.values import wake_submit
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from pipeline.states import Status
 from pipeline.usecases.expire import expire
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep, tidy
-from pipeline.values import wake_submit
 from tests.integration.pipeline.conftest import World
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.scripted_provider import callback

@@ -1,4 +1,4 @@
-from pipeline.states import Status
+from pipeline.domain.states import Status
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import World

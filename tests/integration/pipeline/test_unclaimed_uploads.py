@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from pipeline.errors import Conflict, LimitReached
+from pipeline.domain.errors import Conflict, LimitReached
+from pipeline.domain.values import CreateAsset
 from pipeline.models import Upload
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
@@ -21,7 +22,6 @@ from pipeline.usecases.purge import Purged, purge
 from pipeline.usecases.submit import submit
 from pipeline.usecases.tickets import NewUpload, issue_ticket
 from pipeline.usecases.upload import abandon_upload
-from pipeline.values import CreateAsset
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.crash_scenes import (
     ACTOR,

@@ -15,14 +15,14 @@ from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
 from pipeline import breakers, due, figures, spend, views
+from pipeline.domain.states import Status
+from pipeline.domain.values import SpendLimits
 from pipeline.models import Asset
 from pipeline.posts import Post
 from pipeline.runtime.database import make_engine
-from pipeline.states import Status
 from pipeline.turns import turns
 from pipeline.usecases import quotas
 from pipeline.usecases.backfill import _held_by_post
-from pipeline.values import SpendLimits
 from stack.logins import ROLES, login_url
 from tests.conftest import Databases
 

@@ -16,12 +16,12 @@ from uuid import UUID, uuid4
 import pytest
 from werkzeug.serving import make_server
 
-from pipeline.errors import TransientProviderError
+from pipeline.domain.errors import TransientProviderError
+from pipeline.domain.values import SubmitRequest
 from pipeline.media.tools import Tools
 from pipeline.providers.base import Trust
 from pipeline.providers.selfhosted import SelfHosted
 from pipeline.storage.local import LocalStorage
-from pipeline.values import SubmitRequest
 from tests import clips
 from tests.integration.transcoder.conftest import TOKEN, Client, row
 from transcoder.app import create_app

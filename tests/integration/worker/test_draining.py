@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
+from pipeline.domain.values import BROKER_KEY_PREFIX, QUEUE_SUBMIT, TASK_SUBMIT
 from pipeline.usecases.submit import submit
-from pipeline.values import BROKER_KEY_PREFIX, QUEUE_SUBMIT, TASK_SUBMIT
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,

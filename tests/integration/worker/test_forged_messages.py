@@ -15,8 +15,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import text
 
-from pipeline.runtime.database import session_of
-from pipeline.values import (
+from pipeline.domain.values import (
     BROKER_KEY_PREFIX,
     QUEUE_SUBMIT,
     TASK_POLL,
@@ -25,6 +24,7 @@ from pipeline.values import (
     TASK_RELEASE,
     TASK_SUBMIT,
 )
+from pipeline.runtime.database import session_of
 from tests.forgeries import send_forgeries
 from tests.integration.pipeline.conftest import (
     World,

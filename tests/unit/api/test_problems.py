@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from api.problems import STATUS_OF, from_domain
-from pipeline.errors import Conflict, DomainError, LimitReached, SignatureInvalid
+from pipeline.domain.errors import Conflict, DomainError, LimitReached, SignatureInvalid
 
 
 def _kinds(root: type[DomainError]) -> Iterator[type[DomainError]]:

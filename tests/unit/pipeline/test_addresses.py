@@ -20,8 +20,8 @@ from pipeline.addresses import (
     signed_url,
     source_key,
 )
+from pipeline.domain.values import Playback
 from pipeline.runtime.signed_tokens import TokenRejected, verify_prefix
-from pipeline.values import Playback
 
 SETTINGS: Any = SimpleNamespace(base_url="https://video.example", secret_key=SecretStr("s" * 32))
 ID = UUID(int=1)

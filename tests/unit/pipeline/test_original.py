@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.failures import FAILURES
+from pipeline.domain.failures import FAILURES
 from pipeline.original import original_key
 
 ALLOWED: Any = SimpleNamespace(original_playback=True)

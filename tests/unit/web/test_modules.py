@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.routes.web import ROOT
-from pipeline.failures import FAILURES
+from pipeline.domain.failures import FAILURES
 
 ENGLISH = ("strings.js", "owner.js", "retry.js")
 GEORGIAN = ("strings.ka.js", "strings.owner.ka.js")

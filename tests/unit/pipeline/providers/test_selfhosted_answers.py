@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
+from pipeline.domain.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
+from pipeline.domain.values import SubmitRequest
 from pipeline.providers.base import Trust
 from pipeline.providers.selfhosted import MAX_ANSWER_BYTES, SelfHosted
-from pipeline.values import SubmitRequest
 
 ID = UUID(int=7)
 REQUEST = SubmitRequest(

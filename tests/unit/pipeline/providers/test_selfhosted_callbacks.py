@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.domain.values import Phase
 from pipeline.providers.base import CallbackUnreadable, Trust
 from pipeline.providers.selfhosted import SelfHosted
-from pipeline.values import Phase
 
 ID = UUID(int=7)
 RESULT = {

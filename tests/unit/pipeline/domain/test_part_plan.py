@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.part_plan import MAX_PARTS, MIB, SINGLE_BELOW_BYTES, PartPlan, part_size_for
+from pipeline.domain.part_plan import MAX_PARTS, MIB, SINGLE_BELOW_BYTES, PartPlan, part_size_for
 
 TIB = 1024**4
 

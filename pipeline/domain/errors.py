@@ -93,7 +93,7 @@ class ProviderError(KhronikaError):
     """The provider's call failed.
 
     Attributes:
-        code: One of ``pipeline.failures.FAILURES``.
+        code: One of ``pipeline.domain.failures.FAILURES``.
         request_id: The provider's own id of the request, when it gave one.
     """
 

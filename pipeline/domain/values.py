@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
 
 QUEUE_SUBMIT = "submit"
 QUEUE_RECONCILE = "reconcile"
@@ -151,7 +151,7 @@ class ProviderStatus:
         provider_job_id: The provider's id of the job.
         progress: Percent done, 0 to 100, where known.
         outputs: Set when the phase is ``COMPLETED``.
-        error_code: A code of ``pipeline.failures`` when the phase is ``FAILED``.
+        error_code: A code of ``pipeline.domain.failures`` when the phase is ``FAILED``.
         retryable: Whether a new attempt may succeed.
     """
 

@@ -7,9 +7,9 @@ again with the gate's result when it asked for one.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.failures import known_code
-from pipeline.states import Status
-from pipeline.values import Phase, ProviderStatus
+from pipeline.domain.failures import known_code
+from pipeline.domain.states import Status
+from pipeline.domain.values import Phase, ProviderStatus
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Generator of docs/states.md: ``python -m pipeline.states_page > docs/states.md``."""
+"""Generator of docs/states.md: ``python -m pipeline.domain.states_page > docs/states.md``."""
 
 import inspect
 import re
 import sys
 
-from pipeline import states
-from pipeline.states import TRANSITIONS, Status
+from pipeline.domain import states
+from pipeline.domain.states import TRANSITIONS, Status
 
 
 def render() -> str:
@@ -14,7 +14,7 @@ def render() -> str:
     lines = [
         "# The states of an asset",
         "",
-        "Generated from `pipeline/states.py` by `python -m pipeline.states_page`.",
+        "Generated from `pipeline/domain/states.py` by `python -m pipeline.domain.states_page`.",
         "",
         "```mermaid",
         "stateDiagram-v2",

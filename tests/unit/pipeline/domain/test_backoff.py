@@ -3,7 +3,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.backoff import equal_jitter, full_jitter, poll_interval
+from pipeline.domain.backoff import equal_jitter, full_jitter, poll_interval
 
 failures = st.integers(1, 10_000)
 seeds = st.integers()

@@ -1,12 +1,12 @@
 """Why an asset waits without spending its retry budget: the one table of ``hold_reason``.
 
-A provider that would not take a job gives one of ``pipeline.failures`` as the reason; what is in
-this table are our own reasons.
+A provider that would not take a job gives one of ``pipeline.domain.failures`` as the reason; what
+is in this table are our own reasons.
 """
 
 from collections.abc import Mapping
 
-from pipeline.failures import failure_of
+from pipeline.domain.failures import failure_of
 
 HOLDS: Mapping[str, str] = {
     "spend_guard": (

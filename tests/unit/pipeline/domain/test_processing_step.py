@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline.states import Status
-from pipeline.steps import Step, step_of
+from pipeline.domain.processing_step import Step, step_of
+from pipeline.domain.states import Status
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pipeline.states import Status
+from pipeline.domain.states import Status
 
 DONE_PERCENT = 100
 

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from pipeline.reducer import (
+from pipeline.domain.decide import (
     FailAttempt,
     GateResult,
     Ignore,
@@ -12,8 +12,8 @@ from pipeline.reducer import (
     Verify,
     decide,
 )
-from pipeline.states import Status, is_allowed
-from pipeline.values import Outputs, Phase, ProviderStatus
+from pipeline.domain.states import Status, is_allowed
+from pipeline.domain.values import Outputs, Phase, ProviderStatus
 
 OUTPUTS = Outputs("m", "f", "p", "t", 1.0, 2, 2)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline.failures import FAILURES
-from pipeline.holds import HOLDS, sentence_of
+from pipeline.domain.failures import FAILURES
+from pipeline.domain.hold_reasons import HOLDS, sentence_of
 
 
 @pytest.mark.parametrize("reason", sorted(HOLDS))

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.failures import FAILURES, failure_of, known_code
+from pipeline.domain.failures import FAILURES, failure_of, known_code
 from pipeline.media.process_limits import Refusal
 
 
