@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from pipeline.config.settings import load_settings
 from pipeline.domain.values import (
     BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
@@ -15,7 +16,6 @@ from pipeline.domain.values import (
     TASK_SWEEP,
     TASK_TIDY,
 )
-from pipeline.settings import load_settings
 
 _settings = load_settings()
 

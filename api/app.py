@@ -24,10 +24,10 @@ from api.routes import (
 )
 from api.scrape import Figures
 from api.services import EXTENSION, Services, build_services
-from pipeline.logs import configure_logs
+from pipeline.config.logs import configure_logs
+from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.media.tools import ToolsMissing
 from pipeline.secret_book import SecretsUnreadable
-from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.urls import StorageUrlInvalid
 
 log = structlog.get_logger()

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from pipeline.config.settings import Settings
 from pipeline.runtime.database import LOCK_WAIT_MS, make_engine
-from pipeline.settings import Settings
 
 
 @dataclass(frozen=True)

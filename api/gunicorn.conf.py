@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.slow_clients import give_up_silent
+from pipeline.config.settings import SettingsInvalid, load_settings
 from pipeline.secret_book import SecretsUnreadable, check_book
-from pipeline.settings import SettingsInvalid, load_settings
 
 try:
     _settings = load_settings()

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from api.breaker import Breaker
-from pipeline.rates import PER_PROCESS, SHARED
+from pipeline.config.request_rates import PER_PROCESS, SHARED
 
 TIMEOUT_SEC = 0.1
 """Each of connecting and reading; a store on the same network answers in 1 ms."""

@@ -26,8 +26,8 @@ from api.limit_store import StoreAway, bounded
 from api.problems import Problem, answer
 from api.proxies import client_address
 from api.services import services
-from pipeline.rates import times
-from pipeline.settings import Settings
+from pipeline.config.request_rates import times
+from pipeline.config.settings import Settings
 
 REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
 

@@ -10,12 +10,12 @@ from api.audit import audit_operator
 from api.auth import caller
 from api.idempotency import Changed
 from api.services import services
+from pipeline.config.settings import Settings
 from pipeline.console import assets
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
 from pipeline.models import Asset
 from pipeline.runtime.database import session_of
-from pipeline.settings import Settings
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.retry import retry_asset
 

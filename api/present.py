@@ -5,13 +5,13 @@ from typing import TypedDict
 
 from api.schemas import AssetOut, CardOut, EventOut
 from pipeline.addresses import object_url, playback_ends_at, playback_url
+from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.processing_step import step_of
 from pipeline.domain.values import Playback
 from pipeline.models import Asset, Event
 from pipeline.original import original_key
-from pipeline.settings import Settings
 from pipeline.turns import Turn
 from pipeline.views import Card
 

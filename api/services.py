@@ -13,6 +13,7 @@ from api.rejections import RejectionAlarm
 from api.sight import Sight
 from api.streams import Streams
 from api.tokens import Verifier, verifier_of
+from pipeline.config.settings import Settings
 from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch_policy import FetchPolicy
@@ -20,7 +21,6 @@ from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.secret_book import SecretBook, open_book
 from pipeline.services import fetch_policy, limits_of
-from pipeline.settings import Settings
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 

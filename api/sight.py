@@ -21,9 +21,9 @@ from api.schemas import AssetOut, GoneOut
 from api.stream_tickets import PUBLIC, Viewer
 from pipeline import views
 from pipeline.addresses import playback_ends_at
+from pipeline.config.settings import Settings
 from pipeline.domain.states import WAITING
 from pipeline.runtime.database import session_of, user_session
-from pipeline.settings import Settings
 from pipeline.turns import turns
 from pipeline.views import Card
 

@@ -13,7 +13,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from api.problems import Problem
 from api.tokens import Role
-from pipeline.settings import Settings
+from pipeline.config.settings import Settings
 
 _PURPOSE = "khronika.stream-ticket.v1"
 

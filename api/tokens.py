@@ -15,8 +15,8 @@ import jwt
 
 from api.jwks import KeySet, Patience, fetching
 from api.schemas import UNSTORABLE
-from pipeline.issuers import Issuer
-from pipeline.settings import Settings
+from pipeline.config.settings import Settings
+from pipeline.config.token_issuers import Issuer
 
 LEEWAY_SEC = 30
 """Clocks of issuer and API may differ by this much."""

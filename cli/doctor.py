@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from api.jwks import NO_KEYS, fetching, read_keys
 from pipeline.catalogue import check_catalogue
+from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.domain.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
@@ -27,7 +28,6 @@ from pipeline.models import ProviderSecret
 from pipeline.posts import Posts, check_posts
 from pipeline.runtime.database import MIGRATIONS, make_engine
 from pipeline.secret_book import first_secrets, vault_of
-from pipeline.settings import Settings, SettingsInvalid, load_settings
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
 from pipeline.usecases.secrets import active

@@ -6,9 +6,9 @@ from math import ceil
 from urllib.parse import quote
 from uuid import UUID
 
+from pipeline.config.settings import Settings
 from pipeline.domain.values import Playback
 from pipeline.runtime.signed_tokens import sign_object, sign_prefix
-from pipeline.settings import Settings
 
 SCHEME = "storage:"
 PUBLIC_PREFIXES = ("processed/", "posters/")

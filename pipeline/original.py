@@ -8,9 +8,9 @@ storage. Here is the rest: what the operator says, why it failed, and what brows
 from collections.abc import Mapping
 
 from pipeline.addresses import key_of
+from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.media.browsers import plays_as_it_is
-from pipeline.settings import Settings
 
 
 def original_key(original: Mapping[str, str | None] | None, settings: Settings) -> str | None:

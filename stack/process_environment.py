@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.settings import Settings
 from pipeline.runtime.filed_settings import may_come_in_files
 from pipeline.runtime.secret_files import SUFFIX, read_secret
-from pipeline.settings import Settings
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, login_variable
 from stack.servers import Servers

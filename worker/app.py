@@ -5,9 +5,9 @@ from functools import cache
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 
-from pipeline.logs import configure_logs
+from pipeline.config.logs import configure_logs
+from pipeline.config.settings import load_settings
 from pipeline.services import Services, build_services
-from pipeline.settings import load_settings
 
 app = Celery(
     "khronika",

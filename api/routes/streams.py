@@ -22,7 +22,7 @@ from api.services import services
 from api.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
 from api.streams import Streams, StreamsFull
 from api.subscription import Subscription
-from pipeline.settings import Settings
+from pipeline.config.settings import Settings
 
 blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")
 

@@ -22,9 +22,9 @@ from api.upload_schemas import (
     UploadBody,
     UploadOut,
 )
+from pipeline.config.settings import Settings
 from pipeline.media.source_info import SourceInfo
 from pipeline.runtime.database import user_session
-from pipeline.settings import Settings
 from pipeline.uploads import load
 from pipeline.usecases.idempotency import Answer, claim, keep
 from pipeline.usecases.occupy import require_post

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from pipeline.config.settings import Settings, SettingsInvalid
 from pipeline.providers.base import Provider, Trust
 from pipeline.providers.selfhosted import SelfHosted
-from pipeline.settings import Settings, SettingsInvalid
 
 
 def load_providers(settings: Settings) -> Mapping[str, Provider]:

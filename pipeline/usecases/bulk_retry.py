@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import Wake
 from pipeline.models import Asset
-from pipeline.settings import Settings
 from pipeline.usecases.retry import retry_asset
 
 BATCH = 50

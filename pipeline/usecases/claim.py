@@ -8,13 +8,13 @@ from sqlalchemy import func, insert
 from sqlalchemy.orm import Session
 
 from pipeline import breakers, debts, spend, store
+from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import EventDraft, Wake, wake_release
 from pipeline.models import Asset, Attempt
 from pipeline.services import Services
-from pipeline.settings import Settings
 from pipeline.sources import Source, locate
 
 HOLD_JITTER_SEC = 60.0

@@ -11,10 +11,10 @@ from sqlalchemy import column, func, select, text
 from sqlalchemy.orm import Session
 
 from pipeline import uploads
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import CreateAsset, Wake, wake_submit
 from pipeline.models import Asset, Upload
-from pipeline.settings import Settings
 from pipeline.usecases.idempotency import (
     Answer,
     IdempotencyKey,

@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import debts, store, views
+from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import EventDraft, Wake, wake_release, wake_submit
 from pipeline.models import Asset, Attempt
-from pipeline.settings import Settings
 from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.usecases.quotas import refuse_one_more_live
 

@@ -7,9 +7,9 @@ is given up, expired or claimed by a video counts no more.
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.models import Upload
-from pipeline.settings import Settings
 from pipeline.usecases.quotas import owner_is_busy
 
 RETRY_SEC = 60

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import Forbidden, NotFound
 from pipeline.domain.values import PostClaim
 from pipeline.posts import Posts, owns_post
-from pipeline.settings import Settings
 
 
 def require_post(

@@ -17,10 +17,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.models import Asset
 from pipeline.runtime.database import lock_timed_out
-from pipeline.settings import Settings
 from pipeline.sources import Measured
 from pipeline.spend import KEPT_DAYS
 

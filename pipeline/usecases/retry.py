@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline import store, views
+from pipeline.config.settings import Settings
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Wake, wake_submit
 from pipeline.models import Asset
-from pipeline.settings import Settings
 from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.usecases.quotas import refuse_one_more_live
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings
 
-import pipeline.settings
+import pipeline.config.settings
 import transcoder.settings
 from tests.fuzz.mutations import HOSTILE_TEXT
 
@@ -68,7 +68,7 @@ class Reader:
 READERS = [
     Reader(working, settings, module.SettingsInvalid, module.load_settings)
     for working, module, settings in (
-        (OF_THE_PIPELINE, pipeline.settings, pipeline.settings.Settings),
+        (OF_THE_PIPELINE, pipeline.config.settings, pipeline.config.settings.Settings),
         (OF_THE_TRANSCODER, transcoder.settings, transcoder.settings.TranscoderSettings),
     )
 ]

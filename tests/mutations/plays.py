@@ -13,10 +13,10 @@ from uuid import UUID
 
 from sqlalchemy import create_engine, text
 
+from pipeline.config.settings import load_settings
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import with_driver
 from pipeline.services import build_services
-from pipeline.settings import load_settings
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset
 from pipeline.usecases.release import release

@@ -8,10 +8,10 @@ import pytest
 import requests
 from pydantic import AnyHttpUrl
 
+from pipeline.config.settings import Settings
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.runtime.signed_tokens import sign_prefix
 from pipeline.services import own_policy
-from pipeline.settings import Settings
 from tests.buckets import CREDENTIALS, S3Server, moto_server
 from tests.integration.api.conftest import SECRET_KEY, Client, serving
 

@@ -1,9 +1,9 @@
 from collections.abc import Mapping
 
+from pipeline.config.settings import Settings
 from pipeline.models import ProviderSecret
 from pipeline.runtime.database import session_of
 from pipeline.secret_book import vault_of
-from pipeline.settings import Settings
 from tests.integration.api.conftest import World
 from tests.integration.cli.conftest import Ran, khronika
 from tests.scripted_provider import SECRET

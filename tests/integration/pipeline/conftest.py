@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
+from pipeline.config.settings import Settings
 from pipeline.domain.values import CreateAsset, Playback
 from pipeline.media.tools import locate_tools
 from pipeline.models import Asset, Delivery, Event
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services, build_services
-from pipeline.settings import Settings
 from pipeline.usecases.create import create_asset
 from pipeline.usecases.receive import Received, receive_callback
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider

@@ -12,10 +12,10 @@ from multiprocessing import get_context
 from uuid import UUID
 
 from api.app import create_app
+from pipeline.config.settings import load_settings
 from pipeline.runtime.crash import VARIABLE, Boundary
 from pipeline.runtime.database import make_engine, user_session
 from pipeline.services import Services, build_services
-from pipeline.settings import load_settings
 from pipeline.uploads import Begin
 from pipeline.usecases.parts import Digests, receive_whole
 from pipeline.usecases.poll import poll

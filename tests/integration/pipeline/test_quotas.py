@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.domain.values import CreateAsset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
-from pipeline.settings import Settings
 from pipeline.spend import KEPT_DAYS
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset

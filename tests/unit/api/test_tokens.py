@@ -21,7 +21,7 @@ from api.tokens import (
     TokenInvalid,
     Verifier,
 )
-from pipeline.issuers import Algorithm, Issuer
+from pipeline.config.token_issuers import Algorithm, Issuer
 from tests.key_publisher import (
     AUDIENCE,
     Publisher,

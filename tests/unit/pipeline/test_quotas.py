@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.models import Asset
-from pipeline.settings import Settings
 from pipeline.usecases.quotas import IN_FLIGHT_RETRY_SEC, Standing, refuse_excess
 
 UNLIMITED = MappingProxyType(

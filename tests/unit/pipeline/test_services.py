@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import AnyHttpUrl
 
+from pipeline.config.settings import Settings
 from pipeline.net.fetch_policy import FetchPolicy, FetchRefused, check_url
 from pipeline.services import own_policy
-from pipeline.settings import Settings
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 from pipeline.storage.urls import Credentials

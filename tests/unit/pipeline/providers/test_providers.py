@@ -3,10 +3,10 @@ from typing import cast
 
 import pytest
 
+from pipeline.config.settings import Settings, SettingsInvalid
 from pipeline.domain.values import Profile
 from pipeline.providers import refuse_uncapped
 from pipeline.providers.base import Capabilities, Provider
-from pipeline.settings import Settings, SettingsInvalid
 
 
 def account(*, caps_profile: bool) -> Provider:

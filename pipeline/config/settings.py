@@ -21,11 +21,11 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pipeline.config.request_rates import Rate, StoreUrl, store_for
+from pipeline.config.token_issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.domain.values import BreakerLimits, Playback, PostClaim, Profile, SpendLimits
-from pipeline.issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.media.process_limits import DEFAULT_MAX_FRAMES
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
-from pipeline.rates import Rate, StoreUrl, store_for
 from pipeline.runtime.broker_urls import check_guarded
 from pipeline.runtime.filed_settings import FiledSettings
 from pipeline.storage.urls import Credentials
@@ -77,7 +77,7 @@ class Settings(FiledSettings):
     for the database at any moment."""
 
     jwt_issuers: Annotated[tuple[Issuer, ...], NoDecode] = ()
-    """Whose tokens are accepted, as a JSON list of ``pipeline.issuers.Issuer``."""
+    """Whose tokens are accepted, as a JSON list of ``pipeline.config.token_issuers.Issuer``."""
     jwt_secret: SecretStr | None = Field(None, validate_default=True)
     """HS256 key of one more issuer, whose tokens may be operators'; at least 32 bytes (RFC 7518,
     3.2). Needed where ``jwt_issuers`` names nobody."""

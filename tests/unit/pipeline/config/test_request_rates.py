@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.rates import PER_PROCESS, Rate, StoreUrl, store_for, times
+from pipeline.config.request_rates import PER_PROCESS, Rate, StoreUrl, store_for, times
 
 
 @pytest.mark.parametrize("text", ["60/minute", "1 per 5 seconds", "100000/hour"])

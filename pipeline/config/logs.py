@@ -5,8 +5,8 @@ import sys
 
 import structlog
 
+from pipeline.config.settings import Settings
 from pipeline.runtime.redaction import Redactor, redact_logs, secrets_of
-from pipeline.settings import Settings
 
 SERVERS = ("gunicorn.error",)
 """Loggers that have handlers of their own."""
