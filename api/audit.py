@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from api.auth import Role, caller
 from api.proxies import client_address
-from pipeline import store
+from pipeline.records import store
 
 
 def audit_operator(session: Session, action: str, **concerned: UUID | str) -> None:

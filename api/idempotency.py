@@ -16,7 +16,7 @@ from api.problems import Problem
 from api.schemas import UNSTORABLE
 from api.services import services
 from pipeline.domain.values import Wake
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.usecases.idempotency import Answer, IdempotencyKey, claim, keep
 
 MAX_KEY_CHARS = 255

@@ -14,7 +14,7 @@ from pipeline.config.settings import Settings
 from pipeline.console import assets
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.retry import retry_asset

@@ -26,8 +26,8 @@ from api.security import PAGE, page_with
 from api.services import services
 from pipeline import figures
 from pipeline.domain.errors import DomainError
+from pipeline.records.queries import Place
 from pipeline.runtime.database import session_of
-from pipeline.views import Place
 
 log = structlog.get_logger()
 

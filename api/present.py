@@ -10,10 +10,10 @@ from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.processing_step import step_of
 from pipeline.domain.values import Playback
-from pipeline.models import Asset, Event
 from pipeline.original import original_key
-from pipeline.turns import Turn
-from pipeline.views import Card
+from pipeline.records.models import Asset, Event
+from pipeline.records.queries import Card
+from pipeline.records.queue_position import Turn
 
 DERIVED = frozenset(
     {

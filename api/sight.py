@@ -19,13 +19,13 @@ from api.event_stream import Document
 from api.present import asset_out, card_out, turn_out
 from api.schemas import AssetOut, GoneOut
 from api.stream_tickets import PUBLIC, Viewer
-from pipeline import views
 from pipeline.addresses import playback_ends_at
 from pipeline.config.settings import Settings
 from pipeline.domain.states import WAITING
+from pipeline.records import queries
+from pipeline.records.queries import Card
+from pipeline.records.queue_position import turns
 from pipeline.runtime.database import session_of, user_session
-from pipeline.turns import turns
-from pipeline.views import Card
 
 TURNS_EVERY_SEC = 5.0
 """How often places in the queue are looked at: the row of what waits does not change with them."""
@@ -78,7 +78,7 @@ class Sight:
 
     def _read_cards(self, post_ids: Collection[UUID]) -> None:
         with session_of(self._engines.public) as session:
-            cards = {card.post_id: card for card in views.public_cards(session, list(post_ids))}
+            cards = {card.post_id: card for card in queries.public_cards(session, list(post_ids))}
         known, self._cards = self._cards, cards
         changed = {p for p in known.keys() | cards.keys() if cards.get(p) != known.get(p)}
         for viewer, seen in self._seen.items():
@@ -110,7 +110,7 @@ class Sight:
 
     def _read_owners(self, viewer: Viewer, post_ids: Collection[UUID]) -> dict[UUID, AssetOut]:
         with self._session(viewer) as session:
-            assets = views.assets_of_posts(session, list(post_ids))
+            assets = queries.assets_of_posts(session, list(post_ids))
             waiting = [asset.id for asset in assets if asset.status in WAITING]
             places = turns(session, waiting) if waiting else {}
         shown = {

@@ -11,8 +11,8 @@ from flask import request
 
 from api.problems import Problem
 from api.services import services
+from pipeline.records.upload_rows import Begin
 from pipeline.runtime.database import user_session
-from pipeline.uploads import Begin
 from pipeline.usecases.parts import Digests
 from pipeline.usecases.tickets import owner_of_ticket
 

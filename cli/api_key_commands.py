@@ -16,7 +16,7 @@ from cli.commands import with_output
 from cli.terminal_text import printable
 
 if TYPE_CHECKING:
-    from pipeline.models import ApiKey
+    from pipeline.records.models import ApiKey
 
 app = typer.Typer(
     help="API keys of servers: `Authorization: Bearer khv_…`.",

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from cli.command_errors import CommandFailed, ExitCode
 from cli.operator_session import current_operator, operator_engine, operator_settings
 from pipeline.config.settings import Settings
-from pipeline.posts import Posts, check_posts, count_videos
+from pipeline.records.site_posts import Posts, check_posts, count_videos
 from pipeline.runtime.database import session_of
 from pipeline.services import fetch_policy
 from pipeline.usecases.backfill import Page, backfill_page

@@ -24,8 +24,8 @@ from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.domain.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
-from pipeline.models import ProviderSecret
-from pipeline.posts import Posts, check_posts
+from pipeline.records.models import ProviderSecret
+from pipeline.records.site_posts import Posts, check_posts
 from pipeline.runtime.database import MIGRATIONS, make_engine
 from pipeline.secret_book import first_secrets, vault_of
 from pipeline.storage.base import StorageError

@@ -21,7 +21,7 @@ from cli.commands import with_output
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from pipeline.models import ProviderSecret
+    from pipeline.records.models import ProviderSecret
 
 app = typer.Typer(
     help="Secrets that verify providers' callbacks: at most two of an account verify at a time.",

@@ -15,8 +15,8 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from pipeline.domain.values import BreakerLimits
-from pipeline.due import BATCH
-from pipeline.models import ProviderBreaker
+from pipeline.records.due import BATCH
+from pipeline.records.models import ProviderBreaker
 
 PROVIDER_DOWN = "provider_down"
 """The ``hold_reason`` of an asset that waits for its provider to answer again."""

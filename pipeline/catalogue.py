@@ -20,7 +20,7 @@ from sqlalchemy import ARRAY, Connection, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import OID
 
 from pipeline.catalogue_queries import SECTIONS
-from pipeline.models import Base
+from pipeline.records.models import Base
 from pipeline.runtime.database import make_engine
 
 INTENDED = Path(__file__).with_suffix(".json")

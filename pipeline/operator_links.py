@@ -14,8 +14,8 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pipeline import store
-from pipeline.models import IdempotencyRecord
+from pipeline.records import store
+from pipeline.records.models import IdempotencyRecord
 
 LIFE_SEC = 60
 ROUTE = "ops_link"

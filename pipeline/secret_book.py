@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import KhronikaError
-from pipeline.models import ProviderSecret
+from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.usecases.secrets import active, seed_secrets
 from pipeline.vault import Vault, VaultLocked

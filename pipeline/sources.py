@@ -13,8 +13,8 @@ from pipeline.media.probe import probe
 from pipeline.media.process_limits import MediaRefused, check_limits
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import SourceInfo
-from pipeline.models import Asset, Attempt, Upload
 from pipeline.net.fetch import FetchRefused
+from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.services import Services
 from pipeline.storage.base import KeyRefused, ObjectMissing, check_key
 from pipeline.stored import probeable

@@ -19,8 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipeline.domain.values import SpendLimits
-from pipeline.due import BATCH
-from pipeline.models import Asset
+from pipeline.records.due import BATCH
+from pipeline.records.models import Asset
 
 SPEND_GUARD = "spend_guard"
 """The ``hold_reason`` of an asset that waits for its account's next hour."""

@@ -6,7 +6,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from pipeline.domain.values import Wake
-from pipeline.due import BATCH
+from pipeline.records.due import BATCH
 
 DEEP = BATCH
 """Messages that wait in a queue from which on a sweep adds none: what it would wake at once.

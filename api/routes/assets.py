@@ -20,10 +20,10 @@ from api.schemas import (
 )
 from api.services import services
 from api.sources import check_source
-from pipeline import views
 from pipeline.domain.states import WAITING
 from pipeline.domain.values import CreateAsset
-from pipeline.turns import turns
+from pipeline.records import queries
+from pipeline.records.queue_position import turns
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.idempotency import Answer
 from pipeline.usecases.occupy import require_post
@@ -146,7 +146,7 @@ def retry(json_data: RetryBody) -> Response:
 def read(post_id: UUID) -> Response:
     """Read the video of a post."""
     with caller_session() as session:
-        asset = views.asset_of_post(session, post_id)
+        asset = queries.asset_of_post(session, post_id)
         turn = turns(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
     return conditional(asset_out(asset, services().settings, turn=turn))
 
@@ -159,7 +159,7 @@ def read(post_id: UUID) -> Response:
 def events(post_id: UUID, query_data: EventsQuery) -> EventPage:
     """Read the chronicle of a post's video, oldest first."""
     with caller_session() as session:
-        page = views.chronicle_page(
+        page = queries.chronicle_page(
             session, post_id, after=query_data.after, limit=query_data.limit
         )
     is_full = len(page) == query_data.limit

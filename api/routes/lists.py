@@ -15,12 +15,12 @@ from api.post_ids import read_post_ids, wrong_parameter
 from api.present import asset_out, card_out
 from api.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
-from pipeline import views
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import Playback
+from pipeline.records import queries
+from pipeline.records.queue_position import turns
 from pipeline.runtime.database import session_of
-from pipeline.turns import turns
 
 blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
 
@@ -42,14 +42,14 @@ def playback(post_id: UUID) -> Response:
 
 
 @authorised(*Role, scope=Scope.PLAYBACK)
-def _entitled(post_id: UUID) -> views.Card | None:
+def _entitled(post_id: UUID) -> queries.Card | None:
     with caller_session() as session:
-        return views.card_of_post(session, post_id)
+        return queries.card_of_post(session, post_id)
 
 
-def _public(post_id: UUID) -> views.Card | None:
+def _public(post_id: UUID) -> queries.Card | None:
     with session_of(services().engines.public) as session:
-        cards = views.public_cards(session, [post_id])
+        cards = queries.public_cards(session, [post_id])
     return cards[0] if cards else None
 
 
@@ -75,7 +75,7 @@ def _cards(post_ids: str) -> Response:
     asked = read_post_ids(post_ids)
     is_everybodys = "Authorization" not in request.headers
     with session_of(services().engines.public) as session:
-        cards = views.public_cards(session, asked)
+        cards = queries.public_cards(session, asked)
     own = {} if is_everybodys else _own(asked)
     settings = services().settings
     listed = CardList(assets=[own.get(card.post_id) or card_out(card, settings) for card in cards])
@@ -87,7 +87,7 @@ def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
     """The documents of those posts that are the caller's own."""
     settings = services().settings
     with caller_session() as session:
-        assets = views.assets_of_posts(session, post_ids)
+        assets = queries.assets_of_posts(session, post_ids)
         waiting = [asset.id for asset in assets if asset.status in WAITING]
         places = turns(session, waiting) if waiting else {}
     return {
@@ -100,27 +100,27 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
     before = _place(cursor) if cursor is not None else None
     with caller_session() as session:
         # One more than asked tells whether another page follows.
-        found = views.assets_in_status(session, status, before=before, limit=limit + 1)
+        found = queries.assets_in_status(session, status, before=before, limit=limit + 1)
     shown = found[:limit]
     last = shown[-1] if len(found) > limit else None
     settings = services().settings
     return conditional(
         AssetPage(
             assets=[asset_out(asset, settings) for asset in shown],
-            next_cursor=_cursor(views.Place(last.updated_at, last.id)) if last else None,
+            next_cursor=_cursor(queries.Place(last.updated_at, last.id)) if last else None,
         )
     )
 
 
-def _cursor(place: views.Place) -> str:
+def _cursor(place: queries.Place) -> str:
     return urlsafe_b64encode(f"{place.updated_at.isoformat()} {place.id}".encode()).decode()
 
 
-def _place(cursor: str) -> views.Place:
+def _place(cursor: str) -> queries.Place:
     try:
         instant, _, asset_id = urlsafe_b64decode(cursor).decode().rpartition(" ")
         updated_at = datetime.fromisoformat(instant)
-        place = views.Place(updated_at, UUID(asset_id))
+        place = queries.Place(updated_at, UUID(asset_id))
     except (binascii.Error, ValueError):
         raise wrong_parameter("cursor", "is not one that this list handed out") from None
     if updated_at.tzinfo is None:

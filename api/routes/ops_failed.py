@@ -7,7 +7,7 @@ from api.ops_pages import console_blueprint, cursor, live_page, place, reading, 
 from api.services import services
 from pipeline.console import failed
 from pipeline.domain.failures import failure_of
-from pipeline.views import Place
+from pipeline.records.queries import Place
 
 blueprint = console_blueprint("ops_failed", __name__)
 

@@ -24,8 +24,8 @@ from api.upload_schemas import (
 )
 from pipeline.config.settings import Settings
 from pipeline.media.source_info import SourceInfo
+from pipeline.records.upload_rows import load
 from pipeline.runtime.database import user_session
-from pipeline.uploads import load
 from pipeline.usecases.idempotency import Answer, claim, keep
 from pipeline.usecases.occupy import require_post
 from pipeline.usecases.parts import progress_of, receive_whole

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import NotFound
-from pipeline.models import Asset, Attempt, Output, Upload
+from pipeline.records.models import Asset, Attempt, Output, Upload
 
 SHOWN = 50
 """Attempts and outputs of a video that are shown, the newest: hardly any has as many."""

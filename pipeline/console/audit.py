@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.models import AuditEvent
+from pipeline.records.models import AuditEvent
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from pipeline.domain.states import Status
-from pipeline.models import Asset
-from pipeline.views import Place
+from pipeline.records.models import Asset
+from pipeline.records.queries import Place
 
 COUNTED = 10_000
 """Matches are counted up to here: beyond it nobody decides by the exact number."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import NotFound
-from pipeline.models import Delivery
+from pipeline.records.models import Delivery
 
 STATUSES = ("new", "dead", "ignored", "applied")
 COUNTED = 1000

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.models import Asset, Attempt
+from pipeline.records.models import Asset, Attempt
 
 LIMIT = 20
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from pipeline.domain.states import Status
-from pipeline.models import Delivery, Event
+from pipeline.records.models import Delivery, Event
 
 FAILURES = (Status.FAILED, Status.RETRYING)
 """States that are entered when something went wrong."""

@@ -2,12 +2,13 @@
 
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, debts, store
+from pipeline import breakers
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Submitted, Wake, wake_release
-from pipeline.models import Asset
+from pipeline.records import releases, store
+from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases.claim import Claim
@@ -18,7 +19,7 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
     with session_of(services.engine) as session:
         locked = store.lock(session, asset.id)
         assert locked is not None
-        debts.note_job(
+        releases.note_job(
             session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
         )
         breakers.note_answer(session, claim.asset.provider)
@@ -62,5 +63,5 @@ def _release_if_abandoned(session: Session, now: Asset, claim: Claim) -> tuple[W
     if wanted:
         return ()
     deleted = now.deleted_at is not None
-    owed = debts.owe_release(session, claim.attempt.id, published_too=deleted)
+    owed = releases.owe_release(session, claim.attempt.id, published_too=deleted)
     return tuple(map(wake_release, owed))

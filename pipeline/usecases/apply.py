@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.decide import (
     Decision,
@@ -28,9 +27,10 @@ from pipeline.domain.values import (
     wake_release,
 )
 from pipeline.gate import GateReport, check_outputs
-from pipeline.models import Asset, Attempt
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.output_places import Place, misplaced
+from pipeline.records import releases, store
+from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services, fetch_policy
@@ -123,7 +123,7 @@ def _with_debts(session: Session, asset: Asset, attempt: Attempt, ignored: Appli
     deleted = asset.deleted_at is not None
     if asset.attempt_id == attempt.id and asset.status is Status.PROCESSING and not deleted:
         return ignored
-    owed = debts.owe_release(session, attempt.id, published_too=deleted)
+    owed = releases.owe_release(session, attempt.id, published_too=deleted)
     return Applied(ignored.what, tuple(map(wake_release, owed)))
 
 
@@ -140,9 +140,9 @@ def _standing(asset: Asset, attempt: Attempt) -> Standing:
 
 def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatus) -> None:
     """What the provider said is kept on the attempt, whatever the asset makes of it."""
-    debts.note_job(session, attempt.id, status.provider_job_id)
+    releases.note_job(session, attempt.id, status.provider_job_id)
     outcome = ATTEMPT_OUTCOMES.get(status.phase)
-    if outcome is not None and attempt.outcome in {None, "accepted", *debts.NO_JOB}:
+    if outcome is not None and attempt.outcome in {None, "accepted", *releases.NO_JOB}:
         store.update_attempt(
             session,
             attempt.id,

@@ -16,13 +16,13 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pipeline import store
 from pipeline.config.settings import Settings
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft
-from pipeline.models import Asset, Event
 from pipeline.net.fetch import FetchPolicy, FetchRefused, check_url
-from pipeline.posts import Post, Posts, read_videos
+from pipeline.records import store
+from pipeline.records.models import Asset, Event
+from pipeline.records.site_posts import Post, Posts, read_videos
 
 AWAITING_ENQUEUE = "awaiting_enqueue"
 """The ``hold_reason`` of an asset that is registered only."""

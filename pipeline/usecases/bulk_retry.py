@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import Wake
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.usecases.retry import retry_asset
 
 BATCH = 50

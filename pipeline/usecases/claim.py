@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, debts, spend, store
+from pipeline import breakers, spend
 from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import EventDraft, Wake, wake_release
-from pipeline.models import Asset, Attempt
+from pipeline.records import releases, store
+from pipeline.records.models import Asset, Attempt
 from pipeline.services import Services
 from pipeline.sources import Source, locate
 
@@ -105,7 +106,7 @@ def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoCl
 def _start(settings: Settings, session: Session, asset: Asset, *, reserved_sec: float) -> Claim:
     # Whatever an earlier attempt may still have at a provider is owed its release before this
     # attempt can submit.
-    debts.owe_releases(session, asset.id)
+    releases.owe_releases(session, asset.id)
     attempt = Attempt(
         id=uuid4(),
         asset_id=asset.id,
@@ -162,7 +163,7 @@ def _take_over(settings: Settings, session: Session, asset: Asset) -> Claim | No
 
 
 def _give_up(session: Session, asset: Asset) -> NoClaim:
-    owed = debts.owe_releases(session, asset.id)
+    owed = releases.owe_releases(session, asset.id)
     store.discard(session, Attempt.id == asset.attempt_id)
     store.advance(
         session,

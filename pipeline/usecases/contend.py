@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipeline import views
 from pipeline.domain.errors import Conflict, StaleTransition
-from pipeline.models import Asset
+from pipeline.records import queries
+from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
 
 
@@ -29,7 +29,7 @@ def write_or_conflict(session: Session, post_id: UUID, write: Callable[[], Asset
         if not lock_timed_out(error):
             raise
         cause = error
-    current = views.asset_of_post(session, post_id)
+    current = queries.asset_of_post(session, post_id)
     raise conflict("status_changed", "Its state has just changed.", current) from cause
 
 

@@ -10,11 +10,11 @@ from uuid import uuid4
 from sqlalchemy import column, func, select, text
 from sqlalchemy.orm import Session
 
-from pipeline import uploads
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import CreateAsset, Wake, wake_submit
-from pipeline.models import Asset, Upload
+from pipeline.records import upload_rows
+from pipeline.records.models import Asset, Upload
 from pipeline.usecases.idempotency import (
     Answer,
     IdempotencyKey,
@@ -231,7 +231,7 @@ def _explain_absence(session: Session, request: CreateAsset) -> None:
         raise NotFound("upload_not_found")
     completed_at, is_expired = found
     if completed_at is None and is_expired:
-        raise uploads.expired()
+        raise upload_rows.expired()
     if completed_at is None:
         raise Conflict("upload_incomplete", "Complete the upload first.")
 

@@ -4,12 +4,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import EventDraft, wake_release
-from pipeline.models import Asset
+from pipeline.records import releases, store
+from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 from pipeline.usecases.settle import Setback, settle
@@ -36,7 +36,7 @@ def expire(services: Services, asset_id: UUID) -> Outcome:
 
 def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
     if asset.status is Status.PROCESSING:
-        owed = debts.owe_releases(session, asset.id)
+        owed = releases.owe_releases(session, asset.id)
         setback = Setback("expired", "the provider did not finish in time", retryable=True)
         settled = settle(
             session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"

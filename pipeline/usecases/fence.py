@@ -10,12 +10,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store, views
 from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import EventDraft, Wake, wake_release, wake_submit
-from pipeline.models import Asset, Attempt
+from pipeline.records import queries, releases, store
+from pipeline.records.models import Asset, Attempt
 from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.usecases.quotas import refuse_one_more_live
 
@@ -46,7 +46,7 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
         NotFound: ``post_not_found``.
         Conflict: ``not_active``, ``status_changed``, with the current state.
     """
-    asset = views.asset_of_post(session, post_id)
+    asset = queries.asset_of_post(session, post_id)
     if asset.status not in LIVE:
         raise conflict("not_active", "Only a video in progress can be cancelled.", asset)
 
@@ -64,7 +64,7 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
 
     cancelled = write_or_conflict(session, post_id, end)
     store.discard(session, Attempt.id == asset.attempt_id)
-    owed = debts.owe_releases(session, asset.id)
+    owed = releases.owe_releases(session, asset.id)
     return Fenced(cancelled, tuple(map(wake_release, owed)))
 
 
@@ -75,7 +75,7 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
         NotFound: ``post_not_found``, also the second time.
         Conflict: ``status_changed``.
     """
-    asset = views.asset_of_post(session, post_id)
+    asset = queries.asset_of_post(session, post_id)
 
     def bury() -> Asset:
         return store.amend(
@@ -84,7 +84,7 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Fenced:
 
     buried = write_or_conflict(session, post_id, bury)
     store.discard(session, Attempt.asset_id == asset.id)
-    owed = debts.owe_releases(session, asset.id, published_too=True)
+    owed = releases.owe_releases(session, asset.id, published_too=True)
     return Fenced(buried, tuple(map(wake_release, owed)))
 
 
@@ -97,7 +97,7 @@ def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor
         LimitReached: ``too_many_in_flight``, ``owner_busy``: of an owner. The transaction must not
             be committed.
     """
-    asset = views.asset_of_post(session, post_id)
+    asset = queries.asset_of_post(session, post_id)
     if asset.status is not Status.COMPLETED:
         raise conflict("not_completed", "Only a completed video can be encoded anew.", asset)
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
-from pipeline.models import Upload
+from pipeline.records.models import Upload
 from pipeline.usecases.quotas import owner_is_busy
 
 RETRY_SEC = 60

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import Conflict, Unprocessable
-from pipeline.models import IdempotencyRecord
+from pipeline.records.models import IdempotencyRecord
 from pipeline.runtime.database import lock_timed_out
 
 KEY_KEPT_SEC = 24 * 3600

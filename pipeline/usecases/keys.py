@@ -18,10 +18,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from pipeline import store
 from pipeline.domain.errors import NotFound, Unprocessable
 from pipeline.domain.scopes import OF_OPERATORS, OF_OWNERS, Scope
-from pipeline.models import ApiKey
+from pipeline.records import store
+from pipeline.records.models import ApiKey
 
 PREFIX = "khv_"
 SECRET_BYTES = 32

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from pipeline import store
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import TransientProviderError
 from pipeline.domain.values import EventDraft, Submitted
 from pipeline.providers.base import Provider
+from pipeline.records import store
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services

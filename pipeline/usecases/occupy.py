@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Forbidden, NotFound
 from pipeline.domain.values import PostClaim
-from pipeline.posts import Posts, owns_post
+from pipeline.records.site_posts import Posts, owns_post
 
 
 def require_post(

@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 from hashlib import md5, sha256
 from uuid import UUID
 
-from pipeline import uploads
 from pipeline.domain.errors import Conflict, DomainError, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan
-from pipeline.models import Upload
+from pipeline.records import upload_rows
+from pipeline.records.models import Upload
+from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import PartsRefused, Storage, bounded
 from pipeline.storage.base import TooLarge as ContentTooLarge
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
-from pipeline.uploads import Begin
 
 REQUEST_LIVES = timedelta(hours=1)
 """How long a part may be sent directly: 8 MiB at 20 kbit/s, and a client may ask again."""
@@ -65,8 +65,10 @@ def progress_of(begin: Begin, upload_id: UUID) -> Progress:
         NotFound: ``upload_not_found``.
     """
     with begin() as session:
-        upload = uploads.load(session, upload_id)
-        return Progress(upload, uploads.plan_of(upload), uploads.arrived(session, upload_id))
+        upload = upload_rows.load(session, upload_id)
+        return Progress(
+            upload, upload_rows.plan_of(upload), upload_rows.arrived(session, upload_id)
+        )
 
 
 def request_parts(
@@ -93,7 +95,7 @@ def request_parts(
         Conflict: ``upload_completed``, ``upload_expired``.
     """
     upload = _open(begin, upload_id, now)
-    plan = uploads.plan_of(upload)
+    plan = upload_rows.plan_of(upload)
     until = min(now + REQUEST_LIVES, upload.expires_at)
     wanted = [_existing(plan, number) for number in numbers]
     multipart = _multipart(begin, upload, storage)
@@ -144,7 +146,7 @@ def receive_part(
         Unprocessable: ``part_too_short``, ``checksum_mismatch``. Nothing of it is kept.
     """
     upload = _open(begin, upload_id, now)
-    plan = uploads.plan_of(upload)
+    plan = upload_rows.plan_of(upload)
     size_bytes = plan.size_of(_existing(plan, number))
     multipart = _multipart(begin, upload, storage)
     try:
@@ -175,7 +177,7 @@ def receive_whole(
     Raises:
         Conflict: ``upload_in_parts``: this file is too large for that; else as ``receive_part``.
     """
-    if uploads.plan_of(_open(begin, upload_id, now)).count > 1:
+    if upload_rows.plan_of(_open(begin, upload_id, now)).count > 1:
         raise Conflict("upload_in_parts", "This file is sent in parts: see the ticket's `parts`.")
     part = receive_part(begin, upload_id, 1, chunks, digests=digests, storage=storage, now=now)
     return part.size_bytes
@@ -209,7 +211,7 @@ def confirm_part(
         Unprocessable: ``etag_hidden``: without an ETag, where the storage lists no parts.
     """
     upload = _open(begin, upload_id, now)
-    plan = uploads.plan_of(upload)
+    plan = upload_rows.plan_of(upload)
     size_bytes = plan.size_of(_existing(plan, number))
     if etag is None:
         part = _stored(begin, upload, Part(number, size_bytes, ""), storage, now)
@@ -221,7 +223,7 @@ def confirm_part(
 
 def _stored(begin: Begin, upload: Upload, wanted: Part, storage: Storage, now: datetime) -> Part:
     """The part as the storage has it."""
-    multipart = uploads.multipart_of(upload)
+    multipart = upload_rows.multipart_of(upload)
     try:
         listed = storage.list_parts(multipart, only=wanted.number) if multipart else []
     except PartsRefused:
@@ -239,7 +241,7 @@ def _stored(begin: Begin, upload: Upload, wanted: Part, storage: Storage, now: d
 
 def _open(begin: Begin, upload_id: UUID, now: datetime) -> Upload:
     with begin() as session:
-        return uploads.load_open(session, upload_id, now=now)
+        return upload_rows.load_open(session, upload_id, now=now)
 
 
 def _existing(plan: PartPlan, number: int) -> int:
@@ -250,13 +252,13 @@ def _existing(plan: PartPlan, number: int) -> int:
 
 def _multipart(begin: Begin, upload: Upload, storage: Storage) -> Multipart:
     """What the storage is told of the upload, begun with its first part."""
-    known = uploads.multipart_of(upload)
+    known = upload_rows.multipart_of(upload)
     if known is not None:
         return known
     started = storage.start_multipart(upload.storage_key)
     crash_point(Boundary.UPLOAD_OPENED)
     with begin() as session:
-        name = uploads.name_multipart(session, upload.id, started)
+        name = upload_rows.name_multipart(session, upload.id, started)
     if name != started.id:  # another part was first
         storage.abort_multipart(started)
     if name is None:
@@ -266,8 +268,8 @@ def _multipart(begin: Begin, upload: Upload, storage: Storage) -> Multipart:
 
 def _record(begin: Begin, upload_id: UUID, part: Part, now: datetime) -> None:
     with begin() as session:
-        uploads.load_open(session, upload_id, now=now)
-        uploads.record_part(session, upload_id, part)
+        upload_rows.load_open(session, upload_id, now=now)
+        upload_rows.record_part(session, upload_id, part)
 
 
 def _ended(begin: Begin, upload_id: UUID, now: datetime) -> DomainError:
@@ -276,7 +278,7 @@ def _ended(begin: Begin, upload_id: UUID, now: datetime) -> DomainError:
         _open(begin, upload_id, now)
     except DomainError as error:
         return error
-    return uploads.completed()
+    return upload_rows.completed()
 
 
 def _checked(chunks: Iterable[bytes], size_bytes: int, digests: Digests) -> Iterator[bytes]:

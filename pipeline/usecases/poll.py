@@ -5,13 +5,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition, TransientProviderError
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Phase, ProviderStatus, wake_release
 from pipeline.gate import GateUnavailable
-from pipeline.models import Asset, Attempt
+from pipeline.records import releases, store
+from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
@@ -93,7 +93,7 @@ def _vanished(services: Services, asset: Asset) -> Outcome:
         assert asset.attempt_id is not None
         store.lock(session, asset.id)
         # One answer proves no absence: what the provider may have after all is given up there.
-        owed = debts.owe_release(session, asset.attempt_id)
+        owed = releases.owe_release(session, asset.attempt_id)
         store.update_attempt(session, asset.attempt_id, outcome="failed", error_code=setback.code)
         settled = settle(
             session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"

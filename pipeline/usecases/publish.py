@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, update
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Outputs, wake_release
 from pipeline.gate import GateReport
-from pipeline.models import Asset, Attempt, Output
+from pipeline.records import releases, store
+from pipeline.records.models import Asset, Attempt, Output
 from pipeline.usecases.news import Applied, News
 
 
@@ -72,10 +72,10 @@ def publish(
         completed_at=func.now(),
     )
     store.update_attempt(session, news.attempt_id, purge_at=None)
-    debts.forgive(session, news.attempt_id)
+    releases.forgive(session, news.attempt_id)
     store.discard(session, Attempt.asset_id == asset.id, Attempt.id != news.attempt_id)
     # A newer attempt may be under way where the success came late.
-    owed = debts.owe_releases(session, asset.id, but=news.attempt_id)
+    owed = releases.owe_releases(session, asset.id, but=news.attempt_id)
     return Applied(type_, tuple(map(wake_release, owed)))
 
 

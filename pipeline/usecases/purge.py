@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, update
 
-from pipeline import debts, due, store
 from pipeline.addresses import attempt_prefixes, owner_prefix
 from pipeline.domain.values import EventDraft
-from pipeline.models import Asset, Attempt, Output, Upload
+from pipeline.records import due, releases, store
+from pipeline.records.models import Asset, Attempt, Output, Upload
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
@@ -86,7 +86,7 @@ def _mark_attempt(services: Services, attempt: Attempt) -> bool:
             .execution_options(synchronize_session=False)
         )
         if marked is not None:
-            debts.owe_release(session, attempt.id, published_too=True)
+            releases.owe_release(session, attempt.id, published_too=True)
             session.execute(
                 update(Output)
                 .where(Output.attempt_id == attempt.id, Output.removed_at.is_(None))

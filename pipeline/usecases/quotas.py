@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
 from pipeline.sources import Measured
 from pipeline.spend import KEPT_DAYS

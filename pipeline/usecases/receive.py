@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import SignatureInvalid
 from pipeline.domain.values import Wake, wake_reconcile
-from pipeline.models import Delivery
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import CallbackUnreadable, Provider
+from pipeline.records.models import Delivery
 
 AUDITS_PER_MINUTE = 20
 """Rejections recorded of one source in a minute: a flood is seen, and does not fill the table."""

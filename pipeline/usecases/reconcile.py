@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from pipeline import store
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.values import ProviderStatus
 from pipeline.gate import GateUnavailable
-from pipeline.models import Attempt, Delivery
 from pipeline.providers.base import CallbackUnreadable
+from pipeline.records import store
+from pipeline.records.models import Attempt, Delivery
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services

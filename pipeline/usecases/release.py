@@ -5,10 +5,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pipeline import debts, store
 from pipeline.domain.errors import TransientProviderError
 from pipeline.domain.values import EventDraft
-from pipeline.models import Attempt
+from pipeline.records import releases, store
+from pipeline.records.models import Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
@@ -32,11 +32,11 @@ def release(services: Services, attempt_id: UUID) -> Outcome:
         return Outcome(f"waiting: {error}")
     crash_point(Boundary.RELEASE_CALLED)
     settle_sec = services.settings.provider_timeout_sec + provider.capabilities.margin_sec
-    if debts.may_still_arrive(attempt, now, settle_sec=settle_sec):
+    if releases.may_still_arrive(attempt, now, settle_sec=settle_sec):
         return Outcome("waiting: its submission may be on its way")
     with session_of(services.engine) as session:
         store.lock(session, attempt.asset_id)
-        if not debts.pay(session, attempt):
+        if not releases.pay(session, attempt):
             return Outcome("waiting: its job has just been seen")
         _record(session, attempt)
     return Outcome("released")

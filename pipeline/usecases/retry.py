@@ -5,11 +5,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import store, views
 from pipeline.config.settings import Settings
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Wake, wake_submit
-from pipeline.models import Asset
+from pipeline.records import queries, store
+from pipeline.records.models import Asset
 from pipeline.usecases.contend import conflict, write_or_conflict
 from pipeline.usecases.quotas import refuse_one_more_live
 
@@ -33,7 +33,7 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
         LimitReached: ``too_many_in_flight``, ``owner_busy``: of an owner. The transaction must not
             be committed.
     """
-    asset = views.asset_of_post(session, post_id)
+    asset = queries.asset_of_post(session, post_id)
     if asset.status is not Status.FAILED:
         raise conflict("not_failed", "Only a failed video can be retried.", asset)
 

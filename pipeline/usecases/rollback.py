@@ -5,10 +5,10 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from pipeline import store, views
 from pipeline.domain.errors import Conflict
 from pipeline.domain.values import EventDraft
-from pipeline.models import Asset, Attempt, Output
+from pipeline.records import queries, store
+from pipeline.records.models import Asset, Attempt, Output
 
 
 def rollback_asset(session: Session, post_id: UUID, *, actor: str) -> Asset:
@@ -22,7 +22,7 @@ def rollback_asset(session: Session, post_id: UUID, *, actor: str) -> Asset:
         Conflict: ``nothing_to_roll_back``.
         StaleTransition: the asset moved on since it was read.
     """
-    asset = views.asset_of_post(session, post_id)
+    asset = queries.asset_of_post(session, post_id)
     previous = session.scalars(
         select(Output)
         .where(

@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from pipeline import store
 from pipeline.domain.errors import Conflict
-from pipeline.models import ProviderSecret
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
+from pipeline.records import store
+from pipeline.records.models import ProviderSecret
 from pipeline.vault import Vault
 
 SECRET_BYTES = 32

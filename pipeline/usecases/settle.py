@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from pipeline import store
 from pipeline.config.settings import Settings
 from pipeline.domain.backoff import equal_jitter, full_jitter
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft
-from pipeline.models import Asset, Attempt
+from pipeline.records import store
+from pipeline.records.models import Asset, Attempt
 
 
 @dataclass(frozen=True)

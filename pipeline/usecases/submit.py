@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 
-from pipeline import breakers, debts, spend, store
+from pipeline import breakers, spend
 from pipeline.addresses import output_prefix, poster_prefix
 from pipeline.domain.errors import (
     LimitReached,
@@ -21,8 +21,9 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.failures import known_code
 from pipeline.domain.values import EventDraft, Playback, SubmitRequest, wake_release
-from pipeline.models import Asset
 from pipeline.providers.base import Provider
+from pipeline.records import releases, store
+from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
@@ -216,7 +217,7 @@ def _end_attempt(
         except StaleTransition:
             return Outcome("stale")
         # This call made no job; an earlier one of the same attempt may have, or may yet.
-        owed = debts.owe_release(session, attempt_id) if claim.attempt.intended_at else []
+        owed = releases.owe_release(session, attempt_id) if claim.attempt.intended_at else []
         if claim.attempt.intended_at is None:
             spend.give_back(session, attempt_id)
         store.update_attempt(session, attempt_id, outcome=outcome)
@@ -238,7 +239,7 @@ def _note_unknown(
     )
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
-        debts.note_unanswered(session, claim.attempt.id)
+        releases.note_unanswered(session, claim.attempt.id)
         breakers.note_failure(session, provider.name, services.settings.breaker_limits())
         try:
             store.amend(

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, due, spend
+from pipeline import breakers, spend
 from pipeline.domain.values import Wake, wake_poll, wake_reconcile, wake_release, wake_submit
+from pipeline.records import due
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services

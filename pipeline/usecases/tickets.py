@@ -18,7 +18,7 @@ from pipeline.addresses import source_key
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
-from pipeline.models import Upload
+from pipeline.records.models import Upload
 from pipeline.usecases.hoards import refuse_hoard
 
 _PURPOSE = "khronika.upload-ticket.v1"

@@ -6,18 +6,18 @@ from uuid import UUID
 
 from sqlalchemy import func, update
 
-from pipeline import uploads
 from pipeline.domain.errors import DomainError, TooLarge, Unprocessable
 from pipeline.media.probe import probe
 from pipeline.media.process_limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.tools import Tools
-from pipeline.models import Upload
+from pipeline.records import upload_rows
+from pipeline.records.models import Upload
+from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import ObjectMissing, PartsRefused, Storage
 from pipeline.storage.multipart import Multipart, Part
 from pipeline.stored import probeable
-from pipeline.uploads import Begin
 
 
 def complete_upload(
@@ -40,11 +40,11 @@ def complete_upload(
         TooLarge, Unprocessable: the code of the refusal, such as ``unsupported_media``.
     """
     with begin() as session:
-        upload = uploads.load(session, upload_id)
-        parts = uploads.arrived(session, upload_id)
+        upload = upload_rows.load(session, upload_id)
+        parts = upload_rows.arrived(session, upload_id)
     if upload.completed_at is not None:
         return upload
-    uploads.refuse_expired(upload, now=now)
+    upload_rows.refuse_expired(upload, now=now)
     if upload.received_bytes is None:
         _assemble(begin, upload, parts, storage)
     info = _measure(upload, storage, tools, limits)
@@ -62,7 +62,7 @@ def complete_upload(
             .execution_options(synchronize_session=False)
         ).one_or_none()
     if completed is None:  # given up, or out of time, while it was looked at
-        raise uploads.expired()
+        raise upload_rows.expired()
     return completed
 
 
@@ -82,8 +82,8 @@ def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
             .execution_options(synchronize_session=False)
         ).one_or_none()
         if upload is None:
-            uploads.load(session, upload_id)
-            raise uploads.completed()
+            upload_rows.load(session, upload_id)
+            raise upload_rows.completed()
     crash_point(Boundary.UPLOAD_GIVEN_UP)
     discard(storage, upload)
 
@@ -91,7 +91,7 @@ def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
 def discard(storage: Storage, upload: Upload) -> int:
     """Remove what has arrived of an upload, whole or in parts; the bytes reclaimed."""
     size_bytes = held_bytes(storage, upload)
-    multipart = uploads.multipart_of(upload)
+    multipart = upload_rows.multipart_of(upload)
     if multipart is not None:
         storage.abort_multipart(multipart)
     storage.delete_prefix(folder_of(upload))
@@ -101,7 +101,7 @@ def discard(storage: Storage, upload: Upload) -> int:
 def held_bytes(storage: Storage, upload: Upload) -> int:
     """What the storage holds of an upload, as far as it can tell."""
     objects = sum(stat.size_bytes for stat in storage.list(folder_of(upload)))
-    multipart = uploads.multipart_of(upload)
+    multipart = upload_rows.multipart_of(upload)
     if multipart is None:
         return objects
     return objects + sum(part.size_bytes for part in _stored_parts(storage, multipart))
@@ -113,17 +113,17 @@ def folder_of(upload: Upload) -> str:
 
 
 def _assemble(begin: Begin, upload: Upload, parts: Sequence[Part], storage: Storage) -> None:
-    multipart = uploads.multipart_of(upload)
-    plan = uploads.plan_of(upload)
+    multipart = upload_rows.multipart_of(upload)
+    plan = upload_rows.plan_of(upload)
     is_whole = [(part.number, part.size_bytes) for part in parts] == [
         (number, plan.size_of(number)) for number in range(1, plan.count + 1)
     ]
     if multipart is None or not is_whole:
-        raise uploads.incomplete(upload, parts)
+        raise upload_rows.incomplete(upload, parts)
     try:
         storage.complete_multipart(multipart, parts)
     except PartsRefused:
-        raise uploads.incomplete(upload, _correct(begin, upload, multipart, storage)) from None
+        raise upload_rows.incomplete(upload, _correct(begin, upload, multipart, storage)) from None
     crash_point(Boundary.UPLOAD_ASSEMBLED)
     with begin() as session:
         session.execute(
@@ -144,10 +144,10 @@ def _correct(
     except PartsRefused:  # the storage has given the whole upload up
         there, is_gone = (), True
     with begin() as session:
-        uploads.forget_parts(session, upload.id, but=there)
+        upload_rows.forget_parts(session, upload.id, but=there)
         if is_gone:
-            uploads.forget_multipart(session, upload.id, multipart)
-        return uploads.arrived(session, upload.id)
+            upload_rows.forget_multipart(session, upload.id, multipart)
+        return upload_rows.arrived(session, upload.id)
 
 
 def _stored_parts(storage: Storage, multipart: Multipart) -> Sequence[Part]:
@@ -169,7 +169,7 @@ def _measure(upload: Upload, storage: Storage, tools: Tools, limits: Limits) -> 
             info = probe(path, tools)
         check_limits(info, limits)
     except ObjectMissing:
-        raise uploads.expired() from None  # given up while it was looked at
+        raise upload_rows.expired() from None  # given up while it was looked at
     except MediaRefused as error:
         raise _refusal(error) from error
     return info

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from pipeline.media.frames import is_black, luma_of
 from pipeline.media.playlist import Variant
-from pipeline.models import Attempt
+from pipeline.records.models import Attempt
 from tests.acceptance import page
 from tests.acceptance.books import same_events
 from tests.acceptance.exchanges import Exchange

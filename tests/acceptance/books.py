@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
-from pipeline.models import Asset, Attempt, AuditEvent, Delivery, Event, Output
+from pipeline.records.models import Asset, Attempt, AuditEvent, Delivery, Event, Output
 from pipeline.runtime.database import make_engine, session_of
 
 Row = TypeVar("Row", Asset, Attempt, AuditEvent, Delivery, Event, Output)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from pipeline.models import Attempt, AuditEvent, Delivery, Event
+from pipeline.records.models import Attempt, AuditEvent, Delivery, Event
 from tests.acceptance.exchanges import Exchange, shown_body, shown_headers
 from tests.acceptance.sources import Asked
 from tests.acceptance.telling import Picture, Story, Telling

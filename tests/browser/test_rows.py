@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 from playwright.sync_api import Locator, Route, expect
 
-from pipeline import store
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import Status
+from pipeline.records import store
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
 from tests.integration.api.conftest import Client, World, environment, serving, token, world
 

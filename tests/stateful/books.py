@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from pipeline.models import Asset, Attempt, Delivery, Event, Output
+from pipeline.records.models import Asset, Attempt, Delivery, Event, Output
 from tests.scripted_provider import ScriptedProvider
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from pipeline.domain.states import LIVE, Status, is_allowed
-from pipeline.models import Asset, Attempt, Event
+from pipeline.records.models import Asset, Attempt, Event
 from tests.scripted_provider import ScriptedProvider
 from tests.stateful.books import Books, live_jobs
 

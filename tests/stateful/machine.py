@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from pipeline.domain.states import LIVE, WAITING, Status
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from pipeline.domain.errors import Conflict, NotFound
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.purge import purge

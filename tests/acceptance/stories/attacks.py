@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pipeline.models import AuditEvent, Delivery, Event
+from pipeline.records.models import AuditEvent, Delivery, Event
 from tests.acceptance.exchanges import Exchange
 from tests.acceptance.stage import LOOK_EVERY_SEC, PATIENCE_SEC, Stage, TookTooLong, Video
 from tests.acceptance.telling import Telling

@@ -22,12 +22,12 @@ from werkzeug.serving import make_server
 
 from api.app import create_app
 from api.services import EXTENSION, Services
-from pipeline import store
 from pipeline.addresses import output_prefix, poster_prefix
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Playback
 from pipeline.media.tools import Tools, locate_tools
-from pipeline.models import Asset, Event
+from pipeline.records import store
+from pipeline.records.models import Asset, Event
 from pipeline.runtime.database import make_engine, session_of
 from stack.process_environment import LIMITS
 from tests import clips

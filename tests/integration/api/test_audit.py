@@ -8,7 +8,7 @@ import requests
 from sqlalchemy import Engine, event, select
 
 from pipeline.domain.states import Status
-from pipeline.models import AuditEvent
+from pipeline.records.models import AuditEvent
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import OWNER, Client, World, token
 

@@ -18,8 +18,8 @@ import requests
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from pipeline.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.net.signatures import sign
+from pipeline.records.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.secret_book import FRESH_SEC, vault_of
 from pipeline.usecases.secrets import retire_secret, rotate_secret

@@ -11,7 +11,7 @@ import requests
 from sqlalchemy import make_url
 
 from pipeline.domain.values import QUEUE_RECONCILE
-from pipeline.models import AuditEvent, Delivery
+from pipeline.records.models import AuditEvent, Delivery
 from tests.integration.api.conftest import Client, World
 from tests.scripted_provider import callback
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.media.tools import Tools
-from pipeline.models import Asset, Delivery
+from pipeline.records.models import Asset, Delivery
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.usecases.keys import NewKey, make_key
 from tests import clips

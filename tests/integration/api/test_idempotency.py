@@ -9,7 +9,7 @@ import pytest
 import requests
 from sqlalchemy import delete, func, select, text, update
 
-from pipeline.models import Asset, Event, IdempotencyRecord, Upload
+from pipeline.records.models import Asset, Event, IdempotencyRecord, Upload
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import OWNER, SOURCE, Client, World, token
 

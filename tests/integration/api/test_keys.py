@@ -10,9 +10,9 @@ import pytest
 import requests
 from sqlalchemy import Engine, event, update
 
-from pipeline import store
 from pipeline.domain.errors import Unprocessable
-from pipeline.models import ApiKey, AuditEvent
+from pipeline.records import store
+from pipeline.records.models import ApiKey, AuditEvent
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.usecases.keys import MadeKey, NewKey, make_key, revoke_key
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from api.breaker import FAILURES_TO_OPEN
 from api.limit_store import KEY_PREFIX, TIMEOUT_SEC
-from pipeline.models import AuditEvent, Delivery
+from pipeline.records.models import AuditEvent, Delivery
 from pipeline.runtime.database import session_of
 from stack.broker import BrokerServer, running_broker
 from stack.home import Home

@@ -13,8 +13,8 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url, text, update
 
-from pipeline import store
-from pipeline.models import Asset
+from pipeline.records import store
+from pipeline.records.models import Asset
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import Client, World
 
@@ -287,7 +287,7 @@ def test_a_mistake_of_ours_is_a_problem_without_details(
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("password=hunter2")
 
-    monkeypatch.setattr("pipeline.views.asset_of_post", fail)
+    monkeypatch.setattr("pipeline.records.queries.asset_of_post", fail)
     answer = api.get(f"/api/video-assets/{uuid4()}")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "hunter2" not in answer.text

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from pipeline.domain.states import Status
-from pipeline.models import AuditEvent, Delivery
+from pipeline.records.models import AuditEvent, Delivery
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import Client, World
 from tests.integration.api.operator import Operator, Page, signed_in

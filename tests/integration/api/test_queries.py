@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from pipeline import figures, views
+from pipeline import figures
 from pipeline.domain.states import Status
+from pipeline.records import queries
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import World
 
@@ -54,14 +55,14 @@ READINGS: dict[str, tuple[Reading, set[str]]] = {
         {"video_assets_due", "video_assets_poll", "webhook_deliveries_unread"},
     ),
     "the asset of a post": (
-        lambda session: session.scalars(views.select_asset(uuid4())).one_or_none(),
+        lambda session: session.scalars(queries.select_asset(uuid4())).one_or_none(),
         {"video_assets_post_live"},
     ),
     "a page of the operators' list": (
-        lambda session: views.assets_in_status(
+        lambda session: queries.assets_in_status(
             session,
             Status.FAILED,
-            before=views.Place(datetime.now(UTC), uuid4()),
+            before=queries.Place(datetime.now(UTC), uuid4()),
             limit=50,
         ),
         {"video_assets_status_updated"},
@@ -90,7 +91,7 @@ def test_a_page_of_the_chronicle_is_read_by_its_key(many_assets: World) -> None:
     with session_of(many_assets.engine) as session:
         post_id = session.execute(text("SELECT post_id FROM video_assets LIMIT 1")).scalar_one()
     plan = _plan_of(
-        many_assets, lambda s: views.chronicle_page(s, post_id, after=0, limit=100), number=-1
+        many_assets, lambda s: queries.chronicle_page(s, post_id, after=0, limit=100), number=-1
     )
     scans = [node for node in plan if "Scan" in node["Node Type"]]
     assert scans

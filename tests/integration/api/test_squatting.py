@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from api.app import create_app
 from api.services import EXTENSION
-from pipeline.models import Asset, AuditEvent, Upload
+from pipeline.records.models import Asset, AuditEvent, Upload
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World, serving, token
 
 Take = Callable[..., requests.Response]

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from pipeline.models import Upload, UploadPart
+from pipeline.records.models import Upload, UploadPart
 from tests.buckets import CREDENTIALS
 from tests.integration.api.conftest import Client, World, serving
 from tests.memory import Growth

@@ -12,7 +12,7 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from pipeline.models import Upload, UploadPart
+from pipeline.records.models import Upload, UploadPart
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import (
     OWNER,

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, select
 
-from pipeline import store
-from pipeline.models import Attempt, AuditEvent, Output
+from pipeline.records import store
+from pipeline.records.models import Attempt, AuditEvent, Output
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika

@@ -10,7 +10,7 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 
 from cli import file_upload
-from pipeline.models import Upload
+from pipeline.records.models import Upload
 from tests.buckets import CREDENTIALS
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika

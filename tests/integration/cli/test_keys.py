@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, select
 
-from pipeline.models import AuditEvent
+from pipeline.records.models import AuditEvent
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import Client
 from tests.integration.cli.conftest import Site, khronika

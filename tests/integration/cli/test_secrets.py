@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 
 from pipeline.config.settings import Settings
-from pipeline.models import ProviderSecret
+from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import session_of
 from pipeline.secret_book import vault_of
 from tests.integration.api.conftest import World

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from pipeline.models import Upload, UploadPart
+from pipeline.records.models import Upload, UploadPart
 from pipeline.runtime.database import session_of
 from pipeline.storage.base import PartsRefused
 from tests.integration.api.conftest import Client, World, token

@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from pipeline.config.settings import Settings
 from pipeline.domain.values import CreateAsset, Playback
 from pipeline.media.tools import locate_tools
-from pipeline.models import Asset, Delivery, Event
+from pipeline.records.models import Asset, Delivery, Event
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services, build_services
 from pipeline.usecases.create import create_asset

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.domain.values import CreateAsset
-from pipeline.models import Upload
+from pipeline.records.models import Upload
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.create import create_asset
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from api.app import create_app
 from pipeline.config.settings import load_settings
+from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import VARIABLE, Boundary
 from pipeline.runtime.database import make_engine, user_session
 from pipeline.services import Services, build_services
-from pipeline.uploads import Begin
 from pipeline.usecases.parts import Digests, receive_whole
 from pipeline.usecases.poll import poll
 from pipeline.usecases.purge import purge

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from pipeline import breakers
 from pipeline.domain.states import Status
-from pipeline.models import ProviderBreaker
+from pipeline.records.models import ProviderBreaker
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services

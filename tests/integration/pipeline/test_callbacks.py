@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from pipeline.domain.errors import SignatureInvalid
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_reconcile
-from pipeline.models import Delivery
+from pipeline.records.models import Delivery
 from pipeline.runtime.database import session_of
 from pipeline.usecases.receive import Received
 from pipeline.usecases.reconcile import reconcile

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from pipeline import store
 from pipeline.domain.errors import Conflict
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_submit
+from pipeline.records import store
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.usecases.fence import cancel_asset

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.domain.states import Status
-from pipeline.models import Asset, Attempt, Upload
+from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.runtime.crash import KILLED, Boundary
 from pipeline.runtime.database import session_of
 from pipeline.usecases.purge import purge

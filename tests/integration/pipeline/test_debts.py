@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_release
-from pipeline.models import Attempt
+from pipeline.records.models import Attempt
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.expire import expire

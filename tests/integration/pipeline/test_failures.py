@@ -6,8 +6,8 @@ import pytest
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, wake_poll, wake_release, wake_submit
+from pipeline.records.store import advance
 from pipeline.runtime.database import user_session
-from pipeline.store import advance
 from pipeline.usecases.expire import expire
 from pipeline.usecases.poll import poll
 from pipeline.usecases.reconcile import reconcile

@@ -9,7 +9,7 @@ import pytest
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_release
-from pipeline.models import Attempt, Output
+from pipeline.records.models import Attempt, Output
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
 from pipeline.usecases.purge import purge

@@ -8,7 +8,7 @@ from pipeline.domain.processing_step import Step, step_of
 from pipeline.domain.states import Status
 from pipeline.domain.values import Outputs
 from pipeline.gate import GateUnavailable, check_outputs
-from pipeline.models import Output
+from pipeline.records.models import Output
 from pipeline.runtime.database import session_of
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.submit import submit

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.domain.errors import LimitReached
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.fence import reencode_asset
 from pipeline.usecases.retry import retry_asset

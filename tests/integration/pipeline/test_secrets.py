@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from pipeline.domain.errors import Conflict
-from pipeline.models import AuditEvent, ProviderSecret
+from pipeline.records.models import AuditEvent, ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.secret_book import FRESH_SEC, SecretBook, SecretsUnreadable
 from pipeline.usecases.secrets import (

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from pipeline.domain.errors import Conflict, LimitReached
 from pipeline.domain.values import CreateAsset
-from pipeline.models import Upload
+from pipeline.records.models import Upload
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.usecases.create import Created, create_asset

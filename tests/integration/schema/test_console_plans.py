@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from pipeline.console import audit, failed, inbox, overview, search
 from pipeline.console import timeline as chronicle
+from pipeline.records.queries import Place
 from pipeline.runtime.database import make_engine
 from pipeline.usecases.bulk_retry import BATCH
-from pipeline.views import Place
 from stack.logins import ROLES, login_url
 from tests.conftest import Databases
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from pipeline import views
+from pipeline.records import queries
 from pipeline.runtime.database import session_of, user_session
 from tests.integration.schema.conftest import ALICE, BOB, Belongings
 
@@ -92,18 +92,18 @@ def test_the_whole_card_is_seen_by_its_owner_and_operators_only(
     expose(engines, has, **STANDING_IN, playback="'signed'")
 
     with user_session(engines["api"], ALICE) as session:
-        mine = views.card_of_post(session, has.post_id)
+        mine = queries.card_of_post(session, has.post_id)
     with user_session(engines["api"], BOB) as session:
-        assert views.card_of_post(session, has.post_id) is None
+        assert queries.card_of_post(session, has.post_id) is None
     with session_of(engines["operator"]) as session:
-        assert views.card_of_post(session, has.post_id) == mine
+        assert queries.card_of_post(session, has.post_id) == mine
     assert mine is not None
     assert (mine.title, mine.manifest_url) == ("x", "x")
     with (
         session_of(engines["public"]) as session,
         pytest.raises(ProgrammingError, match="permission denied"),
     ):
-        views.card_of_post(session, has.post_id)
+        queries.card_of_post(session, has.post_id)
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, due, figures, spend, views
+from pipeline import breakers, figures, spend
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
-from pipeline.models import Asset
-from pipeline.posts import Post
+from pipeline.records import due, queries
+from pipeline.records.models import Asset
+from pipeline.records.queue_position import turns
+from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
-from pipeline.turns import turns
 from pipeline.usecases import quotas
 from pipeline.usecases.backfill import _held_by_post
 from stack.logins import ROLES, login_url
@@ -92,18 +93,18 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     ),
     "a card": (
         "operator",
-        lambda session: views.card_of_post(session, POST),
+        lambda session: queries.card_of_post(session, POST),
         "video_assets_post_live",
     ),
     "the operators' list": (
         "operator",
-        lambda session: views.assets_in_status(session, Status.COMPLETED, before=None, limit=50),
+        lambda session: queries.assets_in_status(session, Status.COMPLETED, before=None, limit=50),
         "video_assets_status_updated",
     ),
     "a further page of the operators' list": (
         "operator",
-        lambda session: views.assets_in_status(
-            session, Status.COMPLETED, before=views.Place(datetime.now(UTC), uuid4()), limit=50
+        lambda session: queries.assets_in_status(
+            session, Status.COMPLETED, before=queries.Place(datetime.now(UTC), uuid4()), limit=50
         ),
         "video_assets_status_updated",
     ),
@@ -275,7 +276,7 @@ def feed(session: Session) -> Any:
         (
             "api",
             "SELECT set_config('khronika.user_id', 'owner-7', true)",
-            lambda session: views.card_of_post(session, POST),
+            lambda session: queries.card_of_post(session, POST),
         ),
     ],
     ids=["everybody's feed", "an owner's card"],
@@ -312,7 +313,7 @@ SCANS = """
 @pytest.mark.parametrize(
     ("part", "query", "most_rows"),
     [
-        ("public", views.public_cards, 3000),
+        ("public", queries.public_cards, 3000),
         ("api", turns, 1100),
     ],
     ids=["what all streams of a process follow", "places in the queue"],

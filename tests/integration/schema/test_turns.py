@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
-from pipeline.turns import turns
+from pipeline.records.queue_position import turns
 from tests.integration.schema.conftest import entered
 
 ASSET = """

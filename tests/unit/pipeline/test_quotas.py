@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.usecases.quotas import IN_FLIGHT_RETRY_SEC, Standing, refuse_excess
 
 UNLIMITED = MappingProxyType(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.models import Attempt
+from pipeline.records.models import Attempt
 from pipeline.runtime.signed_tokens import TokenRejected, verify_prefix
 from pipeline.sources import Source, url_for_provider
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.models import Asset
+from pipeline.records.models import Asset
 from pipeline.spend import media_sec_of, sec_to_next_hour
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.part_plan import PartPlan
-from pipeline.models import Upload, UploadPart
+from pipeline.records.models import Upload, UploadPart
 from pipeline.storage.multipart import Multipart, Part
 
 Begin = Callable[[], AbstractContextManager[Session]]

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, CursorResult, case, exists, func, update
 from sqlalchemy.orm import Session
 
-from pipeline.models import Attempt, Output
+from pipeline.records.models import Attempt, Output
 
 NO_JOB = ("refused", "not_submitted", "source_refused")
 """Outcomes of attempts that made no job, as far as we knew."""

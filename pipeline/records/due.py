@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pipeline.domain.states import LIVE, WAITING, Status
-from pipeline.models import Asset, Attempt, Delivery, Upload
+from pipeline.records.models import Asset, Attempt, Delivery, Upload
 
 BATCH = 200
 """Rows a sweep takes at once: a few milliseconds of locks, whatever the backlog."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from pipeline.domain.errors import IllegalTransition, StaleTransition
 from pipeline.domain.states import Status, is_allowed
 from pipeline.domain.values import EventDraft
-from pipeline.models import Asset, Attempt, AuditEvent, Event
+from pipeline.records.models import Asset, Attempt, AuditEvent, Event
 
 KEEP_DISCARDED_SEC = 24 * 3600
 """How long files that nobody publishes any more are kept."""

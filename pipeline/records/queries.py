@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
-from pipeline.models import Asset, Event
+from pipeline.records.models import Asset, Event
 
 
 class Card(NamedTuple):
