@@ -27,7 +27,7 @@ from api.services import EXTENSION, Services, build_services
 from pipeline.config.logs import configure_logs
 from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.media.tools import ToolsMissing
-from pipeline.secret_book import SecretsUnreadable
+from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.storage.urls import StorageUrlInvalid
 
 log = structlog.get_logger()

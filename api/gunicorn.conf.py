@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.slow_clients import give_up_silent
 from pipeline.config.settings import SettingsInvalid, load_settings
-from pipeline.secret_book import SecretsUnreadable, check_book
+from pipeline.providers.active_secrets import SecretsUnreadable, check_book
 
 try:
     _settings = load_settings()

@@ -18,8 +18,8 @@ from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.providers import load_providers
+from pipeline.providers.active_secrets import SecretBook, open_book
 from pipeline.providers.base import Provider
-from pipeline.secret_book import SecretBook, open_book
 from pipeline.services import fetch_policy, limits_of
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage

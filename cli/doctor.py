@@ -24,14 +24,14 @@ from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.domain.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
+from pipeline.providers.active_secrets import first_secrets, vault_of
+from pipeline.providers.callback_secrets import active
+from pipeline.providers.secret_sealing import VaultLocked
 from pipeline.records.models import ProviderSecret
 from pipeline.records.site_posts import Posts, check_posts
 from pipeline.runtime.database import MIGRATIONS, make_engine
-from pipeline.secret_book import first_secrets, vault_of
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
-from pipeline.usecases.secrets import active
-from pipeline.vault import VaultLocked
 
 TIMEOUT_SEC = 5.0
 MAX_CLOCK_DIFFERENCE_SEC = 5.0

@@ -35,7 +35,7 @@ app = typer.Typer(
 def list_all(output: CommandOutput) -> None:
     """List present and past secrets, newest first, without their values."""
     from cli.operator_session import operator_session
-    from pipeline.usecases.secrets import list_secrets
+    from pipeline.providers.callback_secrets import list_secrets
 
     with operator_session() as session:
         rows = [_document(row) for row in list_secrets(session)]
@@ -67,8 +67,8 @@ def rotate(
     """
     from cli.operator_session import current_operator, operator_settings
     from pipeline.net.signatures import SecretMalformed
-    from pipeline.secret_book import vault_of
-    from pipeline.usecases.secrets import rotate_secret
+    from pipeline.providers.active_secrets import vault_of
+    from pipeline.providers.callback_secrets import rotate_secret
 
     settings = operator_settings()
     given = sys.stdin.readline().strip() if from_stdin else None
@@ -104,7 +104,7 @@ def rotate(
 def retire(output: CommandOutput, provider: options.Provider) -> None:
     """End the overlap of a rotation: from now on only the newest secret verifies."""
     from cli.operator_session import current_operator
-    from pipeline.usecases.secrets import retire_secret
+    from pipeline.providers.callback_secrets import retire_secret
 
     with _provider_session(provider) as session:
         retired = retire_secret(session, provider, actor=current_operator().actor)
@@ -121,8 +121,8 @@ def _provider_session(provider: str) -> "Iterator[Session]":
     """
     from cli.operator_session import operator_session, operator_settings
     from pipeline.domain.errors import NotFound
-    from pipeline.secret_book import first_secrets, vault_of
-    from pipeline.usecases.secrets import seed_secrets
+    from pipeline.providers.active_secrets import first_secrets, vault_of
+    from pipeline.providers.callback_secrets import seed_secrets
 
     settings = operator_settings()
     first = first_secrets(settings)

@@ -19,10 +19,10 @@ from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
 from pipeline.net.signatures import sign
+from pipeline.providers.active_secrets import FRESH_SEC, vault_of
+from pipeline.providers.callback_secrets import retire_secret, rotate_secret
 from pipeline.records.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.secret_book import FRESH_SEC, vault_of
-from pipeline.usecases.secrets import retire_secret, rotate_secret
 from tests.integration.api.conftest import Client, World, serving
 from tests.integration.api.test_callbacks import PATH, job, send
 from tests.integration.api.test_serving import CHECKOUT, COMMAND

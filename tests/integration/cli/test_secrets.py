@@ -1,9 +1,9 @@
 from collections.abc import Mapping
 
 from pipeline.config.settings import Settings
+from pipeline.providers.active_secrets import vault_of
 from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import session_of
-from pipeline.secret_book import vault_of
 from tests.integration.api.conftest import World
 from tests.integration.cli.conftest import Ran, khronika
 from tests.scripted_provider import SECRET

@@ -13,10 +13,8 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from pipeline.domain.errors import Conflict
-from pipeline.records.models import AuditEvent, ProviderSecret
-from pipeline.runtime.database import make_engine, session_of
-from pipeline.secret_book import FRESH_SEC, SecretBook, SecretsUnreadable
-from pipeline.usecases.secrets import (
+from pipeline.providers.active_secrets import FRESH_SEC, SecretBook, SecretsUnreadable
+from pipeline.providers.callback_secrets import (
     Rotated,
     active,
     list_secrets,
@@ -24,7 +22,9 @@ from pipeline.usecases.secrets import (
     rotate_secret,
     seed_secrets,
 )
-from pipeline.vault import Vault
+from pipeline.providers.secret_sealing import Vault
+from pipeline.records.models import AuditEvent, ProviderSecret
+from pipeline.runtime.database import make_engine, session_of
 
 ACCOUNT = "selfhosted"
 VAULT = Vault("k" * 32)

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.vault import Vault, VaultLocked
+from pipeline.providers.secret_sealing import Vault, VaultLocked
 
 KEY, OTHER = "k" * 32, "o" * 32
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

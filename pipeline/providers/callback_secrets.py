@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import Conflict
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
+from pipeline.providers.secret_sealing import Vault
 from pipeline.records import store
 from pipeline.records.models import ProviderSecret
-from pipeline.vault import Vault
 
 SECRET_BYTES = 32
 """Standard Webhooks asks for 24 to 64."""

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, select
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import KhronikaError
+from pipeline.providers.callback_secrets import active, seed_secrets
+from pipeline.providers.secret_sealing import Vault, VaultLocked
 from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.usecases.secrets import active, seed_secrets
-from pipeline.vault import Vault, VaultLocked
 
 FRESH_SEC = 5.0
 """Below what a person needs to bring a new secret from here to the provider."""
