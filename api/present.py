@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 from api.schemas import AssetOut, CardOut, EventOut
-from pipeline.addresses import object_url, playback_ends_at, playback_url
 from pipeline.config.settings import Settings
+from pipeline.content.object_urls import object_url, playback_ends_at, playback_url
+from pipeline.content.original import original_key
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.processing_step import step_of
 from pipeline.domain.values import Playback
-from pipeline.original import original_key
 from pipeline.records.models import Asset, Event
 from pipeline.records.queries import Card
 from pipeline.records.queue_position import Turn

@@ -19,8 +19,8 @@ from api.event_stream import Document
 from api.present import asset_out, card_out, turn_out
 from api.schemas import AssetOut, GoneOut
 from api.stream_tickets import PUBLIC, Viewer
-from pipeline.addresses import playback_ends_at
 from pipeline.config.settings import Settings
+from pipeline.content.object_urls import playback_ends_at
 from pipeline.domain.states import WAITING
 from pipeline.records import queries
 from pipeline.records.queries import Card

@@ -10,7 +10,7 @@ from api import security
 from api.problems import Problem
 from api.ranges import choose_part
 from api.services import services
-from pipeline.addresses import PUBLIC_PREFIXES
+from pipeline.content.object_urls import PUBLIC_PREFIXES
 from pipeline.runtime.signed_tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 

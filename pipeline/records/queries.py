@@ -41,7 +41,7 @@ class Card(NamedTuple):
     height: int | None
     updated_at: datetime
     original: Mapping[str, str | None] | None
-    """The source that may stand in, as ``pipeline.original`` reads it."""
+    """The source that may stand in, as ``pipeline.content.original`` reads it."""
 
 
 class Place(NamedTuple):

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from pipeline.content.gate import GateReport, check_outputs
+from pipeline.content.ownership import Place, misplaced
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.decide import (
     Decision,
@@ -26,9 +28,7 @@ from pipeline.domain.values import (
     ProviderStatus,
     wake_release,
 )
-from pipeline.gate import GateReport, check_outputs
 from pipeline.net.fetch import GuardedFetcher
-from pipeline.output_places import Place, misplaced
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipeline import breakers, spend
 from pipeline.config.settings import Settings
+from pipeline.content.source import Source, locate
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.states import WAITING, Status
@@ -16,7 +17,6 @@ from pipeline.domain.values import EventDraft, Wake, wake_release
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
 from pipeline.services import Services
-from pipeline.sources import Source, locate
 
 HOLD_JITTER_SEC = 60.0
 """Over how long what waits for the next hour is spread when that begins."""

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition, TransientProviderError
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Phase, ProviderStatus, wake_release
-from pipeline.gate import GateUnavailable
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point

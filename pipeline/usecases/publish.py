@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, update
 from sqlalchemy.orm import Session
 
+from pipeline.content.gate import GateReport
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Outputs, wake_release
-from pipeline.gate import GateReport
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt, Output
 from pipeline.usecases.news import Applied, News

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, update
 
-from pipeline.addresses import attempt_prefixes, owner_prefix
+from pipeline.content.object_urls import attempt_prefixes, owner_prefix
 from pipeline.domain.values import EventDraft
 from pipeline.records import due, releases, store
 from pipeline.records.models import Asset, Attempt, Output, Upload

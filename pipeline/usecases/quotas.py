@@ -18,10 +18,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
+from pipeline.content.source import Measured
 from pipeline.domain.errors import LimitReached
 from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
-from pipeline.sources import Measured
 from pipeline.spend import KEPT_DAYS
 
 IN_FLIGHT_RETRY_SEC = 30

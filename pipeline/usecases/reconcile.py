@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.values import ProviderStatus
-from pipeline.gate import GateUnavailable
 from pipeline.providers.base import CallbackUnreadable
 from pipeline.records import store
 from pipeline.records.models import Attempt, Delivery

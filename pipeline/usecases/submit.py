@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import func
 
 from pipeline import breakers, spend
-from pipeline.addresses import output_prefix, poster_prefix
+from pipeline.content.object_urls import output_prefix, poster_prefix
+from pipeline.content.source import Measured, SourceRefused, measure, url_for_provider
 from pipeline.domain.errors import (
     LimitReached,
     ProviderError,
@@ -27,7 +28,6 @@ from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.sources import Measured, SourceRefused, measure, url_for_provider
 from pipeline.usecases import quotas
 from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim, NoClaim, claim_asset

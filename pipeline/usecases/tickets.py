@@ -14,8 +14,8 @@ from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from pipeline.addresses import source_key
 from pipeline.config.settings import Settings
+from pipeline.content.object_urls import source_key
 from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
 from pipeline.records.models import Upload

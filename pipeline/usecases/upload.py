@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import func, update
 
+from pipeline.content.stored_source import probeable
 from pipeline.domain.errors import DomainError, TooLarge, Unprocessable
 from pipeline.media.probe import probe
 from pipeline.media.process_limits import Limits, MediaRefused, Refusal, check_limits
@@ -17,7 +18,6 @@ from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import ObjectMissing, PartsRefused, Storage
 from pipeline.storage.multipart import Multipart, Part
-from pipeline.stored import probeable
 
 
 def complete_upload(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline.addresses import key_of
+from pipeline.content.object_urls import key_of
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
 from tests.integration.api.conftest import (
     Client,

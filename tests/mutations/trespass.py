@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.services import EXTENSION
-from pipeline.addresses import source_key
 from pipeline.config.settings import load_settings
+from pipeline.content.object_urls import source_key
 from pipeline.services import build_services
 from pipeline.usecases.submit import submit
 from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, token

@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 
 from api.app import create_app
 from api.services import EXTENSION, Services
-from pipeline.addresses import output_prefix, poster_prefix
+from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Playback
 from pipeline.media.tools import Tools, locate_tools

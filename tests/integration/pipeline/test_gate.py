@@ -3,11 +3,11 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.content.gate import GateUnavailable, check_outputs
 from pipeline.domain.decide import GateResult
 from pipeline.domain.processing_step import Step, step_of
 from pipeline.domain.states import Status
 from pipeline.domain.values import Outputs
-from pipeline.gate import GateUnavailable, check_outputs
 from pipeline.records.models import Output
 from pipeline.runtime.database import session_of
 from pipeline.usecases.reconcile import reconcile

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from pipeline.content.source import Source, SourceRefused, measure
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
-from pipeline.sources import Source, SourceRefused, measure
 from pipeline.storage.s3 import S3Storage
 from pipeline.storage.urls import Credentials, S3Place
 from pipeline.usecases.submit import submit

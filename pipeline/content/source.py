@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.addresses import key_of, object_url, owner_prefix
+from pipeline.content.object_urls import key_of, object_url, owner_prefix
+from pipeline.content.stored_source import probeable
 from pipeline.media.probe import probe
 from pipeline.media.process_limits import MediaRefused, check_limits
 from pipeline.media.sample import sample_source
@@ -17,7 +18,6 @@ from pipeline.net.fetch import FetchRefused
 from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.services import Services
 from pipeline.storage.base import KeyRefused, ObjectMissing, check_key
-from pipeline.stored import probeable
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urljoin
 
-from pipeline.addresses import key_of, signed_url
+from pipeline.content.object_urls import key_of, signed_url
 from pipeline.domain.decide import GateResult
 from pipeline.domain.values import Outputs
 from pipeline.media.boxes import is_faststart, walk

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from pipeline.addresses import (
+from pipeline.content.object_urls import (
     PROTECTED,
     PUBLIC_PREFIXES,
     attempt_prefixes,

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.content.original import original_key
 from pipeline.domain.failures import FAILURES
-from pipeline.original import original_key
 
 ALLOWED: Any = SimpleNamespace(original_playback=True)
 REFUSED: Any = SimpleNamespace(original_playback=False)

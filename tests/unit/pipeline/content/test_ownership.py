@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.content.ownership import Place, misplaced
 from pipeline.domain.values import Outputs, Playback
 from pipeline.net.fetch_policy import FetchPolicy
-from pipeline.output_places import Place, misplaced
 
 ASSET, ATTEMPT, OTHER = (UUID(int=number) for number in (1, 2, 3))
 POLICY = FetchPolicy(ports=frozenset({443}))

@@ -7,8 +7,8 @@ storage. Here is the rest: what the operator says, why it failed, and what brows
 
 from collections.abc import Mapping
 
-from pipeline.addresses import key_of
 from pipeline.config.settings import Settings
+from pipeline.content.object_urls import key_of
 from pipeline.domain.failures import failure_of
 from pipeline.media.browsers import plays_as_it_is
 

@@ -7,7 +7,7 @@ address of ours could be an original's or another asset's, an absolute one anybo
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from pipeline.addresses import key_of, output_prefix, poster_prefix
+from pipeline.content.object_urls import key_of, output_prefix, poster_prefix
 from pipeline.domain.values import Outputs, Playback
 from pipeline.net.fetch_policy import FetchPolicy, FetchRefused, check_url
 
