@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.publish import Publisher
-from pipeline import breakers, figures
+from pipeline import figures
 from pipeline.domain.hold_reasons import HOLDS
 from pipeline.domain.states import Status
 from pipeline.domain.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
+from pipeline.limits import circuit_breaker
 from pipeline.runtime.database import session_of
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
@@ -116,7 +117,7 @@ def _spend(session: Session) -> Iterator[Metric]:
 
 
 def _breakers(session: Session) -> Iterator[Metric]:
-    found = breakers.all_breakers(session)
+    found = circuit_breaker.all_breakers(session)
     yield _by(
         "khronika_provider_breaker_open",
         "Whether new submissions wait because a provider account does not answer.",

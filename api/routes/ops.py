@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
 from api.scrape import QUEUES
 from api.services import services
-from pipeline import breakers, figures
+from pipeline import figures
 from pipeline.console import inbox, overview, search
 from pipeline.domain.states import Status
+from pipeline.limits import circuit_breaker
 
 blueprint = console_blueprint("ops", __name__)
 
@@ -37,7 +38,7 @@ def home() -> Response:
         ready=_read(overview.time_to_ready),
         ended=_read(overview.ended),
         answers=_read(overview.answers),
-        breakers=_read(breakers.all_breakers),
+        breakers=_read(circuit_breaker.all_breakers),
         accounts=sorted(here.providers),
         held=_read(overview.held),
         spend=_read(figures.spend_by_provider),

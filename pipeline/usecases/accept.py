@@ -2,11 +2,11 @@
 
 from sqlalchemy.orm import Session
 
-from pipeline import breakers
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Submitted, Wake, wake_release
+from pipeline.limits import circuit_breaker
 from pipeline.records import releases, store
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
@@ -22,7 +22,7 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
         releases.note_job(
             session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
         )
-        breakers.note_answer(session, claim.asset.provider)
+        circuit_breaker.note_answer(session, claim.asset.provider)
         try:
             _let_go(services, session, claim, asset, submitted)
         except StaleTransition:

@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, spend
 from pipeline.config.settings import Settings
 from pipeline.content.source import Source, locate
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import EventDraft, Wake, wake_release
+from pipeline.limits import circuit_breaker, spend_guard
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
 from pipeline.services import Services
@@ -68,15 +68,15 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
 
 def _fresh(services: Services, session: Session, asset: Asset, now: datetime) -> Claim | NoClaim:
     settings, account = services.settings, asset.provider
-    wait_sec = breakers.sec_to_wait(session, account, settings.breaker_limits())
+    wait_sec = circuit_breaker.sec_to_wait(session, account, settings.breaker_limits())
     if wait_sec is not None:
         delay_sec = wait_sec + services.rng.uniform(0, settings.breaker_open_sec)
-        return _hold(session, asset, breakers.PROVIDER_DOWN, delay_sec)
-    media_sec = spend.media_sec_of(asset)
-    if not spend.reserve(session, account, media_sec, settings.spend_limits(account)):
-        breakers.note_unasked(session, account)
-        delay_sec = spend.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
-        return _hold(session, asset, spend.SPEND_GUARD, delay_sec)
+        return _hold(session, asset, circuit_breaker.PROVIDER_DOWN, delay_sec)
+    media_sec = spend_guard.media_sec_of(asset)
+    if not spend_guard.reserve(session, account, media_sec, settings.spend_limits(account)):
+        circuit_breaker.note_unasked(session, account)
+        delay_sec = spend_guard.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
+        return _hold(session, asset, spend_guard.SPEND_GUARD, delay_sec)
     return _start(services.settings, session, asset, reserved_sec=media_sec)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import CreateAsset, Wake, wake_submit
+from pipeline.limits.owner_quotas import Standing, owner_is_busy, refuse_excess
 from pipeline.records import upload_rows
 from pipeline.records.models import Asset, Upload
 from pipeline.usecases.idempotency import (
@@ -23,7 +24,6 @@ from pipeline.usecases.idempotency import (
     in_flight_is_a_conflict,
     keep,
 )
-from pipeline.usecases.quotas import Standing, owner_is_busy, refuse_excess
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload must

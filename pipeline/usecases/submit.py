@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import func
 
-from pipeline import breakers, spend
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.content.source import Measured, SourceRefused, measure, url_for_provider
 from pipeline.domain.errors import (
@@ -22,13 +21,13 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.failures import known_code
 from pipeline.domain.values import EventDraft, Playback, SubmitRequest, wake_release
+from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.providers.base import Provider
 from pipeline.records import releases, store
 from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases import quotas
 from pipeline.usecases.accept import accept
 from pipeline.usecases.claim import Claim, NoClaim, claim_asset
 from pipeline.usecases.lookup import look_up
@@ -97,12 +96,12 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
             width=info.width,
             height=info.height,
         )
-        quotas.book_measured(session, services.settings, claim.asset, measured)
+        owner_quotas.book_measured(session, services.settings, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch:
             asset = store.amend(session, asset, EventDraft("metadata_mismatch", "worker", mismatch))
         store.update_attempt(session, claim.attempt.id, intended_at=func.now())
-        spend.book_measured(session, claim.attempt.id, info.duration_sec)
+        spend_guard.book_measured(session, claim.attempt.id, info.duration_sec)
     return asset
 
 
@@ -164,9 +163,9 @@ def _note_word(services: Services, provider: Provider, error: ProviderError) -> 
     """Tell the account's breaker of a refusal: its own word, or what stands for silence."""
     with session_of(services.engine) as session:
         if isinstance(error, TransientProviderError) and error.code == UNANSWERED:
-            breakers.note_failure(session, provider.name, services.settings.breaker_limits())
+            circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits())
         else:
-            breakers.note_answer(session, provider.name)
+            circuit_breaker.note_answer(session, provider.name)
 
 
 def _setback(error: ProviderError) -> Setback:
@@ -187,7 +186,7 @@ def _setback(error: ProviderError) -> Setback:
 def _end_unasked(services: Services, claim: Claim, setback: Setback, *, outcome: str) -> Outcome:
     """End an attempt that never came to its provider, which may be waited for to be tried."""
     with session_of(services.engine) as session:
-        breakers.note_unasked(session, claim.asset.provider)
+        circuit_breaker.note_unasked(session, claim.asset.provider)
     return _end_attempt(services, claim, claim.asset, setback, outcome=outcome)
 
 
@@ -219,7 +218,7 @@ def _end_attempt(
         # This call made no job; an earlier one of the same attempt may have, or may yet.
         owed = releases.owe_release(session, attempt_id) if claim.attempt.intended_at else []
         if claim.attempt.intended_at is None:
-            spend.give_back(session, attempt_id)
+            spend_guard.give_back(session, attempt_id)
         store.update_attempt(session, attempt_id, outcome=outcome)
     return Outcome(settled.status.value, tuple(map(wake_release, owed)))
 
@@ -240,7 +239,7 @@ def _note_unknown(
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
         releases.note_unanswered(session, claim.attempt.id)
-        breakers.note_failure(session, provider.name, services.settings.breaker_limits())
+        circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits())
         try:
             store.amend(
                 session,

@@ -5,13 +5,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, spend
 from pipeline.domain.values import Wake, wake_poll, wake_reconcile, wake_release, wake_submit
+from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import due
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases import quotas
 from pipeline.usecases.expire import expire
 
 INBOX_GRACE_SEC = 2.0
@@ -46,9 +45,9 @@ def _release_held(services: Services) -> None:
     """Make due what waits for a budget that has room again, or a provider that answers again."""
     for account in services.providers:
         with session_of(services.engine) as session:
-            spend.release_held(session, account, services.settings.spend_limits(account))
+            spend_guard.release_held(session, account, services.settings.spend_limits(account))
         with session_of(services.engine) as session:
-            breakers.release_held(session, account)
+            circuit_breaker.release_held(session, account)
 
 
 def _expire_late(services: Services) -> list[Wake]:
@@ -64,6 +63,6 @@ def tidy(services: Services) -> Outcome:
     with session_of(services.engine) as session:
         due.prune_idempotency_keys(session)
     with session_of(services.engine) as session:
-        spend.prune(session)
-        quotas.prune(session)
+        spend_guard.prune(session)
+        owner_quotas.prune(session)
     return Outcome("tidied")

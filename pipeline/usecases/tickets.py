@@ -18,8 +18,8 @@ from pipeline.config.settings import Settings
 from pipeline.content.object_urls import source_key
 from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
+from pipeline.limits.unclaimed_uploads import refuse_hoard
 from pipeline.records.models import Upload
-from pipeline.usecases.hoards import refuse_hoard
 
 _PURPOSE = "khronika.upload-ticket.v1"
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")

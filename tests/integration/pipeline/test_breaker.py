@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from pipeline import breakers
 from pipeline.domain.states import Status
+from pipeline.limits import circuit_breaker
 from pipeline.records.models import ProviderBreaker
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
@@ -44,7 +44,7 @@ def down(world: World) -> Services:
 
 def breaker(world: World) -> ProviderBreaker:
     with session_of(world.services.engine) as session:
-        return breakers.all_breakers(session)["selfhosted"]
+        return circuit_breaker.all_breakers(session)["selfhosted"]
 
 
 def sec_to_probe(world: World) -> float:
@@ -152,7 +152,7 @@ def test_those_let_through_before_it_opened_do_not_keep_it_open_longer(
 ) -> None:
     probe_at: datetime | None = breaker(world).probe_at
     with session_of(down.engine) as session:
-        breakers.note_failure(session, "selfhosted", down.settings.breaker_limits())
+        circuit_breaker.note_failure(session, "selfhosted", down.settings.breaker_limits())
     assert breaker(world).probe_at == probe_at
 
 

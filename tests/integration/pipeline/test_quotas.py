@@ -14,10 +14,10 @@ from sqlalchemy import Engine, text
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.domain.values import CreateAsset
+from pipeline.limits.spend_guard import KEPT_DAYS
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
-from pipeline.spend import KEPT_DAYS
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset
 from pipeline.usecases.idempotency import IdempotencyKey

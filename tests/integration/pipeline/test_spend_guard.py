@@ -11,9 +11,9 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from pipeline import spend
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_submit
+from pipeline.limits import spend_guard
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
@@ -36,7 +36,7 @@ Limited = Callable[..., Services]
 
 @pytest.fixture(autouse=True)
 def within_one_hour(world: World) -> None:
-    while spend.sec_to_next_hour(clock(world)) < NEAR_SEC:
+    while spend_guard.sec_to_next_hour(clock(world)) < NEAR_SEC:
         time.sleep(0.1)
 
 
@@ -240,7 +240,7 @@ def test_a_new_attempt_pays_again_and_one_that_was_refused_pays_nothing(world: W
 
 
 def test_books_of_hours_long_past_are_forgotten(world: World) -> None:
-    for age in (0, spend.KEPT_DAYS - 1, spend.KEPT_DAYS + 1):
+    for age in (0, spend_guard.KEPT_DAYS - 1, spend_guard.KEPT_DAYS + 1):
         world.execute(
             "INSERT INTO provider_spend VALUES ('p', now() - make_interval(days => :age), 1, 0)",
             age=age,

@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from pipeline import breakers, figures, spend
+from pipeline import figures
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
+from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import due, queries
 from pipeline.records.models import Asset
 from pipeline.records.queue_position import turns
 from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
-from pipeline.usecases import quotas
 from pipeline.usecases.backfill import _held_by_post
 from stack.logins import ROLES, login_url
 from tests.conftest import Databases
@@ -60,28 +60,28 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         "uploads_unclaimed",
     ),
     "expired keys": ("worker", due.prune_idempotency_keys, "idempotency_keys_expiry"),
-    "old days of owners": ("worker", quotas.prune, "owner_usage_day"),
+    "old days of owners": ("worker", owner_quotas.prune, "owner_usage_day"),
     "what an account holds back": (
         "worker",
-        lambda session: spend.release_held(session, "selfhosted", SpendLimits(500, 60)),
+        lambda session: spend_guard.release_held(session, "selfhosted", SpendLimits(500, 60)),
         "video_assets_held",
     ),
     "what a breaker holds back": (
         "worker",
         lambda session: session.execute(
-            breakers.RELEASE, {"provider": "selfhosted", "batch": due.BATCH}
+            circuit_breaker.RELEASE, {"provider": "selfhosted", "batch": due.BATCH}
         ),
         "video_assets_held",
     ),
     "held assets by reason": ("operator", figures.held_by_reason, "video_assets_held"),
     "a reservation": (
         "worker",
-        lambda session: spend.reserve(session, "selfhosted", 60.0, SpendLimits(500, 60)),
+        lambda session: spend_guard.reserve(session, "selfhosted", 60.0, SpendLimits(500, 60)),
         "provider_spend_pkey",
     ),
     "what an attempt measured": (
         "worker",
-        lambda session: spend.book_measured(session, uuid4(), 60.0),
+        lambda session: spend_guard.book_measured(session, uuid4(), 60.0),
         "provider_attempts_pkey",
     ),
     "an owner's asset": (

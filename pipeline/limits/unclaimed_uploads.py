@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
+from pipeline.limits.owner_quotas import owner_is_busy
 from pipeline.records.models import Upload
-from pipeline.usecases.quotas import owner_is_busy
 
 RETRY_SEC = 60
 """What an owner with too much of it is told to wait: room is for the owner to make."""

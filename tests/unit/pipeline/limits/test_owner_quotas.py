@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
+from pipeline.limits.owner_quotas import IN_FLIGHT_RETRY_SEC, Standing, refuse_excess
 from pipeline.records.models import Asset
-from pipeline.usecases.quotas import IN_FLIGHT_RETRY_SEC, Standing, refuse_excess
 
 UNLIMITED = MappingProxyType(
     {

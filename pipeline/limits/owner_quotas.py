@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session
 from pipeline.config.settings import Settings
 from pipeline.content.source import Measured
 from pipeline.domain.errors import LimitReached
+from pipeline.limits.spend_guard import KEPT_DAYS
 from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
-from pipeline.spend import KEPT_DAYS
 
 IN_FLIGHT_RETRY_SEC = 30
 """What an owner with too much in flight is told to wait: about as long as a short clip takes."""

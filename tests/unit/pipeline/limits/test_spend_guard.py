@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipeline.limits.spend_guard import media_sec_of, sec_to_next_hour
 from pipeline.records.models import Asset
-from pipeline.spend import media_sec_of, sec_to_next_hour
 
 
 @pytest.mark.parametrize(
