@@ -13,8 +13,8 @@ from api.problems import Problem
 from api.services import services
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.database import user_session
-from pipeline.usecases.parts import Digests
-from pipeline.usecases.tickets import owner_of_ticket
+from pipeline.uploads.parts import Digests
+from pipeline.uploads.tickets import owner_of_ticket
 
 TICKET_HEADER = "X-Upload-Token"
 CHUNK_BYTES = 256 * 1024

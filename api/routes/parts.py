@@ -14,7 +14,7 @@ from flask import Response, jsonify, request
 from api.services import services
 from api.tickets import TICKET_HEADER, chunks, digests, holder
 from api.upload_schemas import PartBody, PartNumbersBody, PartOut, PartRequestOut, PartRequestsOut
-from pipeline.usecases.parts import PartRequest, confirm_part, receive_part, request_parts
+from pipeline.uploads.parts import PartRequest, confirm_part, receive_part, request_parts
 
 blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="/api/uploads")
 

@@ -13,7 +13,7 @@ from pipeline.records.models import Asset, Attempt, Output, Upload
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from pipeline.usecases.upload import discard, folder_of, held_bytes
+from pipeline.uploads.complete import discard, folder_of, held_bytes
 
 
 @dataclass(frozen=True)

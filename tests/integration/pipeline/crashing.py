@@ -17,14 +17,14 @@ from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import VARIABLE, Boundary
 from pipeline.runtime.database import make_engine, user_session
 from pipeline.services import Services, build_services
-from pipeline.usecases.parts import Digests, receive_whole
+from pipeline.uploads.complete import abandon_upload, complete_upload
+from pipeline.uploads.parts import Digests, receive_whole
 from pipeline.usecases.poll import poll
 from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import sweep
-from pipeline.usecases.upload import abandon_upload, complete_upload
 
 Deed = Callable[..., object]
 OWNER = "ana"

@@ -16,12 +16,12 @@ from pipeline.domain.values import CreateAsset
 from pipeline.records.models import Upload
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
+from pipeline.uploads.complete import abandon_upload
+from pipeline.uploads.tickets import NewUpload, issue_ticket
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset
 from pipeline.usecases.purge import Purged, purge
 from pipeline.usecases.submit import submit
-from pipeline.usecases.tickets import NewUpload, issue_ticket
-from pipeline.usecases.upload import abandon_upload
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.crash_scenes import (
     ACTOR,
