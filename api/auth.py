@@ -16,9 +16,9 @@ from api.jwks import KeysUnavailable
 from api.problems import RETRY_AFTER_SEC, Problem, invalid
 from api.services import Services, services
 from api.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
+from pipeline.access.api_keys import PREFIX, Bearer, recognise_key
 from pipeline.domain.scopes import OF_OWNERS, Scope, with_implied
 from pipeline.runtime.database import session_of, user_session
-from pipeline.usecases.keys import PREFIX, Bearer, recognise_key
 
 __all__ = [
     "Caller",

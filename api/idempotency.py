@@ -15,9 +15,9 @@ from api.present import asset_out
 from api.problems import Problem
 from api.schemas import UNSTORABLE
 from api.services import services
+from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
 from pipeline.domain.values import Wake
 from pipeline.records.models import Asset
-from pipeline.usecases.idempotency import Answer, IdempotencyKey, claim, keep
 
 MAX_KEY_CHARS = 255
 """As long as Stripe's Idempotency-Key may be."""

@@ -20,8 +20,8 @@ from itsdangerous import BadData, URLSafeSerializer
 from api.auth import OF_ROLES, Caller, Role, caller_of
 from api.problems import Problem
 from api.services import Services, services
+from pipeline.access.api_keys import PREFIX, key_in_force
 from pipeline.runtime.database import session_of
-from pipeline.usecases.keys import PREFIX, key_in_force
 
 COOKIE = "khronika_ops"
 PATH = "/ops"

@@ -80,7 +80,7 @@ def make(
     The key has its scopes until it expires or is revoked.
     """
     from cli.operator_session import current_operator, operator_session
-    from pipeline.usecases.keys import NewKey, make_key
+    from pipeline.access.api_keys import NewKey, make_key
 
     operator = current_operator()
     with operator_session() as session:
@@ -97,7 +97,7 @@ def make(
 def list_all(output: CommandOutput) -> None:
     """List all keys, newest first, without the keys themselves. With --json, one a line."""
     from cli.operator_session import operator_session
-    from pipeline.usecases.keys import list_keys
+    from pipeline.access.api_keys import list_keys
 
     with operator_session() as session:
         keys = list_keys(session)
@@ -116,7 +116,7 @@ def revoke(
 ) -> None:
     """Revoke a key, at once and for good. Repeating it is no error."""
     from cli.operator_session import current_operator, operator_session
-    from pipeline.usecases.keys import revoke_key
+    from pipeline.access.api_keys import revoke_key
 
     operator = current_operator()
     with operator_session() as session:

@@ -51,7 +51,7 @@ def ops_link(
 ) -> None:
     """Print a link that signs you in to the console at /ops. It works once, within a minute."""
     from cli.operator_session import current_operator, operator_settings
-    from pipeline.operator_links import LIFE_SEC, sign_link
+    from pipeline.access.operator_links import LIFE_SEC, sign_link
 
     settings = operator_settings()
     subject = current_operator().actor.removeprefix("operator:")

@@ -20,14 +20,14 @@ from api.schemas import (
 )
 from api.services import services
 from api.sources import check_source
+from pipeline.access.idempotency import Answer
+from pipeline.access.post_ownership import require_post
 from pipeline.domain.states import WAITING
 from pipeline.domain.values import CreateAsset
 from pipeline.records import queries
 from pipeline.records.queue_position import turns
 from pipeline.uploads.tickets import check_declared
 from pipeline.usecases.create import Created, create_asset
-from pipeline.usecases.idempotency import Answer
-from pipeline.usecases.occupy import require_post
 from pipeline.usecases.retry import retry_asset
 
 blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/video-assets")

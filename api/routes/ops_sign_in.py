@@ -13,7 +13,7 @@ from api.ops_pages import SIGN_IN, console_blueprint, local, page, see_other
 from api.ops_session import ConsoleSession, anonymous, begin, end, keep
 from api.problems import Problem
 from api.services import services
-from pipeline.operator_links import LinkInvalid, OperatorLink, read_link, use_link
+from pipeline.access.operator_links import LinkInvalid, OperatorLink, read_link, use_link
 from pipeline.runtime.database import session_of
 
 blueprint = console_blueprint("ops_sign_in", __name__, is_open=True)

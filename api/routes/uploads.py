@@ -22,6 +22,8 @@ from api.upload_schemas import (
     UploadBody,
     UploadOut,
 )
+from pipeline.access.idempotency import Answer, claim, keep
+from pipeline.access.post_ownership import require_post
 from pipeline.config.settings import Settings
 from pipeline.media.source_info import SourceInfo
 from pipeline.records.upload_rows import load
@@ -29,8 +31,6 @@ from pipeline.runtime.database import user_session
 from pipeline.uploads.complete import abandon_upload, complete_upload
 from pipeline.uploads.parts import progress_of, receive_whole
 from pipeline.uploads.tickets import NewUpload, Ticket, issue_ticket, reissue_ticket
-from pipeline.usecases.idempotency import Answer, claim, keep
-from pipeline.usecases.occupy import require_post
 
 blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/uploads")
 

@@ -10,13 +10,7 @@ from uuid import uuid4
 from sqlalchemy import column, func, select, text
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
-from pipeline.domain.errors import Conflict, NotFound
-from pipeline.domain.values import CreateAsset, Wake, wake_submit
-from pipeline.limits.owner_quotas import Standing, owner_is_busy, refuse_excess
-from pipeline.records import upload_rows
-from pipeline.records.models import Asset, Upload
-from pipeline.usecases.idempotency import (
+from pipeline.access.idempotency import (
     Answer,
     IdempotencyKey,
     columns_of,
@@ -24,6 +18,12 @@ from pipeline.usecases.idempotency import (
     in_flight_is_a_conflict,
     keep,
 )
+from pipeline.config.settings import Settings
+from pipeline.domain.errors import Conflict, NotFound
+from pipeline.domain.values import CreateAsset, Wake, wake_submit
+from pipeline.limits.owner_quotas import Standing, owner_is_busy, refuse_excess
+from pipeline.records import upload_rows
+from pipeline.records.models import Asset, Upload
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload must

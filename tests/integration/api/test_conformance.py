@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.access.api_keys import NewKey, make_key
 from pipeline.media.tools import Tools
 from pipeline.records.models import Asset, Delivery
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.usecases.keys import NewKey, make_key
 from tests import clips
 from tests.integration.api.conformance_report import finished_phases, followed
 from tests.integration.api.conftest import Client, World, token

@@ -11,10 +11,10 @@ import requests
 
 from api.stream_tickets import sign_ticket
 from api.tokens import Role
+from pipeline.access.api_keys import NewKey, make_key
 from pipeline.net.signatures import SignatureRejected
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.runtime.signed_tokens import sign_prefix
-from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import OWNER, Client
 from tests.integration.api.route_classes import FILE
 from tests.integration.api.test_callbacks import job, send

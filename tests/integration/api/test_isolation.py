@@ -15,9 +15,9 @@ from sqlalchemy import Engine, event, select
 
 from api.auth import Role, authorised, caller_session
 from api.services import services
+from pipeline.access.api_keys import NewKey, make_key
 from pipeline.records.models import Asset, Event, IdempotencyRecord, Upload
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import OWNER, STRANGER, Client, token
 from tests.integration.api.route_classes import ACTORS, FILE, KEYS, ROUTES, Probe
 

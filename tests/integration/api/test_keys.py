@@ -10,11 +10,11 @@ import pytest
 import requests
 from sqlalchemy import Engine, event, update
 
+from pipeline.access.api_keys import MadeKey, NewKey, make_key, revoke_key
 from pipeline.domain.errors import Unprocessable
 from pipeline.records import store
 from pipeline.records.models import ApiKey, AuditEvent
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.usecases.keys import MadeKey, NewKey, make_key, revoke_key
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World
 
 LEAKED = re.compile(r"khv_[0-9a-f]{32}_[A-Za-z0-9_-]{43}")

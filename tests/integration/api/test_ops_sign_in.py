@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from pipeline.operator_links import LIFE_SEC, sign_link
+from pipeline.access.api_keys import NewKey, make_key, revoke_key
+from pipeline.access.operator_links import LIFE_SEC, sign_link
 from pipeline.records.models import AuditEvent
 from pipeline.runtime.database import session_of
-from pipeline.usecases.keys import NewKey, make_key, revoke_key
 from tests.integration.api.conftest import OWNER, SECRET_KEY, Client, World, serving, token
 from tests.integration.api.operator import Operator, Page, signed_in
 

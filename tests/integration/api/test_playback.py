@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 import requests
 
+from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
 from pipeline.runtime.signed_tokens import sign_prefix
-from pipeline.usecases.keys import NewKey, make_key
 from tests.integration.api.conftest import (
     OWNER,
     SECRET_KEY,

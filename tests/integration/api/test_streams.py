@@ -19,9 +19,9 @@ from api.routes import streams as routes
 from api.sight import Sight
 from api.stream_tickets import PUBLIC, Viewer, sign_ticket
 from api.tokens import Role
+from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
-from pipeline.usecases.keys import NewKey, make_key
 from tests.conftest import Databases
 from tests.integration.api.conftest import (
     OWNER,

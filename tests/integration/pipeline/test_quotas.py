@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
+from pipeline.access.idempotency import IdempotencyKey
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.domain.values import CreateAsset
@@ -20,7 +21,6 @@ from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset
-from pipeline.usecases.idempotency import IdempotencyKey
 from pipeline.usecases.retry import retry_asset
 from pipeline.usecases.submit import submit
 from pipeline.usecases.sweep import tidy
