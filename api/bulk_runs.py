@@ -18,7 +18,7 @@ from api.audit import audit_operator
 from api.auth import caller
 from api.problems import Problem
 from api.services import services
-from pipeline.console import failed
+from pipeline.operations import console_failed
 from pipeline.records.models import Asset
 from pipeline.records.queries import Place
 from pipeline.runtime.database import session_of
@@ -43,7 +43,7 @@ class Run:
     """
 
     id: UUID
-    wanted: failed.Filter
+    wanted: console_failed.Filter
     chosen: tuple[UUID, ...] | None
     matched: int
     retried: int = 0
@@ -59,11 +59,11 @@ class Run:
     @property
     def gone(self) -> int:
         """Those of the preview that had left the list before their turn came."""
-        counted = min(self.matched, failed.COUNTED)
+        counted = min(self.matched, console_failed.COUNTED)
         return max(counted - self.retried - self.skipped, 0) if self.is_done else 0
 
 
-def preview(wanted: failed.Filter, chosen: Sequence[UUID] | None, matched: int) -> Run:
+def preview(wanted: console_failed.Filter, chosen: Sequence[UUID] | None, matched: int) -> Run:
     """A run that has not begun."""
     return Run(uuid4(), wanted, None if chosen is None else tuple(chosen), matched)
 
@@ -112,8 +112,8 @@ def _batch(run: Run) -> Run:
 
 def _next(session: Session, run: Run) -> Sequence[Asset]:
     if run.chosen is not None:
-        return failed.chosen(session, run.chosen)
-    return failed.page(session, run.wanted, before=run.before, limit=BATCH)
+        return console_failed.chosen(session, run.chosen)
+    return console_failed.page(session, run.wanted, before=run.before, limit=BATCH)
 
 
 def sign(run: Run) -> str:
@@ -147,7 +147,7 @@ def read(signed: str | None) -> Run:
     matched, retried, skipped, is_done = counts
     return Run(
         UUID(run_id),
-        failed.Filter(code, provider, _instant(since), _instant(until)),
+        console_failed.Filter(code, provider, _instant(since), _instant(until)),
         None if chosen is None else tuple(UUID(each) for each in chosen),
         matched,
         retried,

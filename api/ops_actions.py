@@ -11,9 +11,9 @@ from api.auth import caller
 from api.idempotency import Changed
 from api.services import services
 from pipeline.config.settings import Settings
-from pipeline.console import assets
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
+from pipeline.operations import console_assets
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
@@ -97,7 +97,7 @@ def act(name: str, asset_id: UUID) -> None:
     """
     here = services()
     with session_of(here.engines.operator) as session:
-        asset = assets.asset(session, asset_id)
+        asset = console_assets.asset(session, asset_id)
         if asset.deleted_at is not None:
             raise Conflict("asset_deleted", "This video is deleted.")
         changed = ACTIONS[name].change(session, asset.post_id, here.settings, caller().actor)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from api.ops_pages import words, wrong
-from pipeline.console import failed
+from pipeline.operations import console_failed
 
 
 class Age(NamedTuple):
@@ -38,10 +38,10 @@ class Asked:
     provider: str | None
     age: str | None
 
-    def at(self, now: datetime) -> failed.Filter:
+    def at(self, now: datetime) -> console_failed.Filter:
         """The same, from a given instant on the database's clock."""
         age = AGES[self.age] if self.age else Age("")
-        return failed.Filter(
+        return console_failed.Filter(
             code=self.code,
             provider=self.provider,
             since=now - age.newer_than if age.newer_than else None,

@@ -24,8 +24,8 @@ from api.ops_words import FILTERS
 from api.problems import Problem, from_domain
 from api.security import PAGE, page_with
 from api.services import services
-from pipeline import figures
 from pipeline.domain.errors import DomainError
+from pipeline.operations import metrics
 from pipeline.records.queries import Place
 from pipeline.runtime.database import session_of
 
@@ -139,7 +139,7 @@ def local(address: str | None) -> str:
 def reading() -> Iterator[Session]:
     """A transaction of the operators' login whose statements end in time."""
     with session_of(services().engines.operator) as session:
-        figures.bound(session)
+        metrics.bound(session)
         yield session
 
 

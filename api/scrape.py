@@ -17,11 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.publish import Publisher
-from pipeline import figures
 from pipeline.domain.hold_reasons import HOLDS
 from pipeline.domain.states import Status
 from pipeline.domain.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 from pipeline.limits import circuit_breaker
+from pipeline.operations import metrics
 from pipeline.runtime.database import session_of
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
@@ -61,7 +61,7 @@ class Figures(Collector):
             # One transaction each: a figure that runs out of time must not take others along.
             try:
                 with session_of(self._engine) as session:
-                    figures.bound(session)
+                    metrics.bound(session)
                     found = list(read(session))
             except SQLAlchemyError as error:
                 missing += 1
@@ -78,19 +78,19 @@ class Figures(Collector):
 
 
 def _assets(session: Session) -> Iterator[Metric]:
-    counts = figures.assets_by_status(session)
+    counts = metrics.assets_by_status(session)
     # A state without assets is 0, not absent: an alert on a vanished series never fires.
     every = {status.value: counts.get(status.value, 0) for status in Status}
     yield _by("khronika_assets", "Assets in each state.", "status", every)
 
 
 def _failures(session: Session) -> Iterator[Metric]:
-    counts = figures.failures_by_code(session)
+    counts = metrics.failures_by_code(session)
     yield _by("khronika_failures", "Assets that are failed now, by why.", "code", counts)
 
 
 def _held(session: Session) -> Iterator[Metric]:
-    counts = figures.held_by_reason(session)
+    counts = metrics.held_by_reason(session)
     # Our own reasons are always there, as 0; those of providers come and go with them.
     every = dict.fromkeys(HOLDS, 0) | dict(counts)
     yield _by(
@@ -99,7 +99,7 @@ def _held(session: Session) -> Iterator[Metric]:
 
 
 def _spend(session: Session) -> Iterator[Metric]:
-    spent = figures.spend_by_provider(session)
+    spent = metrics.spend_by_provider(session)
     assets = {provider: each.assets for provider, each in spent.items()}
     media_sec = {provider: each.media_sec for provider, each in spent.items()}
     yield _by(
@@ -127,8 +127,8 @@ def _breakers(session: Session) -> Iterator[Metric]:
 
 
 def _time_to_ready(session: Session) -> Iterator[Metric]:
-    taken = figures.time_to_ready(session)
-    bounds = [*map(str, figures.READY_BUCKETS_SEC), "+Inf"]
+    taken = metrics.time_to_ready(session)
+    bounds = [*map(str, metrics.READY_BUCKETS_SEC), "+Inf"]
     family = HistogramMetricFamily(
         "khronika_time_to_ready_seconds",
         "From create to completed, of the last day's completed assets.",
@@ -139,7 +139,7 @@ def _time_to_ready(session: Session) -> Iterator[Metric]:
 
 
 def _backlogs(session: Session) -> Iterator[Metric]:
-    due = figures.backlogs(session)
+    due = metrics.backlogs(session)
     depths = {queue: backlog.depth for queue, backlog in due.items()}
     ages = {queue: backlog.oldest_age_sec for queue, backlog in due.items()}
     yield _by("khronika_queue_depth", "Work that is due, in Postgres.", "queue", depths)
@@ -152,7 +152,7 @@ def _callbacks_missed(session: Session) -> Iterator[Metric]:
     yield _gauge(
         "khronika_callbacks_missed",
         "Callbacks that a poll had to replace, in the last day.",
-        figures.callbacks_missed(session),
+        metrics.callbacks_missed(session),
     )
 
 

@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 from cli.command_errors import CommandFailed, ExitCode
 from cli.operator_session import current_operator, operator_engine, operator_settings
 from pipeline.config.settings import Settings
+from pipeline.operations.backfill import Page, backfill_page
 from pipeline.records.site_posts import Posts, check_posts, count_videos
 from pipeline.runtime.database import session_of
 from pipeline.services import fetch_policy
-from pipeline.usecases.backfill import Page, backfill_page
 
 PAGE_SIZE = 500
 """Posts in one transaction, which takes a few hundred milliseconds however large the table is."""

@@ -19,11 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.jwks import NO_KEYS, fetching, read_keys
-from pipeline.catalogue import check_catalogue
 from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.domain.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
+from pipeline.operations.schema_check import check_catalogue
 from pipeline.providers.active_secrets import first_secrets, vault_of
 from pipeline.providers.callback_secrets import active
 from pipeline.providers.secret_sealing import VaultLocked

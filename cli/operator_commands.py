@@ -147,8 +147,8 @@ def clean(output: CommandOutput, *, dry_run: options.DryRun = False) -> None:
     The worker removes such files every ten minutes, a day after they were discarded.
     """
     from cli.operator_session import operator_settings
+    from pipeline.operations.purge import purge
     from pipeline.services import build_services
-    from pipeline.usecases.purge import purge
 
     with closing(build_services(operator_settings())) as services:
         purged = purge(services, dry_run=dry_run)

@@ -18,10 +18,10 @@ from pipeline.domain.values import (
     TASK_TIDY,
     Wake,
 )
+from pipeline.operations.purge import purge
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.services import Outcome, Services
 from pipeline.usecases.poll import poll
-from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit

@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
 from api.scrape import QUEUES
 from api.services import services
-from pipeline import figures
-from pipeline.console import inbox, overview, search
 from pipeline.domain.states import Status
 from pipeline.limits import circuit_breaker
+from pipeline.operations import console_inbox, console_overview, console_search, metrics
 
 blueprint = console_blueprint("ops", __name__)
 
@@ -28,23 +27,23 @@ Read = TypeVar("Read")
 def home() -> Response:
     """How many stand where, what waits for how long, how long videos take, who answers."""
     here = services()
-    counts = _read(figures.assets_by_status)
+    counts = _read(metrics.assets_by_status)
     return live_page(
         "overview.html",
         states=None if counts is None else {each.value: counts.get(each, 0) for each in Status},
-        backlogs=_read(figures.backlogs),
+        backlogs=_read(metrics.backlogs),
         messages=here.publisher.depths(QUEUES),
         publishing_paused=here.publisher.is_paused,
-        ready=_read(overview.time_to_ready),
-        ended=_read(overview.ended),
-        answers=_read(overview.answers),
+        ready=_read(console_overview.time_to_ready),
+        ended=_read(console_overview.ended),
+        answers=_read(console_overview.answers),
         breakers=_read(circuit_breaker.all_breakers),
         accounts=sorted(here.providers),
-        held=_read(overview.held),
-        spend=_read(figures.spend_by_provider),
+        held=_read(console_overview.held),
+        spend=_read(metrics.spend_by_provider),
         spend_limits={name: here.settings.spend_limits(name) for name in here.providers},
-        dead=_read(lambda session: inbox.count(session, "dead")),
-        unread=_read(lambda session: inbox.count(session, "new")),
+        dead=_read(lambda session: console_inbox.count(session, "dead")),
+        unread=_read(lambda session: console_inbox.count(session, "new")),
         quotas=_quotas(),
     )
 
@@ -80,7 +79,7 @@ def find() -> Response:
     if asked is None:
         return page("search.html", asked="", found=[])
     with reading() as session:
-        found = search.find(session, asked)
+        found = console_search.find(session, asked)
     if len(found) == 1:
         return see_other(f"/ops/assets/{found[0].id}")
     status = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND

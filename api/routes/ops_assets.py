@@ -10,10 +10,10 @@ from api.ops_pages import console_blueprint, cursor, live_page, number, reading
 from api.present import asset_out
 from api.schemas import AssetOut
 from api.services import services
-from pipeline.console import assets, inbox
-from pipeline.console.timeline import Window, timeline
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
+from pipeline.operations import console_assets, console_inbox
+from pipeline.operations.console_timeline import Window, timeline
 
 blueprint = console_blueprint("ops_assets", __name__)
 
@@ -27,13 +27,13 @@ def shown(asset_id: UUID) -> Response:
     failures_only = "failures" in request.args
     window = Window(before=number("before"), after=number("after"))
     with reading() as session:
-        asset = assets.asset(session, asset_id)
+        asset = console_assets.asset(session, asset_id)
         chronicle = timeline(session, asset_id, window, failures_only=failures_only, limit=EVENTS)
-        of_asset = inbox.OfAsset(asset_id)
-        deliveries = inbox.page(session, of_asset, before=None, limit=DELIVERIES + 1)
-        attempts = assets.attempts(session, asset_id)
-        outputs = assets.outputs(session, asset_id)
-        upload = assets.upload(session, asset)
+        of_asset = console_inbox.OfAsset(asset_id)
+        deliveries = console_inbox.page(session, of_asset, before=None, limit=DELIVERIES + 1)
+        attempts = console_assets.attempts(session, asset_id)
+        outputs = console_assets.outputs(session, asset_id)
+        upload = console_assets.upload(session, asset)
     return live_page(
         "asset.html",
         asset=asset,

@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from api.ops_pages import console_blueprint, number, page, reading, words
-from pipeline.console import audit
+from pipeline.operations import console_audit
 
 blueprint = console_blueprint("ops_audit", __name__)
 
@@ -13,9 +13,9 @@ PAGE = 50
 @blueprint.get("/audit")
 def listed() -> Response:
     """Show what operators did; with ``everything``, also callbacks that were turned away."""
-    wanted = audit.Filter(actor=words("actor"), everything="everything" in request.args)
+    wanted = console_audit.Filter(actor=words("actor"), everything="everything" in request.args)
     with reading() as session:
-        found = audit.page(session, wanted, before=number("before"), limit=PAGE + 1)
+        found = console_audit.page(session, wanted, before=number("before"), limit=PAGE + 1)
     shown = found[:PAGE]
     return page(
         "audit.html",

@@ -8,8 +8,8 @@ from api import bulk_runs
 from api.ops_filters import asked
 from api.ops_pages import console_blueprint, page, reading, see_other, wrong
 from api.routes.ops_failed import PAGE
-from pipeline.console import failed
 from pipeline.domain.failures import failure_of
+from pipeline.operations import console_failed
 
 blueprint = console_blueprint("ops_bulk", __name__)
 
@@ -21,12 +21,12 @@ def preview() -> Response:
     """Show how many would be retried and a sample of them; change nothing."""
     chosen, ids = asked(), _ids()
     with reading() as session:
-        wanted = chosen.at(failed.present(session))
+        wanted = chosen.at(console_failed.present(session))
         if ids is None:
-            matched = failed.count(session, wanted)
-            sample = failed.page(session, wanted, before=None, limit=SAMPLE)
+            matched = console_failed.count(session, wanted)
+            sample = console_failed.page(session, wanted, before=None, limit=SAMPLE)
         else:
-            sample = failed.chosen(session, ids)
+            sample = console_failed.chosen(session, ids)
             matched = len(sample)
     run = bulk_runs.preview(wanted, ids and [asset.id for asset in sample], matched)
     return page(
@@ -35,7 +35,7 @@ def preview() -> Response:
         run=run,
         signed=bulk_runs.sign(run),
         sample=sample[:SAMPLE],
-        counted=failed.COUNTED,
+        counted=console_failed.COUNTED,
         failure_of=failure_of,
     )
 
@@ -51,7 +51,9 @@ def advance() -> Response:
 def outcome() -> Response:
     """Show what was retried and what was skipped."""
     run = bulk_runs.read(request.args.get("run"))
-    return page("bulk_outcome.html", run=run, signed=bulk_runs.sign(run), counted=failed.COUNTED)
+    return page(
+        "bulk_outcome.html", run=run, signed=bulk_runs.sign(run), counted=console_failed.COUNTED
+    )
 
 
 def _ids() -> list[UUID] | None:

@@ -6,7 +6,7 @@ from flask import Response, abort
 
 from api.ops_actions import ACTIONS, Action, act, is_allowed
 from api.ops_pages import console_blueprint, page, reading, see_other
-from pipeline.console import assets
+from pipeline.operations import console_assets
 
 blueprint = console_blueprint("ops_changes", __name__)
 
@@ -16,7 +16,7 @@ def confirm(asset_id: UUID, name: str) -> Response:
     """Say what would happen, and ask."""
     action = _action(name)
     with reading() as session:
-        asset = assets.asset(session, asset_id)
+        asset = console_assets.asset(session, asset_id)
     return page(
         "confirm.html", asset=asset, name=name, action=action, allowed=is_allowed(action, asset)
     )

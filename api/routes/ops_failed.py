@@ -5,8 +5,8 @@ from flask import Response
 from api.ops_filters import AGES, asked
 from api.ops_pages import console_blueprint, cursor, live_page, place, reading, words
 from api.services import services
-from pipeline.console import failed
 from pipeline.domain.failures import failure_of
+from pipeline.operations import console_failed
 from pipeline.records.queries import Place
 
 blueprint = console_blueprint("ops_failed", __name__)
@@ -19,10 +19,10 @@ def listed() -> Response:
     """Show the groups, and the videos of the chosen one."""
     chosen, before = asked(), place(words("before"))
     with reading() as session:
-        wanted = chosen.at(failed.present(session))
-        groups = failed.groups(session, wanted)
+        wanted = chosen.at(console_failed.present(session))
+        groups = console_failed.groups(session, wanted)
         # One more than shown tells whether another page follows.
-        found = failed.page(session, wanted, before=before, limit=PAGE + 1)
+        found = console_failed.page(session, wanted, before=before, limit=PAGE + 1)
     shown = found[:PAGE]
     last = shown[-1] if len(found) > PAGE else None
     return live_page(

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from api.ops_pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
 from api.services import services
-from pipeline.console import inbox
+from pipeline.operations import console_inbox
 from pipeline.runtime.redaction import REDACTED, Redactor, secrets_of
 from pipeline.usecases.receive import SECRET_HEADERS
 
@@ -24,19 +24,19 @@ SECRET_WORDS = ("authorization", "cookie", "key", "secret", "signature", "token"
 def listed() -> Response:
     """Show deliveries of one status, or those of one video."""
     wanted, before = _wanted(), place(words("before"))
-    since = None if before is None else inbox.Place(before.updated_at, before.id)
+    since = None if before is None else console_inbox.Place(before.updated_at, before.id)
     with reading() as session:
-        found = inbox.page(session, wanted, before=since, limit=PAGE + 1)
-        counts = {status: inbox.count(session, status) for status in ("new", "dead")}
+        found = console_inbox.page(session, wanted, before=since, limit=PAGE + 1)
+        counts = {status: console_inbox.count(session, status) for status in ("new", "dead")}
     shown = found[:PAGE]
     last = shown[-1] if len(found) > PAGE else None
     return live_page(
         "inbox.html",
         wanted=wanted,
-        asset_id=wanted.asset_id if isinstance(wanted, inbox.OfAsset) else None,
+        asset_id=wanted.asset_id if isinstance(wanted, console_inbox.OfAsset) else None,
         counts=counts,
-        counted=inbox.COUNTED,
-        statuses=inbox.STATUSES,
+        counted=console_inbox.COUNTED,
+        statuses=console_inbox.STATUSES,
         providers=sorted(services().providers),
         deliveries=shown,
         next_place=cursor((last.received_at, last.id)) if last else None,
@@ -47,7 +47,7 @@ def listed() -> Response:
 def shown(delivery_id: UUID) -> Response:
     """Show one delivery; what it said, to operators only."""
     with reading() as session:
-        delivery = inbox.delivery(session, delivery_id)
+        delivery = console_inbox.delivery(session, delivery_id)
     redact = Redactor(secrets_of(services().settings))
     body = redact(delivery.body[:BODY_SHOWN_BYTES].decode(errors="replace"))
     return page(
@@ -60,17 +60,17 @@ def shown(delivery_id: UUID) -> Response:
     )
 
 
-def _wanted() -> inbox.OfStatus | inbox.OfAsset:
+def _wanted() -> console_inbox.OfStatus | console_inbox.OfAsset:
     asset = words("asset")
     if asset is not None:
         try:
-            return inbox.OfAsset(UUID(asset))
+            return console_inbox.OfAsset(UUID(asset))
         except ValueError:
             raise wrong("asset") from None
     status = request.args.get("status", "dead")
-    if status not in inbox.STATUSES:
+    if status not in console_inbox.STATUSES:
         raise wrong("status")
-    return inbox.OfStatus(status, words("provider"))
+    return console_inbox.OfStatus(status, words("provider"))
 
 
 def _headers(stored: Mapping[str, Any]) -> dict[str, str]:

@@ -11,10 +11,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from pipeline.domain.errors import Conflict, NotFound
+from pipeline.operations.purge import purge
 from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
-from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.rollback import rollback_asset
 from pipeline.usecases.sweep import sweep

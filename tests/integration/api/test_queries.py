@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from pipeline import figures
 from pipeline.domain.states import Status
+from pipeline.operations import metrics
 from pipeline.records import queries
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import World
@@ -43,15 +43,15 @@ def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
 
 
 READINGS: dict[str, tuple[Reading, set[str]]] = {
-    "assets by status": (figures.assets_by_status, {"video_assets_status_updated"}),
-    "time to ready": (figures.time_to_ready, {"video_assets_completed"}),
+    "assets by status": (metrics.assets_by_status, {"video_assets_status_updated"}),
+    "time to ready": (metrics.time_to_ready, {"video_assets_completed"}),
     # The partition of this month has the index of the whole under a name of its own.
     "callbacks missed": (
-        figures.callbacks_missed,
+        metrics.callbacks_missed,
         {f"video_processing_events_{datetime.now(UTC):%Y_%m}_created_at_idx"},
     ),
     "backlogs": (
-        figures.backlogs,
+        metrics.backlogs,
         {"video_assets_due", "video_assets_poll", "webhook_deliveries_unread"},
     ),
     "the asset of a post": (

@@ -9,11 +9,11 @@ from pipeline.domain.errors import Unprocessable
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
 from pipeline.net.fetch import FetchPolicy
+from pipeline.operations.backfill import AWAITING_ENQUEUE, NEVER, Page, backfill_page
 from pipeline.records import due
 from pipeline.records.models import Asset, Event
 from pipeline.records.site_posts import Posts, check_posts, count_videos
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.usecases.backfill import AWAITING_ENQUEUE, NEVER, Page, backfill_page
 from tests.integration.cli.conftest import Site, khronika
 
 POSTS = Posts("posts")

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from api.app import create_app
 from pipeline.config.settings import load_settings
+from pipeline.operations.purge import purge
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import VARIABLE, Boundary
 from pipeline.runtime.database import make_engine, user_session
@@ -20,7 +21,6 @@ from pipeline.services import Services, build_services
 from pipeline.uploads.complete import abandon_upload, complete_upload
 from pipeline.uploads.parts import Digests, receive_whole
 from pipeline.usecases.poll import poll
-from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit

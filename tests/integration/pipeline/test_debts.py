@@ -6,13 +6,13 @@ import pytest
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_release
+from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.expire import expire
 from pipeline.usecases.fence import cancel_asset, reencode_asset
 from pipeline.usecases.poll import poll
-from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.submit import submit

@@ -9,10 +9,10 @@ import pytest
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_release
+from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt, Output
 from pipeline.runtime.database import session_of, user_session
 from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
-from pipeline.usecases.purge import purge
 from pipeline.usecases.reconcile import reconcile
 from pipeline.usecases.release import release
 from pipeline.usecases.retry import retry_asset

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from pipeline.domain.errors import Conflict, LimitReached
 from pipeline.domain.values import CreateAsset
+from pipeline.operations.purge import Purged, purge
 from pipeline.records.models import Upload
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
@@ -20,7 +21,6 @@ from pipeline.uploads.complete import abandon_upload
 from pipeline.uploads.tickets import NewUpload, issue_ticket
 from pipeline.usecases.create import Created, create_asset
 from pipeline.usecases.fence import delete_asset
-from pipeline.usecases.purge import Purged, purge
 from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.crash_scenes import (

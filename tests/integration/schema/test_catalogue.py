@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from sqlalchemy import make_url, text
 
-from pipeline.catalogue import Finding, check_catalogue
+from pipeline.operations.schema_check import Finding, check_catalogue
 from tests.conftest import Databases
 from tests.integration.schema.conftest import entered
 

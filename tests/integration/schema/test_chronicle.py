@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from pipeline.catalogue import check_catalogue
+from pipeline.operations.schema_check import check_catalogue
 from pipeline.runtime.database import session_of
 from tests.integration.schema.conftest import ALICE, Belongings, entered
 

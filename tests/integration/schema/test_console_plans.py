@@ -9,8 +9,14 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 
-from pipeline.console import audit, failed, inbox, overview, search
-from pipeline.console import timeline as chronicle
+from pipeline.operations import (
+    console_audit,
+    console_failed,
+    console_inbox,
+    console_overview,
+    console_search,
+)
+from pipeline.operations import console_timeline as chronicle
 from pipeline.records.queries import Place
 from pipeline.runtime.database import make_engine
 from pipeline.usecases.bulk_retry import BATCH
@@ -110,45 +116,54 @@ def plans_of(connection: Connection, read: Callable[[Session], Any]) -> list[str
 
 NOW = datetime.now(UTC)
 SOMEWHERE = Place(NOW - timedelta(days=3), uuid4())
-OF_CODE = failed.Filter(code="code-20", until=NOW)
-OF_ACCOUNT = failed.Filter(provider="account-1", since=NOW - timedelta(days=1), until=NOW)
+OF_CODE = console_failed.Filter(code="code-20", until=NOW)
+OF_ACCOUNT = console_failed.Filter(provider="account-1", since=NOW - timedelta(days=1), until=NOW)
 
 SORT = "Sort  (cost"
 """A node that sorts; merging partitions that are in order names its key, too."""
 
 PAGES: Mapping[str, tuple[Callable[[Session], Any], str]] = {
     "all that failed": (
-        lambda s: failed.page(s, failed.Filter(until=NOW), before=SOMEWHERE, limit=50),
+        lambda s: console_failed.page(
+            s, console_failed.Filter(until=NOW), before=SOMEWHERE, limit=50
+        ),
         "video_assets_status_updated",
     ),
     "those of an account": (
-        lambda s: failed.page(s, OF_ACCOUNT, before=None, limit=BATCH),
+        lambda s: console_failed.page(s, OF_ACCOUNT, before=None, limit=BATCH),
         "video_assets_status_updated",
     ),
     "those of a code": (
-        lambda s: failed.page(s, OF_CODE, before=SOMEWHERE, limit=50),
+        lambda s: console_failed.page(s, OF_CODE, before=SOMEWHERE, limit=50),
         "video_assets_failed",
     ),
     "deliveries of a status": (
-        lambda s: inbox.page(
-            s, inbox.OfStatus("dead", "account-0"), before=inbox.Place(*SOMEWHERE), limit=50
+        lambda s: console_inbox.page(
+            s,
+            console_inbox.OfStatus("dead", "account-0"),
+            before=console_inbox.Place(*SOMEWHERE),
+            limit=50,
         ),
         "webhook_deliveries_received",
     ),
     "deliveries of a video": (
-        lambda s: inbox.page(s, inbox.OfAsset(BUSY), before=None, limit=20),
+        lambda s: console_inbox.page(s, console_inbox.OfAsset(BUSY), before=None, limit=20),
         "webhook_deliveries_asset",
     ),
     "what operators did": (
-        lambda s: audit.page(s, audit.Filter(), before=15_000, limit=50),
+        lambda s: console_audit.page(s, console_audit.Filter(), before=15_000, limit=50),
         "audit_events_operators",
     ),
     "what one of them did": (
-        lambda s: audit.page(s, audit.Filter(actor="operator:3"), before=None, limit=50),
+        lambda s: console_audit.page(
+            s, console_audit.Filter(actor="operator:3"), before=None, limit=50
+        ),
         "audit_events_actor",
     ),
     "all of the audit": (
-        lambda s: audit.page(s, audit.Filter(everything=True), before=15_000, limit=50),
+        lambda s: console_audit.page(
+            s, console_audit.Filter(everything=True), before=15_000, limit=50
+        ),
         "audit_events_pkey",
     ),
 }
@@ -167,16 +182,16 @@ def test_a_page_is_read_from_its_index_in_order(
 
 FIGURES: Mapping[str, tuple[Callable[[Session], Any], str]] = {
     "groups of an account": (
-        lambda s: failed.groups(s, failed.Filter(provider="account-1", until=NOW)),
+        lambda s: console_failed.groups(s, console_failed.Filter(provider="account-1", until=NOW)),
         "video_assets_failed",
     ),
-    "how many of a code": (lambda s: failed.count(s, OF_CODE), "video_assets_failed"),
-    "time to ready": (overview.time_to_ready, "video_assets_completed"),
-    "how videos ended": (overview.ended, "video_assets_status_updated"),
-    "attempts of the hour": (overview.answers, "provider_attempts_created"),
-    "what is held": (overview.held, "video_assets_held"),
-    "how many are dead": (lambda s: inbox.count(s, "dead"), "webhook_deliveries_received"),
-    "a job at a provider": (lambda s: search.find(s, "job-7"), "provider_attempts_job"),
+    "how many of a code": (lambda s: console_failed.count(s, OF_CODE), "video_assets_failed"),
+    "time to ready": (console_overview.time_to_ready, "video_assets_completed"),
+    "how videos ended": (console_overview.ended, "video_assets_status_updated"),
+    "attempts of the hour": (console_overview.answers, "provider_attempts_created"),
+    "what is held": (console_overview.held, "video_assets_held"),
+    "how many are dead": (lambda s: console_inbox.count(s, "dead"), "webhook_deliveries_received"),
+    "a job at a provider": (lambda s: console_search.find(s, "job-7"), "provider_attempts_job"),
 }
 
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from pipeline.catalogue import check_catalogue, load_intended, read_catalogue
+from pipeline.operations.schema_check import check_catalogue, load_intended, read_catalogue
 from pipeline.runtime.database import migrate
 from tests.conftest import Databases
 from tests.integration.schema.conftest import entered
@@ -60,6 +60,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
 
 
 def test_the_recorded_catalogue_is_that_of_a_freshly_migrated_database(postgres_url: str) -> None:
-    # After a migration: DATABASE_URL=… python -m pipeline.catalogue > pipeline/catalogue.json
+    # After a migration: DATABASE_URL=… python -m pipeline.operations.schema_check >
+    # pipeline/operations/schema_check.json
     with entered(postgres_url) as connection:
         assert read_catalogue(connection) == load_intended()

@@ -14,16 +14,16 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
-from pipeline import figures
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
+from pipeline.operations import metrics
+from pipeline.operations.backfill import _held_by_post
 from pipeline.records import due, queries
 from pipeline.records.models import Asset
 from pipeline.records.queue_position import turns
 from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
-from pipeline.usecases.backfill import _held_by_post
 from stack.logins import ROLES, login_url
 from tests.conftest import Databases
 
@@ -73,7 +73,7 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         ),
         "video_assets_held",
     ),
-    "held assets by reason": ("operator", figures.held_by_reason, "video_assets_held"),
+    "held assets by reason": ("operator", metrics.held_by_reason, "video_assets_held"),
     "a reservation": (
         "worker",
         lambda session: spend_guard.reserve(session, "selfhosted", 60.0, SpendLimits(500, 60)),
@@ -108,8 +108,8 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         ),
         "video_assets_status_updated",
     ),
-    "failures by code": ("operator", figures.failures_by_code, "video_assets_failed"),
-    "backlogs": ("operator", figures.backlogs, "video_assets_due"),
+    "failures by code": ("operator", metrics.failures_by_code, "video_assets_failed"),
+    "backlogs": ("operator", metrics.backlogs, "video_assets_due"),
     "posts of a backfill": (
         "operator",
         lambda session: _held_by_post(session, [Post(uuid4(), None, "") for _ in range(20)]),

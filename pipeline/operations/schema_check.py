@@ -1,11 +1,12 @@
 """Does the live database hold what the migrations made? The catalogue check.
 
-``catalogue.json`` is what PostgreSQL's own catalogue says of a freshly migrated database, each
+``schema_check.json`` is what PostgreSQL's own catalogue says of a freshly migrated database, each
 thing described in one line; it changes with a migration and is reviewed with it. A policy that
 was dropped, a grant that was widened, a trigger that was disabled in production shows as a
 difference. Reading needs no privilege: any role of ours can check.
 
-``python -m pipeline.catalogue > pipeline/catalogue.json`` writes it anew from ``DATABASE_URL``.
+``python -m pipeline.operations.schema_check > pipeline/operations/schema_check.json`` writes it anew from
+``DATABASE_URL``.
 """
 
 import json
@@ -19,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import ARRAY, Connection, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import OID
 
-from pipeline.catalogue_queries import SECTIONS
+from pipeline.operations.schema_queries import SECTIONS
 from pipeline.records.models import Base
 from pipeline.runtime.database import make_engine
 

@@ -1,1 +1,0 @@
-"""What operators see: bounded reads, each served by an index, through the operators' login."""
