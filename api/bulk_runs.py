@@ -18,11 +18,11 @@ from api.audit import audit_operator
 from api.auth import caller
 from api.problems import Problem
 from api.services import services
+from pipeline.lifecycle.bulk_retry import BATCH, retry_batch
 from pipeline.operations import console_failed
 from pipeline.records.models import Asset
 from pipeline.records.queries import Place
 from pipeline.runtime.database import session_of
-from pipeline.usecases.bulk_retry import BATCH, retry_batch
 
 BATCHES_OF_A_REQUEST = 5
 """A request takes a second or two at worst; the page asks for the next by itself."""

@@ -13,11 +13,11 @@ from api.services import services
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
+from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.retry import retry_asset
 from pipeline.operations import console_assets
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
-from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
-from pipeline.usecases.retry import retry_asset
 
 Change = Callable[[Session, UUID, Settings, str], Changed]
 

@@ -18,14 +18,14 @@ from pipeline.domain.values import (
     TASK_TIDY,
     Wake,
 )
+from pipeline.lifecycle.poll import poll
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep, tidy
 from pipeline.operations.purge import purge
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.services import Outcome, Services
-from pipeline.usecases.poll import poll
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep, tidy
 from worker.app import app, services
 from worker.backlog import spare
 

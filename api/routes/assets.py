@@ -24,11 +24,11 @@ from pipeline.access.idempotency import Answer
 from pipeline.access.post_ownership import require_post
 from pipeline.domain.states import WAITING
 from pipeline.domain.values import CreateAsset
+from pipeline.lifecycle.create import Created, create_asset
+from pipeline.lifecycle.retry import retry_asset
 from pipeline.records import queries
 from pipeline.records.queue_position import turns
 from pipeline.uploads.tickets import check_declared
-from pipeline.usecases.create import Created, create_asset
-from pipeline.usecases.retry import retry_asset
 
 blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/video-assets")
 

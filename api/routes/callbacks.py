@@ -14,10 +14,10 @@ from api.proxies import client_address
 from api.schemas import CallbackOut
 from api.services import services
 from pipeline.domain.errors import NotFound, SignatureInvalid
+from pipeline.lifecycle.receive_callback import Received, receive_callback, record_rejection
 from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.providers.base import Provider
 from pipeline.runtime.database import session_of
-from pipeline.usecases.receive import Received, receive_callback, record_rejection
 
 blueprint = APIBlueprint("callbacks", __name__, tag="Callbacks", url_prefix="/api/video-assets")
 

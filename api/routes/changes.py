@@ -10,7 +10,7 @@ from api.idempotency import change_once
 from api.limits import Policy, limited
 from api.schemas import AssetOut
 from api.services import services
-from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
 
 blueprint = APIBlueprint("changes", __name__, tag="Changes", url_prefix="/api/video-assets")
 

@@ -8,9 +8,9 @@ from flask import Response, request
 
 from api.ops_pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
 from api.services import services
+from pipeline.lifecycle.receive_callback import SECRET_HEADERS
 from pipeline.operations import console_inbox
 from pipeline.runtime.redaction import REDACTED, Redactor, secrets_of
-from pipeline.usecases.receive import SECRET_HEADERS
 
 blueprint = console_blueprint("ops_inbox", __name__)
 

@@ -5,8 +5,8 @@ thing described in one line; it changes with a migration and is reviewed with it
 was dropped, a grant that was widened, a trigger that was disabled in production shows as a
 difference. Reading needs no privilege: any role of ours can check.
 
-``python -m pipeline.operations.schema_check > pipeline/operations/schema_check.json`` writes it anew from
-``DATABASE_URL``.
+``python -m pipeline.operations.schema_check > pipeline/operations/schema_check.json`` writes it
+anew from ``DATABASE_URL``.
 """
 
 import json

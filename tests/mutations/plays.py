@@ -14,13 +14,13 @@ from uuid import UUID
 from sqlalchemy import create_engine, text
 
 from pipeline.config.settings import load_settings
+from pipeline.lifecycle.expire import expire
+from pipeline.lifecycle.fence import cancel_asset
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.submit import submit
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import with_driver
 from pipeline.services import build_services
-from pipeline.usecases.expire import expire
-from pipeline.usecases.fence import cancel_asset
-from pipeline.usecases.release import release
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import scripted_provider
 from tests.stateful.boundaries import dying_at

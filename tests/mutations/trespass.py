@@ -15,8 +15,8 @@ from api.app import create_app
 from api.services import EXTENSION
 from pipeline.config.settings import load_settings
 from pipeline.content.object_urls import source_key
+from pipeline.lifecycle.submit import submit
 from pipeline.services import build_services
-from pipeline.usecases.submit import submit
 from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, token
 
 ASSETS, UPLOADS = "/api/video-assets", "/api/uploads"

@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 )
 
 from pipeline.domain.states import LIVE, WAITING, Status
+from pipeline.lifecycle.expire import expire
+from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.poll import poll
+from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.submit import submit
 from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
-from pipeline.usecases.expire import expire
-from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
-from pipeline.usecases.poll import poll
-from pipeline.usecases.retry import retry_asset
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import World
 from tests.stateful.boundaries import dying_at
 from tests.stateful.rest import let_time_pass

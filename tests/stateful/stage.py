@@ -11,13 +11,13 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from pipeline.domain.errors import Conflict, NotFound
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.rollback import rollback_asset
+from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
 from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.rollback import rollback_asset
-from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 from tests.stateful.books import Books, read_books

@@ -7,9 +7,9 @@ from sqlalchemy import func, select, text
 
 from api.bulk_runs import BATCHES_OF_A_REQUEST
 from pipeline.domain.states import Status
+from pipeline.lifecycle.bulk_retry import BATCH
 from pipeline.records.models import Asset, AuditEvent, Event
 from pipeline.runtime.database import session_of
-from pipeline.usecases.bulk_retry import BATCH
 from tests.integration.api.conftest import Client, World
 from tests.integration.api.operator import Operator, Page, signed_in
 

@@ -14,12 +14,12 @@ from sqlalchemy import select, text
 
 from pipeline.config.settings import Settings
 from pipeline.domain.values import CreateAsset, Playback
+from pipeline.lifecycle.create import create_asset
+from pipeline.lifecycle.receive_callback import Received, receive_callback
 from pipeline.media.tools import locate_tools
 from pipeline.records.models import Asset, Delivery, Event
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services, build_services
-from pipeline.usecases.create import create_asset
-from pipeline.usecases.receive import Received, receive_callback
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider
 
 CLIP = Path(__file__).parents[2] / "media" / "big-buck-bunny-720p-5s.mp4"

@@ -13,15 +13,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.domain.values import CreateAsset
+from pipeline.lifecycle.create import create_asset
+from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
 from pipeline.records.models import Upload
 from pipeline.runtime.database import session_of, user_session
 from pipeline.uploads.complete import complete_upload
 from pipeline.uploads.parts import Digests, receive_whole
 from pipeline.uploads.tickets import NewUpload, issue_ticket
-from pipeline.usecases.create import create_asset
-from pipeline.usecases.fence import cancel_asset, delete_asset, reencode_asset
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
 from tests.scripted_provider import callback
 

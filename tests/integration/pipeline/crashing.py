@@ -13,6 +13,11 @@ from uuid import UUID
 
 from api.app import create_app
 from pipeline.config.settings import load_settings
+from pipeline.lifecycle.poll import poll
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import VARIABLE, Boundary
@@ -20,11 +25,6 @@ from pipeline.runtime.database import make_engine, user_session
 from pipeline.services import Services, build_services
 from pipeline.uploads.complete import abandon_upload, complete_upload
 from pipeline.uploads.parts import Digests, receive_whole
-from pipeline.usecases.poll import poll
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep
 
 Deed = Callable[..., object]
 OWNER = "ana"

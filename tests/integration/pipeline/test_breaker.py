@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.domain.states import Status
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep
 from pipeline.limits import circuit_breaker
 from pipeline.records.models import ProviderBreaker
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import World
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.stateful.boundaries import dying_at

@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 from pipeline.domain.errors import SignatureInvalid
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_reconcile
+from pipeline.lifecycle.receive_callback import Received
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep
 from pipeline.records.models import Delivery
 from pipeline.runtime.database import session_of
-from pipeline.usecases.receive import Received
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -12,15 +12,15 @@ import pytest
 from pipeline.domain.errors import Conflict
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_submit
+from pipeline.lifecycle.fence import cancel_asset
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep
 from pipeline.records import store
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
-from pipeline.usecases.fence import cancel_asset
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.retry import retry_asset
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 from tests.stateful.boundaries import meanwhile

@@ -6,16 +6,16 @@ import pytest
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_release
+from pipeline.lifecycle.expire import expire
+from pipeline.lifecycle.fence import cancel_asset, reencode_asset
+from pipeline.lifecycle.poll import poll
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.submit import submit
 from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
-from pipeline.usecases.expire import expire
-from pipeline.usecases.fence import cancel_asset, reencode_asset
-from pipeline.usecases.poll import poll
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 from tests.stateful.boundaries import meanwhile

@@ -6,15 +6,15 @@ import pytest
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, wake_poll, wake_release, wake_submit
+from pipeline.lifecycle.expire import expire
+from pipeline.lifecycle.poll import poll
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep
 from pipeline.records.store import advance
 from pipeline.runtime.database import user_session
-from pipeline.usecases.expire import expire
-from pipeline.usecases.poll import poll
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.retry import retry_asset
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 

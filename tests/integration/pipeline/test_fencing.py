@@ -9,16 +9,16 @@ import pytest
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_release
+from pipeline.lifecycle.fence import Fenced, cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.release import release
+from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.rollback import rollback_asset
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt, Output
 from pipeline.runtime.database import session_of, user_session
-from pipeline.usecases.fence import Fenced, cancel_asset, delete_asset, reencode_asset
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.release import release
-from pipeline.usecases.retry import retry_asset
-from pipeline.usecases.rollback import rollback_asset
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 

@@ -8,10 +8,10 @@ from pipeline.domain.decide import GateResult
 from pipeline.domain.processing_step import Step, step_of
 from pipeline.domain.states import Status
 from pipeline.domain.values import Outputs
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
 from pipeline.records.models import Output
 from pipeline.runtime.database import session_of
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from pipeline.domain.errors import LimitReached
+from pipeline.lifecycle.fence import reencode_asset
+from pipeline.lifecycle.retry import retry_asset
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of, user_session
-from pipeline.usecases.fence import reencode_asset
-from pipeline.usecases.retry import retry_asset
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.test_concurrency import at_once
 

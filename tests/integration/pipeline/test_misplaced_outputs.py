@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.states import Status
-from pipeline.usecases.poll import poll
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
+from pipeline.lifecycle.poll import poll
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
+from pipeline.lifecycle.submit import submit
 from pipeline.operations.purge import purge
 from pipeline.providers.base import Capabilities
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import World
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.domain.values import Profile
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

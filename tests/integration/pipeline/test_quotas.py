@@ -15,15 +15,15 @@ from pipeline.access.idempotency import IdempotencyKey
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.domain.values import CreateAsset
+from pipeline.lifecycle.create import Created, create_asset
+from pipeline.lifecycle.fence import delete_asset
+from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import tidy
 from pipeline.limits.spend_guard import KEPT_DAYS
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
-from pipeline.usecases.create import Created, create_asset
-from pipeline.usecases.fence import delete_asset
-from pipeline.usecases.retry import retry_asset
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import tidy
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.stateful.boundaries import dying_at

@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 from pipeline.content.source import Source, SourceRefused, measure
 from pipeline.domain.states import Status
+from pipeline.lifecycle.submit import submit
 from pipeline.runtime.database import session_of
 from pipeline.storage.s3 import S3Storage
 from pipeline.storage.urls import Credentials, S3Place
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import CLIP, World
 
 THEIRS = "original/boris/a/b/source.mp4"

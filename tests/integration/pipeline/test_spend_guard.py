@@ -13,14 +13,14 @@ from sqlalchemy import text
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import wake_submit
+from pipeline.lifecycle.expire import expire
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import sweep, tidy
 from pipeline.limits import spend_guard
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from pipeline.usecases.expire import expire
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
-from pipeline.usecases.sweep import sweep, tidy
 from tests.integration.pipeline.conftest import World
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.scripted_provider import callback

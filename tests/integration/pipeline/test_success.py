@@ -1,6 +1,6 @@
 from pipeline.domain.states import Status
-from pipeline.usecases.reconcile import reconcile
-from pipeline.usecases.submit import submit
+from pipeline.lifecycle.reconcile import reconcile
+from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
 

@@ -13,15 +13,15 @@ from sqlalchemy import text
 
 from pipeline.domain.errors import Conflict, LimitReached
 from pipeline.domain.values import CreateAsset
+from pipeline.lifecycle.create import Created, create_asset
+from pipeline.lifecycle.fence import delete_asset
+from pipeline.lifecycle.submit import submit
 from pipeline.operations.purge import Purged, purge
 from pipeline.records.models import Upload
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.uploads.complete import abandon_upload
 from pipeline.uploads.tickets import NewUpload, issue_ticket
-from pipeline.usecases.create import Created, create_asset
-from pipeline.usecases.fence import delete_asset
-from pipeline.usecases.submit import submit
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.crash_scenes import (
     ACTOR,

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 
+from pipeline.lifecycle.bulk_retry import BATCH
 from pipeline.operations import (
     console_audit,
     console_failed,
@@ -19,7 +20,6 @@ from pipeline.operations import (
 from pipeline.operations import console_timeline as chronicle
 from pipeline.records.queries import Place
 from pipeline.runtime.database import make_engine
-from pipeline.usecases.bulk_retry import BATCH
 from stack.logins import ROLES, login_url
 from tests.conftest import Databases
 

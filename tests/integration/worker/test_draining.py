@@ -14,7 +14,7 @@ from celery import Celery
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import BROKER_KEY_PREFIX, QUEUE_SUBMIT, TASK_SUBMIT
-from pipeline.usecases.submit import submit
+from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,

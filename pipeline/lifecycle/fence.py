@@ -14,10 +14,10 @@ from pipeline.config.settings import Settings
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import EventDraft, Wake, wake_release, wake_submit
+from pipeline.lifecycle.contend import conflict, write_or_conflict
 from pipeline.limits.owner_quotas import refuse_one_more_live
 from pipeline.records import queries, releases, store
 from pipeline.records.models import Asset, Attempt
-from pipeline.usecases.contend import conflict, write_or_conflict
 
 IDLE: dict[str, Any] = {
     "hold_reason": None,

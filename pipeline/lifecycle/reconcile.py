@@ -11,14 +11,14 @@ from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.values import ProviderStatus
+from pipeline.lifecycle.apply_report import apply_news
+from pipeline.lifecycle.provider_report import News
 from pipeline.providers.base import CallbackUnreadable
 from pipeline.records import store
 from pipeline.records.models import Attempt, Delivery
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases.apply import apply_news
-from pipeline.usecases.news import News
 
 LEAST_WAIT_SEC = 2.0
 """A callback that overtakes the answer to its submission is ahead by about as much."""

@@ -28,15 +28,15 @@ from pipeline.domain.values import (
     ProviderStatus,
     wake_release,
 )
+from pipeline.lifecycle.provider_report import Applied, News
+from pipeline.lifecycle.publish import publish
+from pipeline.lifecycle.settle import Setback, settle
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services, fetch_policy
-from pipeline.usecases.news import Applied, News
-from pipeline.usecases.publish import publish
-from pipeline.usecases.settle import Setback, settle
 
 ATTEMPT_OUTCOMES = {
     Phase.COMPLETED: "completed",

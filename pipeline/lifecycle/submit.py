@@ -21,6 +21,10 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.failures import known_code
 from pipeline.domain.values import EventDraft, Playback, SubmitRequest, wake_release
+from pipeline.lifecycle.accept import accept
+from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
+from pipeline.lifecycle.lookup import look_up
+from pipeline.lifecycle.settle import Setback, settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.providers.base import Provider
 from pipeline.records import releases, store
@@ -28,10 +32,6 @@ from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases.accept import accept
-from pipeline.usecases.claim import Claim, NoClaim, claim_asset
-from pipeline.usecases.lookup import look_up
-from pipeline.usecases.settle import Setback, settle
 
 UNANSWERED = "provider_failed"
 """The code of an adapter whose provider was not reached or did not answer in its own words."""

@@ -8,11 +8,11 @@ from pipeline.domain.errors import StaleTransition
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import EventDraft, wake_release
+from pipeline.lifecycle.settle import Setback, settle
 from pipeline.records import releases, store
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases.settle import Setback, settle
 
 
 def expire(services: Services, asset_id: UUID) -> Outcome:

@@ -6,12 +6,12 @@ from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Submitted, Wake, wake_release
+from pipeline.lifecycle.claim import Claim
 from pipeline.limits import circuit_breaker
 from pipeline.records import releases, store
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases.claim import Claim
 
 
 def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted) -> Outcome:

@@ -5,14 +5,14 @@ from datetime import timedelta
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import TransientProviderError
 from pipeline.domain.values import EventDraft, Submitted
+from pipeline.lifecycle.accept import accept
+from pipeline.lifecycle.claim import Claim
+from pipeline.lifecycle.settle import Setback, settle
 from pipeline.providers.base import Provider
 from pipeline.records import store
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases.accept import accept
-from pipeline.usecases.claim import Claim
-from pipeline.usecases.settle import Setback, settle
 
 
 def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | None:

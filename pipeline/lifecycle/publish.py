@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from pipeline.content.gate import GateReport
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Outputs, wake_release
+from pipeline.lifecycle.provider_report import Applied, News
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt, Output
-from pipeline.usecases.news import Applied, News
 
 
 def publish(

@@ -10,14 +10,14 @@ from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition, TransientProviderError
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Phase, ProviderStatus, wake_release
+from pipeline.lifecycle.apply_report import apply_news
+from pipeline.lifecycle.provider_report import News
+from pipeline.lifecycle.settle import Setback, settle
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
-from pipeline.usecases.apply import apply_news
-from pipeline.usecases.news import News
-from pipeline.usecases.settle import Setback, settle
 
 TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
 
