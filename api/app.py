@@ -7,8 +7,9 @@ import structlog
 from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import console, cors, failures, lifecycle, limits, openapi, proxies, security
-from api.bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
+from api import console, cors, limits, openapi
+from api.http import client_address, error_handlers, request_log, security_headers
+from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.routes import (
     assets,
     callbacks,
@@ -103,12 +104,12 @@ def _assemble(here: Services) -> APIFlask:
     app.extensions[EXTENSION] = here
     app.extensions[operations.FIGURES] = Figures(here.engines.operator, here.publisher)
     openapi.configure(app)
-    proxies.register(app, here.settings.proxies)
+    client_address.register(app, here.settings.proxies)
     # after_request functions run in reverse: the lifecycle's log line comes last.
-    lifecycle.register(app)
-    security.register(app)
+    request_log.register(app)
+    security_headers.register(app)
     cors.register(app)
-    failures.register(app)
+    error_handlers.register(app)
     limits.register(app, here.settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -6,7 +6,7 @@ from flask import g
 from sqlalchemy.orm import Session
 
 from api.auth import Role, caller
-from api.proxies import client_address
+from api.http.client_address import client_address
 from pipeline.records import store
 
 

@@ -12,8 +12,8 @@ import structlog
 from flask import g, request
 from sqlalchemy.orm import Session
 
+from api.http.problems import RETRY_AFTER_SEC, Problem, invalid
 from api.jwks import KeysUnavailable
-from api.problems import RETRY_AFTER_SEC, Problem, invalid
 from api.services import Services, services
 from api.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
 from pipeline.access.api_keys import PREFIX, Bearer, recognise_key

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from api.audit import audit_operator
 from api.auth import caller
-from api.problems import Problem
+from api.http.problems import Problem
 from api.services import services
 from pipeline.lifecycle.bulk_retry import BATCH, retry_batch
 from pipeline.operations import console_failed

@@ -12,7 +12,7 @@ import jwt
 from flask import Response, request
 
 from api.demo_posts import USERS
-from api.problems import Problem
+from api.http.problems import Problem
 from api.services import services
 
 COOKIE = "khronika_demo_user"

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.slow_clients import give_up_silent
+from api.http.slow_clients import give_up_silent
 from pipeline.config.settings import SettingsInvalid, load_settings
 from pipeline.providers.active_secrets import SecretsUnreadable, check_book
 
@@ -34,7 +34,7 @@ except SQLAlchemyError:
 
 bind = f"0.0.0.0:{_settings.port}"
 """A container has no other interface; on one machine `--bind 127.0.0.1:…` is given."""
-worker_class = "api.slow_clients.Worker"
+worker_class = "api.http.slow_clients.Worker"
 """gunicorn's threads: requests wait for the database or for bytes to arrive, and threads wait
 cheaply."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))

@@ -11,8 +11,8 @@ from flask import Response, jsonify, request
 
 from api.audit import audit_operator
 from api.auth import Role, caller, caller_session
+from api.http.problems import Problem
 from api.present import asset_out
-from api.problems import Problem
 from api.schemas import UNSTORABLE
 from api.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep

@@ -22,9 +22,9 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from api.auth import Role, caller
+from api.http.client_address import client_address
+from api.http.problems import Problem, answer
 from api.limit_store import StoreAway, bounded
-from api.problems import Problem, answer
-from api.proxies import client_address
 from api.services import services
 from pipeline.config.request_rates import times
 from pipeline.config.settings import Settings

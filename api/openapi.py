@@ -9,7 +9,7 @@ from typing import Any
 from apiflask import APIFlask
 
 from api.auth import scope_of
-from api.problems import MEDIA_TYPE
+from api.http.problems import MEDIA_TYPE
 from api.schemas import ProblemOut
 from pipeline.domain.scopes import Scope
 

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from api.auth import Role
+from api.http.problems import Problem, from_domain
+from api.http.security_headers import PAGE, page_with
 from api.ops_session import PATH, caller_in, current, require_csrf
 from api.ops_words import FILTERS
-from api.problems import Problem, from_domain
-from api.security import PAGE, page_with
 from api.services import services
 from pipeline.domain.errors import DomainError
 from pipeline.operations import metrics

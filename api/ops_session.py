@@ -18,7 +18,7 @@ from flask import Response, g, request
 from itsdangerous import BadData, URLSafeSerializer
 
 from api.auth import OF_ROLES, Caller, Role, caller_of
-from api.problems import Problem
+from api.http.problems import Problem
 from api.services import Services, services
 from pipeline.access.api_keys import PREFIX, key_in_force
 from pipeline.runtime.database import session_of

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from api.problems import Problem
+from api.http.problems import Problem
 from api.schemas import MAX_CARDS
 
 

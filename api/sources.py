@@ -1,6 +1,6 @@
 """Which sources a caller may name."""
 
-from api.problems import Problem, invalid
+from api.http.problems import Problem, invalid
 from pipeline.content.object_urls import key_of, owner_prefix
 from pipeline.net.fetch import FetchPolicy, FetchRefused, check_url
 from pipeline.storage.base import KeyRefused, check_key

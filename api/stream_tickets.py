@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from api.problems import Problem
+from api.http.problems import Problem
 from api.tokens import Role
 from pipeline.config.settings import Settings
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import request
 
-from api.problems import Problem
+from api.http.problems import Problem
 from api.services import services
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.database import user_session

@@ -5,9 +5,9 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, url_for
 
-from api.answers import conditional
 from api.audit import audit_operator
 from api.auth import Role, authorised, caller, caller_session, owner_named
+from api.http.conditional import conditional
 from api.idempotency import change_once, idempotency_key, rendered
 from api.limits import Policy, limited
 from api.present import asset_out, event_out

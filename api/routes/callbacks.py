@@ -8,9 +8,9 @@ import structlog
 from apiflask import APIBlueprint
 from flask import g, request
 
+from api.http.client_address import client_address
+from api.http.problems import RETRY_AFTER_SEC, Problem
 from api.limits import Policy, limited_by_address
-from api.problems import RETRY_AFTER_SEC, Problem
-from api.proxies import client_address
 from api.schemas import CallbackOut
 from api.services import services
 from pipeline.domain.errors import NotFound, SignatureInvalid

@@ -9,8 +9,8 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.answers import conditional
 from api.auth import Role, Scope, authorised, caller_session
+from api.http.conditional import conditional
 from api.post_ids import read_post_ids, wrong_parameter
 from api.present import asset_out, card_out
 from api.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api import security
-from api.problems import Problem
-from api.ranges import choose_part
+from api.http import security_headers
+from api.http.problems import Problem
+from api.http.ranges import choose_part
 from api.services import services
 from pipeline.content.object_urls import PUBLIC_PREFIXES
 from pipeline.runtime.signed_tokens import TokenRejected, TokenRejection, verify_prefix
@@ -116,7 +116,7 @@ def _described(response: Response, stored: Stat, token: str) -> Response:
     response.headers["ETag"] = stored.etag
     response.last_modified = stored.modified_at
     response.headers["Cache-Control"] = IMMUTABLE if token == PUBLIC_TOKEN else PRIVATE
-    response.headers["Content-Security-Policy"] = security.MEDIA
+    response.headers["Content-Security-Policy"] = security_headers.MEDIA
     # Sites on other origins embed it, those that isolate themselves included.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

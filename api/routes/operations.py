@@ -8,7 +8,7 @@ from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api import security
+from api.http import security_headers
 from api.readiness import Readiness, check, is_ready
 from api.scrape import Figures, exposition
 from api.services import services
@@ -57,7 +57,7 @@ def docs() -> Response:
     # Anybody may ask, and the document changes with the program only: it is written out once.
     if PAGE not in app.extensions:
         app.extensions[PAGE] = render_template("docs.html", spec=app.spec, nonce=NONCE)
-    page = Response(app.extensions[PAGE].replace(NONCE, security.nonce()))
-    allowed = f"{security.CLOSED}; style-src 'nonce-{security.nonce()}'"
+    page = Response(app.extensions[PAGE].replace(NONCE, security_headers.nonce()))
+    allowed = f"{security_headers.CLOSED}; style-src 'nonce-{security_headers.nonce()}'"
     page.headers["Content-Security-Policy"] = allowed
     return page

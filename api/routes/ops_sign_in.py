@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from api.audit import audit_operator
 from api.auth import OF_ROLES, Caller, Role, identify
+from api.http.problems import Problem
 from api.limits import Policy, limited_by_address
 from api.ops_pages import SIGN_IN, console_blueprint, local, page, see_other
 from api.ops_session import ConsoleSession, anonymous, begin, end, keep
-from api.problems import Problem
 from api.services import services
 from pipeline.access.operator_links import LinkInvalid, OperatorLink, read_link, use_link
 from pipeline.runtime.database import session_of

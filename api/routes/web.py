@@ -16,7 +16,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, abort, request
 
-from api.security import PAGE
+from api.http.security_headers import PAGE
 
 blueprint = APIBlueprint("web", __name__, url_prefix="/web")
 

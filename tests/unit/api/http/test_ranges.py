@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.problems import Problem
-from api.ranges import choose_part
+from api.http.problems import Problem
+from api.http.ranges import choose_part
 from pipeline.storage.base import Stat
 
 

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask import Response, g, request
 from prometheus_client import Histogram
 
-from api.proxies import client_address
+from api.http.client_address import client_address
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from api.connections import Connection
+from api.http.connections import Connection
 
 
 @pytest.mark.parametrize("server", ["gunicorn.socket", "werkzeug.socket"])

@@ -10,7 +10,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from api.problems import RETRY_AFTER_SEC, Problem, answer, from_domain, from_validation
+from api.http.problems import RETRY_AFTER_SEC, Problem, answer, from_domain, from_validation
 from pipeline.domain.errors import DomainError, StaleTransition
 
 log = structlog.get_logger()

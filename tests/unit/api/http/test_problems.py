@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from api.problems import STATUS_OF, from_domain
+from api.http.problems import STATUS_OF, from_domain
 from pipeline.domain.errors import Conflict, DomainError, LimitReached, SignatureInvalid
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from werkzeug.http import parse_date
 
-from api.problems import Problem
+from api.http.problems import Problem
 from pipeline.storage.base import Stat
 
 SINGLE = re.compile(
