@@ -11,9 +11,9 @@ from flask import Response, jsonify, request
 
 from api.audit import audit_operator
 from api.auth import Role, caller, caller_session
+from api.documents.present import asset_out
+from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
-from api.present import asset_out
-from api.schemas import UNSTORABLE
 from api.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
 from pipeline.domain.values import Wake

@@ -9,8 +9,8 @@ from typing import Any
 from apiflask import APIFlask
 
 from api.auth import scope_of
+from api.documents.schemas import ProblemOut
 from api.http.problems import MEDIA_TYPE
-from api.schemas import ProblemOut
 from pipeline.domain.scopes import Scope
 
 SECURITY = {

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import jwt
 
+from api.documents.schemas import UNSTORABLE
 from api.jwks import KeySet, Patience, fetching
-from api.schemas import UNSTORABLE
 from pipeline.config.settings import Settings
 from pipeline.config.token_issuers import Issuer
 

@@ -7,17 +7,17 @@ from flask import Response, url_for
 
 from api.audit import audit_operator
 from api.auth import Role, authorised, caller, caller_session, owner_named
-from api.http.conditional import conditional
-from api.idempotency import change_once, idempotency_key, rendered
-from api.limits import Policy, limited
-from api.present import asset_out, event_out
-from api.schemas import (
+from api.documents.present import asset_out, event_out
+from api.documents.schemas import (
     AssetOut,
     CreateBody,
     EventPage,
     EventsQuery,
     RetryBody,
 )
+from api.http.conditional import conditional
+from api.idempotency import change_once, idempotency_key, rendered
+from api.limits import Policy, limited
 from api.services import services
 from api.sources import check_source
 from pipeline.access.idempotency import Answer

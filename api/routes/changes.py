@@ -6,9 +6,9 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.auth import Role, authorised
+from api.documents.schemas import AssetOut
 from api.idempotency import change_once
 from api.limits import Policy, limited
-from api.schemas import AssetOut
 from api.services import services
 from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
 

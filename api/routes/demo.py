@@ -16,10 +16,10 @@ from pydantic import Field
 
 from api.demo_posts import USERS, DemoPost, DemoPosts
 from api.demo_session import mint, only_here, sign_in, visitor
+from api.documents.schemas import Body, Pixels, Text
 from api.http.problems import Problem
 from api.http.security_headers import PAGE, page_with
 from api.routes.web import ROOT
-from api.schemas import Body, Pixels, Text
 from api.services import services
 
 blueprint = APIBlueprint("demo", __name__, enable_openapi=False)

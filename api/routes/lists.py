@@ -10,10 +10,10 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api.auth import Role, Scope, authorised, caller_session
+from api.documents.post_ids import read_post_ids, wrong_parameter
+from api.documents.present import asset_out, card_out
+from api.documents.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.http.conditional import conditional
-from api.post_ids import read_post_ids, wrong_parameter
-from api.present import asset_out, card_out
-from api.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.services import services
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import WAITING, Status

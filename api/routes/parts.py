@@ -11,9 +11,15 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from api.documents.upload_schemas import (
+    PartBody,
+    PartNumbersBody,
+    PartOut,
+    PartRequestOut,
+    PartRequestsOut,
+)
 from api.services import services
 from api.tickets import TICKET_HEADER, chunks, digests, holder
-from api.upload_schemas import PartBody, PartNumbersBody, PartOut, PartRequestOut, PartRequestsOut
 from pipeline.uploads.parts import PartRequest, confirm_part, receive_part, request_parts
 
 blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="/api/uploads")

@@ -9,11 +9,7 @@ from flask import Response
 
 from api.audit import audit_operator
 from api.auth import Role, authorised, caller, caller_session, owner_named
-from api.idempotency import idempotency_key, rendered
-from api.limits import Policy, limited
-from api.services import services
-from api.tickets import TICKET_HEADER, chunks, digests, holder
-from api.upload_schemas import (
+from api.documents.upload_schemas import (
     PartOut,
     PartPlanOut,
     ProgressOut,
@@ -22,6 +18,10 @@ from api.upload_schemas import (
     UploadBody,
     UploadOut,
 )
+from api.idempotency import idempotency_key, rendered
+from api.limits import Policy, limited
+from api.services import services
+from api.tickets import TICKET_HEADER, chunks, digests, holder
 from pipeline.access.idempotency import Answer, claim, keep
 from pipeline.access.post_ownership import require_post
 from pipeline.config.settings import Settings

@@ -20,8 +20,8 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.serving import make_server
 
 from api.cors import ALLOWED, EXPOSED
+from api.documents.schemas import AssetOut, CardOut
 from api.routes import web
-from api.schemas import AssetOut, CardOut
 from pipeline.domain.states import Status
 
 NAMESPACE = UUID("5c0f3a52-7d0e-4c55-9c8f-0d1b3f5c6f11")

@@ -10,7 +10,13 @@ from uuid import UUID, uuid4
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel
 
-from api.upload_schemas import PartOut, PartPlanOut, PartRequestOut, ProgressOut, TicketOut
+from api.documents.upload_schemas import (
+    PartOut,
+    PartPlanOut,
+    PartRequestOut,
+    ProgressOut,
+    TicketOut,
+)
 from tests.browser.fake_api import STARTED_AT, FakeApi, asset
 
 LIFE = timedelta(days=1)

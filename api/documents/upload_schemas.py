@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from api.schemas import Body, Bytes, Mime, OwnerId, Text
+from api.documents.schemas import Body, Bytes, Mime, OwnerId, Text
 
 MAX_REQUESTED = 100
 """Parts asked for at a time: hours of sending, and an answer of at most 100 kB."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from api.schemas import AssetOut, CardOut, EventOut
+from api.documents.schemas import AssetOut, CardOut, EventOut
 from pipeline.config.settings import Settings
 from pipeline.content.object_urls import object_url, playback_ends_at, playback_url
 from pipeline.content.original import original_key

@@ -3,8 +3,8 @@
 from http import HTTPStatus
 from uuid import UUID
 
+from api.documents.schemas import MAX_CARDS
 from api.http.problems import Problem
-from api.schemas import MAX_CARDS
 
 
 def read_post_ids(text: str) -> list[UUID]:
