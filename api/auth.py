@@ -13,9 +13,9 @@ from flask import g, request
 from sqlalchemy.orm import Session
 
 from api.http.problems import RETRY_AFTER_SEC, Problem, invalid
-from api.jwks import KeysUnavailable
+from api.identity.jwks import KeysUnavailable
+from api.identity.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
 from api.services import Services, services
-from api.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
 from pipeline.access.api_keys import PREFIX, Bearer, recognise_key
 from pipeline.domain.scopes import OF_OWNERS, Scope, with_implied
 from pipeline.runtime.database import session_of, user_session

@@ -7,12 +7,12 @@ from typing import cast
 
 from flask import current_app
 
-from api.engines import Engines, make_engines
+from api.identity.database_roles import Engines, make_engines
+from api.identity.tokens import Verifier, verifier_of
 from api.publish import Publisher
 from api.rejections import RejectionAlarm
 from api.sight import Sight
 from api.streams import Streams
-from api.tokens import Verifier, verifier_of
 from pipeline.config.settings import Settings
 from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools

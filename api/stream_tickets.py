@@ -12,7 +12,7 @@ from typing import NamedTuple
 from itsdangerous import BadData, URLSafeSerializer
 
 from api.http.problems import Problem
-from api.tokens import Role
+from api.identity.tokens import Role
 from pipeline.config.settings import Settings
 
 _PURPOSE = "khronika.stream-ticket.v1"

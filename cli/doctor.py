@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from api.jwks import NO_KEYS, fetching, read_keys
+from api.identity.jwks import NO_KEYS, fetching, read_keys
 from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.domain.errors import Unprocessable
 from pipeline.media.confinement import ISOLATION, active_isolation

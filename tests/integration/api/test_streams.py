@@ -15,10 +15,10 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from api import sight
+from api.identity.tokens import Role
 from api.routes import streams as routes
 from api.sight import Sight
 from api.stream_tickets import PUBLIC, Viewer, sign_ticket
-from api.tokens import Role
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of

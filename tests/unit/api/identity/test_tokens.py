@@ -11,8 +11,8 @@ import jwt
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from api.jwks import KeysUnavailable, Patience
-from api.tokens import (
+from api.identity.jwks import KeysUnavailable, Patience
+from api.identity.tokens import (
     MAX_TOKEN_CHARS,
     Identity,
     Role,

@@ -14,7 +14,7 @@ from uuid import UUID
 import jwt
 
 from api.documents.schemas import UNSTORABLE
-from api.jwks import KeySet, Patience, fetching
+from api.identity.jwks import KeySet, Patience, fetching
 from pipeline.config.settings import Settings
 from pipeline.config.token_issuers import Issuer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.jwks import MAX_BYTES, KeySet, KeysUnavailable, Patience, fetching
+from api.identity.jwks import MAX_BYTES, KeySet, KeysUnavailable, Patience, fetching
 from pipeline.net.fetch import FetchCode, FetchRefused
 from tests.key_publisher import public_jwk, publishing
 
@@ -142,7 +142,7 @@ def test_many_who_ask_at_once_share_one_request() -> None:
 def test_whoever_has_a_known_key_does_not_wait_for_the_answer_to_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.jwks.FETCH_TIMEOUT_SEC", 60.0)  # longer than the answer takes
+    monkeypatch.setattr("api.identity.jwks.FETCH_TIMEOUT_SEC", 60.0)  # longer than the answer takes
     issuer, asking, answer = Issuer(), Event(), Event()
 
     def slow() -> bytes:
