@@ -7,7 +7,8 @@ import structlog
 from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import console, cors, limits, openapi
+from api import console, openapi
+from api.access import cors, request_limits
 from api.http import client_address, error_handlers, request_log, security_headers
 from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.routes import (
@@ -110,7 +111,7 @@ def _assemble(here: Services) -> APIFlask:
     security_headers.register(app)
     cors.register(app)
     error_handlers.register(app)
-    limits.register(app, here.settings)
+    request_limits.register(app, here.settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if here.settings.demo:

@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy.orm import Session
 
-from api.audit import audit_operator
-from api.auth import caller
+from api.access.audit import audit_operator
+from api.access.caller import caller
 from api.http.problems import Problem
 from api.services import services
 from pipeline.lifecycle.bulk_retry import BATCH, retry_batch

@@ -8,7 +8,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from api.auth import scope_of
+from api.access.caller import scope_of
 from api.documents.schemas import ProblemOut
 from api.http.problems import MEDIA_TYPE
 from pipeline.domain.scopes import Scope

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from api.audit import audit_operator
-from api.auth import caller
-from api.idempotency import Changed
+from api.access.audit import audit_operator
+from api.access.caller import caller
+from api.access.idempotency import Changed
 from api.services import services
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound

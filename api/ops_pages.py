@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from api.auth import Role
+from api.access.caller import Role
 from api.http.problems import Problem, from_domain
 from api.http.security_headers import PAGE, page_with
 from api.ops_session import PATH, caller_in, current, require_csrf

@@ -17,7 +17,7 @@ import jwt
 from flask import Response, g, request
 from itsdangerous import BadData, URLSafeSerializer
 
-from api.auth import OF_ROLES, Caller, Role, caller_of
+from api.access.caller import OF_ROLES, Caller, Role, caller_of
 from api.http.problems import Problem
 from api.services import Services, services
 from pipeline.access.api_keys import PREFIX, key_in_force

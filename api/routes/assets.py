@@ -5,8 +5,11 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, url_for
 
-from api.audit import audit_operator
-from api.auth import Role, authorised, caller, caller_session, owner_named
+from api.access.allowed_sources import check_source
+from api.access.audit import audit_operator
+from api.access.caller import Role, authorised, caller, caller_session, owner_named
+from api.access.idempotency import change_once, idempotency_key, rendered
+from api.access.request_limits import Policy, limited
 from api.documents.present import asset_out, event_out
 from api.documents.schemas import (
     AssetOut,
@@ -16,10 +19,7 @@ from api.documents.schemas import (
     RetryBody,
 )
 from api.http.conditional import conditional
-from api.idempotency import change_once, idempotency_key, rendered
-from api.limits import Policy, limited
 from api.services import services
-from api.sources import check_source
 from pipeline.access.idempotency import Answer
 from pipeline.access.post_ownership import require_post
 from pipeline.domain.states import WAITING

@@ -5,10 +5,10 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.auth import Role, authorised
+from api.access.caller import Role, authorised
+from api.access.idempotency import change_once
+from api.access.request_limits import Policy, limited
 from api.documents.schemas import AssetOut
-from api.idempotency import change_once
-from api.limits import Policy, limited
 from api.services import services
 from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
 

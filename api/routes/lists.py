@@ -9,7 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.auth import Role, Scope, authorised, caller_session
+from api.access.caller import Role, Scope, authorised, caller_session
 from api.documents.post_ids import read_post_ids, wrong_parameter
 from api.documents.present import asset_out, card_out
 from api.documents.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery

@@ -6,10 +6,10 @@ from http import HTTPStatus
 from flask import Response, g, request
 from sqlalchemy.orm import Session
 
-from api.audit import audit_operator
-from api.auth import OF_ROLES, Caller, Role, identify
+from api.access.audit import audit_operator
+from api.access.caller import OF_ROLES, Caller, Role, identify
+from api.access.request_limits import Policy, limited_by_address
 from api.http.problems import Problem
-from api.limits import Policy, limited_by_address
 from api.ops_pages import SIGN_IN, console_blueprint, local, page, see_other
 from api.ops_session import ConsoleSession, anonymous, begin, end, keep
 from api.services import services

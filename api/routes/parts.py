@@ -11,6 +11,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from api.access.upload_tickets import TICKET_HEADER, chunks, digests, holder
 from api.documents.upload_schemas import (
     PartBody,
     PartNumbersBody,
@@ -19,7 +20,6 @@ from api.documents.upload_schemas import (
     PartRequestsOut,
 )
 from api.services import services
-from api.tickets import TICKET_HEADER, chunks, digests, holder
 from pipeline.uploads.parts import PartRequest, confirm_part, receive_part, request_parts
 
 blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="/api/uploads")

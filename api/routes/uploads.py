@@ -7,8 +7,11 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response
 
-from api.audit import audit_operator
-from api.auth import Role, authorised, caller, caller_session, owner_named
+from api.access.audit import audit_operator
+from api.access.caller import Role, authorised, caller, caller_session, owner_named
+from api.access.idempotency import idempotency_key, rendered
+from api.access.request_limits import Policy, limited
+from api.access.upload_tickets import TICKET_HEADER, chunks, digests, holder
 from api.documents.upload_schemas import (
     PartOut,
     PartPlanOut,
@@ -18,10 +21,7 @@ from api.documents.upload_schemas import (
     UploadBody,
     UploadOut,
 )
-from api.idempotency import idempotency_key, rendered
-from api.limits import Policy, limited
 from api.services import services
-from api.tickets import TICKET_HEADER, chunks, digests, holder
 from pipeline.access.idempotency import Answer, claim, keep
 from pipeline.access.post_ownership import require_post
 from pipeline.config.settings import Settings

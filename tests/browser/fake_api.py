@@ -19,7 +19,7 @@ from uuid import UUID, uuid5
 from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.serving import make_server
 
-from api.cors import ALLOWED, EXPOSED
+from api.access.cors import ALLOWED, EXPOSED
 from api.documents.schemas import AssetOut, CardOut
 from api.routes import web
 from pipeline.domain.states import Status

@@ -13,7 +13,7 @@ from apiflask import APIBlueprint
 from flask import jsonify
 from sqlalchemy import Engine, event, select
 
-from api.auth import Role, authorised, caller_session
+from api.access.caller import Role, authorised, caller_session
 from api.services import services
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.records.models import Asset, Event, IdempotencyRecord, Upload

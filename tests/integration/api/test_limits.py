@@ -16,8 +16,8 @@ import redis
 import requests
 from sqlalchemy import select
 
+from api.access.limit_store import KEY_PREFIX, TIMEOUT_SEC
 from api.breaker import FAILURES_TO_OPEN
-from api.limit_store import KEY_PREFIX, TIMEOUT_SEC
 from pipeline.records.models import AuditEvent, Delivery
 from pipeline.runtime.database import session_of
 from stack.broker import BrokerServer, running_broker

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from flask import Response, jsonify, request
 
-from api.audit import audit_operator
-from api.auth import Role, caller, caller_session
+from api.access.audit import audit_operator
+from api.access.caller import Role, caller, caller_session
 from api.documents.present import asset_out
 from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem

@@ -21,10 +21,10 @@ from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
-from api.auth import Role, caller
+from api.access.caller import Role, caller
+from api.access.limit_store import StoreAway, bounded
 from api.http.client_address import client_address
 from api.http.problems import Problem, answer
-from api.limit_store import StoreAway, bounded
 from api.services import services
 from pipeline.config.request_rates import times
 from pipeline.config.settings import Settings

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import g
 from sqlalchemy.orm import Session
 
-from api.auth import Role, caller
+from api.access.caller import Role, caller
 from api.http.client_address import client_address
 from pipeline.records import store
 
