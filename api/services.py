@@ -9,10 +9,10 @@ from flask import current_app
 
 from api.identity.database_roles import Engines, make_engines
 from api.identity.tokens import Verifier, verifier_of
+from api.live.hub import Streams
+from api.live.viewer_documents import Sight
 from api.publish import Publisher
 from api.rejections import RejectionAlarm
-from api.sight import Sight
-from api.streams import Streams
 from pipeline.config.settings import Settings
 from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools

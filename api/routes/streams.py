@@ -14,14 +14,14 @@ from api.access.caller import Role, Scope, authorised, caller
 from api.access.request_limits import network_of
 from api.documents.post_ids import read_post_ids, wrong_parameter
 from api.documents.schemas import StreamQuery, StreamTicketOut
-from api.event_stream import read_id, write_comment, write_event, write_id, write_retry
 from api.http.client_address import client_address
 from api.http.connections import Connection
 from api.http.problems import Problem
+from api.live.event_stream import read_id, write_comment, write_event, write_id, write_retry
+from api.live.hub import Streams, StreamsFull
+from api.live.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
+from api.live.subscription import Subscription
 from api.services import services
-from api.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
-from api.streams import Streams, StreamsFull
-from api.subscription import Subscription
 from pipeline.config.settings import Settings
 
 blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")

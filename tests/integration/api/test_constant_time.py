@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from api.identity.tokens import Role
-from api.stream_tickets import sign_ticket
+from api.live.stream_tickets import sign_ticket
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.net.signatures import SignatureRejected
 from pipeline.runtime.database import make_engine, session_of

@@ -14,11 +14,11 @@ from psycopg import sql
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
-from api import sight
 from api.identity.tokens import Role
+from api.live import viewer_documents
+from api.live.stream_tickets import PUBLIC, Viewer, sign_ticket
+from api.live.viewer_documents import Sight
 from api.routes import streams as routes
-from api.sight import Sight
-from api.stream_tickets import PUBLIC, Viewer, sign_ticket
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
@@ -246,7 +246,7 @@ def test_no_stream_holds_a_session(api: Client, posts: list[str]) -> None:
 def test_a_place_in_the_queue_moves_up_without_a_change_of_the_asset(
     api: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sight, "TURNS_EVERY_SEC", 0.0)
+    monkeypatch.setattr(viewer_documents, "TURNS_EVERY_SEC", 0.0)
     first, mine = api.create(as_=STRANGER).json(), api.create().json()
     with following(api.url, [mine["post_id"]], ticket=ticket_of(api.url, OWNER)) as stream:
         before = stream.next().data
@@ -272,7 +272,7 @@ def test_addresses_are_given_anew_before_they_end(
         def now(cls, tz: Any = None) -> Any:
             return later.astimezone(tz)
 
-    monkeypatch.setattr(sight, "datetime", Tomorrow)
+    monkeypatch.setattr(viewer_documents, "datetime", Tomorrow)
     assert looking.look({mine: [post_id]})[mine][post_id] is not first
 
 

@@ -1,11 +1,12 @@
 import pytest
 import structlog
 
-from api import rejections, streams
+from api import rejections
+from api.live import hub
 
 
 @pytest.fixture(autouse=True)
 def _logs_that_nobody_has_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A logger keeps the processors of its first line for ever; ours may have written before."""
-    for module in (rejections, streams):
+    for module in (rejections, hub):
         monkeypatch.setattr(module, "log", structlog.get_logger())

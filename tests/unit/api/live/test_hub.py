@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from api.event_stream import Document
-from api.sight import Followed, Seen
-from api.stream_tickets import PUBLIC, Viewer
-from api.streams import Streams, StreamsFull
-from api.subscription import Subscription
+from api.live.event_stream import Document
+from api.live.hub import Streams, StreamsFull
+from api.live.stream_tickets import PUBLIC, Viewer
+from api.live.subscription import Subscription
+from api.live.viewer_documents import Followed, Seen
 
 PATIENCE_SEC = 10.0
 POSTS = [uuid4() for _ in range(3)]

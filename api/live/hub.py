@@ -15,10 +15,10 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.event_stream import Held
-from api.sight import Followed, Seen
-from api.stream_tickets import Viewer
-from api.subscription import Subscription
+from api.live.event_stream import Held
+from api.live.stream_tickets import Viewer
+from api.live.subscription import Subscription
+from api.live.viewer_documents import Followed, Seen
 
 STUCK_SEC = 10.0
 """How long the sending of a few events may take: connections that are merely slow take a moment."""

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from api.documents.present import asset_out, card_out, turn_out
 from api.documents.schemas import AssetOut, GoneOut
-from api.event_stream import Document
 from api.identity.database_roles import Engines
-from api.stream_tickets import PUBLIC, Viewer
+from api.live.event_stream import Document
+from api.live.stream_tickets import PUBLIC, Viewer
 from pipeline.config.settings import Settings
 from pipeline.content.object_urls import playback_ends_at
 from pipeline.domain.states import WAITING

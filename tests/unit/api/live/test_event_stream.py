@@ -2,7 +2,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.event_stream import (
+from api.live.event_stream import (
     DIGEST_BYTES,
     UNKNOWN,
     Document,

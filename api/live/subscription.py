@@ -5,8 +5,8 @@ from threading import Condition
 from time import monotonic
 from uuid import UUID
 
-from api.event_stream import Document, Held
-from api.stream_tickets import Viewer
+from api.live.event_stream import Document, Held
+from api.live.stream_tickets import Viewer
 
 
 class Subscription:
