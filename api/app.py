@@ -11,6 +11,7 @@ from api import console, openapi
 from api.access import cors, request_limits
 from api.http import client_address, error_handlers, request_log, security_headers
 from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
+from api.monitoring.prometheus import Figures
 from api.routes import (
     assets,
     callbacks,
@@ -24,7 +25,6 @@ from api.routes import (
     uploads,
     web,
 )
-from api.scrape import Figures
 from api.services import EXTENSION, Services, build_services
 from pipeline.config.logs import configure_logs
 from pipeline.config.settings import Settings, SettingsInvalid, load_settings

@@ -9,8 +9,8 @@ from flask import Response, current_app, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.http import security_headers
-from api.readiness import Readiness, check, is_ready
-from api.scrape import Figures, exposition
+from api.monitoring.prometheus import Figures, exposition
+from api.monitoring.readiness import Readiness, check, is_ready
 from api.services import services
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")

@@ -9,8 +9,8 @@ from flask import Response, abort
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from api.monitoring.prometheus import QUEUES
 from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
-from api.scrape import QUEUES
 from api.services import services
 from pipeline.domain.states import Status
 from pipeline.limits import circuit_breaker

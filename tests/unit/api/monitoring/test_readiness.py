@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from api.readiness import FRESH_SEC, Readiness
+from api.monitoring.readiness import FRESH_SEC, Readiness
 
 
 def test_who_asks_again_and_again_is_told_what_one_look_found() -> None:
