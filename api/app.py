@@ -25,7 +25,7 @@ from api.routes import (
     uploads,
     web,
 )
-from api.services import EXTENSION, Services, build_services
+from api.wiring.services import EXTENSION, Services, build_services
 from pipeline.config.logs import configure_logs
 from pipeline.config.settings import Settings, SettingsInvalid, load_settings
 from pipeline.media.tools import ToolsMissing

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from api.access.audit import audit_operator
 from api.access.caller import caller
 from api.http.problems import Problem
-from api.services import services
+from api.wiring.services import services
 from pipeline.lifecycle.bulk_retry import BATCH, retry_batch
 from pipeline.operations import console_failed
 from pipeline.records.models import Asset

@@ -13,7 +13,7 @@ from flask import Response, request
 
 from api.demo_posts import USERS
 from api.http.problems import Problem
-from api.services import services
+from api.wiring.services import services
 
 COOKIE = "khronika_demo_user"
 TOKEN_LIVES = timedelta(minutes=15)

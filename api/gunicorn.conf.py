@@ -68,7 +68,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Let open streams end when the worker is told to, and not only with their lives."""
-    from api.services import EXTENSION  # noqa: PLC0415 - not before the metrics' folder is set
+    from api.wiring.services import EXTENSION  # noqa: PLC0415 - not before the metrics' folder is set
 
     worker.wsgi.extensions[EXTENSION].streams.end_when(lambda: not worker.alive)
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from api.access.audit import audit_operator
 from api.access.caller import caller
 from api.access.idempotency import Changed
-from api.services import services
+from api.wiring.services import services
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status

@@ -23,7 +23,7 @@ from api.http.problems import Problem, from_domain
 from api.http.security_headers import PAGE, page_with
 from api.ops_session import PATH, caller_in, current, require_csrf
 from api.ops_words import FILTERS
-from api.services import services
+from api.wiring.services import services
 from pipeline.domain.errors import DomainError
 from pipeline.operations import metrics
 from pipeline.records.queries import Place

@@ -19,7 +19,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from api.access.caller import OF_ROLES, Caller, Role, caller_of
 from api.http.problems import Problem
-from api.services import Services, services
+from api.wiring.services import Services, services
 from pipeline.access.api_keys import PREFIX, key_in_force
 from pipeline.runtime.database import session_of
 

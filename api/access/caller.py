@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from api.http.problems import RETRY_AFTER_SEC, Problem, invalid
 from api.identity.jwks import KeysUnavailable
 from api.identity.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
-from api.services import Services, services
+from api.wiring.services import Services, services
 from pipeline.access.api_keys import PREFIX, Bearer, recognise_key
 from pipeline.domain.scopes import OF_OWNERS, Scope, with_implied
 from pipeline.runtime.database import session_of, user_session

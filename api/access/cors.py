@@ -3,7 +3,7 @@
 from apiflask import APIFlask
 from flask import Response, request
 
-from api.services import services
+from api.wiring.services import services
 
 ALLOWED = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",

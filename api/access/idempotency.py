@@ -14,7 +14,7 @@ from api.access.caller import Role, caller, caller_session
 from api.documents.present import asset_out
 from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
-from api.services import services
+from api.wiring.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
 from pipeline.domain.values import Wake
 from pipeline.records.models import Asset

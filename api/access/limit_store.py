@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from api.breaker import Breaker
+from api.wiring.publish_breaker import Breaker
 from pipeline.config.request_rates import PER_PROCESS, SHARED
 
 TIMEOUT_SEC = 0.1

@@ -25,7 +25,7 @@ from api.access.caller import Role, caller
 from api.access.limit_store import StoreAway, bounded
 from api.http.client_address import client_address
 from api.http.problems import Problem, answer
-from api.services import services
+from api.wiring.services import services
 from pipeline.config.request_rates import times
 from pipeline.config.settings import Settings
 

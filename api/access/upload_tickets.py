@@ -10,7 +10,7 @@ from uuid import UUID
 from flask import request
 
 from api.http.problems import Problem
-from api.services import services
+from api.wiring.services import services
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.database import user_session
 from pipeline.uploads.parts import Digests

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from api.publish import Publisher
+from api.wiring.publisher import Publisher
 from pipeline.domain.hold_reasons import HOLDS
 from pipeline.domain.states import Status
 from pipeline.domain.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.services import Services
+from api.wiring.services import Services
 from pipeline.runtime.database import MIGRATIONS, session_of
 from pipeline.storage.base import Storage, StorageError
 

@@ -19,7 +19,7 @@ from api.documents.schemas import (
     RetryBody,
 )
 from api.http.conditional import conditional
-from api.services import services
+from api.wiring.services import services
 from pipeline.access.idempotency import Answer
 from pipeline.access.post_ownership import require_post
 from pipeline.domain.states import WAITING

@@ -12,7 +12,7 @@ from api.access.request_limits import Policy, limited_by_address
 from api.documents.schemas import CallbackOut
 from api.http.client_address import client_address
 from api.http.problems import RETRY_AFTER_SEC, Problem
-from api.services import services
+from api.wiring.services import services
 from pipeline.domain.errors import NotFound, SignatureInvalid
 from pipeline.lifecycle.receive_callback import Received, receive_callback, record_rejection
 from pipeline.providers.active_secrets import SecretsUnreadable

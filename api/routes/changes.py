@@ -9,7 +9,7 @@ from api.access.caller import Role, authorised
 from api.access.idempotency import change_once
 from api.access.request_limits import Policy, limited
 from api.documents.schemas import AssetOut
-from api.services import services
+from api.wiring.services import services
 from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
 
 blueprint = APIBlueprint("changes", __name__, tag="Changes", url_prefix="/api/video-assets")

@@ -20,7 +20,7 @@ from api.documents.schemas import Body, Pixels, Text
 from api.http.problems import Problem
 from api.http.security_headers import PAGE, page_with
 from api.routes.web import ROOT
-from api.services import services
+from api.wiring.services import services
 
 blueprint = APIBlueprint("demo", __name__, enable_openapi=False)
 blueprint.before_request(only_here)

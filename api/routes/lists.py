@@ -14,7 +14,7 @@ from api.documents.post_ids import read_post_ids, wrong_parameter
 from api.documents.present import asset_out, card_out
 from api.documents.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.http.conditional import conditional
-from api.services import services
+from api.wiring.services import services
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import Playback

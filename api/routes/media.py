@@ -9,7 +9,7 @@ from flask import Response, request
 from api.http import security_headers
 from api.http.problems import Problem
 from api.http.ranges import choose_part
-from api.services import services
+from api.wiring.services import services
 from pipeline.content.object_urls import PUBLIC_PREFIXES
 from pipeline.runtime.signed_tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api.http import security_headers
 from api.monitoring.prometheus import Figures, exposition
 from api.monitoring.readiness import Readiness, check, is_ready
-from api.services import services
+from api.wiring.services import services
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
 

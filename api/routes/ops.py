@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.monitoring.prometheus import QUEUES
 from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
-from api.services import services
+from api.wiring.services import services
 from pipeline.domain.states import Status
 from pipeline.limits import circuit_breaker
 from pipeline.operations import console_inbox, console_overview, console_search, metrics

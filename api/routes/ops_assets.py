@@ -9,7 +9,7 @@ from api.documents.present import asset_out
 from api.documents.schemas import AssetOut
 from api.ops_actions import ACTIONS, DONE, is_allowed
 from api.ops_pages import console_blueprint, cursor, live_page, number, reading
-from api.services import services
+from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.operations import console_assets, console_inbox

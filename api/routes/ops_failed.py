@@ -4,7 +4,7 @@ from flask import Response
 
 from api.ops_filters import AGES, asked
 from api.ops_pages import console_blueprint, cursor, live_page, place, reading, words
-from api.services import services
+from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.operations import console_failed
 from pipeline.records.queries import Place

@@ -19,7 +19,7 @@ from api.documents.upload_schemas import (
     PartRequestOut,
     PartRequestsOut,
 )
-from api.services import services
+from api.wiring.services import services
 from pipeline.uploads.parts import PartRequest, confirm_part, receive_part, request_parts
 
 blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="/api/uploads")

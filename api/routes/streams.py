@@ -21,7 +21,7 @@ from api.live.event_stream import read_id, write_comment, write_event, write_id,
 from api.live.hub import Streams, StreamsFull
 from api.live.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
 from api.live.subscription import Subscription
-from api.services import services
+from api.wiring.services import services
 from pipeline.config.settings import Settings
 
 blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")

@@ -21,7 +21,7 @@ from api.documents.upload_schemas import (
     UploadBody,
     UploadOut,
 )
-from api.services import services
+from api.wiring.services import services
 from pipeline.access.idempotency import Answer, claim, keep
 from pipeline.access.post_ownership import require_post
 from pipeline.config.settings import Settings

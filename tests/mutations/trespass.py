@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.services import EXTENSION
+from api.wiring.services import EXTENSION
 from pipeline.config.settings import load_settings
 from pipeline.content.object_urls import source_key
 from pipeline.lifecycle.submit import submit

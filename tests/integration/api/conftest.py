@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select
 from werkzeug.serving import make_server
 
 from api.app import create_app
-from api.services import EXTENSION, Services
+from api.wiring.services import EXTENSION, Services
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.domain.states import Status
 from pipeline.domain.values import EventDraft, Playback

@@ -14,7 +14,7 @@ from flask import jsonify
 from sqlalchemy import Engine, event, select
 
 from api.access.caller import Role, authorised, caller_session
-from api.services import services
+from api.wiring.services import services
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.records.models import Asset, Event, IdempotencyRecord, Upload
 from pipeline.runtime.database import make_engine, session_of
@@ -241,7 +241,11 @@ def listening(api: Client) -> Iterator[list[str]]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    engines = (api.services.engines.api, api.services.engines.operator, api.services.engines.public)
+    engines = (
+        api.services.engines.api,
+        api.services.engines.operator,
+        api.services.engines.public,
+    )
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield asked

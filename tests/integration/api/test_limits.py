@@ -17,7 +17,7 @@ import requests
 from sqlalchemy import select
 
 from api.access.limit_store import KEY_PREFIX, TIMEOUT_SEC
-from api.breaker import FAILURES_TO_OPEN
+from api.wiring.publish_breaker import FAILURES_TO_OPEN
 from pipeline.records.models import AuditEvent, Delivery
 from pipeline.runtime.database import session_of
 from stack.broker import BrokerServer, running_broker
@@ -210,7 +210,7 @@ def store(tmp_path: Path) -> Iterator[BrokerServer]:
 def test_limits_are_kept_again_once_a_store_that_hung_answers(
     serve: Serve, store: BrokerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.breaker.OPEN_SEC", 0.2)
+    monkeypatch.setattr("api.wiring.publish_breaker.OPEN_SEC", 0.2)
     with closing(redis.Redis.from_url(store.url())) as client:
         pid = client.info("server")["process_id"]
         with serve(LIMITS_URL=store.url()) as api:

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from api import publish
-from api.breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
-from api.publish import TIMEOUT_SEC, Publisher
+from api.wiring import publisher as publishing
+from api.wiring.publish_breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
+from api.wiring.publisher import TIMEOUT_SEC, Publisher
 from pipeline.domain.values import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
 from tests.integration.api.conftest import World, serving
 
@@ -92,7 +92,8 @@ def _outcome(publisher: Publisher) -> str:
 
 def _counts() -> dict[str, float]:
     return {
-        name: publish.PUBLISHES.labels(name)._value.get() for name in ("sent", "failed", "skipped")
+        name: publishing.PUBLISHES.labels(name)._value.get()
+        for name in ("sent", "failed", "skipped")
     }
 
 

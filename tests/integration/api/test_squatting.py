@@ -9,7 +9,7 @@ import requests
 from sqlalchemy import event
 
 from api.app import create_app
-from api.services import EXTENSION
+from api.wiring.services import EXTENSION
 from pipeline.records.models import Asset, AuditEvent, Upload
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World, serving, token
 

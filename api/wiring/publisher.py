@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
-from api.breaker import Breaker
+from api.wiring.publish_breaker import Breaker
 from pipeline.domain.values import BROKER_KEY_PREFIX, Wake
 from pipeline.runtime.crash import Boundary, crash_point
 

@@ -1,4 +1,4 @@
-from api.breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
+from api.wiring.publish_breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
 
 
 class Clock:

@@ -11,8 +11,8 @@ from api.identity.database_roles import Engines, make_engines
 from api.identity.tokens import Verifier, verifier_of
 from api.live.hub import Streams
 from api.live.viewer_documents import Sight
-from api.publish import Publisher
-from api.rejections import RejectionAlarm
+from api.wiring.publisher import Publisher
+from api.wiring.rejection_alarm import RejectionAlarm
 from pipeline.config.settings import Settings
 from pipeline.media.process_limits import Limits
 from pipeline.media.tools import Tools, locate_tools

@@ -5,7 +5,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from api.rejections import WINDOW_SEC, RejectionAlarm
+from api.wiring.rejection_alarm import WINDOW_SEC, RejectionAlarm
 
 
 def alarms(times: Iterator[float], count: int, *, threshold: int = 3) -> int:
