@@ -7,11 +7,12 @@ import structlog
 from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import console, openapi
+from api import openapi
 from api.access import cors, request_limits
 from api.http import client_address, error_handlers, request_log, security_headers
 from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.monitoring.prometheus import Figures
+from api.ops import console
 from api.routes import (
     assets,
     callbacks,

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text
 
-from api.bulk_runs import BATCHES_OF_A_REQUEST
+from api.ops.bulk_runs import BATCHES_OF_A_REQUEST
 from pipeline.domain.states import Status
 from pipeline.lifecycle.bulk_retry import BATCH
 from pipeline.records.models import Asset, AuditEvent, Event

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from flask import Response, abort
 
-from api.ops_actions import ACTIONS, Action, act, is_allowed
-from api.ops_pages import console_blueprint, page, reading, see_other
+from api.ops.actions import ACTIONS, Action, act, is_allowed
+from api.ops.pages import console_blueprint, page, reading, see_other
 from pipeline.operations import console_assets
 
 blueprint = console_blueprint("ops_changes", __name__)

@@ -10,8 +10,8 @@ from api.access.audit import audit_operator
 from api.access.caller import OF_ROLES, Caller, Role, identify
 from api.access.request_limits import Policy, limited_by_address
 from api.http.problems import Problem
-from api.ops_pages import SIGN_IN, console_blueprint, local, page, see_other
-from api.ops_session import ConsoleSession, anonymous, begin, end, keep
+from api.ops.pages import SIGN_IN, console_blueprint, local, page, see_other
+from api.ops.session import ConsoleSession, anonymous, begin, end, keep
 from api.wiring.services import services
 from pipeline.access.operator_links import LinkInvalid, OperatorLink, read_link, use_link
 from pipeline.runtime.database import session_of

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from flask import Response, request
 
-from api.ops_pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
+from api.ops.pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
 from api.wiring.services import services
 from pipeline.lifecycle.receive_callback import SECRET_HEADERS
 from pipeline.operations import console_inbox

@@ -21,8 +21,8 @@ from werkzeug.exceptions import HTTPException
 from api.access.caller import Role
 from api.http.problems import Problem, from_domain
 from api.http.security_headers import PAGE, page_with
-from api.ops_session import PATH, caller_in, current, require_csrf
-from api.ops_words import FILTERS
+from api.ops.session import PATH, caller_in, current, require_csrf
+from api.ops.words import FILTERS
 from api.wiring.services import services
 from pipeline.domain.errors import DomainError
 from pipeline.operations import metrics

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from flask import Response, request
 
-from api import bulk_runs
-from api.ops_filters import asked
-from api.ops_pages import console_blueprint, page, reading, see_other, wrong
-from api.routes.ops_failed import PAGE
+from api.ops import bulk_runs
+from api.ops.filters import asked
+from api.ops.pages import console_blueprint, page, reading, see_other, wrong
+from api.ops.routes.failed import PAGE
 from pipeline.domain.failures import failure_of
 from pipeline.operations import console_failed
 

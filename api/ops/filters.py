@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from api.ops_pages import words, wrong
+from api.ops.pages import words, wrong
 from pipeline.operations import console_failed
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.monitoring.prometheus import QUEUES
-from api.ops_pages import console_blueprint, live_page, page, reading, see_other, words
+from api.ops.pages import console_blueprint, live_page, page, reading, see_other, words
 from api.wiring.services import services
 from pipeline.domain.states import Status
 from pipeline.limits import circuit_breaker

@@ -2,8 +2,8 @@
 
 from flask import Response
 
-from api.ops_filters import AGES, asked
-from api.ops_pages import console_blueprint, cursor, live_page, place, reading, words
+from api.ops.filters import AGES, asked
+from api.ops.pages import console_blueprint, cursor, live_page, place, reading, words
 from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.operations import console_failed

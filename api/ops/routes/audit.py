@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from api.ops_pages import console_blueprint, number, page, reading, words
+from api.ops.pages import console_blueprint, number, page, reading, words
 from pipeline.operations import console_audit
 
 blueprint = console_blueprint("ops_audit", __name__)

@@ -7,8 +7,8 @@ from flask import Response, request
 
 from api.documents.present import asset_out
 from api.documents.schemas import AssetOut
-from api.ops_actions import ACTIONS, DONE, is_allowed
-from api.ops_pages import console_blueprint, cursor, live_page, number, reading
+from api.ops.actions import ACTIONS, DONE, is_allowed
+from api.ops.pages import console_blueprint, cursor, live_page, number, reading
 from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of

@@ -1,0 +1,14 @@
+"""The operators' console: its parts, in the order in which their routes are tried."""
+
+from api.ops.routes import assets, audit, bulk, changes, failed, inbox, overview, sign_in
+
+BLUEPRINTS = (
+    sign_in.blueprint,
+    overview.blueprint,
+    failed.blueprint,
+    bulk.blueprint,
+    assets.blueprint,
+    changes.blueprint,
+    inbox.blueprint,
+    audit.blueprint,
+)
