@@ -7,22 +7,22 @@
  * docs/ui.md describes attributes, events, parts and strings.
  */
 
-import { fingerprint, forget, recall, unfinished } from "./composer/memory.js";
-import { isFinal } from "./composer/patience.js";
-import { isForeseen, reasonOf, wordsOf } from "./composer/shown.js";
-import { ENGLISH, GEORGIAN } from "./composer/strings.js";
-import { Api, Refused } from "./composer/transport.js";
-import { Upload, abandon } from "./composer/upload.js";
+import { fingerprint, forget, recall, unfinished } from "./composer/stored-uploads.js";
+import { isFinal } from "./composer/retry.js";
+import { isForeseen, reasonOf, wordsOf } from "./composer/view-content.js";
+import { ENGLISH, GEORGIAN } from "./composer/words.js";
+import { Api, Refused } from "./composer/requests.js";
+import { Upload, abandon } from "./composer/file-upload.js";
 import { uuid } from "./composer/uuid.js";
 import { clock, objectionTo, objectionToLength, shapeOf, sizeInWords, typeOf } from "./composer/video-file.js";
 import { View } from "./composer/view.js";
-import { fetchLanguage, languageOf, register, say } from "./strings.js";
+import { fetchLanguage, languageOf, register, say } from "./words.js";
 
 /** @import { Line, TokenProvider } from "./types.js" */
-/** @import { Phase } from "./composer/shown.js" */
+/** @import { Phase } from "./composer/view-content.js" */
 /** @import { Measured } from "./composer/video-file.js" */
-/** @import { Remembered } from "./composer/memory.js" */
-/** @import { Stage } from "./composer/upload.js" */
+/** @import { Remembered } from "./composer/stored-uploads.js" */
+/** @import { Stage } from "./composer/file-upload.js" */
 
 register("en", ENGLISH);
 register("ka", GEORGIAN);

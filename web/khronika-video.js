@@ -7,12 +7,12 @@
  * the first tap.
  */
 
-import { feedOf } from "./live.js";
-import { wordsOf } from "./shown.js";
-import { fetchLanguage, fetchOnce, languageOf } from "./strings.js";
-import { placeholderOf, ratioOf } from "./style.js";
-import { concernsOwner, describe, isUnsettled } from "./video-state.js";
-import { View } from "./view.js";
+import { feedOf } from "./player/card-feed.js";
+import { wordsOf } from "./player/view-content.js";
+import { fetchLanguage, fetchOnce, languageOf } from "./words.js";
+import { placeholderOf, ratioOf } from "./player/style.js";
+import { concernsOwner, describe, isUnsettled } from "./player/video-state.js";
+import { View } from "./player/view.js";
 
 /** @import { Card, Known, Line, Situation, TokenProvider } from "./types.js" */
 
@@ -27,9 +27,9 @@ const IDENTITY = ["post-id", "api", "token", "owner", "video-url", "pending-unti
 const SHAPE = ["post-id", "video-url", "width", "height"];
 const EARLY = ["tokenProvider", "card"];
 
-/** @type {typeof import("./owner.js") | null} Loaded for the first owner who is told more. */
+/** @type {typeof import("./player/owner-state.js") | null} Loaded for the first owner who is told more. */
 let owner = null;
-const loadOwner = async () => void (owner = await import("./owner.js"));
+const loadOwner = async () => void (owner = await import("./player/owner-state.js"));
 
 export class KhronikaVideo extends HTMLElement {
   static observedAttributes = [
@@ -49,7 +49,7 @@ export class KhronikaVideo extends HTMLElement {
   #tokenProvider = null;
   /** @type {(() => void) | null} */
   #unwatch = null;
-  /** @type {import("./session.js").Session | null} */
+  /** @type {import("./player/session.js").Session | null} */
   #session = null;
   #isPlaying = false;
   /** Until when a video may still come that has never been there. */
@@ -130,7 +130,7 @@ export class KhronikaVideo extends HTMLElement {
     this.#brokeAt = this.#answer = null;
     this.#render();
     const [loaded] = await Promise.all([
-      import("./session.js").catch(() => null),
+      import("./player/session.js").catch(() => null),
       this.#refreshIfStale(),
     ]);
     if (this.#view.video !== video) return;
@@ -227,7 +227,7 @@ export class KhronikaVideo extends HTMLElement {
       await this.#feed.refresh(this.#postId);
       return this.play();
     }
-    const { retry } = await import("./retry.js");
+    const { retry } = await import("./player/retry-video.js");
     const answer = await retry(this.#feed, this.#postId);
     if (answer) this.#tell(answer);
   }

@@ -134,7 +134,7 @@ def test_nothing_of_the_player_is_loaded_before_the_tap_and_the_rest_is_small(
     expect(opened.page.locator("#one .play")).to_be_visible()
     opened.page.wait_for_load_state("networkidle")
     loaded = weigh(opened)
-    assert ("strings.ka.js" in loaded) == (lang == "ka")
+    assert ("player/words.ka.js" in loaded) == (lang == "ka")
     assert not any(part in name for name in loaded for part in ("stream", "owner", "vendor"))
     assert fake_api.asked["GET /media/video.m3u8"] == 0
     assert fake_api.asked["GET /media/video.mp4"] == 0
@@ -149,8 +149,8 @@ def test_following_a_video_live_stays_within_the_same_budget(
     expect(opened.page.locator("#one .headline")).not_to_be_empty()
     wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
     loaded = weigh(opened)
-    assert "stream.js" in loaded
-    assert ("strings.ka.js" in loaded) == (lang == "ka")
+    assert "player/event-stream.js" in loaded
+    assert ("player/words.ka.js" in loaded) == (lang == "ka")
 
 
 def test_on_a_page_of_its_own_the_length_is_known_and_the_tap_starts_no_file_beside_the_stream(
@@ -307,7 +307,7 @@ def test_the_storyboard_shows_over_the_controls_once_it_plays(
 ) -> None:
     fake_api.put(published(fake_api, outputs, storyboard_url=f"{fake_api.url}/media/story.vtt"))
     opened = open_page(site.show(video("one")))
-    assert fake_api.asked["GET /web/storyboard.js"] == 0
+    assert fake_api.asked["GET /web/player/storyboard-preview.js"] == 0
     element = play(opened)
     expect_playing(opened, "hls.js")
     expect(element.locator(".preview")).to_be_attached()

@@ -241,7 +241,7 @@ def test_no_language_is_fetched_that_nobody_reads(
     fake_api.put(card("one", "queued"))
     opened = open_page(site.show(video("one")))
     expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
-    assert fake_api.asked["GET /web/strings.ka.js"] == 0
+    assert fake_api.asked["GET /web/player/words.ka.js"] == 0
 
 
 def test_a_site_may_say_it_otherwise(open_page: Pages, fake_api: FakeApi, site: Site) -> None:

@@ -104,7 +104,7 @@ ROUTES: Mapping[str, tuple[Probe, ...]] = {
     "GET /metrics": (Probe("/metrics", ANYBODY),),
     "GET /docs": (Probe("/docs", ANYBODY),),
     "GET /openapi.json": (Probe("/openapi.json", ANYBODY),),
-    "GET /web/<path:name>": (Probe("/web/playback.js", ANYBODY),),
+    "GET /web/<path:name>": (Probe("/web/player/playback.js", ANYBODY),),
     "GET /web/vendor/<library>/<version>/<name>": (
         Probe("/web/vendor/hls.js/0.0.0/LICENSE", NOTHING_THERE),
     ),

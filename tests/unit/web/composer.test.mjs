@@ -3,10 +3,10 @@ import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
 
 import { md5 } from "../../../web/composer/md5.js";
-import { isFinal } from "../../../web/composer/patience.js";
-import { wordsOf } from "../../../web/composer/shown.js";
-import { ENGLISH, GEORGIAN } from "../../../web/composer/strings.js";
-import { Refused, Unreachable, ask } from "../../../web/composer/transport.js";
+import { isFinal } from "../../../web/composer/retry.js";
+import { wordsOf } from "../../../web/composer/view-content.js";
+import { ENGLISH, GEORGIAN } from "../../../web/composer/words.js";
+import { Refused, Unreachable, ask } from "../../../web/composer/requests.js";
 import { uuid } from "../../../web/composer/uuid.js";
 import {
   clock,
@@ -15,7 +15,7 @@ import {
   sizeInWords,
   typeOf,
 } from "../../../web/composer/video-file.js";
-import { register } from "../../../web/strings.js";
+import { register } from "../../../web/words.js";
 
 register("en", ENGLISH);
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pollDelay, retryAfter } from "../../../web/backoff.js";
-import "../../../web/owner.js";
-import { fetchLanguage, register, say } from "../../../web/strings.js";
-import { placeholderOf, ratioOf } from "../../../web/style.js";
+import "../../../web/player/owner-state.js";
+import { fetchLanguage, register, say } from "../../../web/words.js";
+import { placeholderOf, ratioOf } from "../../../web/player/style.js";
 
 const half = () => 0.5;
 

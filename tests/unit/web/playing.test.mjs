@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, cueAt, parseCues } from "../../../web/cues.js";
-import { abilitiesOf, engines, sourcesOf } from "../../../web/sources.js";
+import { clock, cueAt, parseCues } from "../../../web/player/storyboard-cues.js";
+import { abilitiesOf, engines, sourcesOf } from "../../../web/player/playback-engines.js";
 
 const BOTH = { manifest: "/m.m3u8", file: "/f.mp4" };
 const AGENTS = {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describeForOwner } from "../../../web/owner.js";
-import { concernsOwner, describe } from "../../../web/video-state.js";
+import { describeForOwner } from "../../../web/player/owner-state.js";
+import { concernsOwner, describe } from "../../../web/player/video-state.js";
 
 const KNOWN = { card: null, gone: false, unreachable: false };
 const SITUATION = {

@@ -12,8 +12,8 @@ import pytest
 from api.routes.web import ROOT
 from pipeline.domain.failures import FAILURES
 
-ENGLISH = ("strings.js", "owner.js", "retry.js")
-GEORGIAN = ("strings.ka.js", "strings.owner.ka.js")
+ENGLISH = ("words.js", "player/owner-state.js", "player/retry-video.js")
+GEORGIAN = ("player/words.ka.js", "player/words.owner.ka.js")
 HERE = Path(__file__).parent
 NODE = Path(sys.executable).with_name("node")
 SUITES = sorted(path.name for path in HERE.glob("*.test.mjs"))
@@ -33,7 +33,7 @@ def test_the_javascript_does_what_its_own_tests_say(suite: str) -> None:
 
 def test_the_library_is_asked_for_in_the_version_that_is_pinned() -> None:
     pinned = json.loads((ROOT / "package.json").read_text())["dependencies"]["hls.js"]
-    assert f"vendor/hls.js/{pinned}/" in (ROOT / "playback.js").read_text()
+    assert f"vendor/hls.js/{pinned}/" in (ROOT / "player" / "playback.js").read_text()
 
 
 def test_the_lock_names_no_place_to_download_from() -> None:
@@ -50,7 +50,7 @@ def test_georgian_says_everything_that_english_does_and_every_failure() -> None:
 
 
 def test_refusals_that_georgian_explains_are_ones_that_the_api_answers() -> None:
-    explained = re.findall(r'"error\.(\w+)"', (ROOT / "composer" / "strings.js").read_text())
+    explained = re.findall(r'"error\.(\w+)"', (ROOT / "composer" / "words.js").read_text())
     ours = [*(ROOT.parent / "api").rglob("*.py"), *(ROOT.parent / "pipeline").rglob("*.py")]
     sources = "".join(path.read_text() for path in ours)
     assert [code for code in explained if f'"{code}"' not in sources] == []

@@ -6,13 +6,13 @@
  */
 
 import { md5 } from "./md5.js";
-import { forget, recall, remember } from "./memory.js";
-import { insist, isFinal } from "./patience.js";
-import { Refused, Unreachable, ask, send } from "./transport.js";
+import { forget, recall, remember } from "./stored-uploads.js";
+import { insist, isFinal } from "./retry.js";
+import { Refused, Unreachable, ask, send } from "./requests.js";
 import { uuid } from "./uuid.js";
 
-/** @import { Api } from "./transport.js" */
-/** @import { Remembered } from "./memory.js" */
+/** @import { Api } from "./requests.js" */
+/** @import { Remembered } from "./stored-uploads.js" */
 
 const PARALLEL = 3;
 /** The ticket no longer holds: what it was for was swept, or given up in another window. */

@@ -1,8 +1,8 @@
 /** Playing one video: through hls.js, else the browser itself, else as one file. */
 
-import { abilitiesOf, engines } from "./sources.js";
+import { abilitiesOf, engines } from "./playback-engines.js";
 
-/** @import { Engine, Sources } from "./types.js" */
+/** @import { Engine, Sources } from "../types.js" */
 
 /** Pinned: its version is that of package.json. */
 export const HLS_JS = "vendor/hls.js/1.7.4/hls.light.min.mjs";
@@ -163,6 +163,6 @@ export class Playback {
 
 /** @returns {Promise<any>} The library, or null where it could not be had. */
 async function loadHls() {
-  const module = await import(new URL(HLS_JS, import.meta.url).href).catch(() => null);
+  const module = await import(new URL(`../${HLS_JS}`, import.meta.url).href).catch(() => null);
   return module?.default ?? null;
 }

@@ -1,6 +1,6 @@
 /** From what is known of a video to what is said of it. Pure: no DOM, no clock, no language. */
 
-/** @import { Card, Description, Line, Situation } from "./types.js" */
+/** @import { Card, Description, Line, Situation } from "../types.js" */
 
 const WAITING_STATES = new Set(["queued", "processing", "retrying"]);
 

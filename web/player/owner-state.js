@@ -1,9 +1,9 @@
 /** What only the owner of a video is told: where it stands, why it failed, what to do. Pure. */
 
-import { complete, formats } from "./strings.js";
+import { complete, formats } from "../words.js";
 import { concernsOwner, describe } from "./video-state.js";
 
-/** @import { Card, Description, Line, Situation } from "./types.js" */
+/** @import { Card, Description, Line, Situation } from "../types.js" */
 
 complete("en", {
   pending_own: "Your video has not arrived in full yet. If its upload stopped, choose the file again.",

@@ -1,7 +1,7 @@
 /** Trying again what failed in passing: after a while, or as soon as there is a network. */
 
 import { pollDelay, retryAfter } from "../backoff.js";
-import { Refused, Unreachable } from "./transport.js";
+import { Refused, Unreachable } from "./requests.js";
 
 /** Failures of one request in a row: with the waits between them, about four minutes. */
 const MOST_FAILURES = 8;

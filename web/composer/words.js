@@ -1,4 +1,4 @@
-/** What the composer says. Sites change it as they change the player's: `register` of strings.js. */
+/** What the composer says. Sites change it as they change the player's: `register` of words.js. */
 
 /** @type {Record<string, string>} */
 export const ENGLISH = {
@@ -74,7 +74,7 @@ export const GEORGIAN = {
   composer_file_changed: "ფაილი ატვირთვის დროს შეიცვალა ან წაიშალა. აირჩიეთ ხელახლა.",
   composer_unreachable: "სერვერთან დაკავშირება ვერ მოხერხდა. რაც აიტვირთა, შენახულია.",
   composer_refused: "ვიდეოს ატვირთვა ვერ მოხერხდა.",
-  // What the API says in English. Codes with which a video fails are in `strings.ka.js`.
+  // What the API says in English. Codes with which a video fails are in `player/words.owner.ka.js`.
   "error.upload_incomplete": "ფაილი ბოლომდე არ აიტვირთა. სცადეთ ხელახლა.",
   "error.source_size_mismatch": "აიტვირთული ფაილის ზომა სხვაა, ვიდრე არჩეულის. აირჩიეთ ვიდეო ხელახლა.",
   "error.quota_exceeded": "დღევანდელი ზღვარი ამოწურულია. გააგრძელეთ შუაღამის შემდეგ (UTC).",

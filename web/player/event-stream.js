@@ -8,9 +8,9 @@
  * whoever follows polls, and calls ``follow`` again, which waits its turn.
  */
 
-import { pollDelay } from "./backoff.js";
+import { pollDelay } from "../backoff.js";
 
-/** @import { Card } from "./types.js" */
+/** @import { Card } from "../types.js" */
 
 const MOST_POSTS = 100;
 const MOST_ERRORS = 3;

@@ -4,11 +4,11 @@
  * a video to which nothing more happens by itself.
  */
 
-import { pollDelay, retryAfter } from "./backoff.js";
+import { pollDelay, retryAfter } from "../backoff.js";
 import { canPlay, isUnsettled } from "./video-state.js";
 
-/** @import { Card, Known, TokenProvider } from "./types.js" */
-/** @import { Stream } from "./stream.js" */
+/** @import { Card, Known, TokenProvider } from "../types.js" */
+/** @import { Stream } from "./event-stream.js" */
 
 const BATCH = 100;
 const GATHER_MS = 30;
@@ -172,7 +172,7 @@ export class Feed {
   /** @param {string[]} postIds The stream's module is loaded with the first of them. */
   async #follow(postIds) {
     if (postIds.length > 0 && !this.#stream) {
-      const { Stream } = await import("./stream.js");
+      const { Stream } = await import("./event-stream.js");
       this.#stream = new Stream(this.base, {
         ticket: () => this.#ticket(),
         onCard: (card) => this.put(card),

@@ -1,9 +1,9 @@
 /** One playing of a video: its source, its previews. Loaded with the first tap. */
 
 import { Playback } from "./playback.js";
-import { sourcesOf } from "./sources.js";
+import { sourcesOf } from "./playback-engines.js";
 
-/** @import { Card, Engine } from "./types.js" */
+/** @import { Card, Engine } from "../types.js" */
 
 /**
  * @typedef {object} Wishes
@@ -56,7 +56,7 @@ export class Session {
    * @param {string} url
    */
   async #showPreviews(video, frame, url) {
-    const { showStoryboard } = await import("./storyboard.js");
+    const { showStoryboard } = await import("./storyboard-preview.js");
     const remove = await showStoryboard(video, frame, url);
     if (this.#listening.signal.aborted) remove();
     else this.#removePreviews = remove;

@@ -1,6 +1,6 @@
 /** Which way a video is played, in which order. Pure. */
 
-/** @import { Card, Engine, Sources } from "./types.js" */
+/** @import { Card, Engine, Sources } from "../types.js" */
 
 /**
  * @typedef {object} Abilities

@@ -1,10 +1,10 @@
 /** Asking for a failed video to be tried again. */
 
-import { retryAfter } from "./backoff.js";
-import { complete } from "./strings.js";
+import { retryAfter } from "../backoff.js";
+import { complete } from "../words.js";
 
-/** @import { Feed } from "./live.js" */
-/** @import { Line } from "./types.js" */
+/** @import { Feed } from "./card-feed.js" */
+/** @import { Line } from "../types.js" */
 
 complete("en", {
   retry_sent: "Your video will be tried again.",

@@ -3,7 +3,7 @@
  * is in the modules that only they load, and Georgian is fetched where it is spoken. A site adds or
  * changes any other:
  *
- *     import { register } from "https://video.example/web/strings.js";
+ *     import { register } from "https://video.example/web/words.js";
  *     register("de", { play: "Abspielen" });   // what is missing stays English
  */
 
@@ -37,8 +37,8 @@ const tables = new Map([["en", ENGLISH]]);
 /** @type {Record<string, { visitors: Load, owners: Load }>} */
 const SHIPPED = {
   ka: {
-    visitors: () => import("./strings.ka.js"),
-    owners: () => import("./strings.owner.ka.js"),
+    visitors: () => import("./player/words.ka.js"),
+    owners: () => import("./player/words.owner.ka.js"),
   },
 };
 

@@ -4,7 +4,7 @@
  * pointer is on their bar, so its place is taken from the video's width.
  */
 
-import { clock, cueAt, parseCues } from "./cues.js";
+import { clock, cueAt, parseCues } from "./storyboard-cues.js";
 
 const CONTROLS_PX = 64;
 /** Room that the browsers' controls leave beside their bar. */
@@ -53,7 +53,7 @@ class Preview {
   /**
    * @param {HTMLVideoElement} video
    * @param {HTMLElement} frame
-   * @param {import("./cues.js").Cue[]} cues
+   * @param {import("./storyboard-cues.js").Cue[]} cues
    */
   constructor(video, frame, cues) {
     this.video = video;

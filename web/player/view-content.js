@@ -1,8 +1,8 @@
 /** From what is to be said of a video to words in a language. */
 
-import { say } from "./strings.js";
+import { say } from "../words.js";
 
-/** @import { Card, Description, Line } from "./types.js" */
+/** @import { Card, Description, Line } from "../types.js" */
 /** @import { Shown } from "./view.js" */
 
 /**

@@ -1,6 +1,6 @@
 /** Georgian: what visitors read. */
 
-import { complete } from "./strings.js";
+import { complete } from "../words.js";
 
 complete("ka", {
   play: "ვიდეოს დაკვრა",

@@ -3,7 +3,7 @@
  * the two things that differ from video to video.
  */
 
-/** @import { Card } from "./types.js" */
+/** @import { Card } from "../types.js" */
 
 const RULES = `
 :host {

@@ -1,6 +1,6 @@
 /** Georgian: what only owners read. The API says the sentences of failure codes in English. */
 
-import { complete } from "./strings.js";
+import { complete } from "../words.js";
 
 complete("ka", {
   pending_own: "თქვენი ვიდეო ჯერ სრულად არ ატვირთულა. თუ ატვირთვა შეწყდა, ფაილი ხელახლა აირჩიეთ.",

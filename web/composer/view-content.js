@@ -1,13 +1,13 @@
 /** From where the composer stands, and what went wrong, to words in a language. Pure. */
 
-import { say } from "../strings.js";
-import { Refused, Unreachable } from "./transport.js";
-import { FileChanged } from "./upload.js";
+import { say } from "../words.js";
+import { Refused, Unreachable } from "./requests.js";
+import { FileChanged } from "./file-upload.js";
 import { clock, sizeInWords } from "./video-file.js";
 
 /** @import { Line } from "../types.js" */
 /** @import { Measured } from "./video-file.js" */
-/** @import { Stage } from "./upload.js" */
+/** @import { Stage } from "./file-upload.js" */
 /** @import { Shown } from "./view.js" */
 
 /** @typedef {"empty" | "reading" | "ready" | "uploading" | "paused" | "failed" | "done"} Phase */
