@@ -1,39 +1,40 @@
 /**
- * `<khronika-composer>`: choose a video, see it, publish it. It uploads the file and has it
- * processed; the page need not wait for either.
+ * `<khronika-composer>`: choose a video, preview it, publish it. The element uploads the file and
+ * registers the video; the page need not wait for either.
  *
  *     <script type="module" src="https://video.example/web/khronika-composer.js"></script>
  *
- * docs/ui.md describes attributes, events, parts and strings.
+ * docs/ui.md describes attributes, events and words.
  */
 
-import { fingerprint, forget, recall, unfinished } from "./composer/stored-uploads.js";
+import { FileUpload, abandonUpload } from "./composer/file-upload.js";
+import { RequestRefused, UploadApi } from "./composer/requests.js";
 import { isFinal } from "./composer/retry.js";
-import { isForeseen, reasonOf, wordsOf } from "./composer/view-content.js";
+import { loadUpload, removeUpload, unfinishedUploads, uploadKey } from "./composer/stored-uploads.js";
+import { randomUuid } from "./composer/uuid.js";
+import { fileProblem, formatBytes, lengthProblem, measuredFields, mediaTypeOf } from "./composer/video-file.js";
+import { failureReason, isExpected, percentOf, viewContent } from "./composer/view-content.js";
+import { ComposerView } from "./composer/view.js";
 import { ENGLISH, GEORGIAN } from "./composer/words.js";
-import { Api, Refused } from "./composer/requests.js";
-import { Upload, abandon } from "./composer/file-upload.js";
-import { uuid } from "./composer/uuid.js";
-import { clock, objectionTo, objectionToLength, shapeOf, sizeInWords, typeOf } from "./composer/video-file.js";
-import { View } from "./composer/view.js";
-import { fetchLanguage, languageOf, register, say } from "./words.js";
+import { formatMediaTime } from "./media-time.js";
+import { languageOf, loadWords, register, translate } from "./words.js";
 
 /** @import { Line, TokenProvider } from "./types.js" */
 /** @import { Phase } from "./composer/view-content.js" */
-/** @import { Measured } from "./composer/video-file.js" */
-/** @import { Remembered } from "./composer/stored-uploads.js" */
-/** @import { Stage } from "./composer/file-upload.js" */
+/** @import { MeasuredVideo } from "./composer/video-file.js" */
+/** @import { StoredUpload } from "./composer/stored-uploads.js" */
+/** @import { UploadStage } from "./composer/file-upload.js" */
 
 register("en", ENGLISH);
 register("ka", GEORGIAN);
 
 const OWN_BASE = new URL("..", import.meta.url).href;
 const PREVIEW_AT_SEC = 1;
-/** A percentage is read out every so many percent. */
-const SAID_EVERY = 25;
+/** The percentage is announced to screen readers at each multiple. */
+const ANNOUNCED_EVERY_PERCENT = 25;
 
 export class KhronikaComposer extends HTMLElement {
-  #view = new View(this.attachShadow({ mode: "open" }), {
+  #view = new ComposerView(this.attachShadow({ mode: "open" }), {
     onFiles: (files) => void this.#choose(files).catch((error) => this.#fail(error)),
     onFrame: (seconds) => this.#pickFrame(seconds),
     onAction: (action) => void this.#act(action).catch((error) => this.#fail(error)),
@@ -42,24 +43,24 @@ export class KhronikaComposer extends HTMLElement {
   #phase = "empty";
   /** @type {File | null} */
   #file = null;
-  /** @type {Measured | null} */
+  /** @type {MeasuredVideo | null} */
   #measured = null;
   /** @type {Line | null} */
   #problem = null;
-  /** @type {Upload | null} */
+  /** @type {FileUpload | null} */
   #upload = null;
   #postId = "";
   /** @type {number | null} */
   #posterTime = null;
   #bytes = 0;
-  /** @type {Stage} */
+  /** @type {UploadStage} */
   #stage = "sending";
   #isWaiting = false;
   #isFinal = false;
-  #said = "";
+  #announced = "";
   #listening = new AbortController();
 
-  /** @type {TokenProvider | null} Gives the author's JWT. It may be set before this class is known. */
+  /** @type {TokenProvider | null} Returns the author's JWT. It may be set before this class is defined. */
   tokenProvider = Reflect.get(this, "tokenProvider") ?? null;
 
   connectedCallback() {
@@ -75,12 +76,12 @@ export class KhronikaComposer extends HTMLElement {
     this.#upload?.pause();
   }
 
-  /** What it shows; the attribute `data-state` says it, too. */
+  /** The state that the element shows; also in the attribute `data-state`. */
   get state() {
     return this.#phase;
   }
 
-  /** Whether bytes are on their way. */
+  /** True while the file is being sent. */
   get isUploading() {
     return this.#phase === "uploading";
   }
@@ -105,35 +106,35 @@ export class KhronikaComposer extends HTMLElement {
     if (!file || this.isUploading || this.#phase === "paused") return;
     this.#clear();
     const maxBytes = this.#limit("max-bytes");
-    const objection = files.length > 1 ? { key: "composer_one" } : objectionTo(file, maxBytes);
-    if (objection) return this.#object(objection, sizeInWords(this.#language, maxBytes ?? 0));
+    const problem = files.length > 1 ? { key: "composer_one" } : fileProblem(file, maxBytes);
+    if (problem) return this.#reject(problem, formatBytes(this.#language, maxBytes ?? 0));
     this.#file = file;
     this.#enter("reading");
     const measured = await this.#view.open(file);
     if (this.#file !== file) return;
     const maxSec = this.#limit("max-duration");
-    const isLong = objectionToLength(measured, maxSec);
-    if (isLong) return this.#object(isLong, clock(maxSec ?? 0));
-    this.#offer(measured);
+    const tooLong = lengthProblem(measured, maxSec);
+    if (tooLong) return this.#reject(tooLong, formatMediaTime(Math.round(maxSec ?? 0)));
+    this.#accept(measured);
   }
 
-  /** @param {Measured} measured */
-  #offer(measured) {
+  /** @param {MeasuredVideo} measured */
+  #accept(measured) {
     this.#measured = measured;
-    this.#posterTime = recall(this.#key)?.posterTime ?? null;
+    this.#posterTime = loadUpload(this.#key)?.posterTime ?? null;
     this.#enter("ready");
     this.#view.showFrame(this.#posterTime ?? Math.min(PREVIEW_AT_SEC, (measured.durationSec ?? 0) / 3));
   }
 
   get #key() {
-    return this.#file ? fingerprint(this.#user, this.#base, this.#file) : "";
+    return this.#file ? uploadKey(this.#user, this.#base, this.#file) : "";
   }
 
   /**
    * @param {Line} line
    * @param {string} limit
    */
-  #object(line, limit) {
+  #reject(line, limit) {
     this.#clear();
     this.#problem = { ...line, values: { limit } };
     this.#enter("empty");
@@ -163,15 +164,15 @@ export class KhronikaComposer extends HTMLElement {
     const file = this.#file;
     if (!file) return;
     this.#postId = "";
-    this.#upload = new Upload(this.#api(), {
+    this.#upload = new FileUpload(this.#api(), {
       file,
       key: this.#key,
       posterTime: this.#posterTime,
-      type: typeOf(file) ?? "",
-      postId: this.getAttribute("post-id") ?? uuid(),
-      declared: this.#declared(file),
-      onTicket: (ticket) => void this.#announce(ticket),
-      onBytes: (bytes) => this.#move(bytes),
+      type: mediaTypeOf(file) ?? "",
+      postId: this.getAttribute("post-id") ?? randomUuid(),
+      declared: this.#declaredFields(file),
+      onTicket: (ticket) => void this.#announceUpload(ticket),
+      onBytes: (bytes) => this.#updateProgress(bytes),
       onWaiting: (isWaiting) => this.#set({ isWaiting }),
       onStage: (stage) => this.#set({ stage }),
     });
@@ -180,14 +181,14 @@ export class KhronikaComposer extends HTMLElement {
 
   #api() {
     const token = this.getAttribute("token");
-    return new Api(this.#base, () => (this.tokenProvider ? this.tokenProvider() : token));
+    return new UploadApi(this.#base, () => (this.tokenProvider ? this.tokenProvider() : token));
   }
 
   /** @param {File} file */
-  #declared(file) {
+  #declaredFields(file) {
     const title = this.getAttribute("video-title");
-    const own = { mime_type: typeOf(file), size_bytes: file.size, title, poster_time_sec: this.#posterTime };
-    return { ...own, ...shapeOf(this.#measured) };
+    const fields = { mime_type: mediaTypeOf(file), size_bytes: file.size, title, poster_time_sec: this.#posterTime };
+    return { ...fields, ...measuredFields(this.#measured) };
   }
 
   async #run() {
@@ -199,7 +200,7 @@ export class KhronikaComposer extends HTMLElement {
     try {
       const video = await upload.run();
       this.#enter("done");
-      this.#tell("created", video);
+      this.#dispatch("created", video);
     } catch (error) {
       if (this.#upload === upload) this.#fail(error);
     }
@@ -209,65 +210,62 @@ export class KhronikaComposer extends HTMLElement {
   #fail(error) {
     if (error instanceof DOMException && error.name === "AbortError") {
       this.#enter("paused");
-      return this.#tell("paused", {});
+      return this.#dispatch("paused", {});
     }
-    this.#problem = reasonOf(error);
+    this.#problem = failureReason(error);
     this.#isFinal = isFinal(error);
     this.#enter("failed");
-    const code = error instanceof Refused ? error.code : "";
-    const message = say(this.#language, this.#problem);
-    this.#tell("failed", { code, message, final: this.#isFinal });
-    if (!isForeseen(error)) reportError(error);
+    const code = error instanceof RequestRefused ? error.code : "";
+    const message = translate(this.#language, this.#problem);
+    this.#dispatch("failed", { code, message, final: this.#isFinal });
+    if (!isExpected(error)) reportError(error);
   }
 
   async #cancel() {
     const upload = this.#upload;
     this.#clear();
     this.#enter("empty");
-    this.#view.say(say(this.#language, { key: "composer_cancelled" }));
-    this.#tell("cancelled", {});
+    this.#view.announce(translate(this.#language, { key: "composer_cancelled" }));
+    this.#dispatch("cancelled", {});
     await upload?.abandon();
   }
 
   async #discard() {
     this.#problem = null;
-    for (const { key, upload } of unfinished(this.#user, this.#base)) {
+    for (const { key, upload } of unfinishedUploads(this.#user, this.#base)) {
       try {
-        await abandon(this.#api(), upload);
+        await abandonUpload(this.#api(), upload);
       } catch (error) {
-        this.#problem = reasonOf(error);
+        this.#problem = failureReason(error);
         break;
       }
-      forget(key);
-      this.#tell("cancelled", { post_id: upload.postId });
+      removeUpload(key);
+      this.#dispatch("cancelled", { post_id: upload.postId });
     }
     this.#render();
   }
 
-  /** @param {Remembered} ticket */
-  async #announce({ postId, uploadId, posterTime }) {
-    const [upload, shape] = [this.#upload, shapeOf(this.#measured)];
+  /** @param {StoredUpload} ticket */
+  async #announceUpload({ postId, uploadId, posterTime }) {
+    const [upload, measured] = [this.#upload, measuredFields(this.#measured)];
     this.#postId = postId;
     const poster = await this.#view.frame();
-    const detail = { upload_id: uploadId, poster_time_sec: posterTime, ...shape, poster };
-    // Meanwhile it may have been given up.
-    if (this.#upload === upload) this.#tell("publish", detail);
+    const detail = { upload_id: uploadId, poster_time_sec: posterTime, ...measured, poster };
+    // The upload may have been abandoned since.
+    if (this.#upload === upload) this.#dispatch("publish", detail);
   }
 
   /** @param {number} bytes */
-  #move(bytes) {
+  #updateProgress(bytes) {
     this.#bytes = bytes;
     this.#render();
-    this.#tell("progress", { percent: this.#percent, sent_bytes: bytes });
-    const quarter = Math.floor(this.#percent / SAID_EVERY) * SAID_EVERY;
+    const percent = percentOf(bytes, this.#file);
+    this.#dispatch("progress", { percent, sent_bytes: bytes });
+    const quarter = Math.floor(percent / ANNOUNCED_EVERY_PERCENT) * ANNOUNCED_EVERY_PERCENT;
     this.#announceOnce(`${quarter}`, { key: "percent", values: { percent: quarter } });
   }
 
-  get #percent() {
-    return this.#file ? Math.floor((100 * this.#bytes) / this.#file.size) : 0;
-  }
-
-  /** @param {{ stage?: Stage, isWaiting?: boolean }} changes */
+  /** @param {{ stage?: UploadStage, isWaiting?: boolean }} changes */
   #set({ stage = this.#stage, isWaiting = this.#isWaiting }) {
     this.#stage = stage;
     this.#isWaiting = isWaiting;
@@ -282,33 +280,33 @@ export class KhronikaComposer extends HTMLElement {
     if (status) this.#announceOnce(phase, { text: status });
   }
 
-  /** Forget the file; what has arrived of it stays until it is cancelled or swept. */
+  /** Forget the file. The server keeps its parts until the upload is cancelled or swept. */
   #clear() {
     this.#upload?.pause();
     this.#upload = this.#file = this.#measured = this.#posterTime = this.#problem = null;
     this.#bytes = 0;
-    this.#said = "";
+    this.#announced = "";
     this.#view.close();
   }
 
   #render() {
-    const interrupted = unfinished(this.#user, this.#base);
-    const scene = {
+    const interrupted = unfinishedUploads(this.#user, this.#base);
+    const input = {
       ...{ phase: this.#phase, file: this.#file, measured: this.#measured, problem: this.#problem },
       unfinished: interrupted[0]?.upload.name ?? null,
-      isKnown: interrupted.some((each) => each.key === this.#key),
+      isInterrupted: interrupted.some((each) => each.key === this.#key),
       ...{ stage: this.#stage, isWaiting: this.#isWaiting, isFinal: this.#isFinal, bytes: this.#bytes },
-      isPicked: this.#posterTime !== null,
+      isPosterPicked: this.#posterTime !== null,
       isOnline: navigator.onLine,
     };
-    const words = wordsOf(scene, this.#language);
-    this.#view.show(words);
-    return words;
+    const content = viewContent(input, this.#language);
+    this.#view.show(content);
+    return content;
   }
 
   get #language() {
     const language = languageOf(this);
-    void fetchLanguage(language)?.then(() => this.#render());
+    void loadWords(language)?.then(() => this.#render());
     return language;
   }
 
@@ -317,18 +315,18 @@ export class KhronikaComposer extends HTMLElement {
    * @param {Line} line
    */
   #announceOnce(key, line) {
-    if (key === this.#said) return;
-    this.#said = key;
-    this.#view.say(say(this.#language, line));
+    if (key === this.#announced) return;
+    this.#announced = key;
+    this.#view.announce(translate(this.#language, line));
   }
 
   /**
    * @param {string} name
    * @param {object} detail
    */
-  #tell(name, detail) {
-    const about = { post_id: this.#postId, ...detail };
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail: about }));
+  #dispatch(name, detail) {
+    const details = { post_id: this.#postId, ...detail };
+    this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail: details }));
   }
 }
 

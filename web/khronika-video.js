@@ -1,47 +1,53 @@
 /**
- * `<khronika-video post-id="…">`: a post's video in whatever state it is, and its player.
+ * `<khronika-video post-id="…">`: the state of a post's video, and its player.
  *
  *     <script type="module" src="https://video.example/web/khronika-video.js"></script>
  *
- * docs/ui.md describes attributes, events, parts and strings. What playing takes is loaded with
- * the first tap.
+ * docs/ui.md describes attributes, events, parts and words. The modules that play a video are
+ * loaded with the first tap.
  */
 
-import { feedOf } from "./player/card-feed.js";
-import { wordsOf } from "./player/view-content.js";
-import { fetchLanguage, fetchOnce, languageOf } from "./words.js";
-import { placeholderOf, ratioOf } from "./player/style.js";
+import { cardFeedOf } from "./player/card-feed.js";
 import { concernsOwner, describe, isUnsettled } from "./player/video-state.js";
-import { View } from "./player/view.js";
+import { aspectRatio, viewContent } from "./player/view-content.js";
+import { PlayerView } from "./player/view.js";
+import { languageOf, loadWords } from "./words.js";
 
-/** @import { Card, Known, Line, Situation, TokenProvider } from "./types.js" */
+/** @import { Card, CardLookup, Line, Situation, TokenProvider } from "./types.js" */
 
 const OWN_BASE = new URL("..", import.meta.url).href;
 const CLOCK_MS = 15_000;
 const SLOW_AFTER_MIN = 10;
 const STALL_AFTER_SEC = 12;
 const FRESH_MS = 30_000;
-/** Attributes that change which video it is, or who asks for it. */
+/** Attributes that change the video or the viewer. */
 const IDENTITY = ["post-id", "api", "token", "owner", "video-url", "pending-until"];
-/** Attributes with which the frame may take another shape although it is seen. */
+/** Attributes whose change may change the shape of a frame that has been seen. */
 const SHAPE = ["post-id", "video-url", "width", "height"];
+/** Properties that a page may set before this class is defined. */
 const EARLY = ["tokenProvider", "card"];
 
-/** @type {typeof import("./player/owner-state.js") | null} Loaded for the first owner who is told more. */
-let owner = null;
-const loadOwner = async () => void (owner = await import("./player/owner-state.js"));
+/** @type {typeof import("./player/owner-state.js") | null} Loaded for the first owner. */
+let ownerState = null;
+const loadOwnerState = async () => void (ownerState = await import("./player/owner-state.js"));
 
 export class KhronikaVideo extends HTMLElement {
   static observedAttributes = [
     ...IDENTITY,
-    ...["mode", "width", "height", "lang", "poster", "upload-progress", "slow-after"],
+    "mode",
+    "width",
+    "height",
+    "lang",
+    "poster",
+    "upload-progress",
+    "slow-after",
   ];
 
-  #view = new View(this.attachShadow({ mode: "open" }), {
+  #view = new PlayerView(this.attachShadow({ mode: "open" }), {
     onPlay: () => void this.play(),
     onAction: () => void this.#act(),
   });
-  /** @type {Known} */
+  /** @type {CardLookup} */
   #known = { card: null, gone: false, unreachable: false };
   /** @type {Card | null} */
   #given = null;
@@ -49,23 +55,23 @@ export class KhronikaVideo extends HTMLElement {
   #tokenProvider = null;
   /** @type {(() => void) | null} */
   #unwatch = null;
-  /** @type {import("./player/session.js").Session | null} */
-  #session = null;
+  /** @type {import("./player/playback.js").VideoPlayback | null} */
+  #playback = null;
   #isPlaying = false;
-  /** Until when a video may still come that has never been there. */
+  /** The end of the time in which a post without a video may still get one. */
   #pendingUntil = NaN;
-  /** @type {number | null} Seconds at which playback broke off. */
-  #brokeAt = null;
-  /** @type {Line | null} */
+  /** @type {number | null} The second at which playback failed. */
+  #brokenAt = null;
+  /** @type {Line | null} The result of the viewer's last action. */
   #answer = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
-  /** @type {number | null} Since when something has been going on, as far as this page knows. */
+  /** @type {number | null} The start of the processing, as far as this page knows. */
   #busySince = null;
   #state = "";
 
   connectedCallback() {
-    for (const name of EARLY) this.#takeEarly(name);
+    for (const name of EARLY) this.#applyEarly(name);
     this.#clock = setInterval(() => this.#tick(), CLOCK_MS);
     this.#watch();
   }
@@ -73,7 +79,7 @@ export class KhronikaVideo extends HTMLElement {
   disconnectedCallback() {
     clearInterval(this.#clock);
     this.#clock = undefined;
-    this.#forget();
+    this.#reset();
   }
 
   /**
@@ -88,7 +94,7 @@ export class KhronikaVideo extends HTMLElement {
     else this.#render();
   }
 
-  /** @returns {TokenProvider | null} Gives the viewer's JWT, or a promise of it. */
+  /** @returns {TokenProvider | null} Returns the viewer's JWT, or a promise of it. */
   get tokenProvider() {
     return this.#tokenProvider;
   }
@@ -98,7 +104,7 @@ export class KhronikaVideo extends HTMLElement {
     if (this.#clock) this.#watch();
   }
 
-  /** @returns {Card | null} What is known of the video. A page that knows it may set it. */
+  /** @returns {Card | null} The known card. A page that has it already may set it. */
   get card() {
     return this.#known.card;
   }
@@ -108,43 +114,43 @@ export class KhronikaVideo extends HTMLElement {
     if (this.#clock) this.#watch();
   }
 
-  /** What the element shows; the attribute `data-state` says it, too. */
+  /** The state that the element shows; also in the attribute `data-state`. */
   get state() {
     return this.#state;
   }
 
-  /** How it plays: `hls.js`, `native`, `file`; null before playback. */
+  /** The engine that plays: `hls.js`, `native`, `file`; null before playback. */
   get engine() {
-    return this.#session?.engine ?? null;
+    return this.#playback?.engine ?? null;
   }
 
-  /** Play, from the beginning or from where playback broke off. To be called from a tap. */
+  /** Play from the beginning, or from the second at which playback failed. Call it from a tap. */
   async play() {
     const video = this.#mountVideo();
     if (!this.#isPlaying && this.#known.card?.manifest_url) this.#view.unload();
-    // Within the tap, before anything is loaded: it is what makes iOS allow playback later.
+    // iOS allows playback later only if play() is called within the tap, before anything is loaded.
     video.play().catch(() => undefined);
-    if (this.#isPlaying && this.#brokeAt === null) return;
-    const position = this.#brokeAt ?? 0;
+    if (this.#isPlaying && this.#brokenAt === null) return;
+    const position = this.#brokenAt ?? 0;
     this.#isPlaying = true;
-    this.#brokeAt = this.#answer = null;
+    this.#brokenAt = this.#answer = null;
     this.#render();
     const [loaded] = await Promise.all([
-      import("./player/session.js").catch(() => null),
+      import("./player/playback.js").catch(() => null),
       this.#refreshIfStale(),
     ]);
     if (this.#view.video !== video) return;
-    if (!loaded) return this.#breakOff(position);
-    this.#session?.stop();
-    this.#session = new loaded.Session(video, this.#view.frame, {
+    if (!loaded) return this.#failPlayback(position);
+    this.#playback?.stop();
+    this.#playback = new loaded.VideoPlayback(video, this.#view.frame, {
       card: this.#known.card,
       videoUrl: this.getAttribute("video-url"),
       position,
       stallSec: Number(this.getAttribute("stall-after") ?? STALL_AFTER_SEC),
-      onOtherVersion: () => this.#tell({ key: "other_version" }),
-      onFatal: (at) => this.#breakOff(at),
+      onOtherVersion: () => this.#showAnswer({ key: "other_version" }),
+      onFatal: (at) => this.#failPlayback(at),
     });
-    await this.#session.start();
+    await this.#playback.start();
   }
 
   get #postId() {
@@ -152,15 +158,15 @@ export class KhronikaVideo extends HTMLElement {
   }
 
   get #feed() {
-    return feedOf((this.getAttribute("api") ?? OWN_BASE).replace(/\/$/, ""));
+    return cardFeedOf((this.getAttribute("api") ?? OWN_BASE).replace(/\/$/, ""));
   }
 
   /**
-   * A property that was set before this class was known hides its accessor.
+   * Pass a property that was set before this class was defined to the accessor that it hides.
    *
    * @param {string} name
    */
-  #takeEarly(name) {
+  #applyEarly(name) {
     if (!Object.hasOwn(this, name)) return;
     const early = Reflect.get(this, name);
     Reflect.deleteProperty(this, name);
@@ -168,37 +174,37 @@ export class KhronikaVideo extends HTMLElement {
   }
 
   #watch() {
-    this.#forget();
+    this.#reset();
     if (!this.#postId) return this.#render();
     const feed = this.#feed;
     const token = this.getAttribute("token");
     const provider = this.#tokenProvider ?? (token ? () => token : null);
     if (provider) feed.tokenProvider = provider;
     this.#pendingUntil = Date.parse(this.getAttribute("pending-until") ?? "");
-    // A post without a video may get one while its owner looks on.
+    // A post without a video may get one while its owner watches.
     const isAwaited = () => this.hasAttribute("owner") || this.#pendingUntil > Date.now();
-    this.#unwatch = feed.watch(this.#postId, (known) => this.#learn(known), isAwaited);
+    this.#unwatch = feed.watch(this.#postId, (lookup) => this.#update(lookup), isAwaited);
     if (this.#given) feed.put(this.#given);
   }
 
-  #forget() {
+  #reset() {
     this.#unwatch?.();
     this.#unwatch = null;
     this.#known = { card: null, gone: false, unreachable: false };
     this.#busySince = null;
-    this.#view.beginAnew();
+    this.#view.reset();
     this.#stop();
   }
 
   #stop() {
-    this.#session?.stop();
+    this.#playback?.stop();
     this.#view.removeVideo();
-    this.#session = this.#brokeAt = this.#answer = null;
+    this.#playback = this.#brokenAt = this.#answer = null;
     this.#isPlaying = false;
   }
 
-  /** @param {Known} known */
-  #learn({ card, gone, unreachable }) {
+  /** @param {CardLookup} lookup */
+  #update({ card, gone, unreachable }) {
     const isOther = card?.status !== this.#known.card?.status;
     this.#known = { card, gone, unreachable };
     if (card) this.#pendingUntil = NaN;
@@ -212,7 +218,7 @@ export class KhronikaVideo extends HTMLElement {
   #tick() {
     const wasPending = this.#state === "uploading";
     if (wasPending || this.#busySince) this.#render();
-    // It is asked for once more, and no longer followed.
+    // A video that came at the last moment is found by one more request.
     if (wasPending && this.#state === "unavailable") void this.#feed.refresh(this.#postId);
   }
 
@@ -221,27 +227,27 @@ export class KhronikaVideo extends HTMLElement {
     if (ends && Date.parse(ends) - Date.now() < FRESH_MS) await this.#feed.refresh(this.#postId);
   }
 
-  /** The button in the text: play on, or have the video processed again. */
+  /** The button beside the text: resume playback, or retry a failed video. */
   async #act() {
-    if (this.#brokeAt !== null) {
+    if (this.#brokenAt !== null) {
       await this.#feed.refresh(this.#postId);
       return this.play();
     }
-    const { retry } = await import("./player/retry-video.js");
-    const answer = await retry(this.#feed, this.#postId);
-    if (answer) this.#tell(answer);
+    const { retryVideo } = await import("./player/retry-video.js");
+    const answer = await retryVideo(this.#feed, this.#postId);
+    if (answer) this.#showAnswer(answer);
   }
 
   /** @param {Line} line */
-  #tell(line) {
+  #showAnswer(line) {
     this.#answer = line;
     this.#render();
   }
 
   /** @param {number} position Seconds. */
-  #breakOff(position) {
-    this.#session?.stop();
-    this.#brokeAt = position;
+  #failPlayback(position) {
+    this.#playback?.stop();
+    this.#brokenAt = position;
     this.#render();
   }
 
@@ -256,7 +262,7 @@ export class KhronikaVideo extends HTMLElement {
       pendingUntil: this.#pendingUntil,
       isOwner: this.hasAttribute("owner") || Boolean(this.#known.card?.owner_id),
       isSlow: this.#busySince !== null && now - this.#busySince > slowMs,
-      isBroken: this.#brokeAt !== null,
+      isBroken: this.#brokenAt !== null,
       videoUrl: this.getAttribute("video-url"),
       now,
     };
@@ -264,35 +270,29 @@ export class KhronikaVideo extends HTMLElement {
 
   #render() {
     const situation = this.#situation();
-    const isOwners = concernsOwner(situation);
-    const language = this.#language(isOwners);
-    const described = isOwners && owner ? owner.describeForOwner(situation) : describe(situation);
-    const { state } = described;
+    const isForOwner = concernsOwner(situation);
+    const language = this.#language(isForOwner);
+    const described = ((isForOwner && ownerState?.describeForOwner) || describe)(situation);
     const isPlaying = this.#isPlaying && !situation.isBroken;
     if (described.canPlay && this.getAttribute("mode") === "detail") this.#preload();
     const { card } = this.#known;
     this.#view.show({
-      ...wordsOf({ described, card, language, answer: this.#answer, isPlaying }),
-      state,
-      isPlaying,
+      ...viewContent({ described, card, language, answer: this.#answer, isPlaying }),
       poster: card?.poster_url ?? card?.thumbnail_url ?? this.getAttribute("poster"),
-      placeholder: card && placeholderOf(card.asset_id),
-      ratio: ratioOf(card, this.getAttribute("width"), this.getAttribute("height")),
+      ratio: aspectRatio(card, this.getAttribute("width"), this.getAttribute("height")),
     });
-    this.#enter(state, card);
+    this.#enter(described.state, card);
   }
 
   /**
-   * @param {boolean} isOwners
-   * @returns {string | null} Null while words are being fetched.
+   * @param {boolean} isForOwner
+   * @returns {string | null} Null while words are being loaded.
    */
-  #language(isOwners) {
+  #language(isForOwner) {
     const language = languageOf(this);
-    const loads = isOwners ? [loadOwner] : [];
-    const waiting = [fetchLanguage(language, isOwners), fetchOnce(loads)].filter(Boolean);
-    if (waiting.length === 0) return language;
-    void Promise.all(waiting).then(() => this.#clock && this.#render());
-    return null;
+    const loading = loadWords(language, isForOwner, isForOwner ? [loadOwnerState] : []);
+    void loading?.then(() => this.#clock && this.#render());
+    return loading ? null : language;
   }
 
   #mountVideo() {
@@ -300,7 +300,7 @@ export class KhronikaVideo extends HTMLElement {
     return this.#view.mountVideo(tracks, this.getAttribute("crossorigin"));
   }
 
-  /** On a page of its own the length is known before the tap; in a feed nothing is loaded. */
+  /** Load the video's length before the tap, in mode `detail`. */
   #preload() {
     if (this.#view.video) return;
     const file = this.#known.card?.fallback_url ?? this.getAttribute("video-url");

@@ -1,20 +1,21 @@
 /**
- * Keeps the numbers of the operators' console fresh, and goes on with a retry of many.
+ * The script of the operators' console: it refreshes the live parts of a page, and continues a bulk
+ * retry. The console works without it.
  *
- * The console is whole without it. The live parts of a page are asked for together, with their tag,
- * while the page is seen; the server has escaped whatever is in them.
+ * The live parts of a page are requested together, with their ETag, while the page is visible. The
+ * server has escaped their content.
  */
 
 const SECOND_MS = 1000;
-/** A page that is refused or cut off asks less and less often, up to once in this many times. */
-const MOST_PATIENT = 12;
+/** After failures the page refreshes less and less often, at the least once in so many intervals. */
+const MAX_BACKOFF = 12;
 
 /**
- * Ask for the live parts of this page.
+ * Request the live parts of this page.
  *
- * @param {string} tag Of what is shown; the answer is null while that still holds.
+ * @param {string} tag The ETag of the shown parts. The result is null if they have not changed.
  */
-async function fetchPart(tag) {
+async function fetchLiveParts(tag) {
   /** @type {Record<string, string>} */
   const headers = { "X-Fragment": "live" };
   if (tag) headers["If-None-Match"] = tag;
@@ -26,48 +27,48 @@ async function fetchPart(tag) {
 }
 
 /**
- * Show what is fresh, part by part.
+ * Replace the content of the live parts, except of a part that has the keyboard focus: its reader
+ * would lose the place.
  *
  * @param {HTMLElement[]} parts
  * @param {string} html
- * @returns {boolean} Whether all of it is shown.
+ * @returns {boolean} True if all parts were replaced.
  */
-function show(parts, html) {
+function replaceParts(parts, html) {
   const { body } = new DOMParser().parseFromString(html, "text/html");
-  // Whoever is reading with the keyboard in a part must not lose their place.
-  const free = parts.filter((part) => !part.contains(document.activeElement));
-  for (const part of free) {
+  const replaceable = parts.filter((part) => !part.contains(document.activeElement));
+  for (const part of replaceable) {
     const name = part.dataset["part"];
     const fresh = name ? body.querySelector(`[data-part="${name}"]`) : body;
     if (fresh) part.replaceChildren(...fresh.childNodes);
   }
-  return free.length === parts.length;
+  return replaceable.length === parts.length;
 }
 
 /** @param {HTMLElement[]} parts */
-function keepFresh(parts) {
+function refreshRegularly(parts) {
   const everyMs = Number(parts[0]?.dataset["live"]) * SECOND_MS;
   let tag = "";
-  let patience = 1;
+  let backoff = 1;
 
-  async function tick() {
+  async function refresh() {
     try {
-      const fresh = document.visibilityState === "visible" ? await fetchPart(tag) : null;
-      // What is not shown yet is asked for again.
-      if (fresh) tag = show(parts, fresh.html) ? fresh.tag : "";
-      patience = 1;
+      const fresh = document.visibilityState === "visible" ? await fetchLiveParts(tag) : null;
+      // Without a tag the parts that were not replaced are requested again.
+      if (fresh) tag = replaceParts(parts, fresh.html) ? fresh.tag : "";
+      backoff = 1;
     } catch {
-      patience = Math.min(patience * 2, MOST_PATIENT);
+      backoff = Math.min(backoff * 2, MAX_BACKOFF);
     }
-    setTimeout(() => void tick(), everyMs * patience);
+    setTimeout(() => void refresh(), everyMs * backoff);
   }
 
-  setTimeout(() => void tick(), everyMs);
+  setTimeout(() => void refresh(), everyMs);
 }
 
 /** @type {NodeListOf<HTMLElement>} */
-const live = document.querySelectorAll("[data-live]");
-if (live.length > 0) keepFresh([...live]);
+const liveParts = document.querySelectorAll("[data-live]");
+if (liveParts.length > 0) refreshRegularly([...liveParts]);
 
-const goOn = document.querySelector("form[data-go-on]");
-if (goOn instanceof HTMLFormElement) goOn.requestSubmit();
+const bulkRetry = document.querySelector("form[data-go-on]");
+if (bulkRetry instanceof HTMLFormElement) bulkRetry.requestSubmit();

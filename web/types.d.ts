@@ -1,9 +1,9 @@
-/** The shapes that the modules of this folder share. Read by the type checker, never served. */
+/** The types that the modules of this folder share. Only the type checker reads them. */
 
 export type Status = "queued" | "processing" | "completed" | "failed" | "retrying";
 export type Step = "verifying" | "waiting" | "encoding" | "checking";
 
-/** A post's video as the API describes it: the public card, and what only the owner is told. */
+/** A post's video as the API describes it: the public card, and the fields that only its owner gets. */
 export interface Card {
   asset_id: string;
   post_id: string;
@@ -36,6 +36,9 @@ export interface Card {
   queue_wait_sec?: number | null;
 }
 
+/** A card, or the owner's document of the same video, which calls the asset's id `id`. */
+export type CardDocument = Card & { id?: string };
+
 export type State =
   | "loading"
   | "uploading"
@@ -47,18 +50,18 @@ export type State =
   | "failed"
   | "unavailable";
 
-/** A string of the registry with what is filled in, or text that is shown as it came. */
+/** A key of the words with the values to fill in, or a text that is shown unchanged. */
 export interface Line {
   key?: string;
   text?: string;
   values?: Values;
 }
 
-/** `when` is a number of seconds from now, `percent` one of 0 to 100. */
+/** Values by placeholder: `when` is a number of seconds from now, `percent` is 0 to 100. */
 export type Values = Record<string, string | number>;
 
-/** What is known of one post's video. */
-export interface Known {
+/** The result of asking the API for a post's video. */
+export interface CardLookup {
   card: Card | null;
   /** The API said that the post has no video. */
   gone: boolean;
@@ -66,16 +69,17 @@ export interface Known {
   unreachable: boolean;
 }
 
-export interface Situation extends Known {
-  /** Percent sent so far, or null when nothing is being sent. */
+/** All facts that decide an element's state and its words. */
+export interface Situation extends CardLookup {
+  /** Percent uploaded; null if no upload is in progress. */
   uploadPercent: number | null;
-  /** Until when a post without a video may still get one; NaN where the page does not say. */
+  /** The end of the time in which the post may still get a video; NaN if the page sets none. */
   pendingUntil: number;
   isOwner: boolean;
   isSlow: boolean;
-  /** Playback broke off, and nothing is left to play it. */
+  /** Playback failed, and no other source is left. */
   isBroken: boolean;
-  /** The address of a post from before there were cards. */
+  /** The video address of a post that is older than cards. */
   videoUrl: string | null;
   now: number;
 }
@@ -85,9 +89,9 @@ export interface Description {
   canPlay: boolean;
   headline: Line | null;
   details: Line[];
-  /** Percent, or null for no bar. */
+  /** Percent; null for no bar. */
   progress: number | null;
-  /** The label of the button, if there is one. */
+  /** The label of the button; null for no button. */
   action: Line | null;
 }
 

@@ -1,10 +1,10 @@
 /**
- * What the element says, by language. What visitors read in English is here; what only owners read
- * is in the modules that only they load, and Georgian is fetched where it is spoken. A site adds or
- * changes any other:
+ * The words of the elements, by language. The English words for visitors are here. The modules that
+ * only an owner's page loads add the words for owners. Georgian is loaded on pages in Georgian. A
+ * site adds or changes words with `register`:
  *
  *     import { register } from "https://video.example/web/words.js";
- *     register("de", { play: "Abspielen" });   // what is missing stays English
+ *     register("de", { play: "Abspielen" });   // a missing key stays English
  */
 
 /** @import { Line, Values } from "./types.js" */
@@ -34,28 +34,25 @@ const tables = new Map([["en", ENGLISH]]);
 
 /** @typedef {() => Promise<unknown>} Load */
 
-/** @type {Record<string, { visitors: Load, owners: Load }>} */
+/** @type {Record<string, Load[]>} The modules of a language: words for visitors, words for owners. */
 const SHIPPED = {
-  ka: {
-    visitors: () => import("./player/words.ka.js"),
-    owners: () => import("./player/words.owner.ka.js"),
-  },
+  ka: [() => import("./player/words.ka.js"), () => import("./player/words.owner.ka.js")],
 };
 
 /**
- * How numbers are written that are more than numbers, by the name they go by.
+ * Number formats, by the name of the placeholder. Any other placeholder is a plain number.
  *
  * @type {Record<string, (language: string, value: number) => string>}
  */
-export const formats = {
-  percent: (language, value) => number(language, value / 100, "percent"),
+export const valueFormats = {
+  percent: (language, value) => formatNumber(language, value / 100, "percent"),
 };
 
-/** @type {Map<Load, Promise<unknown> | null>} What is under way; null once that is over. */
-const fetched = new Map();
+/** @type {Map<Load, Promise<unknown> | null>} Loads in progress; null for a load that has ended. */
+const loads = new Map();
 
 /**
- * Add strings of a language, or change some. Elements show them with their next change.
+ * Add or change words of a language. An element shows them with its next change.
  *
  * @param {string} language A primary subtag, such as `de`.
  * @param {Record<string, string>} table
@@ -65,60 +62,56 @@ export function register(language, table) {
 }
 
 /**
- * Add the strings of a module that is loaded later. What a site registered stands.
+ * Add the words of a module that is loaded later. Words that a site registered stay.
  *
  * @param {string} language
  * @param {Record<string, string>} table
  */
-export function complete(language, table) {
+export function addWords(language, table) {
   register(language, { ...table, ...tables.get(language) });
 }
 
 /**
- * The primary subtag of the language an element stands in.
+ * Return the primary subtag of an element's language.
  *
  * @param {Element} element
  */
 export function languageOf(element) {
   const tag = element.closest("[lang]")?.getAttribute("lang") || navigator.language || "en";
-  return tag.toLowerCase().split("-")[0] ?? "en";
+  return tag.toLowerCase().replace(/-.*/, "");
 }
 
 /**
- * Fetch a shipped language, once. Without its modules it is English.
+ * Load modules once: those of a shipped language, and others. A module that cannot be loaded is
+ * ignored; the words of its language stay English.
  *
  * @param {string} language
- * @param {boolean} [isOwners] Whether what only owners read is wanted, too.
- * @returns {Promise<unknown> | null} Null when there is nothing to wait for.
+ * @param {boolean} [isForOwner] Load the words for owners, too.
+ * @param {Load[]} [others]
+ * @returns {Promise<unknown> | null} Null if nothing is being loaded.
  */
-export function fetchLanguage(language, isOwners = true) {
-  const shipped = SHIPPED[language];
-  if (!shipped) return null;
-  return fetchOnce(isOwners ? Object.values(shipped) : [shipped.visitors]);
-}
-
-/**
- * @param {Load[]} loads Of modules; one that does not come is done without.
- * @returns {Promise<unknown> | null} Null when there is nothing to wait for.
- */
-export function fetchOnce(loads) {
-  for (const load of loads) {
-    const over = () => fetched.set(load, null);
-    if (!fetched.has(load)) fetched.set(load, load().then(over, over));
+export function loadWords(language, isForOwner = true, others = []) {
+  const shipped = SHIPPED[language] ?? [];
+  const wanted = [...shipped.slice(0, isForOwner ? 2 : 1), ...others];
+  for (const load of wanted) {
+    const end = () => loads.set(load, null);
+    if (!loads.has(load)) loads.set(load, load().then(end, end));
   }
-  const waiting = loads.map((load) => fetched.get(load)).filter(Boolean);
+  const waiting = wanted.map((load) => loads.get(load)).filter(Boolean);
   return waiting.length > 0 ? Promise.all(waiting) : null;
 }
 
 /**
+ * Write a line in a language, with its values filled in.
+ *
  * @param {string} language
  * @param {Line} line
  */
-export function say(language, { key = "", text = "", values = {} }) {
+export function translate(language, { key = "", text = "", values = {} }) {
   const template = tables.get(language)?.[key] ?? tables.get("en")?.[key];
-  // What is no template came from elsewhere, and may hold braces of its own.
+  // The line's own text is not a template: it may contain braces.
   if (template === undefined) return text;
-  return template.replace(/\{(\w+)\}/g, (_, name) => format(language, name, values[name]));
+  return template.replace(/\{(\w+)\}/g, (_, name) => formatValue(language, name, values[name]));
 }
 
 /**
@@ -126,16 +119,16 @@ export function say(language, { key = "", text = "", values = {} }) {
  * @param {string} name
  * @param {Values[string] | undefined} value
  */
-function format(language, name, value) {
+function formatValue(language, name, value) {
   if (typeof value !== "number") return value ?? "";
-  return formats[name]?.(language, value) ?? number(language, value, "decimal");
+  return (valueFormats[name] ?? formatNumber)(language, value);
 }
 
 /**
  * @param {string} language
  * @param {number} value
- * @param {"decimal" | "percent"} style
+ * @param {"decimal" | "percent"} [style]
  */
-function number(language, value, style) {
+function formatNumber(language, value, style = "decimal") {
   return new Intl.NumberFormat(language, { style, maximumFractionDigits: 0 }).format(value);
 }

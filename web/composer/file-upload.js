@@ -1,118 +1,118 @@
 /**
  * One upload: a ticket, the bytes, the checks, the video. docs/operations.md has the protocol.
  *
- * Whatever breaks off on the way is tried again, part by part; the server is asked what it has, and
- * nothing is sent twice that has arrived.
+ * A request that failed is retried, part by part. The server tells which parts it has: a part that
+ * has arrived is not sent again.
  */
 
 import { md5 } from "./md5.js";
-import { forget, recall, remember } from "./stored-uploads.js";
-import { insist, isFinal } from "./retry.js";
-import { Refused, Unreachable, ask, send } from "./requests.js";
-import { uuid } from "./uuid.js";
+import { RequestRefused, ServerUnreachable, requestJson, sendContent } from "./requests.js";
+import { isFinal, withRetries } from "./retry.js";
+import { loadUpload, removeUpload, storeUpload } from "./stored-uploads.js";
+import { randomUuid } from "./uuid.js";
 
-/** @import { Api } from "./requests.js" */
-/** @import { Remembered } from "./stored-uploads.js" */
+/** @import { UploadApi } from "./requests.js" */
+/** @import { StoredUpload } from "./stored-uploads.js" */
 
 const PARALLEL = 3;
-/** The ticket no longer holds: what it was for was swept, or given up in another window. */
-const LOST = new Set(["upload_not_found", "upload_expired"]);
-const MOST_COMPLETIONS = 3;
+/** Codes of a ticket whose upload was swept, or abandoned in another window. */
+const LOST_CODES = new Set(["upload_not_found", "upload_expired"]);
+const MAX_COMPLETIONS = 3;
 
-/** The file can no longer be read as it was chosen. */
+/** A file that can no longer be read as it was chosen. */
 export class FileChanged extends Error {}
 
-/** @typedef {"sending" | "checking" | "registering"} Stage What it does; the last is not taken back. */
+/** @typedef {"sending" | "checking" | "registering"} UploadStage The last one cannot be cancelled. */
 
 /**
- * @typedef {object} Wishes
+ * @typedef {object} UploadOptions
  * @property {File} file
- * @property {string} type Its media type, as the server is told.
+ * @property {string} type The media type that the server is told.
  * @property {string} postId
- * @property {string} key Under which the browser remembers it.
- * @property {object} declared What create is told besides.
+ * @property {string} key The key in the browser's storage.
+ * @property {object} declared Further fields of the create request.
  * @property {number | null} posterTime Seconds.
- * @property {(ticket: Remembered) => void} onTicket
- * @property {(bytes: number) => void} onBytes How much has arrived, or is on its way.
- * @property {(isWaiting: boolean) => void} onWaiting For a network, or for a server.
- * @property {(stage: Stage) => void} onStage
+ * @property {(ticket: StoredUpload) => void} onTicket
+ * @property {(bytes: number) => void} onBytes The bytes that have arrived or are being sent.
+ * @property {(isWaiting: boolean) => void} onWaiting It waits for a network or a server.
+ * @property {(stage: UploadStage) => void} onStage
  */
 
-export class Upload {
+export class FileUpload {
   /** @type {Map<number, number>} Bytes by part. */
   #sent = new Map();
-  /** @type {Remembered | null} */
+  /** @type {StoredUpload | null} */
   #ticket = null;
   #stopping = new AbortController();
   #waiting = 0;
 
   /**
-   * @param {Api} api
-   * @param {Wishes} wishes
+   * @param {UploadApi} api
+   * @param {UploadOptions} options
    */
-  constructor(api, wishes) {
+  constructor(api, options) {
     this.api = api;
-    this.wishes = wishes;
+    this.options = options;
   }
 
   /**
-   * Send what is missing and have a video made of it. After `pause` it goes on.
+   * Send the missing parts and register the video. After `pause` this resumes the upload.
    *
    * @returns {Promise<object>} The owner's document of the video.
-   * @throws {Refused} The server wants none of it; its sentence says why.
-   * @throws {Unreachable} For minutes there was no answer.
+   * @throws {RequestRefused} The server refuses it; its sentence says why.
+   * @throws {ServerUnreachable} The server did not answer for minutes.
    * @throws {FileChanged}
-   * @throws {DOMException} AbortError: it was paused or given up.
+   * @throws {DOMException} AbortError: it was paused or abandoned.
    */
   async run() {
     this.#stopping = new AbortController();
     this.#waiting = 0;
     try {
-      return await this.#go();
+      return await this.#uploadWithTicket();
     } catch (error) {
-      // Parts that are still on their way would only fail one after the other.
+      // Parts that are still being sent would fail one after the other.
       this.#stopping.abort();
       if (isFinal(error)) void this.abandon();
       throw error;
     }
   }
 
-  /** Stop moving bytes; what has arrived stays. */
+  /** Stop sending. The server keeps the parts that have arrived. */
   pause() {
     this.#stopping.abort();
   }
 
-  /** Give it up, and what has arrived of it. Where the server does not hear of it, a sweep sees to it. */
+  /** Abandon the upload and delete its parts. If the server is not reached, a sweep deletes them later. */
   async abandon() {
     this.#stopping.abort();
-    forget(this.wishes.key);
-    if (this.#ticket) await abandon(this.api, this.#ticket).catch(() => undefined);
+    removeUpload(this.options.key);
+    if (this.#ticket) await abandonUpload(this.api, this.#ticket).catch(() => undefined);
   }
 
-  async #go() {
+  async #uploadWithTicket() {
     try {
       return await this.#sendAll(await this.#knownTicket());
     } catch (error) {
-      if (!(error instanceof Refused && LOST.has(error.code))) throw error;
-      forget(this.wishes.key);
+      if (!(error instanceof RequestRefused && LOST_CODES.has(error.code))) throw error;
+      removeUpload(this.options.key);
       this.#sent.clear();
       return this.#sendAll(await this.#newTicket());
     }
   }
 
   async #knownTicket() {
-    const known = this.#ticket ?? recall(this.wishes.key);
-    // Meanwhile another picture may have been picked.
-    return known ? this.#hold({ ...known, posterTime: this.wishes.posterTime }) : this.#newTicket();
+    const known = this.#ticket ?? loadUpload(this.options.key);
+    // The author may have picked another poster since.
+    return known ? this.#setTicket({ ...known, posterTime: this.options.posterTime }) : this.#newTicket();
   }
 
   async #newTicket() {
-    const { file, type, postId, posterTime } = this.wishes;
+    const { file, type, postId, posterTime } = this.options;
     const body = { post_id: postId, filename: file.name, size_bytes: file.size, mime_type: type };
-    // Of repeated requests one ticket comes.
-    const headers = { "Idempotency-Key": uuid() };
-    const ticket = await this.#insist((signal) => this.api.post("/api/uploads", body, headers, signal));
-    return this.#hold({
+    // Repeated requests with the same key get the same ticket.
+    const headers = { "Idempotency-Key": randomUuid() };
+    const ticket = await this.#retry((signal) => this.api.post("/api/uploads", body, headers, signal));
+    return this.#setTicket({
       name: file.name,
       postId,
       posterTime,
@@ -126,34 +126,34 @@ export class Upload {
     });
   }
 
-  /** @param {Remembered} ticket */
-  #hold(ticket) {
+  /** @param {StoredUpload} ticket */
+  #setTicket(ticket) {
     const isNew = this.#ticket?.uploadId !== ticket.uploadId;
     this.#ticket = ticket;
-    remember(this.wishes.key, ticket);
-    if (isNew) this.wishes.onTicket(ticket);
+    storeUpload(this.options.key, ticket);
+    if (isNew) this.options.onTicket(ticket);
     return ticket;
   }
 
-  /** @param {Remembered} ticket */
+  /** @param {StoredUpload} ticket */
   async #sendAll(ticket) {
     for (let completions = 1; ; completions += 1) {
-      this.wishes.onStage("sending");
+      this.options.onStage("sending");
       const isComplete = await this.#sendMissing(ticket);
-      this.wishes.onStage("checking");
+      this.options.onStage("checking");
       try {
         if (!isComplete) await this.#post(`/api/uploads/${ticket.uploadId}/complete`, null);
         break;
       } catch (error) {
-        const isIncomplete = error instanceof Refused && error.code === "upload_incomplete";
-        if (!isIncomplete || completions === MOST_COMPLETIONS) throw error;
+        const isIncomplete = error instanceof RequestRefused && error.code === "upload_incomplete";
+        if (!isIncomplete || completions === MAX_COMPLETIONS) throw error;
       }
     }
-    this.wishes.onStage("registering");
-    const body = { post_id: ticket.postId, upload_id: ticket.uploadId, ...this.wishes.declared };
-    // Without a key of idempotency: the upload is one, and what is declared may be other than before.
+    this.options.onStage("registering");
+    const body = { post_id: ticket.postId, upload_id: ticket.uploadId, ...this.options.declared };
+    // Without an Idempotency-Key: an upload makes one video, and the declared fields may have changed.
     const video = await this.#post("/api/video-assets/create", body);
-    forget(this.wishes.key);
+    removeUpload(this.options.key);
     return video;
   }
 
@@ -162,20 +162,20 @@ export class Upload {
    * @param {object | null} body
    */
   #post(path, body) {
-    return this.#insist((signal) => this.api.post(path, body, {}, signal));
+    return this.#retry((signal) => this.api.post(path, body, {}, signal));
   }
 
   /**
-   * @param {Remembered} ticket
-   * @returns {Promise<boolean>} Whether the upload had been completed before.
+   * @param {StoredUpload} ticket
+   * @returns {Promise<boolean>} True if the upload was completed before.
    */
   async #sendMissing(ticket) {
-    const state = await this.#insist((signal) => ask("GET", ticket.url, null, ticket.headers, signal));
+    const state = await this.#retry((signal) => requestJson("GET", ticket.url, null, ticket.headers, signal));
     this.#sent.clear();
     for (const part of state.parts) this.#progress(part.number, part.size_bytes);
     if (state.completed_at) return true;
     if (ticket.wholeUrl) {
-      if (state.parts.length === 0) await this.#insist((signal) => this.#sendWhole(ticket, signal));
+      if (state.parts.length === 0) await this.#retry((signal) => this.#sendWhole(ticket, signal));
       return false;
     }
     const arrived = new Set(this.#sent.keys());
@@ -186,55 +186,55 @@ export class Upload {
   }
 
   /**
-   * @param {Remembered} ticket
+   * @param {StoredUpload} ticket
    * @param {AbortSignal} signal
    */
   async #sendWhole({ headers, wholeUrl }, signal) {
-    const { file } = this.wishes;
-    const told = { ...headers, "Content-MD5": await digest(file, signal) };
-    await this.#put({ method: "PUT", url: `${wholeUrl}`, headers: told }, file, 1, signal);
+    const { file } = this.options;
+    const checked = { ...headers, "Content-MD5": await md5OfFile(file, signal) };
+    await this.#put({ method: "PUT", url: `${wholeUrl}`, headers: checked }, file, 1, signal);
   }
 
   /**
-   * Take parts from the list until there are none.
+   * Send parts from the list until it is empty.
    *
    * @param {number[]} missing
-   * @param {Remembered} ticket
+   * @param {StoredUpload} ticket
    */
   async #sendFrom(missing, ticket) {
     for (let number = missing.shift(); number !== undefined; number = missing.shift()) {
       const part = number;
-      await this.#insist((signal) => this.#sendPart(part, ticket, signal));
+      await this.#retry((signal) => this.#sendPart(part, ticket, signal));
     }
   }
 
   /**
    * @param {number} number
-   * @param {Remembered} ticket
+   * @param {StoredUpload} ticket
    * @param {AbortSignal} signal
    */
   async #sendPart(number, { headers, partsUrl, partBytes }, signal) {
     const size = partBytes ?? 0;
-    const content = this.wishes.file.slice((number - 1) * size, number * size);
-    const told = { numbers: [number], md5: { [number]: await digest(content, signal) } };
-    const asked = await ask("POST", `${partsUrl}`, told, headers, signal);
-    const etag = await this.#put(asked.parts[0], content, number, signal);
-    await ask("POST", `${partsUrl}/${number}`, { etag: etag || null }, headers, signal);
+    const content = this.options.file.slice((number - 1) * size, number * size);
+    const body = { numbers: [number], md5: { [number]: await md5OfFile(content, signal) } };
+    const { parts } = await requestJson("POST", `${partsUrl}`, body, headers, signal);
+    const etag = await this.#put(parts[0], content, number, signal);
+    await requestJson("POST", `${partsUrl}/${number}`, { etag: etag || null }, headers, signal);
   }
 
   /**
-   * @param {{ method: string, url: string, headers: Record<string, string> }} request
+   * @param {{ method: string, url: string, headers: Record<string, string> }} target
    * @param {Blob} content
    * @param {number} number
    * @param {AbortSignal} signal
    */
-  async #put(request, content, number, signal) {
+  async #put(target, content, number, signal) {
     try {
-      return await send(request, content, (bytes) => this.#progress(number, bytes), signal);
+      return await sendContent(target, content, (bytes) => this.#progress(number, bytes), signal);
     } catch (error) {
-      // Of what is paused, the author goes on seeing how far it was.
+      // A paused upload still shows its progress.
       if (!signal.aborted) this.#progress(number, 0);
-      if (error instanceof Unreachable) await readable(content);
+      if (error instanceof ServerUnreachable) await requireReadable(content);
       throw error;
     }
   }
@@ -246,69 +246,70 @@ export class Upload {
   #progress(number, bytes) {
     this.#sent.set(number, bytes);
     const total = [...this.#sent.values()].reduce((sum, part) => sum + part, 0);
-    this.wishes.onBytes(Math.min(total, this.wishes.file.size));
+    this.options.onBytes(Math.min(total, this.options.file.size));
   }
 
   /**
    * @template Answer
    * @param {(signal: AbortSignal) => Promise<Answer>} request
    */
-  #insist(request) {
+  #retry(request) {
     const onWaiting = (/** @type {boolean} */ begins) => {
       this.#waiting += begins ? 1 : -1;
-      this.wishes.onWaiting(this.#waiting > 0);
+      this.options.onWaiting(this.#waiting > 0);
     };
-    return insist(request, onWaiting, this.#stopping.signal);
+    return withRetries(request, onWaiting, this.#stopping.signal);
   }
 }
 
 /**
- * Tell the server that an upload is given up. Where a video was made of it and the answer that said
- * so was lost, that is deleted.
+ * Tell the server that an upload is abandoned. If a video was made of it and the answer that said so
+ * was lost, delete the video.
  *
- * @param {Api} api
- * @param {Remembered} ticket
- * @throws {Refused}
- * @throws {Unreachable}
+ * @param {UploadApi} api
+ * @param {StoredUpload} ticket
+ * @throws {RequestRefused}
+ * @throws {ServerUnreachable}
  */
-export async function abandon(api, { url, headers, postId, uploadId }) {
+export async function abandonUpload(api, { url, headers, postId, uploadId }) {
   try {
-    await ask("DELETE", url, null, headers);
+    await requestJson("DELETE", url, null, headers);
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    if (LOST.has(error.code)) return;
+    if (!(error instanceof RequestRefused)) throw error;
+    if (LOST_CODES.has(error.code)) return;
     if (error.code !== "upload_completed") throw error;
     const video = `/api/video-assets/${postId}`;
-    const known = await api.get(video).catch(nothing);
-    // The post may have the video of another upload, which nobody gave up.
-    if (known?.id === uploadId) await api.delete(video).catch(nothing);
+    const known = await api.get(video).catch(nullIfNotFound);
+    // The post may have the video of another upload, which was not abandoned.
+    if (known?.id === uploadId) await api.delete(video).catch(nullIfNotFound);
   }
 }
 
 /** @param {unknown} error */
-function nothing(error) {
-  if (error instanceof Refused && error.status === 404) return null;
+function nullIfNotFound(error) {
+  if (error instanceof RequestRefused && error.status === 404) return null;
   throw error;
 }
 
 /**
- * What the server is told of content, so that it refuses what was damaged on its way.
+ * Compute the digest by which the server detects content that was damaged on its way.
  *
  * @param {Blob} content
  * @param {AbortSignal} signal
  */
-async function digest(content, signal) {
+async function md5OfFile(content, signal) {
   return md5(content, signal).catch((error) => {
     throw signal.aborted ? error : new FileChanged();
   });
 }
 
 /**
- * A file that was changed or removed fails like a network does.
+ * Tell a changed file from a failed network: browsers report both as a failed request.
  *
  * @param {Blob} content
+ * @throws {FileChanged}
  */
-async function readable(content) {
+async function requireReadable(content) {
   await content
     .slice(0, 1)
     .arrayBuffer()

@@ -1,23 +1,21 @@
 /**
- * MD5 (RFC 1321) of part of a file, for `Content-MD5`: the one digest that our API and every bucket
- * check on arrival (ADR 11), and that browsers do not compute. It finds what was damaged on its way;
- * it keeps nobody from forging.
+ * MD5 (RFC 1321) of part of a file, for `Content-MD5`: the only digest that our API and every bucket
+ * check on arrival (ADR 11). Browsers do not offer it. It detects damage on the way, not forgery.
  */
 
-/** Read at a time: a file is never held, whatever the size of its parts. */
+/** The bytes that are read at a time. A part is never in memory as a whole. */
 const PIECE_BYTES = 1024 * 1024;
 const BLOCK_BYTES = 64;
 const LENGTH_BYTES = 8;
 
-const STEPS = { length: 64 };
-const SINES = Int32Array.from(STEPS, (_, step) => Math.floor(Math.abs(Math.sin(step + 1)) * 2 ** 32));
-/** By how many bits a step turns, in each of the four rounds. */
-const TURNS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
+const SINES = Int32Array.from({ length: 64 }, (_, step) => Math.floor(Math.abs(Math.sin(step + 1)) * 2 ** 32));
+/** The bits by which a step rotates, four for each of the four rounds. */
+const ROTATIONS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
 
 /**
  * @param {Blob} content
  * @param {AbortSignal} signal
- * @returns {Promise<string>} In base64.
+ * @returns {Promise<string>} Base64.
  */
 export async function md5(content, signal) {
   const state = Int32Array.of(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476);
@@ -25,19 +23,19 @@ export async function md5(content, signal) {
     signal.throwIfAborted();
     const piece = await content.slice(from, from + PIECE_BYTES).arrayBuffer();
     const isLast = from + PIECE_BYTES > content.size;
-    const words = new Int32Array(isLast ? padded(piece, content.size) : piece);
-    for (let block = 0; block < words.length; block += 16) mix(state, words, block);
+    const words = new Int32Array(isLast ? padLast(piece, content.size) : piece);
+    for (let block = 0; block < words.length; block += 16) processBlock(state, words, block);
   }
   return btoa(String.fromCharCode(...new Uint8Array(state.buffer)));
 }
 
 /**
- * Fill the last blocks up: a one, zeros, and how long the whole is in bits.
+ * Pad the last piece to whole blocks: a one bit, zeros, and the total length in bits.
  *
  * @param {ArrayBuffer} piece
  * @param {number} size
  */
-function padded(piece, size) {
+function padLast(piece, size) {
   const blocks = Math.ceil((piece.byteLength + 1 + LENGTH_BYTES) / BLOCK_BYTES);
   const bytes = new Uint8Array(blocks * BLOCK_BYTES);
   bytes.set(new Uint8Array(piece));
@@ -48,13 +46,14 @@ function padded(piece, size) {
 }
 
 /**
- * Take one block in. The processors that browsers run on are little-endian, as MD5 is.
+ * Process one block. It is read as little-endian words, which MD5 requires: so are the processors
+ * that browsers run on.
  *
  * @param {Int32Array} state
  * @param {Int32Array} words
- * @param {number} block Where it begins among them.
+ * @param {number} block The index of its first word.
  */
-function mix(state, words, block) {
+function processBlock(state, words, block) {
   let a = at(state, 0);
   let b = at(state, 1);
   let c = at(state, 2);
@@ -76,11 +75,11 @@ function mix(state, words, block) {
       word = (7 * step) & 15;
     }
     const sum = (a + chosen + at(SINES, step) + at(words, block + word)) | 0;
-    const turn = at(TURNS, ((step >> 4) << 2) | (step & 3));
+    const bits = at(ROTATIONS, ((step >> 4) << 2) | (step & 3));
     a = d;
     d = c;
     c = b;
-    b = (b + ((sum << turn) | (sum >>> (32 - turn)))) | 0;
+    b = (b + ((sum << bits) | (sum >>> (32 - bits)))) | 0;
   }
   state.set([at(state, 0) + a, at(state, 1) + b, at(state, 2) + c, at(state, 3) + d]);
 }

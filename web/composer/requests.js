@@ -1,15 +1,15 @@
-/** Requests of an upload: bytes with their progress, questions with their answers. */
+/** The requests of an upload: bytes with their progress, questions with their answers. */
 
 /** @import { TokenProvider } from "../types.js" */
 
-/** Codes of refusals that are over in seconds. Other limits last, and their sentence says how long. */
-const BRIEF = new Set(["rate_limited", "owner_busy", "idempotency_in_flight"]);
+/** Codes of refusals that end in seconds. Other limits last; their sentence says how long. */
+const BRIEF_CODES = new Set(["rate_limited", "owner_busy", "idempotency_in_flight"]);
 
-/** The server answered, and not with what was asked for. */
-export class Refused extends Error {
+/** A refusal: the server answered with an error. */
+export class RequestRefused extends Error {
   /**
    * @param {number} status
-   * @param {string} code Machine-readable; empty where the server gave none.
+   * @param {string} code Machine-readable; empty if the server gave none.
    * @param {string} detail The server's own sentence.
    * @param {string | null} retryAfter The header.
    */
@@ -21,27 +21,27 @@ export class Refused extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the same request may succeed a little later. */
-  get isPassing() {
-    // What gives no code is a proxy or a storage, which knows no quotas.
-    const isHaste = this.status === 429 && !this.code;
-    return this.status >= 500 || this.status === 408 || isHaste || BRIEF.has(this.code);
+  /** Return true if the same request may succeed a little later. */
+  get isTransient() {
+    // A 429 without a code comes from a proxy or a storage, which have no quotas.
+    const isRateLimit = this.status === 429 && !this.code;
+    return this.status >= 500 || this.status === 408 || isRateLimit || BRIEF_CODES.has(this.code);
   }
 }
 
-/** There was no answer. */
-export class Unreachable extends Error {}
+/** A request without an answer. */
+export class ServerUnreachable extends Error {}
 
 /**
  * Send part of a file. The browser reads it from disk while it sends it.
  *
- * @param {{ method: string, url: string, headers: Record<string, string> }} request
+ * @param {{ method: string, url: string, headers: Record<string, string> }} target
  * @param {Blob} content
- * @param {(bytes: number) => void} onProgress How much of it has been sent.
+ * @param {(bytes: number) => void} onProgress The bytes sent so far.
  * @param {AbortSignal} signal
- * @returns {Promise<string>} The ETag, or an empty string where none is shown to pages.
+ * @returns {Promise<string>} The ETag; empty if the server hides it from pages.
  */
-export function send({ method, url, headers }, content, onProgress, signal) {
+export function sendContent({ method, url, headers }, content, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
@@ -50,9 +50,9 @@ export function send({ method, url, headers }, content, onProgress, signal) {
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
       if (request.status < 300) resolve(request.getResponseHeader("ETag") ?? "");
-      else reject(refusal(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+      else reject(refusalOf(request.status, request.responseText, request.getResponseHeader("Retry-After")));
     };
-    request.onerror = request.ontimeout = () => reject(new Unreachable());
+    request.onerror = request.ontimeout = () => reject(new ServerUnreachable());
     request.onabort = () => reject(new DOMException("", "AbortError"));
     request.onloadend = () => signal.removeEventListener("abort", abort);
     signal.addEventListener("abort", abort);
@@ -61,7 +61,8 @@ export function send({ method, url, headers }, content, onProgress, signal) {
   });
 }
 
-export class Api {
+/** The API, called with the token of the page's user. */
+export class UploadApi {
   /**
    * @param {string} base Without a slash at its end.
    * @param {TokenProvider} tokenProvider
@@ -72,25 +73,23 @@ export class Api {
   }
 
   /**
-   * Ask as whoever is signed in.
-   *
    * @param {string} path
    * @param {object | null} body
    * @param {Record<string, string>} headers
    * @param {AbortSignal} signal
    */
   post(path, body, headers, signal) {
-    return this.#ask("POST", path, body, headers, signal);
+    return this.#request("POST", path, body, headers, signal);
   }
 
   /** @param {string} path */
   get(path) {
-    return this.#ask("GET", path, null, {});
+    return this.#request("GET", path, null, {});
   }
 
   /** @param {string} path */
   delete(path) {
-    return this.#ask("DELETE", path, null, {});
+    return this.#request("DELETE", path, null, {});
   }
 
   /**
@@ -100,10 +99,10 @@ export class Api {
    * @param {Record<string, string>} headers
    * @param {AbortSignal} [signal]
    */
-  async #ask(method, path, body, headers, signal) {
+  async #request(method, path, body, headers, signal) {
     const token = await this.tokenProvider();
     const authority = token && { Authorization: `Bearer ${token}` };
-    return ask(method, this.base + path, body, { ...authority, ...headers }, signal);
+    return requestJson(method, this.base + path, body, { ...authority, ...headers }, signal);
   }
 }
 
@@ -113,15 +112,17 @@ export class Api {
  * @param {object | null} body
  * @param {Record<string, string>} headers
  * @param {AbortSignal} [signal]
- * @returns {Promise<any>} The answer's document; null where it has none.
+ * @returns {Promise<any>} The answer's document; null if it has none.
+ * @throws {RequestRefused}
+ * @throws {ServerUnreachable}
  */
-export async function ask(method, url, body, headers, signal) {
+export async function requestJson(method, url, body, headers, signal) {
   const content = body && { body: JSON.stringify(body) };
   const typed = body ? { "Content-Type": "application/json", ...headers } : headers;
   const options = { method, headers: typed, cache: /** @type {const} */ ("no-store"), ...content };
-  const answer = await fetch(url, { ...options, ...(signal && { signal }) }).catch(brokenOff);
-  const text = await answer.text().catch(brokenOff);
-  if (!answer.ok) throw refusal(answer.status, text, answer.headers.get("Retry-After"));
+  const answer = await fetch(url, { ...options, ...(signal && { signal }) }).catch(throwUnreachable);
+  const text = await answer.text().catch(throwUnreachable);
+  if (!answer.ok) throw refusalOf(answer.status, text, answer.headers.get("Retry-After"));
   return text ? JSON.parse(text) : null;
 }
 
@@ -129,8 +130,8 @@ export async function ask(method, url, body, headers, signal) {
  * @param {Error} error
  * @returns {never}
  */
-function brokenOff(error) {
-  throw error.name === "AbortError" ? error : new Unreachable();
+function throwUnreachable(error) {
+  throw error.name === "AbortError" ? error : new ServerUnreachable();
 }
 
 /**
@@ -138,16 +139,16 @@ function brokenOff(error) {
  * @param {string} text
  * @param {string | null} retryAfter
  */
-function refusal(status, text, retryAfter) {
-  const { code = "", detail = "" } = parsed(text);
-  return new Refused(status, code, detail, retryAfter);
+function refusalOf(status, text, retryAfter) {
+  const { code = "", detail = "" } = parseProblem(text);
+  return new RequestRefused(status, code, detail, retryAfter);
 }
 
 /**
  * @param {string} text
- * @returns {{ code?: string, detail?: string }} Nothing where it is no problem document of ours.
+ * @returns {{ code?: string, detail?: string }} Empty if the text is no problem document of the API.
  */
-function parsed(text) {
+function parseProblem(text) {
   try {
     return JSON.parse(text) ?? {};
   } catch {

@@ -1,93 +1,94 @@
 /**
- * What a browser remembers of unfinished uploads, so that they go on after a reload. The server
- * knows which parts have arrived; here is only the way to ask it.
+ * The unfinished uploads in the browser's storage: they are resumed after a reload. The server knows
+ * which parts have arrived; the storage holds the ticket to ask for them.
  */
 
 const PREFIX = "khronika-upload ";
 
 /**
- * @typedef {object} Remembered
- * @property {string} name Of the file.
+ * @typedef {object} StoredUpload
+ * @property {string} name The name of the file.
  * @property {string} postId
  * @property {string} uploadId
  * @property {Record<string, string>} headers The ticket.
- * @property {string} url Where it is asked about.
- * @property {string | null} wholeUrl Where a small file goes in one request.
- * @property {string | null} partsUrl Where the parts of a large one are asked for.
+ * @property {string} url The address of the upload's status.
+ * @property {string | null} wholeUrl The target of a small file, sent in one request.
+ * @property {string | null} partsUrl The address that gives the targets of a large file's parts.
  * @property {number | null} partBytes
  * @property {number | null} posterTime Seconds.
  * @property {string} expiresAt
  */
 
 /**
- * The same file has the same one: a browser gives no path, and to hash it would take minutes.
+ * Return the storage key of a file's upload. The same file has the same key. It is made of name,
+ * size and time of change: browsers give no path, and a hash would take minutes.
  *
- * @param {string} user Keeps apart whoever shares a browser.
- * @param {string} base Of the API.
+ * @param {string} user Separates the users of one browser.
+ * @param {string} base The API's address.
  * @param {File} file
  */
-export function fingerprint(user, base, file) {
-  return `${prefixOf(user, base)}${JSON.stringify([file.name, file.size, file.lastModified])}`;
+export function uploadKey(user, base, file) {
+  return `${keyPrefix(user, base)}${JSON.stringify([file.name, file.size, file.lastModified])}`;
 }
 
 /**
  * @param {string} user
  * @param {string} base
  */
-function prefixOf(user, base) {
+function keyPrefix(user, base) {
   return `${PREFIX}${JSON.stringify([user, base])} `;
 }
 
 /**
  * @param {string} key
- * @param {Remembered} upload
+ * @param {StoredUpload} upload
  */
-export function remember(key, upload) {
+export function storeUpload(key, upload) {
   try {
     localStorage.setItem(key, JSON.stringify(upload));
   } catch {
-    // Full or forbidden: the upload works, only a reload begins it anew.
+    // The storage is full or forbidden: the upload works, but a reload starts it again.
   }
 }
 
 /**
  * @param {string} key
  * @param {number} [now]
- * @returns {Remembered | null}
+ * @returns {StoredUpload | null} Null if there is none or its ticket has expired.
  */
-export function recall(key, now = Date.now()) {
+export function loadUpload(key, now = Date.now()) {
   const upload = read(key);
   if (upload && Date.parse(upload.expiresAt) > now) return upload;
-  forget(key);
+  removeUpload(key);
   return null;
 }
 
 /** @param {string} key */
-export function forget(key) {
+export function removeUpload(key) {
   try {
     localStorage.removeItem(key);
   } catch {
-    // What cannot be written was not kept.
+    // A storage that cannot be written holds no upload.
   }
 }
 
 /**
- * The uploads of this user that are not finished.
+ * Return the unfinished uploads of a user.
  *
  * @param {string} user
  * @param {string} base
- * @returns {{ key: string, upload: Remembered }[]}
+ * @returns {{ key: string, upload: StoredUpload }[]}
  */
-export function unfinished(user, base) {
-  const prefix = prefixOf(user, base);
-  return keys()
+export function unfinishedUploads(user, base) {
+  const prefix = keyPrefix(user, base);
+  return storageKeys()
     .filter((key) => key.startsWith(prefix))
-    .map((key) => ({ key, upload: recall(key) }))
+    .map((key) => ({ key, upload: loadUpload(key) }))
     .filter((each) => each.upload !== null)
-    .map(({ key, upload }) => ({ key, upload: /** @type {Remembered} */ (upload) }));
+    .map(({ key, upload }) => ({ key, upload: /** @type {StoredUpload} */ (upload) }));
 }
 
-function keys() {
+function storageKeys() {
   try {
     return Object.keys(localStorage);
   } catch {
@@ -97,7 +98,7 @@ function keys() {
 
 /**
  * @param {string} key
- * @returns {Remembered | null}
+ * @returns {StoredUpload | null}
  */
 function read(key) {
   try {

@@ -1,8 +1,10 @@
+/** Random UUIDs on any origin. */
+
 /**
- * A random UUID (RFC 9562, version 4). `crypto.randomUUID` would do the same, but browsers have it
- * on secure origins only, and a site on a local network may be none.
+ * Make a random UUID (RFC 9562, version 4). Browsers offer `crypto.randomUUID` on secure origins
+ * only, and a site on a local network may not be one.
  */
-export function uuid() {
+export function randomUuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const variant = "89ab"[(bytes[8] ?? 0) & 3];

@@ -1,8 +1,9 @@
-/** What a page can find out of a file by itself, before anything is sent. */
+/** The properties of a chosen file that a page can read itself, before it sends anything. */
 
 /** @import { Line } from "../types.js" */
 
 const MEASURE_MS = 8000;
+const MAX_FRAME_PX = 1280;
 const TYPES = /** @type {Record<string, string>} */ ({
   ...{ mp4: "video/mp4", m4v: "video/mp4", mov: "video/quicktime", webm: "video/webm" },
   ...{ mkv: "video/x-matroska", avi: "video/x-msvideo", mpg: "video/mpeg", mpeg: "video/mpeg" },
@@ -11,11 +12,11 @@ const TYPES = /** @type {Record<string, string>} */ ({
 });
 const UNITS = /** @type {const} */ (["byte", "kilobyte", "megabyte", "gigabyte"]);
 
-/** A file picker's filter: browsers know few of these types by themselves. */
+/** The filter of the file picker. Browsers know few of these types by themselves. */
 export const ACCEPT = ["video/*", ...Object.keys(TYPES).map((suffix) => `.${suffix}`)].join(",");
 
 /**
- * @typedef {object} Measured
+ * @typedef {object} MeasuredVideo
  * @property {number | null} durationSec
  * @property {number | null} width
  * @property {number | null} height
@@ -23,9 +24,9 @@ export const ACCEPT = ["video/*", ...Object.keys(TYPES).map((suffix) => `.${suff
 
 /**
  * @param {{ name: string, type: string }} file
- * @returns {string | null} A video's type, or null when it is none by its type and its name.
+ * @returns {string | null} The media type; null if neither type nor name is that of a video.
  */
-export function typeOf({ name, type }) {
+export function mediaTypeOf({ name, type }) {
   if (type.startsWith("video/")) return type;
   return TYPES[name.toLowerCase().split(".").pop() ?? ""] ?? null;
 }
@@ -33,33 +34,33 @@ export function typeOf({ name, type }) {
 /**
  * @param {{ name: string, type: string, size: number }} file
  * @param {number | null} maxBytes
- * @returns {Line | null} Why it would be refused.
+ * @returns {Line | null} The reason for which it would be refused.
  */
-export function objectionTo(file, maxBytes) {
-  if (typeOf(file) === null) return { key: "composer_not_video" };
+export function fileProblem(file, maxBytes) {
+  if (mediaTypeOf(file) === null) return { key: "composer_not_video" };
   if (file.size === 0) return { key: "composer_empty" };
   if (maxBytes !== null && file.size > maxBytes) return { key: "composer_too_large" };
   return null;
 }
 
 /**
- * @param {Measured} measured
+ * @param {MeasuredVideo} measured
  * @param {number | null} maxSec
  * @returns {Line | null}
  */
-export function objectionToLength({ durationSec }, maxSec) {
+export function lengthProblem({ durationSec }, maxSec) {
   const isLong = durationSec !== null && maxSec !== null && durationSec > maxSec;
   return isLong ? { key: "composer_too_long" } : null;
 }
 
 /**
- * Let the browser open it. What it cannot show may still be a video that can be processed.
+ * Measure a video in the browser. A file that the browser cannot show may still be processed.
  *
  * @param {HTMLVideoElement} video
  * @param {string} url
- * @returns {Promise<Measured>}
+ * @returns {Promise<MeasuredVideo>}
  */
-export async function measure(video, url) {
+export async function measureVideo(video, url) {
   await new Promise((resolve) => {
     const done = new AbortController();
     const end = () => {
@@ -72,30 +73,30 @@ export async function measure(video, url) {
     video.src = url;
     video.load();
   });
-  // A recording of a browser's own has no length until it is read to its end.
+  // A browser's own recording has no length until it is read to its end.
   const durationSec = Number.isFinite(video.duration) ? video.duration : null;
   return { durationSec, width: video.videoWidth || null, height: video.videoHeight || null };
 }
 
 /**
- * What the API and pages are told of it.
+ * Name the measured properties as the API does.
  *
- * @param {Measured | null} measured
+ * @param {MeasuredVideo | null} measured
  */
-export function shapeOf(measured) {
+export function measuredFields(measured) {
   const { durationSec = null, width = null, height = null } = measured ?? {};
   return { duration_sec: durationSec, width, height };
 }
 
 /**
- * Draw the frame that the video shows.
+ * Draw the current frame of a video, at most MAX_FRAME_PX on its longer side.
  *
  * @param {HTMLVideoElement} video
  * @param {HTMLCanvasElement} canvas
  */
-export function grab(video, canvas) {
+export function drawFrame(video, canvas) {
   if (!video.videoWidth) return;
-  const scale = Math.min(1, 1280 / Math.max(video.videoWidth, video.videoHeight));
+  const scale = Math.min(1, MAX_FRAME_PX / Math.max(video.videoWidth, video.videoHeight));
   Object.assign(canvas, {
     width: Math.round(video.videoWidth * scale),
     height: Math.round(video.videoHeight * scale),
@@ -107,18 +108,10 @@ export function grab(video, canvas) {
  * @param {string} language
  * @param {number} bytes
  */
-export function sizeInWords(language, bytes) {
+export function formatBytes(language, bytes) {
   const power = Math.min(UNITS.length - 1, Math.floor(Math.log(Math.max(1, bytes)) / Math.log(1000)));
   const unit = UNITS[power] ?? "byte";
   const maximumFractionDigits = power > 1 ? 1 : 0;
-  const words = new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits });
-  return words.format(bytes / 1000 ** power);
-}
-
-/** @param {number} seconds Written as `1:02:03` or `2:03`. */
-export function clock(seconds) {
-  const whole = Math.round(seconds);
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  const pad = (/** @type {number} */ number) => String(number).padStart(2, "0");
-  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+  const format = new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits });
+  return format.format(bytes / 1000 ** power);
 }

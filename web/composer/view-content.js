@@ -1,34 +1,35 @@
-/** From where the composer stands, and what went wrong, to words in a language. Pure. */
+/** The content of the composer's view: words in a language, facts, and the possible actions. Pure. */
 
-import { say } from "../words.js";
-import { Refused, Unreachable } from "./requests.js";
+import { formatMediaTime } from "../media-time.js";
+import { translate } from "../words.js";
 import { FileChanged } from "./file-upload.js";
-import { clock, sizeInWords } from "./video-file.js";
+import { RequestRefused, ServerUnreachable } from "./requests.js";
+import { formatBytes } from "./video-file.js";
 
 /** @import { Line } from "../types.js" */
-/** @import { Measured } from "./video-file.js" */
-/** @import { Stage } from "./file-upload.js" */
-/** @import { Shown } from "./view.js" */
+/** @import { MeasuredVideo } from "./video-file.js" */
+/** @import { UploadStage } from "./file-upload.js" */
+/** @import { ViewContent } from "./view.js" */
 
 /** @typedef {"empty" | "reading" | "ready" | "uploading" | "paused" | "failed" | "done"} Phase */
 
 /**
- * @typedef {object} Scene
+ * @typedef {object} ContentInput
  * @property {Phase} phase
  * @property {File | null} file
- * @property {Measured | null} measured
+ * @property {MeasuredVideo | null} measured
  * @property {Line | null} problem
  * @property {string | null} unfinished The name of a file whose upload was interrupted.
- * @property {boolean} isKnown Whether the chosen file's upload was interrupted.
+ * @property {boolean} isInterrupted The upload of the chosen file was interrupted.
  * @property {boolean} isWaiting
  * @property {boolean} isOnline
- * @property {Stage} stage
- * @property {boolean} isFinal Whether what failed would fail again.
- * @property {boolean} isPicked Whether the frame that shows was picked to stand for the video.
+ * @property {UploadStage} stage
+ * @property {boolean} isFinal A further try would fail, too.
+ * @property {boolean} isPosterPicked The author picked the shown frame as the poster.
  * @property {number} bytes
  */
 
-/** @type {Record<Phase, Shown["actions"]>} */
+/** @type {Record<Phase, ViewContent["actions"]>} */
 const ACTIONS = {
   empty: { choose: "composer_choose" },
   reading: { other: "composer_other" },
@@ -40,81 +41,86 @@ const ACTIONS = {
 };
 
 /**
- * @param {Scene} scene
+ * @param {ContentInput} input
  * @param {string} language
- * @returns {Shown}
+ * @returns {ViewContent}
  */
-export function wordsOf(scene, language) {
-  const { phase, file, measured, unfinished, bytes } = scene;
-  const speak = (/** @type {Line} */ line) => say(language, line);
-  const isMoving = phase === "uploading" || phase === "paused";
-  const hint = unfinished
-    ? speak({ key: "composer_unfinished", values: { name: unfinished } })
-    : speak({ key: "composer_drop" });
+export function viewContent(input, language) {
+  const { phase, file, measured, problem, unfinished, isPosterPicked } = input;
+  const write = (/** @type {Line} */ line) => translate(language, line);
+  const isInProgress = phase === "uploading" || phase === "paused";
   return {
     phase,
-    hint,
+    hint: write(hintOf(unfinished)),
     name: file?.name ?? "",
     facts: file ? factsOf(file, measured, language) : [],
-    frameLabel: speak(frameOf(scene)),
+    // Without a pick the server chooses another frame than the one that is shown.
+    frameLabel: write({ key: isPosterPicked ? "composer_frame" : "composer_frame_unpicked" }),
     durationSec: phase === "ready" && measured?.width ? measured.durationSec : null,
-    status: speak(statusOf(scene, language)),
-    progress: isMoving && file ? Math.floor((100 * bytes) / file.size) : null,
-    problem: scene.problem ? speak(scene.problem) : "",
-    actions: actionsOf(scene, language),
+    status: write(statusOf(input, language)),
+    progress: isInProgress && file ? percentOf(input.bytes, file) : null,
+    problem: problem ? write(problem) : "",
+    actions: actionsOf(input, language),
   };
 }
 
 /**
- * What the frame that shows is: until one is picked, the server chooses another.
- *
- * @param {Scene} scene
+ * @param {string | null} unfinished The name of a file.
  * @returns {Line}
  */
-function frameOf({ isPicked }) {
-  return { key: isPicked ? "composer_frame" : "composer_frame_unpicked" };
+function hintOf(unfinished) {
+  return unfinished ? { key: "composer_unfinished", values: { name: unfinished } } : { key: "composer_drop" };
 }
 
 /**
- * @param {Scene} scene
- * @param {string} language
- * @returns {Shown["actions"]}
+ * @param {number} bytes
+ * @param {File | null} file
  */
-function actionsOf({ phase, unfinished, isKnown, stage, isFinal }, language) {
-  // Cancelled now, it might become a video all the same.
+export function percentOf(bytes, file) {
+  return file ? Math.floor((100 * bytes) / file.size) : 0;
+}
+
+/**
+ * @param {ContentInput} input
+ * @param {string} language
+ * @returns {ViewContent["actions"]}
+ */
+function actionsOf({ phase, unfinished, isInterrupted, stage, isFinal }, language) {
+  // A cancel during registration may come too late to prevent the video.
   if (phase === "uploading" && stage === "registering") return {};
-  /** @type {Shown["actions"]} */
+  /** @type {ViewContent["actions"]} */
   const keys = { ...ACTIONS[phase] };
-  if (phase === "ready" && isKnown) keys.publish = "composer_resume_upload";
+  if (phase === "ready" && isInterrupted) keys.publish = "composer_resume_upload";
   if (phase === "empty" && unfinished) keys.discard = "composer_discard";
   if (phase === "failed" && isFinal) delete keys.again;
-  return Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, say(language, { key })]));
+  return Object.fromEntries(Object.entries(keys).map(([name, key]) => [name, translate(language, { key })]));
 }
 
 /**
- * Why an upload failed: in the page's language where its code is known, else as the server says.
+ * Return the reason of a failure: a word for its code if the page's language has one, else the
+ * server's sentence.
  *
  * @param {unknown} error
  * @returns {Line}
  */
-export function reasonOf(error) {
+export function failureReason(error) {
   if (error instanceof FileChanged) return { key: "composer_file_changed" };
-  if (error instanceof Unreachable) return { key: "composer_unreachable" };
-  if (error instanceof Refused && error.detail) return { key: `error.${error.code}`, text: error.detail };
+  if (error instanceof ServerUnreachable) return { key: "composer_unreachable" };
+  if (error instanceof RequestRefused && error.detail) return { key: `error.${error.code}`, text: error.detail };
   return { key: "composer_refused" };
 }
 
 /**
- * Whether an upload may end with it; everything else is a fault of ours, or of the page's.
+ * Return true if an upload may end with this error. Any other is a bug of ours, or of the page's.
  *
  * @param {unknown} error
  */
-export function isForeseen(error) {
-  return [FileChanged, Unreachable, Refused].some((kind) => error instanceof kind);
+export function isExpected(error) {
+  return [FileChanged, ServerUnreachable, RequestRefused].some((kind) => error instanceof kind);
 }
 
 /**
- * @param {Scene} scene
+ * @param {ContentInput} input
  * @param {string} language
  * @returns {Line}
  */
@@ -127,20 +133,20 @@ function statusOf({ phase, file, measured, isWaiting, isOnline, stage, bytes }, 
   if (!isOnline) return { key: "composer_offline" };
   if (isWaiting) return { key: "composer_waiting" };
   if (stage !== "sending") return { key: "composer_checking" };
-  const values = { percent: Math.floor((100 * bytes) / file.size), size: sizeInWords(language, file.size) };
+  const values = { percent: percentOf(bytes, file), size: formatBytes(language, file.size) };
   return { key: "composer_progress", values };
 }
 
 /**
  * @param {File} file
- * @param {Measured | null} measured
+ * @param {MeasuredVideo | null} measured
  * @param {string} language
  * @returns {[string, string][]}
  */
 function factsOf(file, measured, language) {
   /** @type {[string, string][]} */
-  const facts = [["composer_size", sizeInWords(language, file.size)]];
-  if (measured?.durationSec) facts.push(["composer_length", clock(measured.durationSec)]);
+  const facts = [["composer_size", formatBytes(language, file.size)]];
+  if (measured?.durationSec) facts.push(["composer_length", formatMediaTime(Math.round(measured.durationSec))]);
   if (measured?.width) facts.push(["composer_shape", `${measured.width} × ${measured.height}`]);
-  return facts.map(([key, value]) => [say(language, { key }), value]);
+  return facts.map(([key, value]) => [translate(language, { key }), value]);
 }

@@ -1,9 +1,11 @@
-/** The composer's own tree: made once, then told what to show. All text goes in as text. */
+/** The DOM tree of the composer element: made once, then updated. All text is set as text. */
 
-import { styleSheet } from "./style.js";
-import { ACCEPT, clock, grab, measure } from "./video-file.js";
+import { BASE_STYLE, makeElement as make, setText } from "../element-base.js";
+import { formatMediaTime } from "../media-time.js";
+import { COMPOSER_STYLE } from "./style.js";
+import { ACCEPT, drawFrame, measureVideo } from "./video-file.js";
 
-/** In the order in which they stand; the first that shows is the one that most would press. */
+/** In the order on the page. The first visible one is the main action. */
 const ACTIONS = /** @type {const} */ (["choose", "publish", "resume", "again", "pause", "cancel", "other", "discard"]);
 
 const POSTER_QUALITY = 0.85;
@@ -11,27 +13,27 @@ const POSTER_QUALITY = 0.85;
 /** @typedef {(typeof ACTIONS)[number]} Action */
 
 /**
- * @typedef {object} Shown
+ * @typedef {object} ViewContent
  * @property {string} phase
- * @property {string} hint Beside the button that opens the picker.
- * @property {string} name Of the file; empty where none is chosen.
- * @property {[string, string][]} facts Of the file, each with what it is.
+ * @property {string} hint The text beside the button that opens the picker.
+ * @property {string} name The name of the file; empty if none is chosen.
+ * @property {[string, string][]} facts Labels and values that describe the file.
  * @property {string} frameLabel
- * @property {number | null} durationSec Of what can be previewed; null hides the slider.
- * @property {string} status What is going on.
+ * @property {number | null} durationSec The length of the preview; null hides the slider.
+ * @property {string} status
  * @property {number | null} progress Percent; null for no bar.
  * @property {string} problem
- * @property {Partial<Record<Action, string>>} actions Labels of those that can be taken.
+ * @property {Partial<Record<Action, string>>} actions The labels of the possible actions.
  */
 
 /**
- * @typedef {object} Hands
+ * @typedef {object} ViewHandlers
  * @property {(files: File[]) => void} onFiles
  * @property {(seconds: number) => void} onFrame
  * @property {(action: Action) => void} onAction
  */
 
-export class View {
+export class ComposerView {
   #box = make("div", "box");
   #pick = make("div", "pick");
   #hint = make("p", "hint");
@@ -45,7 +47,7 @@ export class View {
   #status = make("p", "status");
   #progress = make("progress", "progress");
   #problem = make("p", "problem");
-  #said = make("p", "said");
+  #announcement = make("p", "announcement");
   #phase = "";
   /** @type {Map<Action, HTMLButtonElement>} */
   #buttons = new Map();
@@ -55,11 +57,11 @@ export class View {
 
   /**
    * @param {ShadowRoot} root
-   * @param {Hands} hands
+   * @param {ViewHandlers} handlers
    */
-  constructor(root, hands) {
+  constructor(root, handlers) {
     this.root = root;
-    root.adoptedStyleSheets = [styleSheet()];
+    root.adoptedStyleSheets = [BASE_STYLE, COMPOSER_STYLE];
     this.#box.tabIndex = -1;
     Object.assign(this.#input, { type: "file", accept: ACCEPT, hidden: true });
     Object.assign(this.#slider, { type: "range", min: "0", step: "0.1" });
@@ -67,13 +69,13 @@ export class View {
     Object.assign(this.#progress, { max: 100 });
     for (const picture of [this.#video, this.#canvas]) picture.setAttribute("aria-hidden", "true");
     this.#problem.setAttribute("role", "alert");
-    this.#said.setAttribute("role", "status");
-    this.#build(hands);
-    this.#listen(hands);
+    this.#announcement.setAttribute("role", "status");
+    this.#build(handlers);
+    this.#listen(handlers);
     root.append(this.#box);
   }
 
-  /** @param {Hands} hands */
+  /** @param {ViewHandlers} handlers */
   #build({ onAction }) {
     const picture = make("div", "picture");
     const about = make("div", "about");
@@ -91,17 +93,17 @@ export class View {
     this.#frame.append(this.#frameLabel, this.#slider);
     about.append(this.#name, this.#facts, this.#frame);
     this.#chosen.append(picture, about);
-    this.#box.append(this.#pick, this.#chosen, this.#problem, this.#status, this.#progress, actions, this.#said);
+    this.#box.append(this.#pick, this.#chosen, this.#problem, this.#status, this.#progress, actions, this.#announcement);
   }
 
-  /** @param {Hands} hands */
+  /** @param {ViewHandlers} handlers */
   #listen({ onFiles, onFrame }) {
     this.#input.onchange = () => {
       const files = [...(this.#input.files ?? [])];
       this.#input.value = "";
       onFiles(files);
     };
-    this.#video.onseeked = () => grab(this.#video, this.#canvas);
+    this.#video.onseeked = () => drawFrame(this.#video, this.#canvas);
     this.#slider.oninput = () => onFrame(Number(this.#slider.value));
     this.#box.ondragover = (event) => {
       event.preventDefault();
@@ -115,48 +117,48 @@ export class View {
     };
   }
 
-  /** @param {Shown} shown */
-  show(shown) {
+  /** @param {ViewContent} content */
+  show(content) {
     const focused = this.root.activeElement;
-    this.#pick.hidden = !("choose" in shown.actions);
-    this.#chosen.hidden = !shown.name;
-    this.#frame.hidden = shown.durationSec === null;
-    this.#slider.max = String(shown.durationSec ?? 0);
-    write(this.#hint, shown.hint);
-    write(this.#name, shown.name);
-    write(this.#frameLabel, shown.frameLabel);
-    write(this.#status, shown.status);
-    write(this.#problem, shown.problem);
-    this.#progress.hidden = shown.progress === null;
-    this.#progress.value = shown.progress ?? 0;
-    this.#progress.setAttribute("aria-label", shown.status);
-    this.#facts.replaceChildren(...shown.facts.flatMap(([what, value]) => [text("dt", what), text("dd", value)]));
-    this.#showActions(shown.actions);
+    this.#pick.hidden = !("choose" in content.actions);
+    this.#chosen.hidden = !content.name;
+    this.#frame.hidden = content.durationSec === null;
+    this.#slider.max = String(content.durationSec ?? 0);
+    setText(this.#hint, content.hint);
+    setText(this.#name, content.name);
+    setText(this.#frameLabel, content.frameLabel);
+    setText(this.#status, content.status);
+    setText(this.#problem, content.problem);
+    this.#progress.hidden = content.progress === null;
+    this.#progress.value = content.progress ?? 0;
+    this.#progress.setAttribute("aria-label", content.status);
+    this.#facts.replaceChildren(...content.facts.flatMap(([label, value]) => [withText("dt", label), withText("dd", value)]));
+    this.#showActions(content.actions);
     const isGone = focused instanceof HTMLElement && focused.hidden;
-    if (this.#phase === shown.phase && !isGone) return;
-    this.#phase = shown.phase;
+    if (this.#phase === content.phase && !isGone) return;
+    this.#phase = content.phase;
     if (focused) this.focus();
   }
 
-  /** @param {string} words What is read out. */
-  say(words) {
-    write(this.#said, words);
+  /** @param {string} text The text that screen readers announce. */
+  announce(text) {
+    setText(this.#announcement, text);
   }
 
   /**
-   * Preview a file; gives what the browser finds out of it.
+   * Preview a file and measure it.
    *
    * @param {File} file
    */
   open(file) {
     this.#preview = URL.createObjectURL(file);
-    return measure(this.#video, this.#preview);
+    return measureVideo(this.#video, this.#preview);
   }
 
-  /** Let go of the file. */
+  /** Release the file. */
   close() {
     if (!this.#preview) return;
-    // First the video, which else goes on reading what is no more.
+    // The video is released first: otherwise it continues to read an address that is revoked.
     this.#video.removeAttribute("src");
     this.#video.load();
     URL.revokeObjectURL(this.#preview);
@@ -165,31 +167,31 @@ export class View {
   }
 
   /**
-   * Show the frame of this second. It has to have been said how long the video is.
+   * Show the frame at this second. `show` must have set the length first.
    *
    * @param {number} seconds
    */
   showFrame(seconds) {
     this.#video.currentTime = seconds;
     this.#slider.value = String(seconds);
-    this.#slider.setAttribute("aria-valuetext", clock(seconds));
+    this.#slider.setAttribute("aria-valuetext", formatMediaTime(Math.round(seconds)));
   }
 
   /**
-   * @returns {Promise<Blob | null>} The frame that shows, as a JPEG; null where there is none.
+   * @returns {Promise<Blob | null>} The shown frame as a JPEG; null if there is none.
    */
   frame() {
     if (!this.#video.videoWidth) return Promise.resolve(null);
     return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", POSTER_QUALITY));
   }
 
-  /** Give the focus to what most would press now. */
+  /** Focus the main action. */
   focus() {
     const first = [...this.#buttons.values()].find((button) => !button.hidden);
     (first ?? this.#box).focus();
   }
 
-  /** @param {Shown["actions"]} labels */
+  /** @param {ViewContent["actions"]} labels */
   #showActions(labels) {
     const first = ACTIONS.find((action) => action in labels);
     for (const [action, button] of this.#buttons) {
@@ -201,35 +203,11 @@ export class View {
 }
 
 /**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {string} [name] Its class, and its part.
- * @returns {HTMLElementTagNameMap[Tag]}
- */
-function make(tag, name = "") {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  if (name) element.setAttribute("part", name);
-  return element;
-}
-
-/**
  * @param {"dt" | "dd"} tag
  * @param {string} content
  */
-function text(tag, content) {
+function withText(tag, content) {
   const element = make(tag);
   element.textContent = content;
   return element;
-}
-
-/**
- * Change a text only when it is another: a live region repeats what is written to it.
- *
- * @param {HTMLElement} element
- * @param {string} words
- */
-function write(element, words) {
-  if (element.textContent !== words) element.textContent = words;
-  element.hidden = !words && !element.hasAttribute("role");
 }

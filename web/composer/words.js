@@ -1,4 +1,4 @@
-/** What the composer says. Sites change it as they change the player's: `register` of words.js. */
+/** The words of the composer. Sites change them with `register` of web/words.js. */
 
 /** @type {Record<string, string>} */
 export const ENGLISH = {
@@ -18,7 +18,6 @@ export const ENGLISH = {
   composer_length: "Length",
   composer_shape: "Dimensions",
   composer_no_preview: "This browser cannot show the video. It can be published all the same.",
-  composer_uploading: "Uploading",
   composer_progress: "{percent} of {size}",
   composer_paused: "The upload is paused",
   composer_offline: "You are offline. The upload goes on by itself.",
@@ -56,7 +55,6 @@ export const GEORGIAN = {
   composer_length: "ხანგრძლივობა",
   composer_shape: "გაფართოება",
   composer_no_preview: "ეს ბრაუზერი ვიდეოს ვერ აჩვენებს. გამოქვეყნება მაინც შეგიძლიათ.",
-  composer_uploading: "იტვირთება",
   composer_progress: "{percent}, სულ {size}",
   composer_paused: "ატვირთვა შეჩერებულია",
   composer_offline: "ინტერნეტთან კავშირი არ არის. ატვირთვა თავისით გაგრძელდება.",
@@ -74,7 +72,7 @@ export const GEORGIAN = {
   composer_file_changed: "ფაილი ატვირთვის დროს შეიცვალა ან წაიშალა. აირჩიეთ ხელახლა.",
   composer_unreachable: "სერვერთან დაკავშირება ვერ მოხერხდა. რაც აიტვირთა, შენახულია.",
   composer_refused: "ვიდეოს ატვირთვა ვერ მოხერხდა.",
-  // What the API says in English. Codes with which a video fails are in `player/words.owner.ka.js`.
+  // Refusals, which the API says in English. Reasons of failed videos are in player/words.owner.ka.js.
   "error.upload_incomplete": "ფაილი ბოლომდე არ აიტვირთა. სცადეთ ხელახლა.",
   "error.source_size_mismatch": "აიტვირთული ფაილის ზომა სხვაა, ვიდრე არჩეულის. აირჩიეთ ვიდეო ხელახლა.",
   "error.quota_exceeded": "დღევანდელი ზღვარი ამოწურულია. გააგრძელეთ შუაღამის შემდეგ (UTC).",

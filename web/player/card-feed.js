@@ -1,70 +1,68 @@
 /**
- * What the elements of a page know of their videos, learned together: cards in batches, one stream
- * of events, polling where there is no stream. Nothing is asked while the page is hidden, nor for
- * a video to which nothing more happens by itself.
+ * The cards of a page's videos, requested together: in batches, then over one event stream, and by
+ * polling if there is no stream. The feed asks nothing while the page is hidden, and nothing about
+ * a video that the pipeline no longer changes by itself.
  */
 
-import { pollDelay, retryAfter } from "../backoff.js";
+import { parseRetryAfter, requestDelay } from "../backoff.js";
 import { canPlay, isUnsettled } from "./video-state.js";
 
-/** @import { Card, Known, TokenProvider } from "../types.js" */
-/** @import { Stream } from "./event-stream.js" */
+/** @import { Card, CardDocument, CardLookup, TokenProvider } from "../types.js" */
+/** @import { EventStream } from "./event-stream.js" */
 
-const BATCH = 100;
+const MAX_BATCH = 100;
 const GATHER_MS = 30;
 const UNREACHABLE_AFTER = 2;
 
 /**
- * @typedef {(known: Known) => void} Listener
- * @typedef {Known & { listeners: Map<Listener, () => boolean>, asked: boolean }} Entry
+ * @typedef {(lookup: CardLookup) => void} Listener
+ * @typedef {CardLookup & { listeners: Map<Listener, () => boolean>, asked: boolean }} Entry
  */
 
-/** @type {Map<string, Feed>} */
+/** @type {Map<string, CardFeed>} */
 const feeds = new Map();
 
 /**
- * The one feed that this page's elements share for an API.
+ * Return the feed that the elements of this page share for an API.
  *
  * @param {string} base
  */
-export function feedOf(base) {
-  const feed = feeds.get(base) ?? new Feed(base);
+export function cardFeedOf(base) {
+  const feed = feeds.get(base) ?? new CardFeed(base);
   feeds.set(base, feed);
   return feed;
 }
 
-export class Feed {
+export class CardFeed {
   /** @type {Map<string, Entry>} */
   #entries = new Map();
-  #failures = 0;
-  #quiet = 0;
-  /** @type {number | null} How long the server wants to be left alone. */
-  #retryAfterSec = null;
+  /** @type {Required<import("../backoff.js").PastRequests>} */
+  #past = { failures: 0, quiet: 0, retryAfterSec: null };
   #busy = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** @type {Stream | null} */
+  /** @type {EventStream | null} */
   #stream = null;
 
-  /** @type {TokenProvider} Gives the viewer's token; an element that has one sets it. */
+  /** @type {TokenProvider} Returns the viewer's token. An element that has a provider sets it. */
   tokenProvider = () => null;
 
-  /** @param {string} base Of the API, without a slash at its end. */
+  /** @param {string} base The API's address, without a slash at its end. */
   constructor(base) {
     this.base = base;
-    document.addEventListener("visibilitychange", () => this.#look());
+    document.addEventListener("visibilitychange", () => this.#onVisibilityChange());
   }
 
   /**
-   * Hear what is known of a post's video: at once if anything is, and whenever it changes.
+   * Listen to a post's card: once at once, then whenever it changes.
    *
    * @param {string} postId
    * @param {Listener} listener
-   * @param {() => boolean} isAwaited Whether a video is to be expected where there is none.
+   * @param {() => boolean} isAwaited Returns true if a post without a video may still get one.
    * @returns {() => void} Ends it.
    */
   watch(postId, listener, isAwaited) {
-    const entry = this.#entries.get(postId) ?? blank();
+    const entry = this.#entries.get(postId) ?? emptyEntry();
     this.#entries.set(postId, entry);
     entry.listeners.set(listener, isAwaited);
     if (isAwaited()) entry.asked = false;
@@ -78,16 +76,16 @@ export class Feed {
   }
 
   /**
-   * Take what was learned elsewhere: from the answer to a retry, from the site's own page.
+   * Take a card from elsewhere: the answer to a retry, or the site's own page.
    *
-   * @param {Card & { id?: string }} document The public card, or the owner's document.
+   * @param {CardDocument} document
    */
   put(document) {
-    if (this.#learn(document)) this.#schedule(GATHER_MS);
+    if (this.#update(document)) this.#schedule(GATHER_MS);
   }
 
   /**
-   * Ask for a post's card again, whatever is known; a failure changes nothing.
+   * Request a post's card again. A failure changes nothing.
    *
    * @param {string} postId
    */
@@ -96,7 +94,7 @@ export class Feed {
   }
 
   /**
-   * Send a request to the API as the viewer. The browser's own cache sends the ETag it holds.
+   * Send a request to the API with the viewer's token. The browser's cache adds the ETag.
    *
    * @param {string} path
    * @param {RequestInit} [options]
@@ -107,7 +105,7 @@ export class Feed {
     return fetch(this.base + path, { cache: "no-cache", ...options, headers });
   }
 
-  /** A site that cannot give a token has a visitor. */
+  /** Return the viewer's token. If the site cannot provide one, the viewer is a visitor. */
   async #token() {
     try {
       return await this.tokenProvider();
@@ -117,24 +115,24 @@ export class Feed {
   }
 
   /**
-   * @param {Card & { id?: string }} document
-   * @returns {boolean} Whether it was news.
+   * @param {CardDocument} document
+   * @returns {boolean} True if it changed the card.
    */
-  #learn(document) {
+  #update(document) {
     const entry = this.#entries.get(document.post_id);
     if (!entry) return false;
-    const card = asCard(document);
+    const card = toCard(document);
     entry.asked = true;
-    if (isOlder(card, entry.card)) return false;
+    if (isOutdated(card, entry.card)) return false;
     const before = JSON.stringify(entry.card);
     Object.assign(entry, { card, gone: false, unreachable: false });
     if (before === JSON.stringify(card)) return false;
-    this.#quiet = 0;
-    tell(entry);
+    this.#past.quiet = 0;
+    notify(entry);
     return true;
   }
 
-  #look() {
+  #onVisibilityChange() {
     if (document.hidden) return this.#pause();
     for (const entry of this.#entries.values()) if (isLive(entry)) entry.asked = false;
     this.#schedule(0);
@@ -158,26 +156,25 @@ export class Feed {
     if (this.#busy) return this.#schedule(GATHER_MS);
     this.#busy = true;
     await this.#poll(this.#due());
-    // Without the stream's module there is still polling.
-    if (this.#failures === 0) await this.#follow(this.#live()).catch(() => undefined);
+    // If the stream's module cannot be loaded, the feed polls.
+    if (this.#past.failures === 0) await this.#follow(this.#live()).catch(() => undefined);
     this.#busy = false;
     if (document.hidden || this.#entries.size === 0) return this.#pause();
-    // What was to be done next, before this step ended, need not wait as long as another poll.
-    if (this.#timer !== undefined && this.#failures === 0) return;
+    // A step that was scheduled during this one is earlier than the next poll.
+    if (this.#timer !== undefined && this.#past.failures === 0) return;
     if (this.#due().length === 0) return;
-    const retryAfterSec = this.#retryAfterSec;
-    this.#schedule(pollDelay({ failures: this.#failures, quiet: this.#quiet, retryAfterSec }));
+    this.#schedule(requestDelay(this.#past));
   }
 
-  /** @param {string[]} postIds The stream's module is loaded with the first of them. */
+  /** @param {string[]} postIds The first of them loads the stream's module. */
   async #follow(postIds) {
     if (postIds.length > 0 && !this.#stream) {
-      const { Stream } = await import("./event-stream.js");
-      this.#stream = new Stream(this.base, {
-        ticket: () => this.#ticket(),
+      const { EventStream } = await import("./event-stream.js");
+      this.#stream = new EventStream(this.base, {
+        fetchTicket: () => this.#fetchTicket(),
         onCard: (card) => this.put(card),
         onGone: (postId) => {
-          this.#miss(postId);
+          this.#markGone(postId);
           this.#schedule(GATHER_MS);
         },
         onLost: () => this.#schedule(0),
@@ -190,7 +187,7 @@ export class Feed {
     return [...this.#entries].filter(([, entry]) => isLive(entry)).map(([postId]) => postId);
   }
 
-  /** Posts never asked for, and those that live but are not in the stream. */
+  /** Return the posts that were never requested, and the live posts that the stream does not carry. */
   #due() {
     return [...this.#entries]
       .filter(([postId, entry]) => !entry.asked || (isLive(entry) && !this.#stream?.has(postId)))
@@ -199,41 +196,41 @@ export class Feed {
 
   /** @param {string[]} postIds */
   async #poll(postIds) {
-    this.#retryAfterSec = null;
+    this.#past.retryAfterSec = null;
     if (postIds.length === 0) return;
-    this.#quiet += 1;
+    this.#past.quiet += 1;
     try {
       await this.#ask(postIds);
-      this.#failures = 0;
+      this.#past.failures = 0;
     } catch {
-      this.#failures += 1;
-      if (this.#failures >= UNREACHABLE_AFTER) this.#giveNotice();
+      this.#past.failures += 1;
+      if (this.#past.failures >= UNREACHABLE_AFTER) this.#markUnreachable();
     }
   }
 
-  #giveNotice() {
+  #markUnreachable() {
     for (const entry of this.#entries.values()) {
       const isUnknown = !(entry.card || entry.gone || entry.unreachable);
-      if (isUnknown) tell(Object.assign(entry, { unreachable: true }));
+      if (isUnknown) notify(Object.assign(entry, { unreachable: true }));
     }
   }
 
   /** @param {string[]} postIds */
   async #ask(postIds) {
-    for (let start = 0; start < postIds.length; start += BATCH) {
-      const batch = postIds.slice(start, start + BATCH);
+    for (let start = 0; start < postIds.length; start += MAX_BATCH) {
+      const batch = postIds.slice(start, start + MAX_BATCH);
       const entries = batch.flatMap((postId) => this.#entries.get(postId) ?? []);
       for (const entry of entries) entry.asked = false;
       const assets = await this.#read(`/api/video-assets?post_ids=${batch.join(",")}`);
-      for (const card of assets) this.#learn(card);
-      // What came while the question was under way is newer than "there is none".
-      for (const postId of batch) if (!this.#entries.get(postId)?.asked) this.#miss(postId);
+      for (const card of assets) this.#update(card);
+      // A card that arrived during the request is newer than an answer without one.
+      for (const postId of batch) if (!this.#entries.get(postId)?.asked) this.#markGone(postId);
     }
   }
 
   /**
-   * Cards, and in place of one's own the owner's documents. Whose token does not count any more, or
-   * cannot be verified now, sees what everybody sees.
+   * Read cards, and the owner's documents of the viewer's own posts. If the token is refused or
+   * cannot be verified now, read the public cards without it.
    *
    * @param {string} path
    * @returns {Promise<Card[]>}
@@ -241,29 +238,29 @@ export class Feed {
   async #read(path) {
     let response = await this.call(path);
     if ([401, 403, 503].includes(response.status)) response = await fetch(this.base + path);
-    this.#retryAfterSec = retryAfter(response.headers.get("Retry-After"), Date.now());
+    this.#past.retryAfterSec = parseRetryAfter(response.headers.get("Retry-After"), Date.now());
     if (!response.ok) throw new Error(`${response.status}`);
     return (await response.json()).assets;
   }
 
-  async #ticket() {
+  async #fetchTicket() {
     if (!(await this.#token())) return null;
     const response = await this.call("/api/stream-tickets", { method: "POST" });
     return response.ok ? response.json() : null;
   }
 
   /** @param {string} postId */
-  #miss(postId) {
+  #markGone(postId) {
     const entry = this.#entries.get(postId);
     if (!entry) return;
-    const isNews = !entry.gone;
+    const isNew = !entry.gone;
     Object.assign(entry, { card: null, gone: true, asked: true, unreachable: false });
-    if (isNews) tell(entry);
+    if (isNew) notify(entry);
   }
 }
 
 /** @returns {Entry} */
-function blank() {
+function emptyEntry() {
   return { card: null, gone: false, unreachable: false, listeners: new Map(), asked: false };
 }
 
@@ -273,27 +270,27 @@ function isLive({ card, listeners }) {
 }
 
 /** @param {Entry} entry */
-function tell(entry) {
+function notify(entry) {
   for (const listener of [...entry.listeners.keys()]) listener(entry);
 }
 
 /**
- * @param {Card & { id?: string }} document
+ * @param {CardDocument} document
  * @returns {Card}
  */
-function asCard(document) {
+function toCard(document) {
   const source = document.source ?? (canPlay(document) ? "processed" : "none");
   return { ...document, asset_id: document.asset_id ?? document.id, source };
 }
 
 /**
- * Answers overtake each other, also those about a video that has been replaced since. Of the same
- * version, the owner's document says more.
+ * Return true if a card is older than the known one. Answers can arrive out of order, also after the
+ * video was replaced. Of two documents of the same version the owner's says more.
  *
  * @param {Card} card
  * @param {Card | null} known
  */
-function isOlder(card, known) {
+function isOutdated(card, known) {
   if (!known) return false;
   const later = Date.parse(card.updated_at) - Date.parse(known.updated_at);
   return later < 0 || (later === 0 && Boolean(known.owner_id) && !card.owner_id);

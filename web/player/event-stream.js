@@ -1,30 +1,30 @@
 /**
  * The live stream: server-sent events of many posts over one connection.
  *
- * It begins with all that there is to know. The server ends it within a minute, and the browser
- * resumes it by itself, with Last-Event-ID.
- *
- * Where it cannot (503 over the server's cap, an expired ticket, no server), the stream is lost:
- * whoever follows polls, and calls ``follow`` again, which waits its turn.
+ * The stream begins with the current card of each post. The server ends it within a minute, and the
+ * browser resumes it by itself with Last-Event-ID. If the browser cannot resume (503 over the
+ * server's cap, an expired ticket, no server), the stream is lost: its user polls and calls `follow`
+ * again, which does nothing until a backoff has passed.
  */
 
-import { pollDelay } from "../backoff.js";
+import { requestDelay } from "../backoff.js";
 
 /** @import { Card } from "../types.js" */
 
-const MOST_POSTS = 100;
-const MOST_ERRORS = 3;
-const PATIENCE = 4;
+const MAX_POSTS = 100;
+const MAX_ERRORS = 3;
+/** The first wait after a loss is that of the fifth failure in a row. */
+const BACKOFF_OFFSET = 4;
 
 /**
- * @typedef {object} Ears
- * @property {() => Promise<{ ticket: string, expires_at: string } | null>} ticket
+ * @typedef {object} StreamHandlers
+ * @property {() => Promise<{ ticket: string, expires_at: string } | null>} fetchTicket
  * @property {(card: Card) => void} onCard
  * @property {(postId: string) => void} onGone
  * @property {() => void} onLost
  */
 
-export class Stream {
+export class EventStream {
   /** @type {EventSource | null} */
   #source = null;
   /** @type {Set<string>} */
@@ -36,15 +36,15 @@ export class Stream {
 
   /**
    * @param {string} base
-   * @param {Ears} ears
+   * @param {StreamHandlers} handlers
    */
-  constructor(base, ears) {
+  constructor(base, handlers) {
     this.base = base;
-    this.ears = ears;
+    this.handlers = handlers;
   }
 
   /**
-   * Whether news of this post come by the stream.
+   * Return true if the stream carries this post.
    *
    * @param {string} postId
    */
@@ -53,18 +53,18 @@ export class Stream {
   }
 
   /**
-   * Follow these posts, and no stream at all when there are none.
+   * Follow these posts. Without posts, close the stream.
    *
    * @param {string[]} postIds
    */
   async follow(postIds) {
     if (postIds.length === 0) return this.close();
-    const wanted = postIds.slice(0, MOST_POSTS);
+    const wanted = postIds.slice(0, MAX_POSTS);
     if (wanted.every((postId) => this.#posts.has(postId))) return;
     if (Date.now() < this.#blockedUntil || !globalThis.EventSource) return;
     this.close();
     const generation = this.#generation;
-    const ticket = await this.ears.ticket().catch(() => null);
+    const ticket = await this.handlers.fetchTicket().catch(() => null);
     if (generation !== this.#generation) return;
     this.#ticketEnds = ticket ? Date.parse(ticket.expires_at) : Infinity;
     this.#open(wanted, ticket?.ticket);
@@ -93,20 +93,19 @@ export class Stream {
     };
     source.onerror = () => {
       errors += 1;
-      if (source.readyState === EventSource.CLOSED || errors > MOST_ERRORS) this.#lose();
+      if (source.readyState === EventSource.CLOSED || errors > MAX_ERRORS) this.#lose();
     };
-    source.addEventListener("asset", (event) => this.ears.onCard(JSON.parse(event.data)));
-    source.addEventListener("gone", (event) => this.ears.onGone(JSON.parse(event.data).post_id));
+    source.addEventListener("asset", (event) => this.handlers.onCard(JSON.parse(event.data)));
+    source.addEventListener("gone", (event) => this.handlers.onGone(JSON.parse(event.data).post_id));
   }
 
   #lose() {
     this.close();
-    // A ticket that ran out is no trouble of the server's: the next one is asked for at once.
+    // An expired ticket is no failure of the server: the next ticket is requested at once.
     if (Date.now() < this.#ticketEnds) {
       this.#losses += 1;
-      const past = { failures: PATIENCE + this.#losses, quiet: 0 };
-      this.#blockedUntil = Date.now() + pollDelay(past);
+      this.#blockedUntil = Date.now() + requestDelay({ failures: BACKOFF_OFFSET + this.#losses });
     }
-    this.ears.onLost();
+    this.handlers.onLost();
   }
 }

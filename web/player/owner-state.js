@@ -1,11 +1,11 @@
-/** What only the owner of a video is told: where it stands, why it failed, what to do. Pure. */
+/** The words for a video's owner: progress, reason of a failure, next action. Pure. */
 
-import { complete, formats } from "../words.js";
-import { concernsOwner, describe } from "./video-state.js";
+import { addWords, valueFormats } from "../words.js";
+import { describe } from "./video-state.js";
 
 /** @import { Card, Description, Line, Situation } from "../types.js" */
 
-complete("en", {
+addWords("en", {
   pending_own: "Your video has not arrived in full yet. If its upload stopped, choose the file again.",
   not_arrived: "The upload of your video was not finished.",
   queued: "Your video is in the queue",
@@ -22,59 +22,58 @@ complete("en", {
   retry: "Retry",
 });
 
-formats["when"] = relative;
+valueFormats["when"] = formatRelativeTime;
 
 const STEPS = new Set(["verifying", "waiting", "encoding", "checking"]);
 
-/** @type {Record<string, string>} What is said of a video that is to come, and when its time is over. */
-const MISSING = { pending: "pending_own", unavailable: "not_arrived" };
+/** @type {Record<string, string>} Owners' headlines of a post without a video, by the visitors'. */
+const HEADLINES_WITHOUT_CARD = { pending: "pending_own", unavailable: "not_arrived" };
 
 /**
- * @param {Situation} situation
+ * @param {Situation} situation One that `concernsOwner`.
  * @returns {Description}
  */
 export function describeForOwner(situation) {
   const { card, now } = situation;
   const described = describe(situation);
-  if (!concernsOwner(situation)) return described;
-  if (!card) return withoutCard(described);
+  if (!card) return describeWithoutCard(described);
   return {
     ...described,
-    headline: { key: headline(card) },
-    details: details(described, card, now),
+    headline: { key: headlineKey(card) },
+    details: detailsFor(described, card, now),
     action: card.status === "failed" && card.retryable ? { key: "retry" } : null,
   };
 }
 
-/** @param {Description} described As a visitor sees it. */
-function withoutCard(described) {
-  const key = MISSING[described.headline?.key ?? ""];
+/** @param {Description} described The description for visitors. */
+function describeWithoutCard(described) {
+  const key = HEADLINES_WITHOUT_CARD[described.headline?.key ?? ""];
   return key ? { ...described, headline: { key } } : described;
 }
 
 /** @param {Card} card */
-function headline({ status, step, hold_reason: isHeld }) {
+function headlineKey({ status, step, hold_reason: holdReason }) {
   if (status === "failed") return "failed";
-  if (isHeld) return "held";
+  if (holdReason) return "held";
   if (status !== "processing") return status;
   return step && STEPS.has(step) ? step : "encoding";
 }
 
 /**
- * @param {Description} described As a visitor sees it.
+ * @param {Description} described The description for visitors.
  * @param {Card} card
  * @param {number} now
  */
-function details(described, card, now) {
-  if (card.status === "failed") return [reason(card)];
-  return described.canPlay ? [] : [...waiting(card, now), ...described.details];
+function detailsFor(described, card, now) {
+  if (card.status === "failed") return [failureReason(card)];
+  return described.canPlay ? [] : [...queueDetails(card, now), ...described.details];
 }
 
 /**
  * @param {Card} card
  * @param {number} now
  */
-function waiting(card, now) {
+function queueDetails(card, now) {
   /** @type {Line[]} */
   const lines = [];
   if (card.status === "queued" && typeof card.queue_position === "number") {
@@ -90,8 +89,8 @@ function waiting(card, now) {
 }
 
 /**
- * The budget starts over with every manual retry while the count of attempts goes on: once it has,
- * "7 of 5" would puzzle.
+ * Name the next attempt. A manual retry renews the budget but does not reset the attempt count: a
+ * count above the budget ("7 of 5") is shown without the budget.
  *
  * @param {Card} card
  * @param {number} when
@@ -105,10 +104,12 @@ function nextAttempt(card, when) {
 }
 
 /**
+ * Return the translation of the failure's code if there is one, else the API's sentence.
+ *
  * @param {Card} card
- * @returns {Line} The translation of the code where there is one, else what the API says.
+ * @returns {Line}
  */
-function reason(card) {
+function failureReason(card) {
   return { key: `error.${card.error_code}`, text: card.error_message ?? "" };
 }
 
@@ -116,10 +117,10 @@ function reason(card) {
  * @param {string} language
  * @param {number} seconds From now.
  */
-function relative(language, seconds) {
-  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  if (seconds < 90) return words.format(Math.round(seconds), "second");
+function formatRelativeTime(language, seconds) {
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  if (seconds < 90) return format.format(Math.round(seconds), "second");
   const minutes = Math.round(seconds / 60);
-  if (minutes < 90) return words.format(minutes, "minute");
-  return words.format(Math.round(minutes / 60), "hour");
+  if (minutes < 90) return format.format(minutes, "minute");
+  return format.format(Math.round(minutes / 60), "hour");
 }

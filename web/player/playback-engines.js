@@ -1,21 +1,21 @@
-/** Which way a video is played, in which order. Pure. */
+/** The choice of sources and of the engines that play them, in order. Pure. */
 
 /** @import { Card, Engine, Sources } from "../types.js" */
 
 /**
  * @typedef {object} Abilities
- * @property {boolean} mediaSource Media Source Extensions, or their managed kind.
+ * @property {boolean} mediaSource Media Source Extensions, or Managed Media Source.
  * @property {boolean} claimsHls The browser says that it plays HLS by itself.
- * @property {boolean} isTrusted Its word counts: managed media source is Safari's, and so is its
- *   user agent. Chrome 147 answers "maybe" too, and fails on some streams.
+ * @property {boolean} isTrusted The claim is true: the browser is Safari, by Managed Media Source
+ *   (Safari's own) or by its user agent. Chrome 147 answers "maybe" too, and fails on some streams.
  */
 
 /**
  * @param {Sources} sources
  * @param {Abilities} abilities
- * @returns {Engine[]}
+ * @returns {Engine[]} In the order in which they are tried.
  */
-export function engines({ manifest, file }, { mediaSource, claimsHls, isTrusted }) {
+export function chooseEngines({ manifest, file }, { mediaSource, claimsHls, isTrusted }) {
   /** @type {Engine[]} */
   const order = [];
   if (manifest && mediaSource) order.push("hls.js");
@@ -26,7 +26,7 @@ export function engines({ manifest, file }, { mediaSource, claimsHls, isTrusted 
 
 /**
  * @param {Card | null} card
- * @param {string | null} videoUrl The address of a post from before there were cards.
+ * @param {string | null} videoUrl The video address of a post that is older than cards.
  * @returns {Sources}
  */
 export function sourcesOf(card, videoUrl) {
@@ -43,7 +43,7 @@ export function sourcesOf(card, videoUrl) {
  * @param {Window & typeof globalThis} view
  * @returns {Abilities}
  */
-export function abilitiesOf(video, view) {
+export function browserAbilities(video, view) {
   const isManaged = "ManagedMediaSource" in view;
   const agent = view.navigator.userAgent;
   return {

@@ -1,26 +1,34 @@
-/** Playing one video: through hls.js, else the browser itself, else as one file. */
+/**
+ * The playback of one video: through hls.js, else the browser's own HLS, else one MP4 file.
+ * Loaded with the first tap.
+ */
 
-import { abilitiesOf, engines } from "./playback-engines.js";
+import { browserAbilities, chooseEngines, sourcesOf } from "./playback-engines.js";
 
-/** @import { Engine, Sources } from "../types.js" */
+/** @import { Card, Engine } from "../types.js" */
 
-/** Pinned: its version is that of package.json. */
+/** The version is pinned: it is that of package.json. */
 export const HLS_JS = "vendor/hls.js/1.7.4/hls.light.min.mjs";
 
 /**
- * @typedef {object} Watching
- * @property {number} position Seconds at which playback begins.
- * @property {number} stallSec Without a frame for so long, a way of playing has failed.
- * @property {(engine: Engine) => void} onEngine
- * @property {() => void} onOtherVersion The stream failed, the file goes on.
- * @property {(position: number) => void} onFatal Nothing is left to play.
+ * @typedef {object} PlaybackOptions
+ * @property {Card | null} card
+ * @property {string | null} videoUrl The video address of a post that is older than cards.
+ * @property {number} position The second at which playback begins.
+ * @property {number} stallSec Seconds without a new frame after which an engine has failed.
+ * @property {() => void} onOtherVersion The stream failed; the file continues.
+ * @property {(position: number) => void} onFatal No source is left to play.
  */
 
-export class Playback {
+export class VideoPlayback {
+  /** @type {Engine | null} */
+  engine = null;
   /** @type {Engine[]} */
-  #left;
+  #remaining;
   /** @type {{ destroy(): void } | null} */
   #hls = null;
+  /** @type {(() => void) | null} */
+  #removePreviews = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #stall;
   #position;
@@ -29,51 +37,58 @@ export class Playback {
 
   /**
    * @param {HTMLVideoElement} video
-   * @param {Sources} sources
-   * @param {Watching} watching
+   * @param {HTMLElement} frame
+   * @param {PlaybackOptions} options
    */
-  constructor(video, sources, watching) {
+  constructor(video, frame, options) {
     this.video = video;
-    this.sources = sources;
-    this.watching = watching;
-    this.#position = watching.position;
-    this.#left = engines(sources, abilitiesOf(video, globalThis.window));
+    this.options = options;
+    this.sources = sourcesOf(options.card, options.videoUrl);
+    this.#position = options.position;
+    this.#remaining = chooseEngines(this.sources, browserAbilities(video, globalThis.window));
     const { signal } = this.#listening;
     for (const name of ["waiting", "seeking"]) {
-      video.addEventListener(name, () => this.#expectFrame(), { signal });
+      video.addEventListener(name, () => this.#startStallTimer(), { signal });
     }
     for (const name of ["playing", "seeked", "pause", "ended"]) {
-      video.addEventListener(name, () => this.#relax(), { signal });
+      video.addEventListener(name, () => this.#stopStallTimer(), { signal });
     }
-    video.addEventListener("timeupdate", () => this.#note(), { signal });
-    video.addEventListener("loadedmetadata", () => this.#resume(), { signal });
+    video.addEventListener("timeupdate", () => this.#savePosition(), { signal });
+    video.addEventListener("loadedmetadata", () => this.#seekToPosition(), { signal });
     video.addEventListener("error", () => this.#onVideoError(), { signal });
+    const storyboard = options.card?.storyboard_url;
+    if (!storyboard) return;
+    const show = () => void this.#showPreviews(frame, storyboard);
+    video.addEventListener("playing", show, { once: true, signal });
   }
 
-  /** Begin, with the first way that this browser has. */
+  /** Begin with the first remaining engine. */
   async start() {
-    const engine = this.#left.shift();
+    const engine = this.#remaining.shift();
     if (!engine) return this.#end();
     this.#attempt += 1;
-    this.#expectFrame();
+    this.#startStallTimer();
     if (engine === "hls.js") {
       if (!(await this.#startHls())) return;
     } else {
       this.video.src = (engine === "native" ? this.sources.manifest : this.sources.file) ?? "";
     }
-    this.watching.onEngine(engine);
-    this.#play();
+    this.engine = engine;
+    // A browser may refuse and want another tap: its own controls are there for it. A media failure
+    // also comes as an error event.
+    this.video.play().catch(() => undefined);
   }
 
-  /** Let go of the video and of everything that was loaded. */
+  /** Release the video and all that was loaded. */
   stop() {
     this.#attempt += 1;
     this.#listening.abort();
-    this.#relax();
+    this.#stopStallTimer();
     this.#release();
+    this.#removePreviews?.();
   }
 
-  /** @returns {Promise<boolean>} Whether it has begun; what follows if not has been seen to. */
+  /** @returns {Promise<boolean>} False if it did not begin; the next step has been taken then. */
   async #startHls() {
     const attempt = this.#attempt;
     const Hls = await loadHls();
@@ -83,19 +98,19 @@ export class Playback {
       return false;
     }
     const hls = new Hls({
-      // A worker would be made from a blob, which a strict policy forbids.
+      // hls.js makes its worker from a blob, which a strict policy (CSP) forbids.
       enableWorker: false,
       capLevelToPlayerSize: true,
       startPosition: this.#position || -1,
     });
     this.#hls = hls;
-    const spare = { networkError: () => hls.startLoad(), mediaError: () => hls.recoverMediaError() };
+    const recoveries = { networkError: () => hls.startLoad(), mediaError: () => hls.recoverMediaError() };
     hls.on(Hls.Events.ERROR, (/** @type {string} */ _, /** @type {any} */ error) => {
       if (!error.fatal) return;
-      const recover = /** @type {Record<string, (() => void) | undefined>} */ (spare)[error.type];
+      const recover = /** @type {Record<string, (() => void) | undefined>} */ (recoveries)[error.type];
       // Without its manifest there is nothing to load again.
       if (!recover || error.details.startsWith("manifest")) return this.#fail();
-      Object.assign(spare, { [error.type]: undefined });
+      Object.assign(recoveries, { [error.type]: undefined });
       recover();
     });
     hls.loadSource(this.sources.manifest);
@@ -103,33 +118,27 @@ export class Playback {
     return true;
   }
 
-  #play() {
-    // Refused where the browser wants another tap: its own controls are there for it. A failure
-    // of the media comes as an error event, too.
-    this.video.play().catch(() => undefined);
-  }
-
-  #resume() {
+  #seekToPosition() {
     if (!this.#hls && this.#position > 0) this.video.currentTime = this.#position;
   }
 
-  #expectFrame() {
+  #startStallTimer() {
     clearTimeout(this.#stall);
     const from = this.video.currentTime;
     this.#stall = setTimeout(() => {
       if (this.video.paused) return;
-      // Browsers say that they wait, and play on without saying that they do.
-      if (this.video.currentTime > from) this.#expectFrame();
+      // A browser may report that it waits, and then play without an event.
+      if (this.video.currentTime > from) this.#startStallTimer();
       else this.#fail();
-    }, this.watching.stallSec * 1000);
+    }, this.options.stallSec * 1000);
   }
 
-  #relax() {
+  #stopStallTimer() {
     clearTimeout(this.#stall);
-    this.#note();
+    this.#savePosition();
   }
 
-  #note() {
+  #savePosition() {
     if (this.video.currentTime > 0) this.#position = this.video.currentTime;
   }
 
@@ -137,19 +146,19 @@ export class Playback {
     if (!this.#hls && this.video.error) this.#fail();
   }
 
-  /** From a stream to the file, once; from the file to the end. */
+  /** Change from a stream to the file, once. If the file fails, end. */
   #fail() {
-    this.#relax();
+    this.#stopStallTimer();
     this.#release();
-    this.#left = this.#left.filter((engine) => engine === "file");
-    if (this.#left.length === 0) return this.#end();
-    this.watching.onOtherVersion();
+    this.#remaining = this.#remaining.filter((engine) => engine === "file");
+    if (this.#remaining.length === 0) return this.#end();
+    this.options.onOtherVersion();
     void this.start();
   }
 
   #end() {
-    this.#relax();
-    this.watching.onFatal(this.#position);
+    this.#stopStallTimer();
+    this.options.onFatal(this.#position);
   }
 
   #release() {
@@ -159,9 +168,20 @@ export class Playback {
     this.video.removeAttribute("src");
     this.video.load();
   }
+
+  /**
+   * @param {HTMLElement} frame
+   * @param {string} url
+   */
+  async #showPreviews(frame, url) {
+    const { showStoryboard } = await import("./storyboard-preview.js");
+    const remove = await showStoryboard(this.video, frame, url);
+    if (this.#listening.signal.aborted) remove();
+    else this.#removePreviews = remove;
+  }
 }
 
-/** @returns {Promise<any>} The library, or null where it could not be had. */
+/** @returns {Promise<any>} The library; null if it could not be loaded. */
 async function loadHls() {
   const module = await import(new URL(`../${HLS_JS}`, import.meta.url).href).catch(() => null);
   return module?.default ?? null;

@@ -1,23 +1,23 @@
-/** Asking for a failed video to be tried again. */
+/** The owner's request to retry a failed video. */
 
-import { retryAfter } from "../backoff.js";
-import { complete } from "../words.js";
+import { parseRetryAfter } from "../backoff.js";
+import { addWords } from "../words.js";
 
-/** @import { Feed } from "./card-feed.js" */
+/** @import { CardFeed } from "./card-feed.js" */
 /** @import { Line } from "../types.js" */
 
-complete("en", {
+addWords("en", {
   retry_sent: "Your video will be tried again.",
   retry_later: "You can try again {when}.",
   retry_refused: "It could not be tried again. Please try later.",
 });
 
 /**
- * @param {Feed} feed
+ * @param {CardFeed} feed
  * @param {string} postId
- * @returns {Promise<Line | null>} What to tell the owner; null when the card itself tells it.
+ * @returns {Promise<Line | null>} The answer to show to the owner; null if the card shows it.
  */
-export async function retry(feed, postId) {
+export async function retryVideo(feed, postId) {
   const response = await feed
     .call("/api/video-assets/retry", {
       method: "POST",
@@ -30,10 +30,10 @@ export async function retry(feed, postId) {
     return { key: "retry_sent" };
   }
   if (response?.status === 409) {
-    // Somebody was faster, or it has succeeded meanwhile: the card says which.
+    // The video is no longer failed: another retry came first, or it succeeded. The card tells.
     await feed.refresh(postId);
     return null;
   }
-  const wait = response && retryAfter(response.headers.get("Retry-After"), Date.now());
+  const wait = response && parseRetryAfter(response.headers.get("Retry-After"), Date.now());
   return wait ? { key: "retry_later", values: { when: wait } } : { key: "retry_refused" };
 }

@@ -1,16 +1,14 @@
-/** From what is known of a video to what is said of it. Pure: no DOM, no clock, no language. */
+/** The state of a video and its words for visitors. Pure: no DOM, no clock, no language. */
 
 /** @import { Card, Description, Line, Situation } from "../types.js" */
 
-const WAITING_STATES = new Set(["queued", "processing", "retrying"]);
-
 /**
- * Whether something may happen to this video without anybody asking for it.
+ * Return true if the pipeline may still change this video by itself.
  *
  * @param {Card} card
  */
 export function isUnsettled(card) {
-  return WAITING_STATES.has(card.status);
+  return !["completed", "failed"].includes(card.status);
 }
 
 /** @param {Card | null} card */
@@ -19,7 +17,7 @@ export function canPlay(card) {
 }
 
 /**
- * Whether there is more to say to an owner than to a visitor.
+ * Return true if the owner reads more than a visitor does.
  *
  * @param {Situation} situation
  */
@@ -29,20 +27,20 @@ export function concernsOwner({ card, gone, pendingUntil, isOwner, isBroken }) {
 }
 
 /**
- * What a visitor is told. What only an owner is told is in owner.js.
+ * Describe a video to a visitor. owner-state.js describes it to its owner.
  *
  * @param {Situation} situation
  * @returns {Description}
  */
 export function describe(situation) {
   const { card, videoUrl, isBroken } = situation;
-  if (isBroken) return { ...say("unavailable", "interrupted"), action: { key: "try_again" } };
-  if (!card) return withoutCard(situation);
+  if (isBroken) return { ...stateOf("unavailable", "interrupted"), action: { key: "try_again" } };
+  if (!card) return describeWithoutCard(situation);
   const plays = canPlay(card) || Boolean(videoUrl);
   if (card.status === "completed") {
-    return plays ? playing("ready", null) : say("unavailable", "unavailable");
+    return plays ? playableState("ready", null) : stateOf("unavailable", "unavailable");
   }
-  return plays ? playing("playable", note(card)) : unfinished(situation, card);
+  return plays ? playableState("playable", noteFor(card)) : describeUnplayable(situation, card);
 }
 
 /**
@@ -50,31 +48,22 @@ export function describe(situation) {
  * @param {Card} card
  * @returns {Description}
  */
-function unfinished({ isSlow }, card) {
-  const described = say(/** @type {Description["state"]} */ (card.status), headline(card));
-  if (!isUnsettled(card)) return described;
-  const progress = percentOf(card);
-  if (progress !== null) described.details.push({ key: "percent", values: { percent: progress } });
-  if (isSlow) described.details.push({ key: "slow" });
-  return { ...described, progress };
+function describeUnplayable({ isSlow }, card) {
+  const state = /** @type {Description["state"]} */ (card.status);
+  const described = stateOf(state, headlineKey(card), percentOf(card));
+  if (isSlow && isUnsettled(card)) described.details.push({ key: "slow" });
+  return described;
 }
 
 /**
  * @param {Situation} situation
  * @returns {Description}
  */
-function withoutCard({ uploadPercent, pendingUntil, videoUrl, gone, unreachable, now }) {
-  if (uploadPercent !== null) {
-    const percent = { percent: uploadPercent };
-    return {
-      ...say("uploading", "uploading"),
-      details: [{ key: "percent", values: percent }],
-      progress: uploadPercent,
-    };
-  }
-  if (videoUrl) return playing("ready", null);
-  if (!gone) return unreachable ? say("unavailable", "unreachable") : say("loading", "loading");
-  return pendingUntil > now ? say("uploading", "pending") : say("unavailable", "unavailable");
+function describeWithoutCard({ uploadPercent, pendingUntil, videoUrl, gone, unreachable, now }) {
+  if (uploadPercent !== null) return stateOf("uploading", "uploading", uploadPercent);
+  if (videoUrl) return playableState("ready", null);
+  if (!gone) return unreachable ? stateOf("unavailable", "unreachable") : stateOf("loading", "loading");
+  return pendingUntil > now ? stateOf("uploading", "pending") : stateOf("unavailable", "unavailable");
 }
 
 /**
@@ -82,42 +71,44 @@ function withoutCard({ uploadPercent, pendingUntil, videoUrl, gone, unreachable,
  * @param {Line | null} note
  * @returns {Description}
  */
-function playing(state, note) {
-  return { ...say(state, ""), canPlay: true, headline: note };
+function playableState(state, note) {
+  return { ...stateOf(state, ""), canPlay: true, headline: note };
 }
 
 /**
  * @param {Description["state"]} state
  * @param {string} key
+ * @param {number | null} [percent]
  * @returns {Description}
  */
-function say(state, key) {
-  const line = key ? { key } : null;
-  return { state, canPlay: false, headline: line, details: [], progress: null, action: null };
+function stateOf(state, key, percent = null) {
+  const headline = key ? { key } : null;
+  const details = percent === null ? [] : [{ key: "percent", values: { percent } }];
+  return { state, canPlay: false, headline, details, progress: percent, action: null };
 }
 
 /**
- * Something plays while work goes on, or although it failed.
+ * Return the note beside a video that plays although its processing is unfinished or failed.
  *
  * @param {Card} card
- * @returns {Line | null} What is said beside the player.
+ * @returns {Line | null}
  */
-function note(card) {
+function noteFor(card) {
   return card.source === "original" && isUnsettled(card) ? { key: "improving" } : null;
 }
 
 /** @param {Card} card */
-function headline({ status, step }) {
+function headlineKey({ status, step }) {
   if (status === "failed") return "unavailable";
   return step === "checking" ? "checking" : "preparing";
 }
 
 /**
- * Progress is the encode's. The checks after it would be a full bar that goes nowhere.
+ * Return the percentage of an encode in progress. The checks after it have none: the bar would stay
+ * full.
  *
  * @param {Card} card
  */
-function percentOf({ step, progress }) {
-  return step === "checking" ? null : (progress ?? null);
+function percentOf(card) {
+  return isUnsettled(card) && card.step !== "checking" ? (card.progress ?? null) : null;
 }
-

@@ -1,8 +1,8 @@
-/** Georgian: what visitors read. */
+/** The Georgian words for visitors. */
 
-import { complete } from "../words.js";
+import { addWords } from "../words.js";
 
-complete("ka", {
+addWords("ka", {
   play: "ვიდეოს დაკვრა",
   play_titled: "ვიდეოს დაკვრა: {title}",
   loading: "იტვირთება…",

@@ -1,8 +1,8 @@
-/** Georgian: what only owners read. The API says the sentences of failure codes in English. */
+/** The Georgian words for owners. Without a translation the API says the reason of a failure in English. */
 
-import { complete } from "../words.js";
+import { addWords } from "../words.js";
 
-complete("ka", {
+addWords("ka", {
   pending_own: "თქვენი ვიდეო ჯერ სრულად არ ატვირთულა. თუ ატვირთვა შეწყდა, ფაილი ხელახლა აირჩიეთ.",
   not_arrived: "თქვენი ვიდეოს ატვირთვა არ დასრულებულა.",
   queued: "თქვენი ვიდეო რიგშია",

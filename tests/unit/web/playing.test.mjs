@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, cueAt, parseCues } from "../../../web/player/storyboard-cues.js";
-import { abilitiesOf, engines, sourcesOf } from "../../../web/player/playback-engines.js";
+import { formatMediaTime } from "../../../web/media-time.js";
+import { browserAbilities, chooseEngines, sourcesOf } from "../../../web/player/playback-engines.js";
+import { cueAt, parseCues } from "../../../web/player/storyboard-cues.js";
 
 const BOTH = { manifest: "/m.m3u8", file: "/f.mp4" };
 const AGENTS = {
@@ -12,31 +13,31 @@ const AGENTS = {
 };
 
 const abilities = (claim, userAgent, more = {}) =>
-  abilitiesOf({ canPlayType: () => claim }, { navigator: { userAgent }, ...more });
+  browserAbilities({ canPlayType: () => claim }, { navigator: { userAgent }, ...more });
 
 test("hls.js comes before the browser's own, and the file comes last", () => {
   const all = { mediaSource: true, claimsHls: true, isTrusted: true };
-  assert.deepEqual(engines(BOTH, all), ["hls.js", "native", "file"]);
+  assert.deepEqual(chooseEngines(BOTH, all), ["hls.js", "native", "file"]);
 });
 
-test("Chrome's maybe is not believed", () => {
+test("a claim of Chrome to play HLS is not trusted", () => {
   const found = abilities("maybe", AGENTS.chrome, { MediaSource: class {} });
-  assert.deepEqual(engines(BOTH, found), ["hls.js", "file"]);
-  assert.deepEqual(engines(BOTH, abilities("maybe", AGENTS.android)), ["file"]);
+  assert.deepEqual(chooseEngines(BOTH, found), ["hls.js", "file"]);
+  assert.deepEqual(chooseEngines(BOTH, abilities("maybe", AGENTS.android)), ["file"]);
 });
 
-test("an old iPhone's is, and so is whoever has managed media source", () => {
-  assert.deepEqual(engines(BOTH, abilities("maybe", AGENTS.safari)), ["native", "file"]);
+test("a claim of an old iPhone, or of a browser with Managed Media Source, is trusted", () => {
+  assert.deepEqual(chooseEngines(BOTH, abilities("maybe", AGENTS.safari)), ["native", "file"]);
   const managed = abilities("maybe", AGENTS.chrome, { ManagedMediaSource: class {} });
-  assert.deepEqual(engines(BOTH, managed), ["hls.js", "native", "file"]);
+  assert.deepEqual(chooseEngines(BOTH, managed), ["hls.js", "native", "file"]);
 });
 
-test("without addresses there is no way to play", () => {
+test("without addresses there is no engine", () => {
   const all = { mediaSource: true, claimsHls: true, isTrusted: true };
-  assert.deepEqual(engines({ manifest: null, file: null }, all), []);
+  assert.deepEqual(chooseEngines({ manifest: null, file: null }, all), []);
 });
 
-test("a legacy address is a file or a playlist by its name, and gives way to a card's", () => {
+test("a legacy address is a file or a playlist by its name, and a card's addresses replace it", () => {
   assert.deepEqual(sourcesOf(null, "/a.mp4"), { manifest: null, file: "/a.mp4" });
   assert.deepEqual(sourcesOf(null, "/a.m3u8?t=1"), { manifest: "/a.m3u8?t=1", file: null });
   const card = { manifest_url: "/m.m3u8", fallback_url: null };
@@ -76,12 +77,12 @@ test("a storyboard's pictures are found by their place in the image", () => {
   assert.equal(cueAt([], 1), null);
 });
 
-test("what is no storyboard has no pictures", () => {
+test("a text that is no storyboard has no pictures", () => {
   assert.deepEqual(parseCues("<html></html>", "https://v.example/"), []);
 });
 
 test("a time is written as a player's clock shows it", () => {
-  assert.equal(clock(5.9), "0:05");
-  assert.equal(clock(65), "1:05");
-  assert.equal(clock(3661), "1:01:01");
+  assert.equal(formatMediaTime(5.9), "0:05");
+  assert.equal(formatMediaTime(65), "1:05");
+  assert.equal(formatMediaTime(3661), "1:01:01");
 });

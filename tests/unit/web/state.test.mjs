@@ -28,14 +28,14 @@ const of = (card, more = {}) => {
   return concernsOwner(situation) ? describeForOwner(situation) : describe(situation);
 };
 
-test("without a card it loads, unless something else is known", () => {
+test("without a card the state is loading, unless something else is known", () => {
   assert.equal(of(null).state, "loading");
   assert.equal(of(null, { unreachable: true }).state, "unavailable");
   assert.equal(of(null, { gone: true }).state, "unavailable");
   assert.equal(of(null, { uploadPercent: 0 }).state, "uploading");
 });
 
-test("a post whose video is to come says so until its time is over", () => {
+test("a post that waits for its video says so until its time is over", () => {
   const waiting = { gone: true, pendingUntil: 60_000, now: 59_999 };
   assert.deepEqual(of(null, waiting).headline, { key: "pending" });
   assert.deepEqual(of(null, { ...waiting, isOwner: true }).headline, { key: "pending_own" });
@@ -46,7 +46,7 @@ test("a post whose video is to come says so until its time is over", () => {
   assert.equal(of(null, over).state, "unavailable");
 });
 
-test("what is not known yet, or plays, waits for nothing", () => {
+test("a post that is unknown, or plays, does not wait for its video", () => {
   const pendingUntil = 60_000;
   assert.equal(of(null, { pendingUntil }).state, "loading");
   assert.equal(of(null, { pendingUntil, unreachable: true }).headline.key, "unreachable");
@@ -55,14 +55,14 @@ test("what is not known yet, or plays, waits for nothing", () => {
   assert.equal(of({ status: "failed" }, { pendingUntil }).state, "failed");
 });
 
-test("a legacy address plays whatever the API knows", () => {
+test("a legacy address plays although the API has no card, or an unfinished one", () => {
   const videoUrl = "https://site.example/old.mp4";
   assert.equal(of(null, { videoUrl }).state, "ready");
   assert.equal(of(null, { videoUrl, gone: true }).canPlay, true);
   assert.equal(of({ status: "queued" }, { videoUrl }).state, "playable");
 });
 
-test("what is published stays playable through work and failure", () => {
+test("a published video stays playable while it is processed again, and after a failure", () => {
   for (const status of ["queued", "processing", "retrying", "failed"]) {
     const shown = of({ status, manifest_url: "/m" });
     assert.equal(shown.state, "playable");
@@ -71,7 +71,7 @@ test("what is published stays playable through work and failure", () => {
   }
 });
 
-test("of a failed re-encode the owner alone hears, with the reason and the button", () => {
+test("only the owner reads of a failed re-encode, with the reason and the button", () => {
   const failed = { status: "failed", manifest_url: "/m", error_code: "x", error_message: "Why." };
   const owners = of({ ...failed, retryable: true }, { isOwner: true });
   assert.deepEqual(owners.details, [{ key: "error.x", text: "Why." }]);
@@ -79,16 +79,16 @@ test("of a failed re-encode the owner alone hears, with the reason and the butto
   assert.equal(of({ ...failed, retryable: true }).action, null);
 });
 
-test("an original that stands in is said to be improved", () => {
+test("an original that plays before the encode announces a better version", () => {
   const card = { source: "original", fallback_url: "/f", status: "processing" };
   assert.equal(of(card).headline.key, "improving");
 });
 
-test("a completed video without addresses is not for this viewer", () => {
+test("a completed video without addresses is unavailable", () => {
   assert.equal(of({ status: "completed", playback: "signed" }).state, "unavailable");
 });
 
-test("only steps that have words are named; any other is processing", () => {
+test("a step without words is shown as processing", () => {
   const owner = { isOwner: true };
   assert.equal(of({ status: "processing", step: "checking" }, owner).headline.key, "checking");
   assert.equal(of({ status: "processing", step: "polishing" }, owner).headline.key, "encoding");
@@ -112,19 +112,19 @@ test("the attempt is counted against the budget only while it is within it", () 
   assert.deepEqual(of({ ...retrying, attempt: 2 }).details, []);
 });
 
-test("an attempt whose time has come is now, not ago", () => {
+test("an attempt that is overdue begins now, not in the past", () => {
   const retrying = { status: "retrying", attempt: 1, next_attempt_at: "1970-01-01T00:00:00Z" };
   assert.equal(of(retrying, { isOwner: true, now: 60_000 }).details[0].values.when, 0);
 });
 
-test("the place in the queue is told while it is known", () => {
+test("the owner reads the place in the queue while it is known", () => {
   const lines = of({ queue_position: 2, queue_wait_sec: 30 }, { isOwner: true }).details;
   assert.deepEqual(lines.map((line) => line.key), ["position", "starts"]);
   assert.deepEqual(of({ queue_position: null }, { isOwner: true }).details, []);
   assert.deepEqual(of({ queue_position: 2 }).details, []);
 });
 
-test("no progress is no bar, and zero is an empty one", () => {
+test("no progress shows no bar, and zero an empty one", () => {
   assert.equal(of({ status: "processing", progress: null }).progress, null);
   assert.equal(of({ status: "processing", progress: 0 }).progress, 0);
   assert.equal(of({ status: "failed", progress: 50 }).progress, null);
