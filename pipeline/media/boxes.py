@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.media.process_limits import MediaRefused, Refusal
 
@@ -51,6 +52,21 @@ def walk(read: Read, size: int, *, max_boxes: int = 256) -> list[Box]:
         boxes.append(box)
         offset = box.end
     return boxes
+
+
+def walk_file(path: Path, *, max_boxes: int = 256) -> list[Box]:
+    """List the top-level boxes of a local file.
+
+    Raises:
+        MediaRefused: as `walk`.
+    """
+    with path.open("rb") as file:
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        return walk(read, path.stat().st_size, max_boxes=max_boxes)
 
 
 def is_faststart(boxes: Sequence[Box]) -> bool:

@@ -51,14 +51,7 @@ def run_child(
         OSError: the interpreter that confines it could not be started.
     """
     deadline = time.monotonic() + timeout_sec
-    with subprocess.Popen(
-        confined(argv, confinement),
-        env=bare_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
+    with start_child(argv, confinement) as process:
         try:
             stdout, stderr = _collect(process, deadline, max_output_bytes)
             _await_end(process, deadline)
@@ -68,6 +61,18 @@ def run_child(
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     return Finished(process.returncode, stdout, stderr)
+
+
+def start_child(argv: Sequence[str], confinement: Confinement) -> subprocess.Popen[bytes]:
+    """Start a confined program with empty stdin, piped outputs and a process group of its own."""
+    return subprocess.Popen(
+        confined(argv, confinement),
+        env=bare_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def _collect(

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.media.boxes import walk
+from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PROBE
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
@@ -64,7 +64,7 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
     with path.open("rb") as file:
         container = container_of(file.read(HEAD_BYTES))
     if container.has_boxes:
-        _refuse_cut_off(path, size_bytes)
+        _refuse_cut_off(path)
     report = _report(path, container, tools, timeout_sec)
     info = source_info(report, container=container.name, size_bytes=size_bytes)
     if info.duration_sec <= 0:
@@ -77,15 +77,9 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
     return replace(info, bit_rate_bps=info.bit_rate_bps or whole_bps)
 
 
-def _refuse_cut_off(path: Path, size_bytes: int) -> None:
-    """Look at the boxes, for ffprobe reports the full length of a half-downloaded file."""
-    with path.open("rb") as file:
-
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
-
-        boxes = walk(read, size_bytes, max_boxes=_MAX_BOXES)
+def _refuse_cut_off(path: Path) -> None:
+    """Read the boxes, since ffprobe reports the full duration of a half-downloaded file."""
+    boxes = walk_file(path, max_boxes=_MAX_BOXES)
     if not any(box.type == "moov" for box in boxes):
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The file has no index: it was cut off.")
 

@@ -7,15 +7,14 @@ any error of ours. The kernel kills the process if we are killed (`kill -9`, out
 import os
 import selectors
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
-from pipeline.media.child_process import ended_within
-from pipeline.media.confinement import Confinement, bare_environment, confined
+from pipeline.media.child_process import ended_within, start_child
+from pipeline.media.confinement import Confinement
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.ffmpeg_progress import FfmpegProgress, ProgressParser
 
@@ -119,14 +118,7 @@ class ProcessGroup:
     """Child process that leads its own group; the end of the block kills the whole group."""
 
     def __init__(self, command: Sequence[str], confinement: Confinement) -> None:
-        self._process = subprocess.Popen(
-            confined(command, confinement),
-            env=bare_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process = start_child(command, confinement)
         if self._process.stdout is None or self._process.stderr is None:
             raise AssertionError("Popen made no pipes")
         self._stdout: IO[bytes] = self._process.stdout

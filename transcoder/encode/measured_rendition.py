@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
-from pipeline.media.boxes import walk
+from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PROBE
 from pipeline.media.playlist import PlaylistInvalid, parse_media
@@ -95,13 +95,7 @@ def check_segment_whole(segment: Path) -> None:
     Raises:
         MediaRefused: Its last box is cut off, or is no `mdat`.
     """
-    with segment.open("rb") as file:
-
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
-
-        boxes = walk(read, segment.stat().st_size)
+    boxes = walk_file(segment)
     if not boxes or boxes[-1].type != "mdat":
         raise MediaRefused(Refusal.SOURCE_CORRUPT, f"{segment.name} was not written to its end.")
 
