@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from pipeline.config.settings import Settings
 from pipeline.domain.values import Wake
-from pipeline.media.process_limits import Limits
+from pipeline.media.source_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.fetch_policy import DEFAULT_PORTS, allowed_ports

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from pipeline.media.process_limits import DEFAULT_MAX_FRAMES, Limits
+from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch import FetchPolicy
 from pipeline.net.fetch_policy import allowed_ports
 from pipeline.net.signatures import sign

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pipeline.media.probe import SourceInfo, probe
-from pipeline.media.process_limits import MediaRefused, check_limits
+from pipeline.media.source_limits import MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.storage.base import StorageError
 from transcoder import store

@@ -14,7 +14,7 @@ from api.live.viewer_documents import Sight
 from api.wiring.publisher import Publisher
 from api.wiring.rejection_alarm import RejectionAlarm
 from pipeline.config.settings import Settings
-from pipeline.media.process_limits import Limits
+from pipeline.media.source_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.providers import load_providers

@@ -24,7 +24,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from pipeline.config.request_rates import Rate, StoreUrl, store_for
 from pipeline.config.token_issuers import MIN_SECRET_BYTES, Issuer, is_long_enough
 from pipeline.domain.values import BreakerLimits, Playback, PostClaim, Profile, SpendLimits
-from pipeline.media.process_limits import DEFAULT_MAX_FRAMES
+from pipeline.media.source_limits import DEFAULT_MAX_FRAMES
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.runtime.broker_urls import check_guarded
 from pipeline.runtime.filed_settings import FiledSettings

@@ -28,7 +28,7 @@ from pipeline.media.playlist import (
     parse_master,
     parse_media,
 )
-from pipeline.media.process_limits import MediaRefused
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.storyboard import StoryboardInvalid, parse_cues
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.services import Services

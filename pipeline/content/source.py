@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from pipeline.content.object_urls import key_of, object_url, owner_prefix
 from pipeline.content.stored_source import probeable
 from pipeline.media.probe import probe
-from pipeline.media.process_limits import MediaRefused, check_limits
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused
 from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.services import Services

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.media.process_limits import MediaRefused, Refusal
+from pipeline.media.source_limits import MediaRefused, Refusal
 
 Read = Callable[[int, int], bytes]
 """Reads `length` bytes at `offset`; fewer only at the end of the file."""

@@ -10,7 +10,7 @@ formats with large, little-tested demuxers).
 
 from dataclasses import dataclass
 
-from pipeline.media.process_limits import MediaRefused, Refusal
+from pipeline.media.source_limits import MediaRefused, Refusal
 
 HEAD_BYTES = 4096
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PICTURE
-from pipeline.media.process_limits import MediaRefused, Refusal
+from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 
 _SIDE = 16  # 256 averages: noise is gone, a lit window in a night scene is not

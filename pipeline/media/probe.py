@@ -11,8 +11,8 @@ from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PROBE
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
-from pipeline.media.process_limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.media.streams import number, played_streams, source_info
 from pipeline.media.tools import Tools
 

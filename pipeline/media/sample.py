@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from pipeline.media.boxes import Box, Read, walk
 from pipeline.media.containers import HEAD_BYTES, container_of
-from pipeline.media.process_limits import MediaRefused, Refusal
+from pipeline.media.source_limits import MediaRefused, Refusal
 
 MIB = 1024 * 1024
 MAX_SAMPLE_BYTES = 64 * MIB  # the index of 12 h of video takes about 20 MiB

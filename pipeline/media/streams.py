@@ -8,8 +8,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from pipeline.media.process_limits import MediaRefused, Refusal
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import MediaRefused, Refusal
 
 _ENCRYPTED = "Encryption info"  # ffprobe's name for what comes with a packet nobody can read
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")

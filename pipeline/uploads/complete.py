@@ -9,8 +9,8 @@ from sqlalchemy import func, update
 from pipeline.content.stored_source import probeable
 from pipeline.domain.errors import DomainError, TooLarge, Unprocessable
 from pipeline.media.probe import probe
-from pipeline.media.process_limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import Limits, MediaRefused, Refusal, check_limits
 from pipeline.media.tools import Tools
 from pipeline.records import upload_rows
 from pipeline.records.models import Upload

@@ -11,7 +11,7 @@ from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PROBE
 from pipeline.media.playlist import PlaylistInvalid, parse_media
-from pipeline.media.process_limits import MediaRefused, Refusal
+from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 from transcoder.encode.codecs import InitSegmentUnreadable, codecs_of
 from transcoder.encode.encode_command import INIT_SEGMENT

@@ -15,8 +15,8 @@ import pytest
 from pipeline.media.boxes import is_faststart, walk
 from pipeline.media.playlist import parse_master, parse_media
 from pipeline.media.probe import probe
-from pipeline.media.process_limits import MediaRefused
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 from transcoder.encode.encode_errors import EncodeFailed

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.domain.failures import FAILURES, failure_of, known_code
-from pipeline.media.process_limits import Refusal
+from pipeline.media.source_limits import Refusal
 
 
 @pytest.mark.parametrize("code", sorted(FAILURES))

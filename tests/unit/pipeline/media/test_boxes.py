@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.media.boxes import Box, Read, is_faststart, walk
-from pipeline.media.process_limits import MediaRefused
+from pipeline.media.source_limits import MediaRefused
 
 
 def box(kind: bytes, body: bytes = b"") -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.media.child_process import ChildTimedOut, Finished, run_child
 from pipeline.media.confinement import GIB, MIB, PROBE, active_isolation
 from pipeline.media.probe import probe
-from pipeline.media.process_limits import MediaRefused
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.media.frames import Luma, is_black, luma_of, size_of
-from pipeline.media.process_limits import MediaRefused
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.clips import Kind

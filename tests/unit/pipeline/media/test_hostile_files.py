@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.media.confinement import MIB
 from pipeline.media.probe import probe
-from pipeline.media.process_limits import Limits, MediaRefused, check_limits
 from pipeline.media.sample import sample_source
+from pipeline.media.source_limits import Limits, MediaRefused, check_limits
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.clips import Kind

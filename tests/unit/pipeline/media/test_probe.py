@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.media.probe import SourceInfo, probe
-from pipeline.media.process_limits import MediaRefused
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.clips import Kind

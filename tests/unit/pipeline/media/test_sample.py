@@ -5,8 +5,8 @@ import pytest
 
 from pipeline.media import sample
 from pipeline.media.probe import probe
-from pipeline.media.process_limits import MediaRefused
 from pipeline.media.sample import MIB, sample_source
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.clips import Kind

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.media.process_limits import MediaRefused
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import MediaRefused
 from pipeline.media.streams import source_info
 
 

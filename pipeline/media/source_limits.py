@@ -1,4 +1,4 @@
-"""Which sources are refused, and in which words."""
+"""Limits of a source, and the codes of its refusal."""
 
 from dataclasses import dataclass
 from enum import StrEnum

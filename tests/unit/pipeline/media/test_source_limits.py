@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.media.process_limits import Limits, MediaRefused, check_limits
 from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_limits import Limits, MediaRefused, check_limits
 from pipeline.media.streams import source_info
 
 LIMITS = Limits(
