@@ -28,6 +28,10 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
+# Bytecode is kept whatever the caller's environment says: without it, every process of a test run
+# or a stack compiles 2,000 modules at its start (2.4 s of CPU instead of none).
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install lock sbom up demo test bench evidence screenshots check lint chaos fuzz huge check-system
 
 help: ## List the commands
@@ -48,7 +52,7 @@ $(STAMP): bootstrap.lock requirements.lock pyproject.toml
 	fi; \
 	if ! $(PYTHON_IN_VENV) -c '' 2>/dev/null; then "$$python" -m venv --clear $(VENV); fi
 	@$(PYTHON_IN_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
-	@$(VENV)/bin/uv pip sync --quiet --python $(PYTHON_IN_VENV) --require-hashes requirements.lock
+	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --python $(PYTHON_IN_VENV) --require-hashes requirements.lock
 	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON_IN_VENV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -86,7 +90,7 @@ demo: $(STAMP) $(WEB_STAMP) ## Send a real video through the whole stack (VIDEO=
 	@exec $(PYTHON_IN_VENV) -m stack demo $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(STAMP) $(WEB_TOOLS_STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
-	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m pytest -n auto $(ARGS)
 
 bench: $(STAMP) $(WEB_STAMP) ## Measure, and print the benchmark tables
 	@exec $(PYTHON_IN_VENV) -m bench

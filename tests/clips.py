@@ -1,7 +1,8 @@
 """Test videos, one function a kind, each made by the ffmpeg command that explains it.
 
 Every function takes the folder to put the clip in and the tools, and gives the clip's path; a
-clip that is there already is not made again, so that one folder serves a whole test session.
+clip that is there already is not made again, and a half-made one is never seen, so that one folder
+serves all processes of a test run.
 Clips are 0.4 to 3 s long and small. The pictures move and the sound is a tone, so that nothing
 about them looks black, still or silent to a check.
 """
@@ -334,5 +335,6 @@ def _cut_in_half(whole: Path, clip: Path) -> Path:
 
 
 def _written(clip: Path, content: bytes) -> Path:
-    clip.write_bytes(content)
-    return clip
+    growing = clip.with_name(f"{uuid.uuid4().hex}-{clip.name}")
+    growing.write_bytes(content)
+    return growing.replace(clip)

@@ -22,8 +22,8 @@ from tests.browser.conftest import Pages
 from tests.browser.live import LARGE_BYTES, SETTLE_MS, choose, large
 from tests.browser.test_playback import expect_playing, play
 from tests.buckets import CREDENTIALS, S3Server, localbucket_server
-from tests.conftest import Databases
 from tests.running import RunningStack, running_stack_process
+from tests.shared_run import Databases
 
 CREATE = "**/api/video-assets/create"
 

@@ -44,8 +44,8 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("files")
+def files(clip_folder: Path) -> Path:
+    return clip_folder
 
 
 def expect_state(page: Page, state: str, selector: str = "khronika-video") -> None:

@@ -284,9 +284,9 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Path:
+def clip(clip_folder: Path, tools: Tools) -> Path:
     """A small real video."""
-    return clips.widescreen(tmp_path_factory.mktemp("clips"), tools)
+    return clips.widescreen(clip_folder, tools)
 
 
 def wait_until(met: Callable[[], bool]) -> None:

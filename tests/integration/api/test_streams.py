@@ -22,7 +22,6 @@ from api.routes import streams as routes
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
-from tests.conftest import Databases
 from tests.integration.api.conftest import (
     OWNER,
     SECRET_KEY,
@@ -34,6 +33,7 @@ from tests.integration.api.conftest import (
     wait_until,
 )
 from tests.integration.api.following import following, ticket_of
+from tests.shared_run import Databases
 
 OWNERS_ONLY = {"owner_id", "provider", "attempt", "error_code", "queue_position"}
 ADDRESSES = ("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url")

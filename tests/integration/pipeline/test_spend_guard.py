@@ -172,7 +172,7 @@ def test_an_empty_broker_resets_nothing(world: World, limited: Limited, broker_u
     services = limited(assets=1)
     submit(services, world.create())
     with redis.Redis.from_url(broker_url) as broker:
-        broker.flushall()
+        broker.flushdb()
 
     assert submit(services, world.create()).what == "held"
 

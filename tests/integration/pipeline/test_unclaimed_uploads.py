@@ -136,7 +136,10 @@ def test_a_create_that_was_first_leaves_nothing_to_purge(world: World) -> None:
 
 
 def wait_until_somebody_waits(world: World) -> None:
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
     deadline = time.monotonic() + PATIENCE_SEC
     while True:
         with session_of(world.services.engine) as session:

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from pipeline.operations.schema_check import Finding, check_catalogue
-from tests.conftest import Databases
 from tests.integration.schema.conftest import entered
+from tests.shared_run import Databases
 
 Found = set[tuple[str, str, str]]
 

@@ -21,7 +21,7 @@ from pipeline.operations import console_timeline as chronicle
 from pipeline.records.queries import Place
 from pipeline.runtime.database import make_engine
 from stack.logins import ROLES, login_url
-from tests.conftest import Databases
+from tests.shared_run import Databases
 
 MANY = 20_000
 BUSY = UUID(int=1)

@@ -5,8 +5,8 @@ from sqlalchemy import text
 
 from pipeline.operations.schema_check import check_catalogue, load_intended, read_catalogue
 from pipeline.runtime.database import migrate
-from tests.conftest import Databases
 from tests.integration.schema.conftest import entered
+from tests.shared_run import Databases
 
 OURS = """
     SELECT relname FROM pg_class

@@ -25,7 +25,7 @@ from pipeline.records.queue_position import turns
 from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
 from stack.logins import ROLES, login_url
-from tests.conftest import Databases
+from tests.shared_run import Databases
 
 DONE = 20_000
 Query = Callable[[Session], Any]

@@ -99,9 +99,10 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """A shell starts what runs in its background with SIGINT ignored, and that is inherited."""
 
 
+@pytest.mark.parametrize("processes", [0, 1])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_test_session_that_is_stopped_leaves_no_process(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, processes: int
 ) -> None:
     sign = tmp_path / "home"
     (tmp_path / "test_session.py").write_text(SESSION.format(sign=sign))
@@ -109,7 +110,8 @@ def test_a_test_session_that_is_stopped_leaves_no_process(
     session = subprocess.Popen(
         [
             *(sys.executable, "-c", HEED_INTERRUPTS),
-            *("-m", "pytest", "--rootdir", tmp_path, "-p", "no:cacheprovider", tmp_path),
+            *("-m", "pytest", "--rootdir", tmp_path, "-p", "no:cacheprovider"),
+            *("-n", str(processes), tmp_path),
         ],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,

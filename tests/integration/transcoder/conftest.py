@@ -35,11 +35,6 @@ def tools() -> Tools:
     return locate_tools(os.environ)
 
 
-@pytest.fixture(scope="session")
-def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("clips")
-
-
 def eventually(what: str, check: Callable[[], Any], timeout_sec: float = 60) -> Any:
     """Poll until `check` returns a true value; fail at the deadline."""
     deadline = time.monotonic() + timeout_sec

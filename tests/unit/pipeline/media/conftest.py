@@ -14,10 +14,9 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="session")
-def make(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Path]:
-    """Makes a clip of a kind, once a session."""
-    folder = tmp_path_factory.mktemp("clips")
-    return lambda kind: kind(folder, tools)
+def make(tools: Tools, clip_folder: Path) -> Callable[[Kind], Path]:
+    """Makes a clip of a kind, once a run."""
+    return lambda kind: kind(clip_folder, tools)
 
 
 @pytest.fixture
