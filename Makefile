@@ -102,12 +102,14 @@ evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= P
 screenshots: $(STAMP) $(WEB_STAMP) ## Take pictures of every page and state (docs/screenshots; ARGS="element" or "stack")
 	@exec $(PYTHON_IN_VENV) -m tests.browser.screenshots $(ARGS)
 
-lint: $(STAMP) $(WEB_TOOLS_STAMP) ## ruff, mypy --strict, import-linter; eslint and tsc --strict on web/
+lint: $(STAMP) $(WEB_TOOLS_STAMP) ## ruff, mypy --strict, import-linter; eslint and tsc --strict on web/ and examples/
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@cd web && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && node_modules/.bin/eslint . && node_modules/.bin/tsc --project .
+	@cd examples/site && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && ../../web/node_modules/.bin/eslint . \
+		&& ../../web/node_modules/.bin/tsc --project .
 
 check: lint test ## What CI runs: lint, then test
 

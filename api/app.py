@@ -17,7 +17,6 @@ from api.routes import (
     assets,
     callbacks,
     changes,
-    demo,
     lists,
     media,
     operations,
@@ -83,8 +82,8 @@ def _read_secrets(here: Services) -> None:
 
 
 def _warn_of_open_posts(settings: Settings) -> None:
-    """Say what only development is to be: the demonstration site is on nowhere else."""
-    if settings.posts_are_whose_comes_first and not settings.demo:
+    """Warn that a stranger may take a post, unless the environment itself says so."""
+    if settings.posts_are_whose_comes_first and "post_claim" not in settings.model_fields_set:
         log.warning(
             "posts_are_first_come_first_served",
             hint="Set KHRONIKA_POSTS_TABLE, or KHRONIKA_POST_CLAIM=required: until then whoever "
@@ -115,6 +114,4 @@ def _assemble(here: Services) -> APIFlask:
     request_limits.register(app, here.settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    if here.settings.demo:
-        app.register_blueprint(demo.blueprint)
     return app

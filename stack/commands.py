@@ -14,7 +14,9 @@ from rich.console import Console
 
 from cli.api_requests import ApiProblem, ApiUnreachable
 from pipeline.runtime.secret_files import SecretUnreadable
+from pipeline.storage.urls import StorageUrlInvalid
 from stack.demo import CLIP, DemoFailed, send_video
+from stack.demonstration_site import PROCFILE
 from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home
 from stack.ports import PortTaken
 from stack.postgres import ServerFailed
@@ -27,7 +29,7 @@ from stack.supervisor import Echo, ProcessDied, read_procfile
 
 FAILURES = (
     *(AlreadyRunning, NoPostgresLocation, NotReady, PortTaken, ProcessDied),
-    *(SecretUnreadable, ServerFailed),
+    *(SecretUnreadable, ServerFailed, StorageUrlInvalid),
 )
 
 app = typer.Typer(
@@ -35,20 +37,28 @@ app = typer.Typer(
 )
 
 
-Procfile = Annotated[
-    Path, typer.Option("--procfile", help="The processes to run.", exists=True, dir_okay=False)
+PRODUCT = CHECKOUT / "Procfile"
+Procfiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--procfile",
+        help="The processes to run; by default those of the product and the demonstration site.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
 ]
 
 
 @app.command()
-def up(procfile: Procfile = CHECKOUT / "Procfile") -> None:
+def up(procfiles: Procfiles = [PRODUCT, PROCFILE]) -> None:  # noqa: B006 - never changed
     """Run the stack in the foreground until Ctrl-C.
 
     Postgres and the broker are started too, unless DATABASE_URL and BROKER_URL name others.
     PORT (8080, or the next that is free) and STORAGE_URL may be set as well. Everything it keeps
     is in .khronika of the checkout, or in KHRONIKA_HOME.
     """
-    commands = read_procfile(procfile)
+    commands = {name: line for path in procfiles for name, line in read_procfile(path).items()}
     home = locate_home(os.environ)
     echo = _prefixed(max(len(name) for name in commands))
     try:
@@ -61,7 +71,8 @@ def up(procfile: Procfile = CHECKOUT / "Procfile") -> None:
             flower = stack.environment["KHRONIKA_FLOWER_PORT"]
             _announce(f"flower at http://127.0.0.1:{flower}")
             _announce(f"console at {stack.base_url}/ops; `khronika ops-link` signs you in")
-            _announce(f"a small site to try it with at {stack.base_url}/")
+            if site := stack.environment.get("KHRONIKA_SITE_URL"):
+                _announce(f"a small site to try it with at {site}/")
             _announce(f"ready at {stack.base_url}")
             stack.watch()
     except StopRequested:
@@ -107,7 +118,7 @@ def _running_or_started(home: Home) -> Iterator[Stack]:
         _announce(f"using the stack that runs at {stack.base_url}")
         yield stack
         return
-    commands = read_procfile(CHECKOUT / "Procfile")
+    commands = read_procfile(PRODUCT)
     with running_stack(
         home, os.environ, commands=commands, echo=lambda _name, _line: None, announce=_announce
     ) as stack:

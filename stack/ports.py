@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
@@ -34,6 +35,14 @@ def listen_for_web(env: Mapping[str, str]) -> socket.socket:
         except OSError:
             continue
     raise PortTaken(f"every port from {DEFAULT_PORT} to {HIGHEST_TRIED - 1} is in use; set PORT=")
+
+
+def listen_above(port: int) -> socket.socket:
+    """Listen on the first free port above another; on any free one where there is none."""
+    for candidate in range(port + 1, HIGHEST_PORT + 1):
+        with suppress(OSError):
+            return listen(candidate)
+    return listen()
 
 
 def _port_number(text: str) -> int:

@@ -70,7 +70,8 @@ def build_environment(
         "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],
         "KHRONIKA_SECRET_KEY": credentials["secret_key"],
         "KHRONIKA_PUBLIC_URL": public_url,
-        "KHRONIKA_DEMO": "true",
+        # Said aloud, so that the API does not warn of it: there is no site to ask whose a post is.
+        "KHRONIKA_POST_CLAIM": "off",
         # Development only: sources on this machine, over plain http, on the ports of the day.
         "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
         "KHRONIKA_SOURCE_HTTP": "true",

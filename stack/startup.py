@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import requests
 
 from stack.credentials import load_credentials
+from stack.demonstration_site import PROCESS, site_settings
 from stack.home import Home
 from stack.logins import ROLES, grant_logins, login_variable
-from stack.ports import free_port, listen, listen_for_web, port_of
+from stack.ports import free_port, listen, listen_above, listen_for_web, port_of
 from stack.process_environment import (
     Ports,
     build_environment,
@@ -85,7 +86,8 @@ def running_stack(
     Args:
         home: Where its state lives; held until the end.
         env: The caller's environment.
-        commands: The processes, from ``read_procfile``.
+        commands: The processes, from ``read_procfile``. The demonstration site gets its port and
+            settings where it is among them.
         echo: Gets the processes' output.
         announce: Gets a line per stage.
 
@@ -93,6 +95,7 @@ def running_stack(
         AlreadyRunning: another stack runs from this home.
         PortTaken: ``PORT`` is in use.
         SecretUnreadable: a file that ``env`` names in place of a secret does not hold one.
+        StorageUrlInvalid: ``STORAGE_URL`` names a bucket in a way that is not understood.
         ServerFailed: Postgres or the broker did not start.
         ProcessDied: a process ended at its start.
         NotReady: it did not become ready.
@@ -105,21 +108,26 @@ def running_stack(
             credentials = load_credentials(home)
             web = exits.enter_context(listen_for_web(env))
             transcoder = exits.enter_context(listen())
+            listeners = {"KHRONIKA_WEB_BIND": web, "KHRONIKA_TRANSCODER_BIND": transcoder}
             announce("starting Postgres and the broker")
             servers = exits.enter_context(running_servers(home, env, credentials))
             announce("bringing the schema up to date")
             _prepare_database(servers, env, credentials)
             ports = Ports(port_of(web), port_of(transcoder), free_port())
             environment = build_environment(home, env, servers, credentials, ports)
+            if PROCESS in commands:
+                site = exits.enter_context(listen_above(ports.web))
+                listeners["KHRONIKA_SITE_BIND"] = site
+                environment |= site_settings(home, environment, port_of(site))
             write_environment(home, environment)
             announce(f"starting {', '.join(commands)}")
             processes = exits.enter_context(
                 running_processes(
                     commands,
                     home=home,
-                    env=_for_processes(environment, web, transcoder),
+                    env=_for_processes(environment, listeners),
                     echo=echo,
-                    keep_open=(web.fileno(), transcoder.fileno()),
+                    keep_open=[listener.fileno() for listener in listeners.values()],
                 )
             )
             stack = Stack(environment, processes)
@@ -155,17 +163,14 @@ def _prepare_database(
 
 
 def _for_processes(
-    environment: Mapping[str, str], web: socket.socket, transcoder: socket.socket
+    environment: Mapping[str, str], listeners: Mapping[str, socket.socket]
 ) -> dict[str, str]:
     """The settings, with the sockets to listen on and without the owner of the schema.
 
     Only migrations need the owner, and they are done.
     """
-    listeners = {
-        "KHRONIKA_WEB_BIND": f"fd://{web.fileno()}",
-        "KHRONIKA_TRANSCODER_BIND": f"fd://{transcoder.fileno()}",
-    }
-    return {k: v for k, v in environment.items() if k != "DATABASE_URL"} | listeners
+    binds = {name: f"fd://{listener.fileno()}" for name, listener in listeners.items()}
+    return {k: v for k, v in environment.items() if k != "DATABASE_URL"} | binds
 
 
 def _wait_until_ready(stack: Stack) -> None:

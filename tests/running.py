@@ -31,6 +31,11 @@ class RunningStack:
     environment: Mapping[str, str]
     home: Home
 
+    @property
+    def site_url(self) -> str:
+        """Of the demonstration site's pages, with no slash at its end."""
+        return self.environment["KHRONIKA_SITE_URL"]
+
     def token(self, owner: str, role: str | None = None) -> str:
         """A bearer token of this owner; ``role`` for ``service_role`` or ``operator_read``."""
         return make_token(self.environment, owner, role=role, life_sec=TOKEN_LIVES_SEC)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -257,11 +256,6 @@ class Settings(FiledSettings):
     posts_owner_column: str = Field("owner_id", min_length=1)
     """The column of ``posts_table`` that says whose post it is."""
     log_level: str = "INFO"
-    demo: bool = False
-    """Whether there is a demonstration site at ``/``, where anybody on this machine may be one of
-    two users; for development."""
-    home: Path = Path(".khronika")
-    """Where that site keeps its posts; a running stack keeps everything there."""
 
     @field_validator(
         "cors_origins",

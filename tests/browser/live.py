@@ -12,11 +12,14 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Locator, Page, expect
 
+from examples.site.app import create_app
+from examples.site.settings import SiteSettings
 from pipeline.media.tools import Tools
 from stack.home import CHECKOUT, Home
 from stack.ports import LOOPBACK, free_port
 from stack.processes import last_lines, spawn, stop_child
 from tests import clips
+from tests.acceptance.serving import served
 from tests.running import READY_SEC, RunningStack, running_stack_process
 
 MIB = 1024 * 1024
@@ -85,22 +88,44 @@ def choose(page: Page, path: Path) -> Locator:
     return composer
 
 
+@contextmanager
+def own_site(api_url: str, jwt_secret: str, folder: Path, port: int) -> Iterator[str]:
+    """Serve a demonstration site from this process, for an API that allows its origin.
+
+    Yields:
+        Its address, with no slash at its end.
+    """
+    settings = SiteSettings.model_validate(
+        {
+            "url": f"http://{LOOPBACK}:{port}",
+            "api_url": api_url,
+            "jwt_secret": jwt_secret,
+            "posts": folder / "site-posts.json",
+        }
+    )
+    with served(create_app(settings), port) as url:
+        yield url
+
+
 class OwnApi:
     """One more API of a stack, on an address of its own: one that a test may have disappear.
 
     The stack's runner holds the socket that its API listens on, so that nobody is refused there.
 
     Attributes:
-        base_url: Where its pages are, and what they load.
+        base_url: Its address.
+        site_port: The port on loopback of the site that may call it.
     """
 
     def __init__(self, stack: RunningStack) -> None:
         port = free_port()
         self.base_url = f"http://{LOOPBACK}:{port}"
+        self.site_port = free_port()
         self._environment = {
             **os.environ,
             **stack.environment,
             "KHRONIKA_PUBLIC_URL": self.base_url,
+            "KHRONIKA_CORS_ORIGINS": f"http://{LOOPBACK}:{self.site_port}",
         }
         self._command = [*GUNICORN, "--bind", f"{LOOPBACK}:{port}"]
         self._log = stack.home.logs / "own-api.log"

@@ -26,8 +26,8 @@ from tests.running import RunningStack, running_stack_process
 
 SIZES = {"phone": PHONE, "desktop": DESKTOP}
 OWNER = "demo-ana"
-NO_VIDEOS = ("/web/demo/hills.svg", "/demo/nothing.mp4")
-"""Addresses of the stack itself that lead to a picture and to nothing."""
+NO_VIDEOS = ("/static/hills.svg", "/nothing.mp4")
+"""Addresses of the site that lead to a picture and to nothing."""
 
 SLOWLY_BPS = 8_000_000
 PATIENCE_SEC = 120.0
@@ -76,9 +76,9 @@ def _play_out(camera: Camera, stack: RunningStack) -> dict[str, Any]:
     with ApiClient(stack.base_url, stack.token(OWNER)) as client:
         hopeless = [uuid4() for _ in NO_VIDEOS]
         for failing, path in zip(hopeless, NO_VIDEOS, strict=True):
-            client.create(failing, source_url=f"{stack.base_url}{path}", title=path)
+            client.create(failing, source_url=f"{stack.site_url}{path}", title=path)
         with camera.page(DESKTOP) as page:
-            page.goto(stack.base_url)
+            page.goto(stack.site_url)
             video = page.locator("khronika-video[post-id]").first
             expect(video).to_have_attribute("data-state", "ready", timeout=SETTLE_MS)
             post_id = video.get_attribute("post-id")
@@ -102,13 +102,13 @@ def _wait_for_failure(client: ApiClient, post_id: UUID) -> None:
 
 
 def _site(page: Page, scene: Scene) -> Iterator[str]:
-    page.goto(scene.stack.base_url)
+    page.goto(scene.stack.site_url)
     expect(page.locator("khronika-video[post-id]").first).to_have_attribute("data-state", "ready")
     for post in page.locator("article").all():
         post.scroll_into_view_if_needed()  # pictures come when they come into view
     page.wait_for_load_state("networkidle")
     yield "site-feed"
-    page.goto(f"{scene.stack.base_url}/posts/{scene.ready['post_id']}")
+    page.goto(f"{scene.stack.site_url}/posts/{scene.ready['post_id']}")
     page.locator("khronika-video .play").click()
     page.wait_for_function(
         "() => document.querySelector('khronika-video').shadowRoot"
@@ -118,7 +118,7 @@ def _site(page: Page, scene: Scene) -> Iterator[str]:
 
 
 def _composer(page: Page, scene: Scene) -> Iterator[str]:
-    page.goto(f"{scene.stack.base_url}/compose")
+    page.goto(f"{scene.stack.site_url}/compose")
     composer = page.locator("khronika-composer")
     expect(composer.locator(".choose")).to_be_visible()
     yield "composer-empty"

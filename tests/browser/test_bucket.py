@@ -72,7 +72,7 @@ def stack(
 def test_a_large_upload_goes_to_the_bucket_directly_and_plays_from_there(
     stack: RunningStack, server: S3Server, bucket: str, open_page: Pages, tmp_path: Path
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     sent: list[str] = []
     opened.page.on("requestfinished", lambda request: _note_bytes(sent, request))
     composer = choose(opened.page, large(tmp_path, locate_tools(environ)))

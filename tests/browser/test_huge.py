@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from filecmp import cmp
 from os import environ
 from pathlib import Path
@@ -19,9 +20,10 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.media.tools import Tools
+from stack.ports import LOOPBACK, free_port
 from tests.browser.conftest import CHECKOUT, Pages
-from tests.browser.live import MIB, choose, large
-from tests.integration.api.conftest import environment, token, tools
+from tests.browser.live import MIB, choose, large, own_site
+from tests.integration.api.conftest import JWT_SECRET, environment, token, tools
 from tests.integration.api.test_serving import gunicorn
 from tests.memory import Growth
 
@@ -54,19 +56,35 @@ def originals(environment: Mapping[str, str]) -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Served:
+    """An API and a site of it. No worker works on the videos that are registered.
+
+    Attributes:
+        api_url: The API's address.
+        site_url: The site's address.
+        growth: Of the API's processes.
+    """
+
+    api_url: str
+    site_url: str
+    growth: Growth
+
+
 @pytest.fixture
-def served(
-    environment: Mapping[str, str], originals: Path, tmp_path: Path
-) -> Iterator[tuple[str, Growth]]:
-    """The API's address, and what its processes grow by. Nobody works on what it registers."""
+def served(environment: Mapping[str, str], originals: Path, tmp_path: Path) -> Iterator[Served]:
+    site_port = free_port()
     settings = {
         **environment,
-        "KHRONIKA_DEMO": "true",
-        "KHRONIKA_HOME": str(tmp_path),
+        "KHRONIKA_CORS_ORIGINS": f"http://{LOOPBACK}:{site_port}",
         "KHRONIKA_SOURCE_MAX_BYTES": str(SIZE_BYTES),
     }
-    with gunicorn(settings, tmp_path / "log") as url:
-        yield url, Growth(running(lambda it: it.environ().get("KHRONIKA_PUBLIC_URL") == url))
+    with (
+        gunicorn(settings, tmp_path / "log") as url,
+        own_site(url, JWT_SECRET, tmp_path, site_port) as site,
+    ):
+        growth = Growth(running(lambda it: it.environ().get("KHRONIKA_PUBLIC_URL") == url))
+        yield Served(url, site, growth)
 
 
 def running(is_meant: Callable[[psutil.Process], bool]) -> list[int]:
@@ -86,10 +104,9 @@ def expect_stored(originals: Path, film: Path) -> None:
 
 
 def test_a_page_and_a_command_line_send_a_file_that_no_process_holds(
-    served: tuple[str, Growth], open_page: Pages, film: Path, originals: Path
+    served: Served, open_page: Pages, film: Path, originals: Path
 ) -> None:
-    url, api = served
-    opened = open_page(f"{url}/compose")
+    opened = open_page(f"{served.site_url}/compose")
     composer = choose(opened.page, film)
     browser = Growth(running(lambda it: "chrom" in it.name()))
 
@@ -98,9 +115,9 @@ def test_a_page_and_a_command_line_send_a_file_that_no_process_holds(
     assert browser.most_bytes() < MOST_BYTES
     expect_stored(originals, film)
 
-    assert submit(film, url) < MOST_BYTES
+    assert submit(film, served.api_url) < MOST_BYTES
     expect_stored(originals, film)
-    assert api.most_bytes() < MOST_BYTES
+    assert served.growth.most_bytes() < MOST_BYTES
 
 
 def submit(film: Path, url: str) -> int:

@@ -23,7 +23,16 @@ from tests.browser.conftest import (
     shift_of,
     wait_until,
 )
-from tests.browser.live import MIB, SETTLE_MS, Network, choose, large, own_api, running_site
+from tests.browser.live import (
+    MIB,
+    SETTLE_MS,
+    Network,
+    choose,
+    large,
+    own_api,
+    own_site,
+    running_site,
+)
 from tests.browser.test_live import hold
 from tests.browser.test_playback import SAMPLE, expect_playing, play
 from tests.running import RunningStack
@@ -72,7 +81,7 @@ def wait_for_percent(opened: Opened, least: int) -> None:
 def published(stack: RunningStack, browser: Browser) -> str:
     """The page of a post whose video was uploaded in the browser and is processed."""
     page = browser.new_page()
-    page.goto(f"{stack.base_url}/compose")
+    page.goto(f"{stack.site_url}/compose")
     page.get_by_label("What is it about?").fill("A rabbit, uploaded")
     choose(page, SAMPLE).get_by_role("button", name="Publish").click()
     expect_state(page, "ready")
@@ -84,7 +93,7 @@ def published(stack: RunningStack, browser: Browser) -> str:
 def test_a_file_is_published_at_once_and_played_when_it_is_ready(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose", PHONE)
+    opened = open_page(f"{stack.site_url}/compose", PHONE)
     composer = choose(opened.page, clips.widescreen(files, tools))
     expect(composer.locator(".name")).to_have_text("widescreen.mp4")
     expect(composer.locator("dl")).to_contain_text("640 \N{MULTIPLICATION SIGN} 360")
@@ -105,18 +114,21 @@ def test_a_file_is_published_at_once_and_played_when_it_is_ready(
     expect_playing(opened, "hls.js")
 
 
-def test_a_stream_plays_and_its_quality_is_switched(open_page: Pages, published: str) -> None:
+def test_a_stream_plays_and_its_quality_is_switched(
+    open_page: Pages, stack: RunningStack, published: str
+) -> None:
     opened = open_page(published)
     opened.page.wait_for_function(
         """() => document.querySelector("khronika-video").shadowRoot
             ?.querySelector(".poster").naturalWidth > 0"""
     )
     opened.page.evaluate(
-        """async () => {
-            const { default: Hls } = await import("/web/vendor/hls.js/1.7.4/hls.light.min.mjs");
+        """async (library) => {
+            const { default: Hls } = await import(library);
             const load = Hls.prototype.loadSource;
             Hls.prototype.loadSource = function (url) { window.hls = this; load.call(this, url); };
-        }"""
+        }""",
+        f"{stack.base_url}/web/vendor/hls.js/1.7.4/hls.light.min.mjs",
     )
     play(opened)
     expect_playing(opened, "hls.js")
@@ -145,7 +157,7 @@ def test_where_the_stream_does_not_come_the_file_plays(open_page: Pages, publish
 def test_a_network_that_goes_and_comes_back_costs_no_part_that_has_arrived(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     opened.expect("ERR_INTERNET_DISCONNECTED")
     sent: list[str] = []
     opened.page.on("requestfinished", lambda request: _note_part(sent, request))
@@ -170,7 +182,7 @@ def _note_part(sent: list[str], request: Request) -> None:
 def test_after_a_reload_the_same_file_goes_on_where_it_was(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     path = large(files, tools)
     sent: list[str] = []
     opened.page.on("requestfinished", lambda request: _note_part(sent, request))
@@ -207,7 +219,7 @@ def _refuse_bytes(route: Route) -> None:
 def test_a_part_that_is_damaged_on_its_way_is_refused_and_sent_again(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     opened.expect("422")
     path = large(files, tools)
     answers: list[int] = []
@@ -235,14 +247,14 @@ def _damage(route: Route, path: Path) -> None:
 def test_who_came_during_the_upload_sees_the_video_come(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     held = hold(opened, "**/content")
     publish(opened, clips.widescreen(files, tools))
     wait_until(opened.page, lambda: len(held) == 1)
     expect(opened.page.locator("#published")).to_be_visible()
     address = str(opened.page.locator("#link").evaluate("(link) => link.href"))
     visitors = open_page("about:blank").page
-    cookie = {"name": "khronika_demo_user", "value": "demo-giorgi", "url": stack.base_url}
+    cookie = {"name": "khronika_site_user", "value": "demo-giorgi", "url": stack.site_url}
     visitors.context.add_cookies([cookie])  # type: ignore[list-item]
     pages = {visitors: "This video is being uploaded", open_page("about:blank").page: "Your video"}
     for page, words in pages.items():
@@ -257,7 +269,7 @@ def test_who_came_during_the_upload_sees_the_video_come(
 def test_paused_and_resumed_or_given_up(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     opened.page.route("**/parts/*", _refuse_bytes)
     opened.expect("ERR_FAILED")
     publish(opened, large(files, tools))
@@ -291,7 +303,7 @@ def test_paused_and_resumed_or_given_up(
 def test_what_would_be_refused_is_said_and_not_sent(
     open_page: Pages, stack: RunningStack, tmp_path: Path, file: tuple[str, bytes], words: str
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     opened.page.locator("khronika-composer").evaluate("(it) => it.setAttribute('max-bytes', 7)")
     path = tmp_path / file[0]
     path.write_bytes(file[1])
@@ -302,7 +314,7 @@ def test_what_would_be_refused_is_said_and_not_sent(
 def test_what_the_server_refuses_is_said_in_its_words_or_the_readers(
     open_page: Pages, stack: RunningStack, tmp_path: Path
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     opened.expect("422")
     opened.page.locator("khronika-composer").evaluate("(it) => it.setAttribute('lang', 'ka')")
     (tmp_path / "trick.mp4").write_bytes(b"no video at all")
@@ -317,7 +329,7 @@ def test_what_the_server_refuses_is_said_in_its_words_or_the_readers(
 
 
 def _is_withdrawal(request: Request) -> bool:
-    return request.method == "DELETE" and "/demo/posts/" in request.url
+    return request.method == "DELETE" and "/posts/" in request.url
 
 
 def _gives_up(request: Request) -> bool:
@@ -325,11 +337,15 @@ def _gives_up(request: Request) -> bool:
 
 
 def test_a_card_ends_in_the_right_state_although_the_api_was_away_meanwhile(
-    open_page: Pages, stack: RunningStack, files: Path, tools: Tools
+    open_page: Pages, stack: RunningStack, files: Path, tools: Tools, tmp_path: Path
 ) -> None:
     refused: list[str] = []
-    with own_api(stack) as api:
-        opened = open_page(f"{api.base_url}/compose")
+    secret = stack.environment["KHRONIKA_JWT_SECRET"]
+    with (
+        own_api(stack) as api,
+        own_site(api.base_url, secret, tmp_path, api.site_port) as site,
+    ):
+        opened = open_page(f"{site}/compose")
         opened.expect("ERR_|Failed to load resource")
         opened.page.on("requestfailed", lambda request: _note_refused(refused, request))
         with opened.page.expect_request("**/api/video-assets/stream**"):
@@ -349,7 +365,7 @@ def _note_refused(refused: list[str], request: Request) -> None:
 def test_the_keyboard_alone_publishes_and_plays(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
-    opened = open_page(f"{stack.base_url}/compose")
+    opened = open_page(f"{stack.site_url}/compose")
     page = opened.page
     # From the first: the browser is told of it without waiting, and a key may come before.
     page.on("filechooser", lambda _: None)
@@ -386,7 +402,7 @@ def test_the_feed_keeps_its_places_and_is_accessible(
 ) -> None:
     opened = open_page("about:blank", size)
     opened.page.context.add_init_script(WATCH_SHIFTS)
-    opened.page.goto(f"{stack.base_url}/")
+    opened.page.goto(f"{stack.site_url}/")
     for element in opened.page.locator("khronika-video").all():
         element.scroll_into_view_if_needed()
     opened.page.evaluate("scrollTo({ top: document.body.scrollHeight })")
@@ -399,7 +415,7 @@ def test_the_feed_keeps_its_places_and_is_accessible(
 def test_a_post_of_before_the_pipeline_plays_from_its_address(
     open_page: Pages, stack: RunningStack
 ) -> None:
-    opened = open_page(f"{stack.base_url}/")
+    opened = open_page(f"{stack.site_url}/")
     opened.page.locator("[data-kind=legacy] a").click()
     asked: list[str] = []
     opened.page.on("request", lambda request: asked.append(request.url))
@@ -426,7 +442,7 @@ def _look(
         opened.expect("ERR_FAILED")
         for what in (CARDS, PLAYER):
             opened.page.route(what, lambda route: route.abort())
-    feed = _shown(opened.page, f"{stack.base_url}/", kind)
+    feed = _shown(opened.page, f"{stack.site_url}/", kind)
     address = opened.page.locator(f"[data-kind={kind}] a").evaluate("(link) => link.href")
     # The feed may be asking for other posts' videos until it has gone.
     opened.page.goto("about:blank")
@@ -446,7 +462,7 @@ def _shown(page: Page, address: str, kind: str) -> tuple[str, bytes]:
 def test_visitors_see_the_example_and_either_may_be_the_other(
     open_page: Pages, stack: RunningStack
 ) -> None:
-    opened = open_page(f"{stack.base_url}/")
+    opened = open_page(f"{stack.site_url}/")
     expect(opened.page.get_by_text("You are Ana.")).to_be_visible()
     expect_state(opened.page, "ready", "[data-sample]")
     opened.page.get_by_role("button", name="Be Giorgi").click()

@@ -1,11 +1,8 @@
 /** A new post: shown as soon as its upload begins, and followed to the end. */
 
-import "../khronika-composer.js";
-import "../khronika-video.js";
 import { token } from "./session.js";
 
-/** @import { KhronikaComposer } from "../khronika-composer.js" */
-/** @import { KhronikaVideo } from "../khronika-video.js" */
+/** @import { KhronikaComposer, KhronikaVideo } from "./session.js" */
 
 const composer = /** @type {KhronikaComposer} */ (document.querySelector("khronika-composer"));
 const published = /** @type {HTMLElement} */ (document.querySelector("#published"));
@@ -30,7 +27,7 @@ listen("publish", async (detail) => {
   document.querySelector("#card")?.replaceChildren(video);
   link.href = `/posts/${id}`;
   published.hidden = false;
-  await change("POST", "/demo/posts", { id, text: text.value, ...shape });
+  await change("POST", "/posts", { id, text: text.value, ...shape });
 });
 listen("progress", ({ percent }) => {
   card?.setAttribute("upload-progress", `${percent}`);
@@ -51,7 +48,7 @@ async function withdraw(id) {
     published.hidden = true;
     card.remove();
   }
-  await change("DELETE", `/demo/posts/${id}`);
+  await change("DELETE", `/posts/${id}`);
 }
 
 /** @param {string} words What the card says in place of a percentage. */

@@ -1,4 +1,4 @@
-"""The posts of the demonstration site: one small file, apart from the product's own schema."""
+"""The posts of the site, in one small file."""
 
 import fcntl
 import json
@@ -13,21 +13,24 @@ from uuid import UUID, uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 USERS = {"demo-ana": "Ana", "demo-giorgi": "Giorgi"}
-"""Whom a visitor may be, by the owner that the API knows; without a cookie the first."""
+"""The users, by the owner id that the API knows them by. A visitor is the first one at first."""
 
 MOST_POSTS = 200
-"""The oldest go first: what a demonstration shows is read in a minute."""
+"""A demonstration is read in a minute. Beyond this number the oldest posts are removed."""
 
 Kind = Literal["text", "image", "legacy", "video"]
 
 
-class DemoPost(BaseModel):
+class Post(BaseModel):
     """A post.
 
     Attributes:
-        kind: ``legacy`` is from before the pipeline: it has the address of a video, and no asset.
+        author: A key of ``USERS``.
+        kind: A ``legacy`` post is from before the pipeline: it has the address of a video, and no
+            asset.
         is_sample: Whether its video is the sample clip, which its author's page registers.
-        width: Of the video as its author's browser measured it; None where it could not.
+        width: The width of the video as its author's browser measured it; None where it could not.
+        height: The height, likewise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,27 +45,31 @@ class DemoPost(BaseModel):
     height: int | None = None
 
 
-POSTS = TypeAdapter(list[DemoPost])
+POST_LIST = TypeAdapter(list[Post])
 
 
-class DemoPosts:
-    """The file, for all processes of the API at once."""
+class Posts:
+    """The file of posts. Any number of processes may use it at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def newest_first(self) -> list[DemoPost]:
-        """Every post. The first call of all puts the examples there."""
+    def newest_first(self) -> list[Post]:
+        """Return every post. The first call of all makes the examples."""
         with self._locked():
             posts = self._read()
         return sorted(posts, key=lambda post: post.created_at, reverse=True)
 
-    def find(self, post_id: UUID) -> DemoPost | None:
-        """A post; None where there is none."""
+    def find(self, post_id: UUID) -> Post | None:
+        """Return a post; None where there is none."""
         return next((post for post in self.newest_first() if post.id == post_id), None)
 
-    def put(self, post: DemoPost) -> bool:
-        """Keep a post, in place of its author's earlier one of that id. False: it is another's."""
+    def put(self, post: Post) -> bool:
+        """Keep a post, in place of an earlier one of its author with the same id.
+
+        Returns:
+            False, and nothing is kept, where the post of that id has another author.
+        """
         with self._locked():
             posts = self._read()
             if any(each.id == post.id and each.author != post.author for each in posts):
@@ -71,7 +78,7 @@ class DemoPosts:
         return True
 
     def remove(self, post_id: UUID, author: str) -> None:
-        """Remove an author's post, if there is one."""
+        """Remove a post of an author, if there is one."""
         with self._locked():
             posts = self._read()
             self._write([each for each in posts if (each.id, each.author) != (post_id, author)])
@@ -83,26 +90,26 @@ class DemoPosts:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _read(self) -> list[DemoPost]:
+    def _read(self) -> list[Post]:
         try:
-            return POSTS.validate_json(self._path.read_bytes())
+            return POST_LIST.validate_json(self._path.read_bytes())
         except FileNotFoundError:
             posts = _examples(datetime.now(UTC))
             self._write(posts)
             return posts
 
-    def _write(self, posts: list[DemoPost]) -> None:
+    def _write(self, posts: list[Post]) -> None:
         kept = sorted(posts, key=lambda post: post.created_at)[-MOST_POSTS:]
         whole = self._path.with_suffix(".new")
-        whole.write_text(json.dumps(POSTS.dump_python(kept, mode="json"), indent=2))
+        whole.write_text(json.dumps(POST_LIST.dump_python(kept, mode="json"), indent=2))
         os.replace(whole, self._path)  # noqa: PTH105 - atomic, and both are in one folder
 
 
-def _examples(now: datetime) -> list[DemoPost]:
-    """One post of each kind."""
+def _examples(now: datetime) -> list[Post]:
+    """Return one post of each kind."""
     first, second = USERS
     return [
-        DemoPost(id=uuid4(), author=author, kind=kind, created_at=now, **more)
+        Post(id=uuid4(), author=author, kind=kind, created_at=now, **more)
         for author, kind, more in (
             (second, "legacy", {"text": "From before the pipeline: a file by its address."}),
             (second, "image", {"text": "The hills above Kazbegi this morning."}),

@@ -1,0 +1,1 @@
+"""Clients of the public API, each an application of its own."""

@@ -1,0 +1,1 @@
+"""A small site that shows its visitors' videos: a client of the public API alone."""
