@@ -1,13 +1,13 @@
-"""Every table, one after the other: `make bench`."""
+"""All benchmarks, one after the other, as `make bench` runs them."""
 
 import subprocess
 import sys
 
-TABLES = ("bench.encode", "bench.path", "bench.page")
+BENCHMARKS = ("bench.encode_cost", "bench.completion_time", "bench.page_load")
 
 
 def main() -> None:
-    for module in TABLES:
+    for module in BENCHMARKS:
         print(f"\n## {module}\n", flush=True)
         subprocess.run([sys.executable, "-m", module], check=True)
 

@@ -16,8 +16,8 @@ FULL = frozenset({ENOSPC, EDQUOT})
 """Error numbers of a full disk, and of a used-up quota on it."""
 
 LADDER_FACTOR = 4
-"""Bytes of renditions, fallback and pictures for each byte of source. Measured by `bench.encode`:
-3.5 for the sample clip (720p at 1.6 Mbit/s, smaller than cameras write), 0.2 for 3840x2160
+"""Bytes of renditions, fallback and pictures for each byte of source. `bench.encode_cost` measured
+3.5 for the sample clip (720p at 1.6 Mbit/s, smaller than cameras write) and 0.2 for 3840x2160
 HEVC as a phone records it. A source compressed harder may exceed it and fill the disk."""
 
 SMALLEST_BYTES = 16 * 1024**2

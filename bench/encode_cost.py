@@ -1,22 +1,22 @@
-"""What our encode costs in processor time, against ffmpeg commands written by hand.
+"""The processor time of our encode, compared with ffmpeg commands written by hand.
 
-`python -m bench.encode` encodes two sources,
+`python -m bench.encode_cost` encodes two sources:
 
-* the sample clip, looped to about 20 s, where encoding is nearly all of the cost, and
-* the same as a phone of today would have taken it: 3840x2160 in HEVC, made on the spot, where
-  decoding and scaling weigh as much as encoding,
+* the sample clip, looped to about 20 s, of whose cost encoding is nearly all, and
+* the same clip as a present phone would record it: 3840x2160 in HEVC, made here, of whose cost
+  decoding and scaling are as large a part as encoding.
 
-each in turn with
+Each source is encoded by three contenders:
 
-* ours, which includes what the others leave out: reading all packets to find out whether the source
-  is whole, the fallback, the pictures, the storyboard and the measuring,
-* (a) the same ladder as one ffmpeg command, and
-* (b) one ffmpeg command per rendition, as MediaCMS and PeerTube run it, each of which decodes the
-  source and scales from it anew.
+* ours, which does work that the other two leave out: it reads all packets to see if the source is
+  whole, makes the fallback, the pictures and the storyboard, and measures the result,
+* (a) the same ladder by one ffmpeg command, and
+* (b) one ffmpeg command per rendition, as MediaCMS and PeerTube run it; each command decodes the
+  source and scales from it again.
 
-It prints the user and system seconds of all child processes, the storyboard's part of ours (drawn
-once more from what the encode left), and renditions and fallback in bytes for each byte of the
-source (`transcoder.scratch_space.LADDER_FACTOR`). The runs alternate, so that a
+It prints the user and system seconds of all child processes, the share of the storyboard in ours
+(made once more from the outputs of the encode), and the bytes of renditions and fallback per byte
+of the source (`transcoder.scratch_space.LADDER_FACTOR`). The contenders alternate, so that a
 machine that slows down slows all three.
 """
 
@@ -30,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.table import markdown_table, verdict
 from pipeline.media.probe import probe
 from pipeline.media.tools import Tools, locate_tools
 from transcoder.encode.encode_source import EncodeOptions, encode_source
@@ -38,15 +39,24 @@ from transcoder.encode.ladder import Rung, ladder
 from transcoder.encode.storyboard_sheet import SHEET, plan_storyboard, sheet_command
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
-ONE_COMMAND_TARGET = 1.15
-PER_RENDITION_TARGET = 0.7
+BASELINES = (
+    ("(a) one command by hand", "one command", "≤", 1.15),
+    ("(b) one command per rendition", "per rendition", "<", 0.7),
+)
+"""Title of the row, name of the contender, and the target of our cost divided by its cost."""
 PRESET = "veryfast"
 LOOPS = 4
 
 
 @dataclass(frozen=True)
-class Source:
-    """A clip, what it is, and how often it is encoded with each contender."""
+class Clip:
+    """A source to encode.
+
+    Attributes:
+        title: Its resolution, codec, frame rate and duration.
+        make: Makes its file in a folder.
+        runs: Runs of each contender.
+    """
 
     title: str
     make: Callable[[Path, Tools], Path]
@@ -54,8 +64,14 @@ class Source:
 
 
 @dataclass
-class Figures:
-    """Processor seconds of each run and of its storyboard, and how much ours grew the source."""
+class EncodeFigures:
+    """The measurements of one clip.
+
+    Attributes:
+        seconds: Processor seconds of each run, by contender.
+        storyboard: Processor seconds of the storyboard in each of our runs.
+        growth: Bytes of our outputs per byte of the source.
+    """
 
     seconds: dict[str, list[float]]
     storyboard: list[float] = field(default_factory=list)
@@ -63,26 +79,26 @@ class Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The cost of our encode, in processor time.")
-    parser.add_argument("--runs", type=int, help="of each contender, instead of 3 and 2")
+    parser = argparse.ArgumentParser(description="Measure the processor time of our encode.")
+    parser.add_argument("--runs", type=int, help="runs of each contender; default: 3 and 2")
     runs = parser.parse_args().runs
     tools = locate_tools(os.environ)
-    for source in SOURCES:
+    for clip in CLIPS:
         with tempfile.TemporaryDirectory(prefix="khronika-bench-") as folder:
-            clip = source.make(Path(folder), tools)
-            figures = measured(clip, Path(folder), tools, runs or source.runs)
-        print(f"### {source.title}\n\n{table(figures)}\n", flush=True)
+            file = clip.make(Path(folder), tools)
+            figures = measure_encodes(file, Path(folder), tools, runs or clip.runs)
+        print(f"### {clip.title}\n\n{cost_table(figures)}\n", flush=True)
 
 
-def lengthened(folder: Path, tools: Tools) -> Path:
+def make_looped_sample(folder: Path, tools: Tools) -> Path:
     clip = folder / "clip.mp4"
     loop = ("-stream_loop", str(LOOPS - 1), "-i", str(SAMPLE), "-c", "copy", str(clip))
     subprocess.run([tools.ffmpeg, "-v", "error", "-y", *loop], check=True)
     return clip
 
 
-def phone_like(folder: Path, tools: Tools) -> Path:
-    """Grain, because a phone's sensor has it and its encoder keeps it: about 50 Mbit/s."""
+def make_phone_like(folder: Path, tools: Tools) -> Path:
+    """Make a clip of about 50 Mbit/s with grain: a phone's sensor adds it, its encoder keeps it."""
     clip = folder / "phone.mp4"
     command = [tools.ffmpeg, "-v", "error", "-y", "-t", "4", "-i", str(SAMPLE)]
     command += ["-vf", "scale=3840:2160:flags=bicubic,noise=alls=12:allf=t,format=yuv420p"]
@@ -92,13 +108,13 @@ def phone_like(folder: Path, tools: Tools) -> Path:
     return clip
 
 
-SOURCES = (
-    Source("The sample clip: 1280x720, H.264, 25 fps, 21 s", lengthened, 3),
-    Source("Phone-like: 3840x2160, HEVC, 25 fps, 4 s", phone_like, 2),
+CLIPS = (
+    Clip("The sample clip: 1280x720, H.264, 25 fps, 21 s", make_looped_sample, 3),
+    Clip("Phone-like: 3840x2160, HEVC, 25 fps, 4 s", make_phone_like, 2),
 )
 
 
-def measured(clip: Path, folder: Path, tools: Tools, runs: int) -> Figures:
+def measure_encodes(clip: Path, folder: Path, tools: Tools, runs: int) -> EncodeFigures:
     info = probe(clip, tools)
     rungs = ladder(info.width, info.height)
 
@@ -117,14 +133,14 @@ def measured(clip: Path, folder: Path, tools: Tools, runs: int) -> Figures:
         assert sheet.is_file()
 
     def one_command(into: Path) -> None:
-        subprocess.run(by_hand(clip, rungs, tools, into), check=True)
+        subprocess.run(reference_command(clip, rungs, tools, into), check=True)
 
     def per_rendition(into: Path) -> None:
         for rung in rungs:
-            subprocess.run(by_hand(clip, (rung,), tools, into), check=True)
+            subprocess.run(reference_command(clip, (rung,), tools, into), check=True)
 
     contenders = {"ours": ours, "one command": one_command, "per rendition": per_rendition}
-    figures = Figures({name: [] for name in contenders})
+    figures = EncodeFigures({name: [] for name in contenders})
     for _ in range(runs):
         for name, contender in contenders.items():
             with tempfile.TemporaryDirectory(dir=folder) as into:
@@ -146,9 +162,10 @@ def child_seconds(contender: Callable[[Path], None], into: Path) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def by_hand(clip: Path, rungs: tuple[Rung, ...], tools: Tools, into: Path) -> list[str]:
-    """The command a careful person would write: same encoder settings, every rung scaled from
-    the source, the sound encoded for each.
+def reference_command(clip: Path, rungs: tuple[Rung, ...], tools: Tools, into: Path) -> list[str]:
+    """Return the command that a careful person would write.
+
+    It has our encoder settings, scales each rung from the source, and encodes the audio of each.
     """
     pads = "".join(f"[s{n}]" for n in range(len(rungs)))
     scales = ";".join(
@@ -172,34 +189,26 @@ def by_hand(clip: Path, rungs: tuple[Rung, ...], tools: Tools, into: Path) -> li
     return command
 
 
-def table(figures: Figures) -> str:
+def cost_table(figures: EncodeFigures) -> str:
     seconds = figures.seconds
-    median = {name: statistics.median(runs) for name, runs in seconds.items()}
-    one, each = median["ours"] / median["one command"], median["ours"] / median["per rendition"]
-    rows = [
-        ("ours (with checks, fallback, pictures, storyboard)", median["ours"], "", ""),
-        (
-            *("(a) one command by hand", median["one command"], f"{one:.2f}"),
-            f"≤ {ONE_COMMAND_TARGET}: {_verdict(met=one <= ONE_COMMAND_TARGET)}",
-        ),
-        (
-            *("(b) one command per rendition", median["per rendition"], f"{each:.2f}"),
-            f"< {PER_RENDITION_TARGET}: {_verdict(met=each < PER_RENDITION_TARGET)}",
-        ),
-    ]
-    spread = ", ".join(
+    cost = {name: statistics.median(runs) for name, runs in seconds.items()}
+    rows = [("ours (with checks, fallback, pictures, storyboard)", f"{cost['ours']:.2f}", "", "")]
+    for title, name, sign, target in BASELINES:
+        ratio = cost["ours"] / cost[name]
+        met = ratio < target if sign == "<" else ratio <= target
+        rows.append(
+            (title, f"{cost[name]:.2f}", f"{ratio:.2f}", f"{sign} {target}: {verdict(met=met)}")
+        )
+    ranges = ", ".join(
         f"{name} {min(runs):.2f}-{max(runs):.2f} s" for name, runs in seconds.items()
     )
-    lines = ["| encode | CPU s, median | ours ÷ this | target |", "|---|---|---|---|"]
-    lines += [f"| {name} | {cpu:.2f} | {ratio} | {target} |" for name, cpu, ratio, target in rows]
-    note = f"{len(seconds['ours'])} alternated runs; least and most: {spread}."
-    share = statistics.median(figures.storyboard) / median["ours"]
-    note += f" Storyboard ÷ ours: {share:.3f}. Output ÷ source: {figures.growth:.1f}."
-    return "\n".join([*lines, "", note])
-
-
-def _verdict(*, met: bool) -> str:
-    return "met" if met else "MISSED"
+    share = statistics.median(figures.storyboard) / cost["ours"]
+    note = (
+        f"{len(seconds['ours'])} alternated runs; least and most: {ranges}. "
+        f"Storyboard ÷ ours: {share:.3f}. Output ÷ source: {figures.growth:.1f}."
+    )
+    table = markdown_table(("encode", "CPU s, median", "ours ÷ this", "target"), rows)
+    return f"{table}\n\n{note}"
 
 
 if __name__ == "__main__":
