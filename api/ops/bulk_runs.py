@@ -6,12 +6,11 @@ Nothing is kept here: a run that is left alone simply ends there, and what it ha
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 from sqlalchemy.orm import Session
 
 from api.access.audit import audit_operator
@@ -23,6 +22,7 @@ from pipeline.operations import console_failed
 from pipeline.records.models import Asset
 from pipeline.records.queries import Place
 from pipeline.runtime.database import session_of
+from pipeline.runtime.signed_tokens import read_token, sign_token
 
 BATCHES_OF_A_REQUEST = 5
 """A request takes a second or two at worst; the page asks for the next by itself."""
@@ -119,16 +119,14 @@ def _next(session: Session, run: Run) -> Sequence[Asset]:
 def sign(run: Run) -> str:
     """The run as a word of a form or an address."""
     wanted = run.wanted
-    made = _serializer().dumps(
-        [
-            run.id.hex,
-            [wanted.code, wanted.provider, _text(wanted.since), _text(wanted.until)],
-            None if run.chosen is None else [each.hex for each in run.chosen],
-            [run.matched, run.retried, run.skipped, run.is_done],
-            None if run.before is None else [_text(run.before.updated_at), run.before.id.hex],
-        ]
-    )
-    return made if isinstance(made, str) else made.decode()
+    payload = [
+        run.id.hex,
+        [wanted.code, wanted.provider, _text(wanted.since), _text(wanted.until)],
+        None if run.chosen is None else [each.hex for each in run.chosen],
+        [run.matched, run.retried, run.skipped, run.is_done],
+        None if run.before is None else [_text(run.before.updated_at), run.before.id.hex],
+    ]
+    return sign_token(services().settings.secret_key.get_secret_value(), payload, purpose=_PURPOSE)
 
 
 def read(signed: str | None) -> Run:
@@ -137,8 +135,9 @@ def read(signed: str | None) -> Run:
     Raises:
         Problem: 422 ``validation_failed``.
     """
+    key = services().settings.secret_key.get_secret_value()
     try:
-        run_id, wanted, chosen, counts, before = _serializer().loads(signed or "")
+        run_id, wanted, chosen, counts, before = read_token(key, signed or "", purpose=_PURPOSE)
     except BadData:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, "validation_failed", "This is no retry that was begun."
@@ -163,10 +162,3 @@ def _text(at: datetime | None) -> str | None:
 
 def _instant(given: Any) -> datetime | None:
     return datetime.fromisoformat(given) if given else None
-
-
-def _serializer() -> URLSafeSerializer:
-    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
-    options = {"digest_method": sha256, "key_derivation": "hmac"}
-    key = services().settings.secret_key.get_secret_value()
-    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)

@@ -8,20 +8,20 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import jwt
 from flask import Response, g, request
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 
 from api.access.caller import OF_ROLES, Caller, Role, caller_of
 from api.http.problems import Problem
-from api.wiring.services import Services, services
+from api.wiring.services import services
 from pipeline.access.api_keys import PREFIX, key_in_force
 from pipeline.runtime.database import session_of
+from pipeline.runtime.signed_tokens import read_token, sign_token
 
 COOKIE = "khronika_ops"
 PATH = "/ops"
@@ -87,7 +87,7 @@ def _ends_at(verified: str) -> int:
 def current() -> ConsoleSession | None:
     """The session that the request carries, if it is ours and in time."""
     try:
-        payload: Any = _serializer(services()).loads(request.cookies.get(COOKIE, ""))
+        payload: Any = read_token(_key(), request.cookies.get(COOKIE, ""), purpose=_PURPOSE)
     except BadData:
         return None
     match payload:
@@ -116,18 +116,16 @@ def caller_in(session: ConsoleSession | None) -> Caller | None:
 
 def keep(response: Response, session: ConsoleSession) -> None:
     """Give the browser this session: for our pages alone, and out of reach of their scripts."""
-    made = _serializer(services()).dumps(
-        [
-            session.csrf,
-            session.expires_at,
-            session.subject,
-            session.role,
-            session.key_id.hex if session.key_id else None,
-        ]
-    )
+    payload = [
+        session.csrf,
+        session.expires_at,
+        session.subject,
+        session.role,
+        session.key_id.hex if session.key_id else None,
+    ]
     response.set_cookie(
         COOKIE,
-        made if isinstance(made, str) else made.decode(),
+        sign_token(_key(), payload, purpose=_PURPOSE),
         max_age=max(session.expires_at - int(time.time()), 0),
         path=PATH,
         secure=_is_https(),
@@ -161,8 +159,5 @@ def _is_https() -> bool:
     return request.is_secure or services().settings.base_url.startswith("https:")
 
 
-def _serializer(here: Services) -> URLSafeSerializer:
-    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
-    options = {"digest_method": sha256, "key_derivation": "hmac"}
-    key = here.settings.secret_key.get_secret_value()
-    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)
+def _key() -> str:
+    return services().settings.secret_key.get_secret_value()

@@ -10,8 +10,8 @@ from api.http import security_headers
 from api.http.problems import Problem
 from api.http.ranges import choose_part
 from api.wiring.services import services
+from pipeline.content.media_tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.content.object_urls import PUBLIC_PREFIXES
-from pipeline.runtime.signed_tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 
 blueprint = APIBlueprint("media", __name__, tag="Media", url_prefix="/media")

@@ -5,17 +5,17 @@ Whoever can make one holds ``KHRONIKA_SECRET_KEY`` and could sign anything else,
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pipeline.records import store
 from pipeline.records.models import IdempotencyRecord
+from pipeline.runtime.signed_tokens import read_token, sign_token
 
 LIFE_SEC = 60
 ROUTE = "ops_link"
@@ -45,8 +45,7 @@ class OperatorLink:
 def sign_link(key: str, subject: str, *, reads_only: bool, now: datetime) -> str:
     """Make the token of a link, of characters that stand in a URL as they are."""
     ends_at = int((now + timedelta(seconds=LIFE_SEC)).timestamp())
-    made = _serializer(key).dumps([uuid4().hex, subject, reads_only, ends_at])
-    return made if isinstance(made, str) else made.decode()
+    return sign_token(key, [uuid4().hex, subject, reads_only, ends_at], purpose=_PURPOSE)
 
 
 def read_link(key: str, token: str, *, now: datetime) -> OperatorLink:
@@ -56,7 +55,7 @@ def read_link(key: str, token: str, *, now: datetime) -> OperatorLink:
         LinkInvalid: it is not ours, or over.
     """
     try:
-        payload: Any = _serializer(key).loads(token)
+        payload: Any = read_token(key, token, purpose=_PURPOSE)
     except BadData as error:
         raise LinkInvalid from error
     match payload:
@@ -89,9 +88,3 @@ def use_link(session: Session, link: OperatorLink) -> None:
     )
     if used is None:
         raise LinkInvalid
-
-
-def _serializer(key: str) -> URLSafeSerializer:
-    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
-    options = {"digest_method": sha256, "key_derivation": "hmac"}
-    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)

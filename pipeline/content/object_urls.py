@@ -7,8 +7,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pipeline.config.settings import Settings
+from pipeline.content.media_tokens import sign_object, sign_prefix
 from pipeline.domain.values import Playback
-from pipeline.runtime.signed_tokens import sign_object, sign_prefix
 
 SCHEME = "storage:"
 PUBLIC_PREFIXES = ("processed/", "posters/")

@@ -1,121 +1,37 @@
-"""Tokens that open one folder of the media routes, or one object, for a while.
+"""Tokens that hold a JSON value, readable by anyone and forgeable only with the key.
 
-A token stands in the path (`/media/{token}/{path}`), so that the relative addresses inside a
-playlist keep it. It is readable but not forgeable: it holds the prefix and the instant it ends.
+The purpose is bound into the signature: a token signed for one purpose is refused for another.
 """
 
-from datetime import UTC, datetime
-from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from itsdangerous import BadData, BadSignature, URLSafeSerializer
-
-# Bound into the key, so that a token made for anything else with the same key is worth nothing.
-_PURPOSE = "khronika.media-prefix.v1"
-
-_BELOW, _ALONE = "below", "alone"
-"""How far a token reaches: everything under its path, or the path itself and nothing else."""
+from itsdangerous import URLSafeSerializer
 
 
-class TokenRejection(StrEnum):
-    """Why a token does not open a path."""
-
-    BAD_SIGNATURE = "bad_signature"  # forged, cut, or signed with another key
-    MALFORMED = "malformed"  # signed by us, but not a token of this kind
-    EXPIRED = "expired"
-    OUTSIDE_PREFIX = "outside_prefix"
-
-
-class TokenRejected(Exception):
-    """The token does not open the path.
-
-    Attributes:
-        reason: one of `TokenRejection`.
-    """
-
-    def __init__(self, reason: TokenRejection) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-
-
-def sign_prefix(key: str, prefix: str, *, expires_at: datetime) -> str:
-    """Make a token for every path below a prefix, safe to stand in a URL as it is.
+def sign_token(key: str, payload: Any, *, purpose: str) -> str:
+    """Make a token of characters that need no quoting in a URL.
 
     Args:
-        key: the secret key of the installation.
-        prefix: whole path segments, such as `processed/1f…/2a…`, without a slash at either end.
-        expires_at: aware; from this instant on it opens nothing.
-
-    Raises:
-        ValueError: the prefix is empty or has a segment that is empty or begins with a dot.
+        key: The secret key of the installation.
+        payload: A JSON value; anyone who holds the token can read it.
+        purpose: Name of the kind of token, with a version, such as `khronika.stream-ticket.v1`.
     """
-    return _sign(key, prefix, expires_at, _BELOW)
-
-
-def sign_object(key: str, path: str, *, expires_at: datetime) -> str:
-    """Make a token for this one path: what lies beside it may be another's business.
-
-    Raises:
-        ValueError: as for `sign_prefix`.
-    """
-    return _sign(key, path, expires_at, _ALONE)
-
-
-def _sign(key: str, path: str, expires_at: datetime, reach: str) -> str:
-    if _segments(path) is None:
-        raise ValueError("a path is whole segments, none empty or beginning with a dot")
-    token = _serializer(key).dumps([path, int(expires_at.timestamp()), reach])
+    token = _serializer(key, purpose).dumps(payload)
     return token if isinstance(token, str) else token.decode()
 
 
-def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> datetime:
-    """Check that a token opens a path, which has been percent-decoded once and no more.
-
-    Returns:
-        The instant from which it will not.
+def read_token(key: str, token: str, *, purpose: str) -> Any:
+    """Return the value that a token holds.
 
     Raises:
-        TokenRejected: see `TokenRejection`.
+        itsdangerous.BadSignature: The token is forged, cut, or signed with another key or purpose.
+        itsdangerous.BadData: The base class of all its errors.
     """
-    signed, expires_at, reach = _read(key, token)
-    if now >= expires_at:
-        raise TokenRejected(TokenRejection.EXPIRED)
-    allowed, asked = _segments(signed), _segments(path)
-    if allowed is None or asked is None or not _opens(allowed, asked, reach):
-        raise TokenRejected(TokenRejection.OUTSIDE_PREFIX)
-    return expires_at
+    return _serializer(key, purpose).loads(token)
 
 
-def _opens(allowed: list[str], asked: list[str], reach: str) -> bool:
-    if reach == _ALONE:
-        return asked == allowed
-    return len(asked) > len(allowed) and asked[: len(allowed)] == allowed
-
-
-def _read(key: str, token: str) -> tuple[str, datetime, str]:
-    try:
-        payload: Any = _serializer(key).loads(token)
-    except BadSignature as error:
-        raise TokenRejected(TokenRejection.BAD_SIGNATURE) from error
-    except BadData as error:
-        raise TokenRejected(TokenRejection.MALFORMED) from error
-    match payload:
-        case [str(path), int(expires_at), ("below" | "alone") as reach]:
-            return path, datetime.fromtimestamp(expires_at, UTC), reach
-        case _:
-            raise TokenRejected(TokenRejection.MALFORMED)
-
-
-def _segments(path: str) -> list[str] | None:
-    """The segments of a path, or None if it could mean another place than it spells."""
-    segments = path.split("/")
-    if "\\" in path or any(not segment or segment.startswith(".") for segment in segments):
-        return None
-    return segments
-
-
-def _serializer(key: str) -> URLSafeSerializer:
-    # SHA-256 with HMAC key derivation; itsdangerous's defaults are SHA-1, kept for old tokens.
+def _serializer(key: str, purpose: str) -> URLSafeSerializer:
+    # itsdangerous's defaults are SHA-1 and a derivation without HMAC, kept for old tokens.
     options = {"digest_method": sha256, "key_derivation": "hmac"}
-    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)
+    return URLSafeSerializer(key, salt=purpose, signer_kwargs=options)

@@ -6,11 +6,10 @@ The ticket's id becomes the asset's id, so that what has arrived never moves.
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from pathlib import PurePosixPath
 from uuid import UUID, uuid4
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +19,7 @@ from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
 from pipeline.limits.unclaimed_uploads import refuse_hoard
 from pipeline.records.models import Upload
+from pipeline.runtime.signed_tokens import read_token, sign_token
 
 _PURPOSE = "khronika.upload-ticket.v1"
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
@@ -122,10 +122,11 @@ def reissue_ticket(session: Session, upload_id: UUID, *, settings: Settings) -> 
 
 
 def _ticket(upload: Upload, settings: Settings) -> Ticket:
-    token = _tickets(settings).dumps([str(upload.id), upload.owner_id])
+    key = settings.secret_key.get_secret_value()
+    token = sign_token(key, [str(upload.id), upload.owner_id], purpose=_PURPOSE)
     part_size = upload.part_size_bytes
     plan = None if part_size is None else PartPlan(upload.size_bytes, part_size)
-    return Ticket(upload.id, str(token), upload.expires_at, plan)
+    return Ticket(upload.id, token, upload.expires_at, plan)
 
 
 def owner_of_ticket(token: str, upload_id: UUID, *, settings: Settings) -> str:
@@ -134,8 +135,9 @@ def owner_of_ticket(token: str, upload_id: UUID, *, settings: Settings) -> str:
     Raises:
         NotFound: ``upload_not_found``: not a ticket of ours, or one for another upload.
     """
+    key = settings.secret_key.get_secret_value()
     try:
-        named, owner_id = _tickets(settings).loads(token)
+        named, owner_id = read_token(key, token, purpose=_PURPOSE)
     except (BadData, ValueError, TypeError):
         raise NotFound("upload_not_found") from None
     if named != str(upload_id):
@@ -147,11 +149,3 @@ def _extension(filename: str) -> str:
     """The suffix of the name, for people who look into the storage; nothing depends on it."""
     suffix = PurePosixPath(filename).suffix.lower().removeprefix(".")
     return suffix if _EXTENSION.fullmatch(suffix) else "bin"
-
-
-def _tickets(settings: Settings) -> URLSafeSerializer:
-    # SHA-256 with HMAC key derivation, as pipeline.runtime.signed_tokens; itsdangerous defaults to
-    # SHA-1.
-    options = {"digest_method": sha256, "key_derivation": "hmac"}
-    key = settings.secret_key.get_secret_value()
-    return URLSafeSerializer(key, salt=_PURPOSE, signer_kwargs=options)

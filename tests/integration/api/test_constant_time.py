@@ -12,9 +12,9 @@ import requests
 from api.identity.tokens import Role
 from api.live.stream_tickets import sign_ticket
 from pipeline.access.api_keys import NewKey, make_key
+from pipeline.content.media_tokens import sign_prefix
 from pipeline.net.signatures import SignatureRejected
 from pipeline.runtime.database import make_engine, session_of
-from pipeline.runtime.signed_tokens import sign_prefix
 from tests.integration.api.conftest import OWNER, Client
 from tests.integration.api.route_classes import FILE
 from tests.integration.api.test_callbacks import job, send

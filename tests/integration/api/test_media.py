@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from pipeline.runtime.signed_tokens import sign_prefix
+from pipeline.content.media_tokens import sign_prefix
 from tests.integration.api.conftest import SECRET_KEY, Client
 
 CONTENT = bytes(range(256)) * 2000

@@ -9,8 +9,8 @@ import requests
 from pydantic import AnyHttpUrl
 
 from pipeline.config.settings import Settings
+from pipeline.content.media_tokens import sign_prefix
 from pipeline.net.fetch import GuardedFetcher
-from pipeline.runtime.signed_tokens import sign_prefix
 from pipeline.services import own_policy
 from tests.buckets import CREDENTIALS, S3Server, moto_server
 from tests.integration.api.conftest import SECRET_KEY, Client, serving

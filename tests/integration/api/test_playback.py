@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from pipeline.access.api_keys import NewKey, make_key
+from pipeline.content.media_tokens import sign_prefix
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
-from pipeline.runtime.signed_tokens import sign_prefix
 from tests.integration.api.conftest import (
     OWNER,
     SECRET_KEY,

@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from itsdangerous import URLSafeSerializer
 from psycopg import sql
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
@@ -22,6 +20,7 @@ from api.routes import streams as routes
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
+from pipeline.runtime.signed_tokens import sign_token
 from tests.integration.api.conftest import (
     OWNER,
     SECRET_KEY,
@@ -309,9 +308,8 @@ def test_a_ticket_that_is_none_or_of_yesterday_opens_nothing(api: Client) -> Non
     upload = {"post_id": post_id, "filename": "a.mp4", "size_bytes": 9, "mime_type": "video/mp4"}
     foreign = api.post("/api/uploads", upload).json()["headers"]["X-Upload-Token"]
     good = ticket_of(api.url, OWNER)
-    options = {"digest_method": sha256, "key_derivation": "hmac"}
-    signing = URLSafeSerializer(SECRET_KEY, salt="khronika.other.v1", signer_kwargs=options)
-    others = signing.dumps([OWNER, Role.OWNER.value, 2**31])
+    payload = [OWNER, Role.OWNER.value, 2**31]
+    others = sign_token(SECRET_KEY, payload, purpose="khronika.other.v1")
     assert refusal(api, post_ids=post_id, ticket=ended) == (401, "ticket_expired")
     for bad in (foreign, others, token(), "", "x", good[:-1], good[1:]):
         assert refusal(api, post_ids=post_id, ticket=bad) == (401, "ticket_invalid"), bad

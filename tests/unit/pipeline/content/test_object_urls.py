@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from pipeline.content.media_tokens import TokenRejected, verify_prefix
 from pipeline.content.object_urls import (
     PROTECTED,
     PUBLIC_PREFIXES,
@@ -21,7 +22,6 @@ from pipeline.content.object_urls import (
     source_key,
 )
 from pipeline.domain.values import Playback
-from pipeline.runtime.signed_tokens import TokenRejected, verify_prefix
 
 SETTINGS: Any = SimpleNamespace(base_url="https://video.example", secret_key=SecretStr("s" * 32))
 ID = UUID(int=1)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from pipeline.content.media_tokens import TokenRejected, verify_prefix
 from pipeline.content.source import Source, url_for_provider
 from pipeline.records.models import Attempt
-from pipeline.runtime.signed_tokens import TokenRejected, verify_prefix
 
 KEY = "s" * 32
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
