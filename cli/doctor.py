@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import requests
-from alembic.script import ScriptDirectory
 from kombu.connection import Connection as BrokerConnection
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,7 +28,7 @@ from pipeline.providers.callback_secrets import active
 from pipeline.providers.secret_sealing import VaultLocked
 from pipeline.records.models import ProviderSecret
 from pipeline.records.site_posts import Posts, check_posts
-from pipeline.runtime.database import MIGRATIONS, make_engine
+from pipeline.runtime.database import make_engine, newest_revision
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
 
@@ -124,7 +123,7 @@ def _database(settings: Settings, role: str) -> str:
 def _migrations(settings: Settings) -> str:
     with _connected(settings, "api") as connection:
         found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    head = newest_revision()
     if found != head:
         raise Problem(f"at {found}, this code needs {head}", "Migrate, with DATABASE_URL set.")
     return f"at {found}, the newest"

@@ -1,6 +1,6 @@
 """Brings a database to the newest schema: the product's, and the transcoder's beside it."""
 
-from pipeline.runtime.database import migrate
+from pipeline.runtime.migrate import migrate
 from transcoder.migrate import upgrade
 
 

@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Mapping
 from threading import Lock
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.wiring.services import Services
-from pipeline.runtime.database import MIGRATIONS, session_of
+from pipeline.runtime.database import newest_revision, session_of
 from pipeline.storage.base import Storage, StorageError
 
 OK = "ok"
@@ -64,7 +63,7 @@ def _database(engine: Engine) -> Mapping[str, str]:
             found = session.scalar(text("SELECT version_num FROM alembic_version"))
     except SQLAlchemyError as error:
         return {"database": type(error).__name__, "migrations": "unknown"}
-    wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    wanted = newest_revision()
     return {
         "database": OK,
         "migrations": OK if found == wanted else f"at {found}, needs {wanted}",

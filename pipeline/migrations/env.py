@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that ``pipeline.runtime.database.migrate`` hands over."""
+"""Alembic's entry: runs on the connection that ``pipeline.runtime.migrate.migrate`` hands over."""
 
 from alembic import context
 

@@ -1,13 +1,10 @@
-"""Connections: one engine per role, the user's id set for each transaction, migrations."""
+"""Connections: one engine per role, the user's id set for each transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -86,28 +83,9 @@ def lock_timed_out(error: OperationalError) -> bool:
     return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
-def migrate(owner_url: str, revision: str = "head") -> None:
-    """Bring the schema to ``revision``: up, or down when it lies behind.
+def newest_revision() -> str:
+    """Return the schema revision that this code needs: the number of the last migration's file.
 
-    One migration runs at a time; a second caller waits for the first and finds nothing to do.
+    Read from the names alone: Alembic would load every migration at each look at readiness.
     """
-    engine = create_engine(with_driver(owner_url))
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(hashtext('khronika migrations'))"))
-            connection.commit()
-            config.attributes["connection"] = connection
-            if revision == "head" or not _is_behind(connection, revision):
-                command.upgrade(config, revision)
-            else:
-                command.downgrade(config, revision)
-            connection.commit()
-    finally:
-        engine.dispose()
-
-
-def _is_behind(connection: Connection, revision: str) -> bool:
-    current = MigrationContext.configure(connection).get_current_revision()
-    return current is not None and (revision == "base" or revision < current)
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -1,10 +1,12 @@
 from collections.abc import Iterator
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from pipeline.operations.schema_check import check_catalogue, load_intended, read_catalogue
-from pipeline.runtime.database import migrate
+from pipeline.runtime.database import MIGRATIONS, newest_revision
+from pipeline.runtime.migrate import migrate
 from tests.integration.schema.conftest import entered
 from tests.shared_run import Databases
 
@@ -46,6 +48,10 @@ def test_each_migration_is_reversible_by_itself(empty_url: str, revision: str) -
 
     with entered(empty_url) as connection:
         assert check_catalogue(connection) == []
+
+
+def test_the_newest_revision_is_the_one_that_alembic_goes_up_to() -> None:
+    assert newest_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def test_migrating_twice_changes_nothing(empty_url: str) -> None:
