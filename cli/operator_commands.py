@@ -19,7 +19,7 @@ from cli.commands import with_output
 from cli.environment import DEFAULT_LIFE_SEC, complete_environment, make_token
 
 if TYPE_CHECKING:
-    from cli.doctor import Finding
+    from cli.doctor import CheckResult
 
 
 @with_output
@@ -173,24 +173,24 @@ def doctor(output: CommandOutput) -> None:
     clock, broker, callback secrets, storage, ffmpeg and its isolation, and the transcoder. Each
     problem comes with its next step.
     """
-    from cli.doctor import examine
+    from cli.doctor import run_checks
 
     os.environ.update(complete_environment(os.environ))
-    findings = []
-    for finding in examine():
-        findings.append(finding)
-        _show_finding(output, finding)
-    healthy = all(finding.ok for finding in findings)
-    output.data({"ok": healthy, "checks": [finding.document() for finding in findings]})
+    results = []
+    for result in run_checks():
+        results.append(result)
+        _show_result(output, result)
+    healthy = all(result.ok for result in results)
+    output.data({"ok": healthy, "checks": [result.document() for result in results]})
     if not healthy:
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
-def _show_finding(output: CommandOutput, finding: "Finding") -> None:
-    word, style = {True: ("ok", "green"), False: ("problem", "red"), None: ("-", "dim")}[finding.ok]
+def _show_result(output: CommandOutput, result: "CheckResult") -> None:
+    word, style = {True: ("ok", "green"), False: ("problem", "red"), None: ("-", "dim")}[result.ok]
     indent = " " * 31
-    line = Text.assemble((f"{word:<8}", style), f" {finding.name:<21} ")
-    line.append(finding.detail.replace("\n", "\n" + indent))
-    if finding.next_step:
-        line.append(f"\n{indent}{finding.next_step}", style="yellow")
+    line = Text.assemble((f"{word:<8}", style), f" {result.name:<21} ")
+    line.append(result.detail.replace("\n", "\n" + indent))
+    if result.next_step:
+        line.append(f"\n{indent}{result.next_step}", style="yellow")
     output.show(line)

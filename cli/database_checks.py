@@ -1,0 +1,140 @@
+"""The checks of the database: logins, schema, clock, and the rows that the settings need."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from cli.check_failed import CheckFailed
+from pipeline.config.settings import Settings
+from pipeline.domain.errors import Unprocessable
+from pipeline.operations.schema_check import check_catalogue
+from pipeline.providers.active_secrets import first_secrets, vault_of
+from pipeline.providers.callback_secrets import active
+from pipeline.providers.secret_sealing import VaultLocked
+from pipeline.records.models import ProviderSecret
+from pipeline.records.site_posts import Posts, check_posts
+from pipeline.runtime.database import make_engine, newest_revision
+
+MAX_CLOCK_DIFFERENCE_SEC = 5.0
+"""Leases and deadlines use the database's clock, tokens and callbacks this machine's. The strictest
+comparison between the two tolerates 30 s."""
+
+
+def check_role(settings: Settings, role: str) -> str:
+    """Log in as a role; check that the login is the role itself."""
+    with _connected(settings, role) as connection:
+        user = connection.scalar(text("SELECT current_user"))
+        version = connection.scalar(text("SHOW server_version"))
+    if user != f"khronika_{role}":
+        variable = f"KHRONIKA_{role.upper()}_DATABASE_URL"
+        raise CheckFailed(
+            f"connects as {user}",
+            f"Let {variable} connect as khronika_{role}: the role limits the visible rows.",
+        )
+    return f"{user}, PostgreSQL {version}"
+
+
+def check_migrations(settings: Settings) -> str:
+    """Compare the database's migration with the newest one of this code."""
+    with _connected(settings, "api") as connection:
+        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    head = newest_revision()
+    if found != head:
+        raise CheckFailed(
+            f"at {found}; this code needs {head}", "Run the migrations with DATABASE_URL set."
+        )
+    return f"at {found}, the newest"
+
+
+def check_schema(settings: Settings) -> str:
+    """Compare the live schema, policies and grants with those of the migrations."""
+    with _connected(settings, "operator") as connection:
+        findings = check_catalogue(connection)
+    if findings:
+        raise CheckFailed(
+            "\n".join(map(str, findings)),
+            "Undo the changes made by hand, policies and grants first: security depends on them.",
+        )
+    return "equal to what the migrations make"
+
+
+def check_clock(settings: Settings) -> str:
+    """Compare the database's clock with this machine's."""
+    with _connected(settings, "worker") as connection:
+        connection.execute(text("SELECT 1"))  # so that the time to connect is not counted
+        before = datetime.now(UTC)
+        theirs = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        after = datetime.now(UTC)
+    # Compared with the middle of question and answer, as in Cristian's algorithm (1989).
+    apart_sec = (theirs - (before + (after - before) / 2)).total_seconds()
+    if abs(apart_sec) > MAX_CLOCK_DIFFERENCE_SEC:
+        raise CheckFailed(
+            f"the database's clock differs by {apart_sec:+.1f} s from this machine's",
+            "Synchronise both clocks with NTP.",
+        )
+    return f"the database's clock differs by {apart_sec:+.3f} s from this machine's"
+
+
+def check_callback_secrets(settings: Settings) -> str:
+    """Check that each provider account has a callback secret that can be decrypted."""
+    first = first_secrets(settings)
+    with _connected(settings, "operator") as connection, Session(connection) as session:
+        found = {
+            provider: session.scalars(select(ProviderSecret).where(active(provider))).all()
+            for provider in first
+        }
+    vault = vault_of(settings)
+    for provider, rows in found.items():
+        if not rows and not first[provider]:
+            raise CheckFailed(
+                f"{provider} has none: its callbacks are rejected",
+                f"Make one with `khronika secrets rotate {provider}` and give it to the provider.",
+            )
+        try:
+            for row in rows:
+                vault.open(row.secret, account=provider)
+        except VaultLocked:
+            raise CheckFailed(
+                f"KHRONIKA_SECRET_KEY does not decrypt those of {provider}",
+                "Restore the key, or set KHRONIKA_SECRET_KEY_PREVIOUS to it.",
+            ) from None
+    counts = (f"{provider} {len(rows) or 'from the settings'}" for provider, rows in found.items())
+    return f"active: {', '.join(counts)}"
+
+
+def check_posts_table(settings: Settings) -> str:
+    """Check that the site's table of posts, if configured, can be read."""
+    if settings.posts_are_whose_comes_first:
+        return "no table is configured and tokens name no posts: the first owner gets a post"
+    if settings.posts_table is None:
+        return "no table is configured; owners' tokens name their posts"
+    posts = Posts(settings.posts_table, settings.posts_owner_column)
+    for role in ("api", "operator"):
+        with _connected(settings, role) as connection, Session(connection) as session:
+            try:
+                check_posts(session, posts)
+            except Unprocessable as error:
+                raise CheckFailed(
+                    str(error), "Check KHRONIKA_POSTS_TABLE and its grants."
+                ) from None
+    return f"{posts.name}, owned by {posts.owner_column}"
+
+
+@contextmanager
+def _connected(settings: Settings, role: str) -> Iterator[Connection]:
+    variable = f"{role}_database_url"
+    url = getattr(settings, variable).get_secret_value()
+    engine = make_engine(url, pool_size=1, name="khronika doctor")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        detail = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        step = f"Check KHRONIKA_{variable.upper()}, and that the server runs and is migrated."
+        raise CheckFailed(detail, step) from None
+    finally:
+        engine.dispose()

@@ -1,0 +1,132 @@
+"""The checks of services and programs: broker, storage, ffmpeg, transcoder, token issuers."""
+
+import os
+import subprocess
+from http import HTTPStatus
+from uuid import uuid4
+
+import requests
+from kombu.connection import Connection as BrokerConnection
+
+from api.identity.jwks import NO_KEYS, fetching, read_keys
+from cli.check_failed import CheckFailed
+from pipeline.config.settings import Settings
+from pipeline.media.confinement import ISOLATION, active_isolation
+from pipeline.media.tools import ToolsMissing, locate_tools
+from pipeline.storage.base import StorageError
+from pipeline.storage.open import open_storage
+
+TIMEOUT_SEC = 5.0
+
+
+def check_broker(settings: Settings) -> str:
+    """Connect to the broker."""
+    url = settings.broker_url.get_secret_value()
+    try:
+        with BrokerConnection(url, connect_timeout=TIMEOUT_SEC) as broker:  # type: ignore[no-untyped-call] # kombu has no types
+            broker.ensure_connection(
+                max_retries=1, timeout=TIMEOUT_SEC, reraise_as_library_errors=True
+            )
+            return f"answers at {broker.as_uri()}"
+    except Exception as error:  # noqa: BLE001 - each transport raises its own
+        raise CheckFailed(
+            f"does not answer: {type(error).__name__}",
+            "Check BROKER_URL. No work is lost meanwhile: the sweep finds it in the database.",
+        ) from None
+
+
+def check_storage(settings: Settings) -> str:
+    """Write, read and delete an object in the storage."""
+    key = f"health/doctor-{uuid4()}/probe"
+    try:
+        storage = open_storage(settings.storage_url, settings.storage_credentials)
+        storage.write(key, [b"ok"])
+        readable = b"".join(storage.read(key)) == b"ok"
+        storage.delete_prefix(key.rpartition("/")[0])
+    except (OSError, StorageError, ValueError) as error:
+        raise CheckFailed(
+            str(error), "Check STORAGE_URL, its permissions, and its free space."
+        ) from None
+    if not readable:
+        raise CheckFailed("it returned other bytes than were written", "Check STORAGE_URL.")
+    return f"writable: {settings.storage_url}"
+
+
+def check_tools(_: Settings) -> str:
+    """Start ffmpeg and ffprobe."""
+    try:
+        tools = locate_tools(os.environ)
+    except ToolsMissing as error:
+        raise CheckFailed(str(error), "Install ffmpeg, or set FFMPEG and FFPROBE.") from None
+    return ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
+
+
+def check_isolation(_: Settings) -> str:
+    """Report the active isolation; a missing part is no problem.
+
+    Containers often forbid a part. The limits work everywhere.
+    """
+    try:
+        active = active_isolation()
+    except OSError as error:
+        raise CheckFailed(
+            str(error), "Check that the files of the Python interpreter are readable."
+        ) from None
+    missing = [part for part in ISOLATION if part not in active]
+    lacking = f"; not allowed here: {', '.join(missing)}" if missing else ""
+    return f"limits, {', '.join(active) or 'nothing more'}{lacking}"
+
+
+def check_transcoder(settings: Settings) -> str:
+    """Check that the transcoder answers and accepts our token."""
+    url = str(settings.selfhosted_url).rstrip("/")
+    token = settings.selfhosted_token.get_secret_value()
+    try:
+        # Asking for a job that does not exist tests the service and the token, and changes nothing.
+        answer = requests.get(
+            f"{url}/v1/jobs/{uuid4()}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_SEC,
+        )
+    except requests.RequestException as error:
+        raise CheckFailed(
+            f"{url} does not answer: {type(error).__name__}",
+            "Check KHRONIKA_SELFHOSTED_URL, and that the transcoder runs.",
+        ) from None
+    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        step = "Set KHRONIKA_SELFHOSTED_TOKEN to the transcoder's KHRONIKA_TRANSCODER_TOKEN."
+        raise CheckFailed(f"{url} does not accept our token", step)
+    if answer.status_code != HTTPStatus.NOT_FOUND:
+        raise CheckFailed(f"{url} answered {answer.status_code}", "Read the transcoder's log.")
+    return f"answers at {url}, accepts our token"
+
+
+def check_issuers(settings: Settings) -> str:
+    """Fetch the keys of each token issuer that publishes them."""
+    for issuer in settings.issuers.values():
+        if issuer.jwks_url is None:
+            continue
+        try:
+            found = read_keys(fetching(str(issuer.jwks_url))(), issuer.algorithm)
+        except NO_KEYS as error:
+            raise CheckFailed(
+                f"{issuer.issuer} publishes no keys at {issuer.jwks_url}: {error}",
+                "Check its jwks_url in KHRONIKA_JWT_ISSUERS.",
+            ) from None
+        if not found:
+            raise CheckFailed(
+                f"{issuer.issuer} publishes no {issuer.algorithm} key at {issuer.jwks_url}",
+                "Check its algorithm in KHRONIKA_JWT_ISSUERS.",
+            )
+    return ", ".join(settings.issuers)
+
+
+def _version(program: str) -> str:
+    """Return the first words of ``-version``, such as ``ffmpeg version 8.1``."""
+    try:
+        printed = subprocess.run(
+            [program, "-version"], capture_output=True, text=True, timeout=TIMEOUT_SEC, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CheckFailed(f"{program} does not run: {error}", "Install it again.") from None
+    return " ".join(printed.split()[:3])
