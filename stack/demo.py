@@ -1,7 +1,6 @@
-"""Sends one real video through a running stack and tells what happens to it."""
+"""The demo: one real video goes through a running stack."""
 
 import time
-from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -18,36 +17,37 @@ from pipeline.media.playlist import PlaylistInvalid, parse_master
 from stack.home import CHECKOUT
 from stack.startup import Stack
 from stack.supervisor import check_alive
+from stack.waiting import Stillness
 
 CLIP = CHECKOUT / "tests" / "media" / "big-buck-bunny-720p-5s.mp4"
 OWNER = "demo"
 LOOK_EVERY_SEC = 0.2
-GIVE_UP_SEC = 180.0
-"""Without any news: longer than the transcoder takes to call an encode stalled (120 s)."""
+PATIENCE_SEC = 180.0
+"""Time without an event or progress; the transcoder calls an encode stalled after 120 s."""
 FETCH_TIMEOUT_SEC = (5.0, 30.0)
 FIRST_BYTES = 1024
 
 
 class DemoFailed(Exception):
-    """The video did not become playable; the message says why."""
+    """The video did not become playable; the message gives the reason."""
 
 
 def send_video(stack: Stack, video: Path, console: Console) -> str:
-    """Upload, create, follow, verify.
+    """Upload a video, create its asset, follow it and fetch the outputs.
 
     Args:
-        stack: SupervisedProcess and ready.
+        stack: Running and ready.
         video: The file to send.
-        console: Where the story is told.
+        console: Shows the events.
 
     Returns:
-        The line that sums it up.
+        A line with the result.
 
     Raises:
-        DemoFailed: the asset failed, an output does not answer, or there was no news for long.
+        DemoFailed: the asset failed or stood still, or an output does not answer.
         ApiProblem: the API refused a step.
-        ApiUnreachable: the API went away.
-        ProcessDied: a process of the stack ended meanwhile.
+        ApiUnreachable: the API does not answer any more.
+        ProcessDied: a process of the stack ended.
     """
     post_id = uuid4()
     token = make_token(stack.environment, OWNER)
@@ -67,14 +67,14 @@ def send_video(stack: Stack, video: Path, console: Console) -> str:
 
 
 def _follow(client: ApiClient, post_id: UUID, stack: Stack, view: LifecycleView) -> Document:
-    """Show each event as it arrives, until the asset has ended one way or the other."""
+    """Show each event as it arrives, until the asset has completed or failed."""
     asset: Document = {}
     watch = _Watch(stack)
     for update in follow(client, post_id, poll_interval_sec=LOOK_EVERY_SEC, pause=watch.pause):
         view.update(update)
         asset = update.asset
         if update.events or asset["progress"] is not None:
-            watch.news()
+            watch.note_change()
     if asset["status"] != "completed":
         raise DemoFailed(
             f"asset {asset['id']} failed as {asset['error_code']}: {asset['error_message']}"
@@ -83,30 +83,30 @@ def _follow(client: ApiClient, post_id: UUID, stack: Stack, view: LifecycleView)
 
 
 class _Watch:
-    """Notices, between two looks, that a process died or that nothing happens any more."""
+    """A pause between two looks that ends the demo if a process has died or all stands still."""
 
-    def __init__(self, stack: Stack, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._clock = clock
-        self._news_at = clock()
+        self._changes = 0
+        self._stillness = Stillness(time.monotonic())
 
-    def news(self) -> None:
-        self._news_at = self._clock()
+    def note_change(self) -> None:
+        self._changes += 1
 
     def pause(self, seconds: float) -> None:
         check_alive(self._stack.processes)
-        if self._clock() - self._news_at > GIVE_UP_SEC:
-            raise DemoFailed(f"no news for {GIVE_UP_SEC:.0f} s")
+        if self._stillness.measure(self._changes, time.monotonic()) > PATIENCE_SEC:
+            raise DemoFailed(f"neither an event nor progress for {PATIENCE_SEC:.0f} s")
         time.sleep(seconds)
 
 
 def _verify(asset: Document, console: Console) -> None:
-    """Prove that what was published answers, as a player would ask for it."""
+    """Fetch what was published in the way a player does."""
     manifest = _fetch(asset["manifest_url"], HTTPStatus.OK)
     try:
         variants = parse_master(manifest.text).variants
     except PlaylistInvalid as error:
-        raise DemoFailed(f"{manifest.url} is no manifest: {error}") from error
+        raise DemoFailed(f"{manifest.url} is not a manifest: {error}") from error
     sizes = ", ".join(f"{variant.width}x{variant.height}" for variant in variants)
     ranged = {"Range": f"bytes=0-{FIRST_BYTES - 1}"}
     fallback = _fetch(asset["fallback_url"], HTTPStatus.PARTIAL_CONTENT, ranged)

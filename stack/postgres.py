@@ -1,16 +1,19 @@
-"""The embedded Postgres: made once, recovered after a crash, stopped cleanly."""
+"""The embedded Postgres: created once, recovered after a crash, stopped cleanly.
+
+The wheel's own ``PostgresServer`` is not used: ADR 16 lists what it lacks.
+"""
 
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -19,16 +22,23 @@ from psycopg import sql
 from stack.home import Home
 from stack.logins import set_login
 from stack.postgres_location import PostgresLocation, prepare_location, remove_data
-from stack.processes import end_processes, find_processes, last_lines, spawn, stop_child
+from stack.processes import (
+    check_child,
+    end_processes,
+    find_processes,
+    last_lines,
+    spawn,
+    stop_child,
+)
+from stack.waiting import PATIENT, Awaited, Waiting
 
 SUPERUSER = "postgres"
 OWNER = "khronika_owner"
 DATABASE = "khronika"
-READY_SEC = 60.0
-"""Crash recovery replays the log since the last checkpoint, at most 1 GB (``max_wal_size``)."""
+PROBE_SEC = 5
 
 SETTINGS = {
-    "listen_addresses": "",  # the socket only: no port to collide on, nothing to reach from outside
+    "listen_addresses": "",  # the socket only: no port can collide, and no other machine connects
     "unix_socket_permissions": "0700",
     "max_connections": "200",  # a pool per role, times processes, times two stacks of tests
     "timezone": "UTC",
@@ -36,22 +46,18 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 THROWAWAY = {
-    # Only the machine's own crash could lose something, and a test run does not outlive that.
+    # Only a crash of the machine could lose data, and a test run does not survive one.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    # Small enough for a folder in memory: without replicas, and with early checkpoints.
+    # Small enough for a folder in memory: no replicas, early checkpoints.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "128MB",
     "min_wal_size": "32MB",
-    # With the data, not in /dev/shm: what a killed session leaves is removed with its home.
+    # Files beside the data instead of /dev/shm are removed with the home of a killed session.
     "dynamic_shared_memory_type": "mmap",
 }
-
-
-class ServerFailed(Exception):
-    """An embedded server did not start; the message holds the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -59,70 +65,76 @@ class PostgresServer:
     """A running server.
 
     Attributes:
-        location: Where it runs.
+        location: Its folders and its user.
+        pid: The process id of the postmaster.
     """
 
     location: PostgresLocation
+    pid: int
 
     @property
     def superuser_url(self) -> str:
-        """For making roles and databases; open to our own system user only (peer)."""
+        """The login that makes roles and databases; only our own system user has it (peer)."""
         return f"postgresql://{SUPERUSER}@/postgres?{self._address}"
 
     def url(self, role: str, password: str, database: str = DATABASE) -> str:
-        """A role's login on this server."""
+        """Return the login of a role on this server."""
         return f"postgresql://{role}:{quote(password, safe='')}@/{database}?{self._address}"
 
     @property
     def _address(self) -> str:
-        # The port, part of the socket's name, is spelt out: PGPORT would fill it in else.
+        # The port is part of the socket's name. Without it libpq would take the one in PGPORT.
         return f"host={quote(str(self.location.socket), safe='')}&port=5432"
 
 
 @contextmanager
 def running_postgres(
-    home: Home, *, owner_password: str, throwaway: bool = False
+    home: Home, *, owner_password: str, throwaway: bool = False, waiting: Waiting = PATIENT
 ) -> Iterator[PostgresServer]:
-    """Run a server for the length of the block, with the database and its owner in it.
+    """Run a server with the database and its owner for the length of the block.
+
+    Crash recovery replays the log since the last checkpoint, at most 1 GB (``max_wal_size``).
 
     Args:
         home: Held by the caller.
-        owner_password: Of ``khronika_owner``, set anew by each start.
-        throwaway: For tests: trades safety against a crash of the machine for speed, and removes
-            the data at the end.
+        owner_password: The password of ``khronika_owner``; each start sets it.
+        throwaway: For tests: faster, unsafe against a crash of the machine, and without its data
+            after the block.
+        waiting: Used until the cluster is created and until the server answers.
 
     Raises:
-        ServerFailed: it did not start.
-        NoPostgresLocation: this machine has no place for it.
+        NoPostgresLocation: this machine has no folder that the server can use.
+        ProcessDied: initdb failed, or the server ended at its start.
+        NoProgress: either of them stands still.
     """
     location = prepare_location(home)
-    server = PostgresServer(location)
+    log = home.logs / "postgres.log"
     _end_leftovers(location)
     if not location.data.exists():
-        _initialise(location, throwaway=throwaway)
+        _create_cluster(location, log, waiting, throwaway=throwaway)
     _write_access_rules(location)
-    log = home.logs / "postgres.log"
     child = _start(location, log, THROWAWAY if throwaway else {})
+    server = PostgresServer(location, child.pid)
+    check = partial(check_child, "Postgres", child, partial(last_lines, log))
     try:
-        _wait_until_ready(server, child, log)
-        _make_owner(server, owner_password)
+        prepare = partial(_prepare_database, server, owner_password)
+        waiting.until(prepare, Awaited("Postgres", check, child.pid, log))
         yield server
     finally:
-        # SIGINT: fast shutdown, ends sessions and checkpoints; SIGQUIT leaves that to recovery.
+        # SIGINT ends sessions and writes a checkpoint (fast shutdown); SIGQUIT writes none.
         stop_child(child, [(signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0)])
         if throwaway:
             remove_data(home, location)
 
 
 def _end_leftovers(location: PostgresLocation) -> None:
-    """End what a killed run left on this data folder, and clear its traces.
+    """End the processes of a killed run on this data folder, and remove their files.
 
-    A surviving backend would keep the shared memory and the server would refuse to start. A
-    stale postmaster.pid whose number belongs to another process by now would do the same; with
-    every server of this folder gone, the file means nothing.
+    A surviving backend would keep the shared memory, and the server would refuse to start. So
+    would a stale postmaster.pid with the id of an unrelated process. Once every server of this
+    folder is gone, the file means nothing.
     """
-    data = str(location.data)
-    # Every process of a server has its data folder as its working directory.
+    data = str(location.data)  # the working directory of every process of a server
     end_processes(
         find_processes(lambda p: p.name() == "postgres" and p.cwd() == data), patience_sec=2
     )
@@ -131,40 +143,41 @@ def _end_leftovers(location: PostgresLocation) -> None:
         stale.unlink()
 
 
-def _initialise(location: PostgresLocation, *, throwaway: bool) -> None:
-    """Make the cluster beside its place and move it there, so that a kill leaves no half of one."""
+def _create_cluster(
+    location: PostgresLocation, log: Path, waiting: Waiting, *, throwaway: bool
+) -> None:
+    """Create the cluster in a draft folder and rename it: a kill never leaves half a cluster."""
     draft = location.root / "data.new"
     shutil.rmtree(draft, ignore_errors=True)
-    with tempfile.TemporaryFile() as output:
-        child = spawn(
-            [
-                *(str(location.programs / "initdb"), "--pgdata", str(draft)),
-                *("--username", SUPERUSER, "--auth", "peer"),
-                # The same order of strings everywhere, whatever the machine's locale.
-                *("--encoding", "UTF8", "--locale", "C"),
-                *(["--no-sync"] if throwaway else []),
-            ],
-            death_signal=signal.SIGTERM,
-            cwd=Path("/"),
-            env=_environment(),
-            output=output.fileno(),
-            user=location.user,
-        )
-        if child.wait() != 0:
-            output.seek(0)
-            raise ServerFailed(f"initdb failed:\n{output.read().decode(errors='replace')}")
+    options = [
+        *("--pgdata", str(draft), "--username", SUPERUSER, "--auth", "peer"),
+        # Strings sort in the same order on every machine, whatever its locale.
+        *("--encoding", "UTF8", "--locale", "C"),
+        *(["--no-sync"] if throwaway else []),
+    ]
+    child = _spawn(location, "initdb", options, log, death_signal=signal.SIGTERM)
+
+    def check() -> None:
+        if child.poll():  # 0 is success
+            check_child("initdb", child, partial(last_lines, log))
+
+    try:
+        running = Awaited("initdb", check, child.pid, log)
+        waiting.until(lambda: "it runs" if child.poll() is None else "", running)
+    finally:
+        stop_child(child, [])
     draft.rename(location.data)
 
 
 def _write_access_rules(location: PostgresLocation) -> None:
-    """Superuser for our own system user without a password, every other login by password.
+    """Let our own system user in as superuser, and every other login by password.
 
-    Written by each start: who starts the stack decides who may be superuser.
+    Each start writes the rules: the user who starts the stack may change.
     """
-    who = pwd.getpwuid(os.geteuid()).pw_name  # as the kernel tells the server, not as $USER says
+    user = pwd.getpwuid(os.geteuid()).pw_name  # the name that the kernel reports, not $USER
     rules = {
         "pg_hba.conf": f"local all {SUPERUSER} peer map=stack\nlocal all all scram-sha-256\n",
-        "pg_ident.conf": f'stack "{who}" {SUPERUSER}\n',
+        "pg_ident.conf": f'stack "{user}" {SUPERUSER}\n',
     }
     for name, content in rules.items():
         path = location.data / name
@@ -177,47 +190,52 @@ def _write_access_rules(location: PostgresLocation) -> None:
 def _start(
     location: PostgresLocation, log: Path, settings: dict[str, str]
 ) -> subprocess.Popen[bytes]:
-    options = SETTINGS | settings | {"unix_socket_directories": str(location.socket)}
+    settings = SETTINGS | settings | {"unix_socket_directories": str(location.socket)}
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    command = ["-D", str(location.data), *options]
+    return _spawn(location, "postgres", command, log, death_signal=signal.SIGINT)
+
+
+def _spawn(
+    location: PostgresLocation,
+    program: str,
+    options: list[str],
+    log: Path,
+    *,
+    death_signal: signal.Signals,
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return spawn(
-            [
-                *(str(location.programs / "postgres"), "-D", str(location.data)),
-                *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
-            ],
-            death_signal=signal.SIGINT,
+            [str(location.programs / program), *options],
+            death_signal=death_signal,
             cwd=Path("/"),
-            env=_environment(),
+            # Without our variables: the caller's PGDATA, PGPORT or locale must not reach it.
+            env={"PATH": os.defpath, "LC_ALL": "C"},
             output=output.fileno(),
             user=location.user,
         )
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of ours: PGDATA, PGPORT or a locale of the caller must not steer the server."""
-    return {"PATH": os.defpath, "LC_ALL": "C"}
+def _prepare_database(server: PostgresServer, owner_password: str) -> str:
+    """Make the database and its owner; return the server's error, empty when both exist.
 
-
-def _wait_until_ready(server: PostgresServer, child: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_SEC
-    while True:
-        try:
-            psycopg.connect(server.superuser_url, connect_timeout=5).close()
-        except psycopg.OperationalError as error:
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise ServerFailed(f"Postgres did not start: {error}\n{last_lines(log)}") from error
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _make_owner(server: PostgresServer, password: str) -> None:
-    """Make the owner: no superuser, because hosted Postgres gives none, but a maker of roles."""
+    Hosted Postgres gives no superuser, so the owner is none either; it may make roles.
+    """
     role, database = sql.Identifier(OWNER), sql.Identifier(DATABASE)
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone():
-            connection.execute(sql.SQL("CREATE ROLE {}").format(role))
-        connection.execute(sql.SQL("ALTER ROLE {} CREATEROLE CREATEDB").format(role))
-        set_login(connection, OWNER, password)
-        known = "SELECT 1 FROM pg_database WHERE datname = %s"
-        if not connection.execute(known, [DATABASE]).fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+    try:
+        with psycopg.connect(
+            server.superuser_url, autocommit=True, connect_timeout=PROBE_SEC
+        ) as connection:
+            if not _exists(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", OWNER):
+                connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+            connection.execute(sql.SQL("ALTER ROLE {} CREATEROLE CREATEDB").format(role))
+            set_login(connection, OWNER, owner_password)
+            if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+    except psycopg.OperationalError as error:
+        return str(error)
+    return ""
+
+
+def _exists(connection: psycopg.Connection, query: LiteralString, name: str) -> bool:
+    return connection.execute(query, [name]).fetchone() is not None

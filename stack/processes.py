@@ -1,4 +1,4 @@
-"""Starting, stopping and finding operating-system processes."""
+"""Operating-system processes: start, check, stop and find them."""
 
 import os
 import signal
@@ -7,13 +7,18 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 from typing import IO
 
 import psutil
 
 DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
-KILL_WAIT_SEC = 5.0
-"""How long the kernel may take to remove what was sent SIGKILL."""
+KILL_WAIT_SEC = 30.0
+"""Time for the kernel to remove a process after SIGKILL; a busy machine takes seconds."""
+
+
+class ProcessDied(Exception):
+    """A process ended without being asked to; the message holds its last lines."""
 
 
 def spawn(
@@ -27,17 +32,18 @@ def spawn(
     stdin: int = subprocess.DEVNULL,
     keep_open: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own that does not outlive this process.
+    """Start a command that does not outlive this process.
 
-    Its own session keeps a terminal's Ctrl-C away from it: stopping is for us to order. Call
-    from the main thread: on Linux the tether is to the *thread* that started it.
+    The command gets a session of its own, so that Ctrl-C on the terminal reaches only this
+    process. Call this from the main thread: Linux sends ``death_signal`` when the *thread* that
+    started the command ends.
 
     Args:
-        command: Program and arguments, no shell.
-        death_signal: What the kernel sends it when this process is killed.
+        command: Program and arguments; no shell is involved.
+        death_signal: The signal that the kernel sends when this process is killed.
         cwd: Its working directory.
         env: Its whole environment.
-        output: Where both of its output streams go.
+        output: Destination of its standard output and standard error.
         user: System user to run as; needs root.
         stdin: As for ``Popen``.
         keep_open: File descriptors it inherits.
@@ -58,12 +64,32 @@ def spawn(
     )
 
 
+def check_child(
+    name: str, child: subprocess.Popen[bytes], read_last_lines: Callable[[], str]
+) -> None:
+    """Check that a child runs.
+
+    Args:
+        name: Its name in the message.
+        child: A process made by ``spawn``.
+        read_last_lines: Returns the end of its output.
+
+    Raises:
+        ProcessDied: it has ended.
+    """
+    code = child.poll()
+    if code is not None:
+        end = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        lines = indent(read_last_lines() or "(no output)", "  ")
+        raise ProcessDied(f"{name} ended ({end}); its last lines:\n{lines}")
+
+
 def stop_child(child: subprocess.Popen[bytes], escalation: Sequence[tuple[int, float]]) -> None:
-    """Send signals in turn until the child is gone, then SIGKILL its group; idempotent.
+    """Send signals in turn until the child has ended, then SIGKILL to its group; idempotent.
 
     Args:
         child: A process made by ``spawn``.
-        escalation: Pairs of a signal and the seconds it is given.
+        escalation: Pairs of a signal and the seconds to wait for its effect.
     """
     for number, patience_sec in escalation:
         if child.poll() is not None:
@@ -77,7 +103,7 @@ def stop_child(child: subprocess.Popen[bytes], escalation: Sequence[tuple[int, f
 
 
 def find_processes(matches: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
-    """The processes of this machine that match, leaving out those we may not look at."""
+    """Find the matching processes of this machine, without this one and unreadable ones."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -87,12 +113,12 @@ def find_processes(matches: Callable[[psutil.Process], bool]) -> list[psutil.Pro
 
 
 def find_marked_processes(variable: str, value: str) -> list[psutil.Process]:
-    """The processes that were started with this in their environment, or by one that was."""
+    """Find the processes that have this variable in their environment; children inherit it."""
     return find_processes(lambda process: process.environ().get(variable) == value)
 
 
 def end_processes(processes: Iterable[psutil.Process], *, patience_sec: float) -> None:
-    """Ask processes to end with SIGTERM; after ``patience_sec`` SIGKILL the rest."""
+    """Send SIGTERM to processes and, after ``patience_sec``, SIGKILL to the rest."""
     processes = list(processes)
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -105,5 +131,5 @@ def end_processes(processes: Iterable[psutil.Process], *, patience_sec: float) -
 
 
 def last_lines(log: Path, count: int = 20) -> str:
-    """The end of a log file."""
+    """Return the end of a log file."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])

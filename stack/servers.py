@@ -1,4 +1,4 @@
-"""Postgres and the broker: those the environment names, else embedded ones."""
+"""Postgres and the broker: the ones that the environment names, else embedded ones."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from stack.broker import BrokerServer, running_broker
 from stack.home import Home
 from stack.postgres import OWNER, PostgresServer, running_postgres
+from stack.waiting import PATIENT, Waiting
 
 
 @dataclass(frozen=True)
 class Servers:
-    """What a stack stands on.
+    """The database and the broker of a stack.
 
     Attributes:
         owner_url: The login that owns the schema; for migrations only.
-        broker_url: Where messages go.
+        broker_url: The address of the broker.
         postgres: The embedded server; None when ``DATABASE_URL`` named one.
         broker: The embedded broker; None when ``BROKER_URL`` named one.
     """
@@ -33,18 +34,22 @@ def running_servers(
     credentials: Mapping[str, str],
     *,
     throwaway: bool = False,
+    waiting: Waiting = PATIENT,
 ) -> Iterator[Servers]:
-    """Start what ``DATABASE_URL`` and ``BROKER_URL`` leave open; stop it when the block ends.
+    """Run embedded servers in place of an unset ``DATABASE_URL`` or ``BROKER_URL``.
 
     Args:
         home: Held by the caller.
         env: The caller's environment.
         credentials: From ``load_credentials``.
-        throwaway: For tests: fast, and nothing is kept.
+        throwaway: For tests: faster, and nothing is kept.
+        waiting: Used until each server answers.
 
     Raises:
-        ServerFailed: a server did not start.
-        NoPostgresLocation: this machine has no place for Postgres.
+        BrokerMissing: the broker's wheel is not installed.
+        NoPostgresLocation: this machine has no folder that Postgres can use.
+        ProcessDied: a server ended at its start.
+        NoProgress: a server does not answer.
     """
     owner_url, broker_url = env.get("DATABASE_URL"), env.get("BROKER_URL")
     postgres, broker = None, None
@@ -52,13 +57,15 @@ def running_servers(
         if not owner_url:
             password = credentials["owner_password"]
             postgres = stack.enter_context(
-                running_postgres(home, owner_password=password, throwaway=throwaway)
+                running_postgres(
+                    home, owner_password=password, throwaway=throwaway, waiting=waiting
+                )
             )
             owner_url = postgres.url(OWNER, password)
         if not broker_url:
             password = credentials["broker_password"]
             broker = stack.enter_context(
-                running_broker(home, password=password, throwaway=throwaway)
+                running_broker(home, password=password, throwaway=throwaway, waiting=waiting)
             )
             broker_url = broker.url()
         yield Servers(owner_url, broker_url, postgres, broker)

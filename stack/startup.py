@@ -1,11 +1,13 @@
-"""A whole stack: from an empty folder to a green ``/readyz``, and down again."""
+"""The start and the stop of a whole stack: from an empty folder to a green ``/readyz``."""
 
+import math
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import requests
 
@@ -31,17 +33,13 @@ from stack.supervisor import (
     end_leftovers,
     running_processes,
 )
+from stack.waiting import PATIENT, Awaited, Waiting
 
-READY_SEC = 60.0
-PROBE_SEC = 2.0
-"""One ``/readyz``; it asks Postgres and the broker, which answer in milliseconds."""
+PROBE_SEC = 30.0
+"""Limit of one ``/readyz``, which takes milliseconds on an idle machine."""
 
 Announce = Callable[[str], None]
-"""Called with what begins now."""
-
-
-class NotReady(Exception):
-    """The processes run, but ``/readyz`` did not turn green in time; says what it answered."""
+"""Called with a line about each stage as it begins."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Stack:
 
     Attributes:
         environment: Its settings, as its processes have them.
-        processes: Those of the Procfile.
+        processes: The processes of the Procfile.
     """
 
     environment: Mapping[str, str]
@@ -58,14 +56,14 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        """Where its API is on this machine, whatever address outsiders use."""
+        """The address of its API on this machine; the public one may differ."""
         return f"http://127.0.0.1:{self.environment['PORT']}"
 
     def watch(self) -> None:
-        """Return never; raise when a process dies.
+        """Check the processes for ever.
 
         Raises:
-            ProcessDied: one has.
+            ProcessDied: one has ended.
         """
         while True:
             check_alive(self.processes)
@@ -80,25 +78,28 @@ def running_stack(
     commands: Mapping[str, str],
     echo: Echo,
     announce: Announce,
+    waiting: Waiting = PATIENT,
 ) -> Iterator[Stack]:
-    """Run everything for the length of the block; what was started stops with it.
+    """Run a whole stack for the length of the block.
 
     Args:
-        home: Where its state lives; held until the end.
+        home: The folder of its state; held until the end.
         env: The caller's environment.
-        commands: The processes, from ``read_procfile``. The demonstration site gets its port and
-            settings where it is among them.
-        echo: Gets the processes' output.
-        announce: Gets a line per stage.
+        commands: The processes, from ``read_procfile``. If the demonstration site is one of them,
+            it gets a port and its settings.
+        echo: Receives the processes' output.
+        announce: Receives a line for each stage.
+        waiting: Used for every step of the start.
 
     Raises:
         AlreadyRunning: another stack runs from this home.
         PortTaken: ``PORT`` is in use.
         SecretUnreadable: a file that ``env`` names in place of a secret does not hold one.
-        StorageUrlInvalid: ``STORAGE_URL`` names a bucket in a way that is not understood.
-        ServerFailed: Postgres or the broker did not start.
+        StorageUrlInvalid: ``STORAGE_URL`` does not name a storage.
+        BrokerMissing: the broker's wheel is not installed.
+        NoPostgresLocation: this machine has no folder that Postgres can use.
         ProcessDied: a process ended at its start.
-        NotReady: it did not become ready.
+        NoProgress: a step of the start stands still.
     """
     env = with_secrets_read(env)
     with ExitStack() as exits:
@@ -110,9 +111,9 @@ def running_stack(
             transcoder = exits.enter_context(listen())
             listeners = {"KHRONIKA_WEB_BIND": web, "KHRONIKA_TRANSCODER_BIND": transcoder}
             announce("starting Postgres and the broker")
-            servers = exits.enter_context(running_servers(home, env, credentials))
+            servers = exits.enter_context(running_servers(home, env, credentials, waiting=waiting))
             announce("bringing the schema up to date")
-            _prepare_database(servers, env, credentials)
+            _prepare_database(servers, env, credentials, waiting)
             ports = Ports(port_of(web), port_of(transcoder), free_port())
             environment = build_environment(home, env, servers, credentials, ports)
             if PROCESS in commands:
@@ -131,21 +132,21 @@ def running_stack(
                 )
             )
             stack = Stack(environment, processes)
-            _wait_until_ready(stack)
+            _wait_until_ready(stack, home, waiting)
             yield stack
         finally:
-            ignore_signals()  # what follows is bounded and must be completed
+            ignore_signals()  # the clean-up is bounded and must be completed
 
 
 def connect_to_running(home: Home) -> Stack | None:
-    """The stack that runs from this home in another process, if one does."""
+    """Return the stack that another process runs from this home, if there is one."""
     if not home.environment.exists() or not home.is_held():
         return None
     return Stack(read_environment(home), processes=())
 
 
 def _clear(home: Home) -> None:
-    """End what a killed run left, and forget it."""
+    """End the processes of a killed run and remove its files."""
     end_leftovers(home)
     for folder in (home.run, home.scratch):
         shutil.rmtree(folder)
@@ -153,41 +154,54 @@ def _clear(home: Home) -> None:
 
 
 def _prepare_database(
-    servers: Servers, env: Mapping[str, str], credentials: Mapping[str, str]
+    servers: Servers, env: Mapping[str, str], credentials: Mapping[str, str], waiting: Waiting
 ) -> None:
-    migrate_all(servers.owner_url)
-    ours = {part: role for part, role in ROLES.items() if not env.get(login_variable(part))}
-    grant_logins(
-        servers.owner_url, {role: credentials[f"{part}_password"] for part, role in ours.items()}
-    )
+    """Migrate both schemas and set the generated passwords of the logins.
+
+    The CPU time of a server on another machine is unknown here; such a migration is awaited for
+    as long as it takes.
+    """
+    passwords = {
+        role: credentials[f"{part}_password"]
+        for part, role in ROLES.items()
+        if not env.get(login_variable(part))
+    }
+
+    def prepare() -> str:
+        migrate_all(servers.owner_url)
+        grant_logins(servers.owner_url, passwords)
+        return ""
+
+    pid = servers.postgres.pid if servers.postgres else None
+    patience_sec = waiting.patience_sec if pid else math.inf
+    migration = Awaited("the migrations", check=lambda: None, pid=pid, works_here=True)
+    replace(waiting, patience_sec=patience_sec).until(prepare, migration)
 
 
 def _for_processes(
     environment: Mapping[str, str], listeners: Mapping[str, socket.socket]
 ) -> dict[str, str]:
-    """The settings, with the sockets to listen on and without the owner of the schema.
+    """Return the settings with the listening sockets and without the owner of the schema.
 
-    Only migrations need the owner, and they are done.
+    Only the migrations need the owner, and they have ended.
     """
     binds = {name: f"fd://{listener.fileno()}" for name, listener in listeners.items()}
     return {k: v for k, v in environment.items() if k != "DATABASE_URL"} | binds
 
 
-def _wait_until_ready(stack: Stack) -> None:
-    deadline = time.monotonic() + READY_SEC
-    for url in (stack.base_url, stack.environment["KHRONIKA_SELFHOSTED_URL"]):
-        while (answer := _probe(f"{url}/readyz")) != "":
-            check_alive(stack.processes)
-            if time.monotonic() > deadline:
-                raise NotReady(f"{url}/readyz was not green after {READY_SEC:.0f} s: {answer}")
-            time.sleep(0.1)
-    check_alive(stack.processes)
+def _wait_until_ready(stack: Stack, home: Home, waiting: Waiting) -> None:
+    addresses = {"web": stack.base_url, "transcoder": stack.environment["KHRONIKA_SELFHOSTED_URL"]}
+    pids = {process.name: process.child.pid for process in stack.processes}
+    for name, url in addresses.items():
+        check = partial(check_alive, stack.processes)
+        process = Awaited(name, check, pids.get(name), home.logs / f"{name}.log")
+        waiting.until(partial(_probe, f"{url}/readyz"), process)
 
 
 def _probe(url: str) -> str:
-    """Why it is not ready; empty when it is."""
+    """Return the reason why a process is not ready; empty when it is."""
     try:
         answer = requests.get(url, timeout=PROBE_SEC)
     except requests.RequestException as error:
-        return str(error)
-    return "" if answer.ok else f"{answer.status_code} {answer.text[:2000]}"
+        return f"{url}: {type(error).__name__}"  # its text differs each time
+    return "" if answer.ok else f"{url}: {answer.status_code} {answer.text[:2000]}"

@@ -1,8 +1,8 @@
-"""Runs the Procfile's processes together: all of them, or none.
+"""The supervisor of the Procfile's processes: all of them run, or none.
 
-Honcho reads the Procfile; running is ours, because honcho's manager waits without bound for a
-process that ignores SIGTERM, leaves grandchildren in groups of their own behind, and orphans
-everything when it is killed itself.
+Honcho reads the Procfile. Its manager is not used: it waits without bound for a process that
+ignores SIGTERM, leaves grandchildren in their own process groups behind, and orphans everything
+when it is killed (ADR 8).
 """
 
 import signal
@@ -14,25 +14,30 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from honcho.environ import parse_procfile
 
 from stack.home import CHECKOUT, Home
-from stack.processes import end_processes, find_marked_processes, spawn, stop_child
+from stack.processes import (
+    check_child,
+    end_processes,
+    find_marked_processes,
+    spawn,
+    stop_child,
+)
 
 RUN_VARIABLE = "KHRONIKA_STACK_RUN"
-"""Marks every process of one run, grandchildren included, wherever they went."""
+"""The environment variable that marks every process of one run, grandchildren included."""
 ESCALATION = ((signal.SIGTERM, 6.0), (signal.SIGQUIT, 2.0))
-"""gunicorn and Celery finish what they are at on SIGTERM, and drop it on SIGQUIT."""
+"""On SIGTERM gunicorn and Celery finish their current work; on SIGQUIT they drop it."""
 LAST_LINES = 30
+PUMP_END_SEC = 2.0
+"""Time for the rest of a process's output to be read after its end."""
 
 Echo = Callable[[str, str], None]
-"""Called with a process's name and a line of its output, from a thread per process."""
-
-
-class ProcessDied(Exception):
-    """A process ended although nobody had asked it to; the message holds its last lines."""
+"""Called with the name of a process and a line of its output, from a thread per process."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class SupervisedProcess:
         name: Its name there.
         child: The process, leader of its own session.
         lines: The end of its output.
-        pump: Reads its output until there is none.
+        pump: The thread that reads its output.
     """
 
     name: str
@@ -53,15 +58,15 @@ class SupervisedProcess:
 
 
 def read_procfile(path: Path) -> Mapping[str, str]:
-    """Command lines by process name, in the order of the file."""
+    """Return the command lines by process name, in the order of the file."""
     return dict(parse_procfile(path.read_text()).processes)
 
 
 def end_leftovers(home: Home) -> None:
-    """End the processes of a run that was killed before it could stop them.
+    """End the processes that a killed run left behind.
 
     Args:
-        home: Held by the caller, so that no living run is meant.
+        home: Held by the caller, so that this run has ended.
     """
     mark = home.run / "id"
     if mark.exists():
@@ -77,15 +82,15 @@ def running_processes(
     echo: Echo,
     keep_open: Sequence[int] = (),
 ) -> Iterator[Sequence[SupervisedProcess]]:
-    """Run commands for the length of the block; nothing they started outlives it.
+    """Run commands for the length of the block; no process they started outlives it.
 
-    Each one's output also goes to ``logs/<name>.log``, begun anew.
+    The output of each also goes to a new ``logs/<name>.log``.
 
     Args:
         commands: From ``read_procfile``.
         home: Held by the caller.
         env: Their environment.
-        echo: Gets their output line by line.
+        echo: Receives their output line by line.
         keep_open: File descriptors they inherit.
     """
     run_id = uuid.uuid4().hex
@@ -101,28 +106,30 @@ def running_processes(
                 output=subprocess.PIPE,
                 keep_open=keep_open,
             )
-            processes.append(_pumped(name, child, home.logs / f"{name}.log", echo))
+            processes.append(_supervise(name, child, home.logs / f"{name}.log", echo))
         yield processes
     finally:
         _stop(processes, run_id)
 
 
 def check_alive(processes: Sequence[SupervisedProcess]) -> None:
-    """See that every process is alive.
+    """Check that every process runs.
 
     Raises:
-        ProcessDied: one is not.
+        ProcessDied: one has ended.
     """
     for process in processes:
-        code = process.child.poll()
-        if code is not None:
-            process.pump.join(timeout=1.0)
-            shown = "\n".join(f"  {line}" for line in process.lines) or "  (no output)"
-            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            raise ProcessDied(f"{process.name} ended ({how}); its last lines:\n{shown}")
+        check_child(process.name, process.child, partial(_read_last_lines, process))
 
 
-def _pumped(name: str, child: subprocess.Popen[bytes], log: Path, echo: Echo) -> SupervisedProcess:
+def _read_last_lines(process: SupervisedProcess) -> str:
+    process.pump.join(PUMP_END_SEC)
+    return "\n".join(process.lines)
+
+
+def _supervise(
+    name: str, child: subprocess.Popen[bytes], log: Path, echo: Echo
+) -> SupervisedProcess:
     lines: deque[str] = deque(maxlen=LAST_LINES)
     pump = threading.Thread(
         target=_pump, args=(name, child, log, lines, echo), name=f"pump-{name}", daemon=True
@@ -134,7 +141,7 @@ def _pumped(name: str, child: subprocess.Popen[bytes], log: Path, echo: Echo) ->
 def _pump(
     name: str, child: subprocess.Popen[bytes], log: Path, lines: deque[str], echo: Echo
 ) -> None:
-    """Pass output on until its last writer is gone: a full pipe would stop the process."""
+    """Pass output on until its last writer has ended: a full pipe would stop the process."""
     assert child.stdout is not None
     with child.stdout as output, log.open("wb") as file:
         for raw in output:
@@ -142,12 +149,12 @@ def _pump(
             file.flush()
             line = raw.decode(errors="replace").rstrip()
             lines.append(line)
-            with suppress(OSError):  # our own output is gone (`make up | head`); theirs goes on
+            with suppress(OSError):  # our own output is closed (`make up | head`)
                 echo(name, line)
 
 
 def _stop(processes: Sequence[SupervisedProcess], run_id: str) -> None:
-    """Ask all at once, then insist; bounded by the escalation."""
+    """Send each signal to all processes at once, then SIGKILL; bounded by the escalation."""
     for number, patience_sec in ESCALATION:
         alive = [process for process in processes if process.child.poll() is None]
         for process in alive:
@@ -160,4 +167,4 @@ def _stop(processes: Sequence[SupervisedProcess], run_id: str) -> None:
         stop_child(process.child, [])
     end_processes(find_marked_processes(RUN_VARIABLE, run_id), patience_sec=0)
     for process in processes:
-        process.pump.join(timeout=1.0)
+        process.pump.join(PUMP_END_SEC)

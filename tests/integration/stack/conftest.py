@@ -21,10 +21,11 @@ def start(place: Path) -> Iterator[Start]:
         env: Mapping[str, str] | None = None,
         *,
         prefix: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> Up:
         path = place / f"Procfile.{len(started)}"
         path.write_text(procfile)
-        command = [*prefix, sys.executable, "-m", "stack", "up", "--procfile", str(path)]
+        command = [*prefix, sys.executable, "-m", "stack", "up", "--procfile", str(path), *options]
         up = launch(command, home, env or {"PORT": "0"})
         started.append(up)
         return up
