@@ -20,6 +20,7 @@ from pipeline.services import fetch_policy
 
 PAGE_SIZE = 500
 """Posts in one transaction, which takes a few hundred milliseconds however large the table is."""
+COUNTED = ("seen", "registered", "enqueued", "existing")
 EXAMPLES = 20
 """The most invalid posts that the totals name."""
 
@@ -45,38 +46,25 @@ class BackfillRun:
 
 @dataclass
 class BackfillTotals:
-    """The sums over all pages of a run."""
+    """The sums over all pages of a run: posts, and the first invalid ones with their reasons."""
 
-    seen: int = 0
-    registered: int = 0
-    enqueued: int = 0
-    existing: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     examples: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, page: Page) -> None:
         """Add the counts of a page."""
-        self.seen += page.seen
-        self.registered += page.registered
-        self.enqueued += page.enqueued
-        self.existing += page.existing
+        self.counts.update({name: getattr(page, name) for name in COUNTED})
         self.invalid.update(page.invalid.values())
-        room = EXAMPLES - len(self.examples)
         self.examples += [
             {"post_id": str(post_id), "reason": reason}
-            for post_id, reason in list(page.invalid.items())[:room]
+            for post_id, reason in list(page.invalid.items())[: EXAMPLES - len(self.examples)]
         ]
 
     def document(self) -> dict[str, Any]:
         """Return the totals as a JSON object."""
-        return {
-            "seen": self.seen,
-            "registered": self.registered,
-            "enqueued": self.enqueued,
-            "existing": self.existing,
-            "invalid": dict(self.invalid),
-            "invalid_examples": self.examples,
-        }
+        counts = {name: self.counts[name] for name in COUNTED}
+        return {**counts, "invalid": dict(self.invalid), "invalid_examples": self.examples}
 
 
 def backfill_posts(run: BackfillRun, console: Console) -> BackfillTotals:

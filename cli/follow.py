@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -131,12 +130,7 @@ class LifecycleView:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -158,11 +152,8 @@ class LifecycleView:
         assert self._progress is not None
         for event in update.events:
             self._progress.console.print(event_line(event, self._began_at), soft_wrap=True)
-        self._progress.update(
-            self._bar,
-            description=headline(update.asset),
-            completed=percent(update.asset),
-        )
+        asset = update.asset
+        self._progress.update(self._bar, description=headline(asset), completed=percent(asset))
 
     def _show(self, *columns: Any) -> Progress:
         if self._progress is not None:

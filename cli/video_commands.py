@@ -59,15 +59,14 @@ def submit(
     parts; after an interruption, send it again to continue. With --watch the exit code is 1 if the
     video failed.
     """
-    given = _file_or_url(source)
+    file, source_url = _file_or_url(source)
     with LifecycleView(output.console) as view:
-        if isinstance(given, str):
-            post, upload_id = post_id or uuid4(), None
-        else:
-            post, upload_id = _upload(client, post_id, given, view)
+        post, upload_id = post_id or uuid4(), None
+        if file is not None:
+            post, upload_id = _upload(client, post_id, file, view)
         asset = client.create(
             post,
-            source_url=given if isinstance(given, str) else None,
+            source_url=source_url,
             upload_id=upload_id,
             title=title,
             poster_time_sec=poster_time,
@@ -159,18 +158,14 @@ def delete(
     output.show(f"deleted {asset['id']}: its files will be removed within a day")
 
 
-def _file_or_url(source: str) -> str | Path:
-    """Read the argument as a URL if it has a scheme that the API accepts, else as a path.
-
-    Raises:
-        typer.BadParameter: it is neither.
-    """
+def _file_or_url(source: str) -> tuple[Path | None, str | None]:
+    """Read the argument as a URL if it has a scheme that the API accepts, else as a path."""
     if urlsplit(source).scheme in ("http", "https", "storage"):
-        return source
+        return None, source
     path = Path(source)
     if not path.is_file():
         raise typer.BadParameter(f"{source} is neither a file nor an http(s) address.")
-    return path
+    return path, None
 
 
 def _upload(
