@@ -16,8 +16,9 @@ from pipeline.providers.active_secrets import first_secrets, vault_of
 from pipeline.providers.callback_secrets import active
 from pipeline.providers.secret_sealing import VaultLocked
 from pipeline.records.models import ProviderSecret
+from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.records.site_posts import Posts, check_posts
-from pipeline.runtime.database import make_engine, newest_revision
+from pipeline.runtime.database import make_engine
 
 MAX_CLOCK_DIFFERENCE_SEC = 5.0
 """Leases and deadlines use the database's clock, tokens and callbacks this machine's. The strictest
@@ -42,7 +43,7 @@ def check_migrations(settings: Settings) -> str:
     """Compare the database's migration with the newest one of this code."""
     with _connected(settings, "api") as connection:
         found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    head = newest_revision()
+    head = PIPELINE_HISTORY.newest_revision()
     if found != head:
         raise CheckFailed(
             f"at {found}; this code needs {head}", "Run the migrations with DATABASE_URL set."

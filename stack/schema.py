@@ -1,7 +1,8 @@
 """Brings a database to the newest schema: the product's, and the transcoder's beside it."""
 
+from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.runtime.migrate import migrate
-from transcoder.migrate import upgrade
+from transcoder.schema_history import TRANSCODER_HISTORY
 
 
 def migrate_all(owner_url: str) -> None:
@@ -9,5 +10,5 @@ def migrate_all(owner_url: str) -> None:
 
     They share a database here because one machine needs one; nothing in either knows the other.
     """
-    migrate(owner_url)
-    upgrade(owner_url)
+    migrate(PIPELINE_HISTORY, owner_url)
+    migrate(TRANSCODER_HISTORY, owner_url)

@@ -24,7 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from transcoder.database import transaction
+from pipeline.runtime.database import session_of
 from transcoder.job_view import error_view, job_view
 from transcoder.jobs import (
     JobMissing,
@@ -85,7 +85,7 @@ def put(job_id: UUID) -> JsonAnswer:
     """Create a job under the client's id, or return the job that has it."""
     services = _services()
     wanted = JobRequest.model_validate_json(request.get_data())
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         job, created, wakes = put_job(
             session,
             job_id,
@@ -102,14 +102,14 @@ def put(job_id: UUID) -> JsonAnswer:
 @jobs.get("/<uuid:job_id>")
 def get(job_id: UUID) -> JsonAnswer:
     """Return a job."""
-    with transaction(_services().engine) as session:
+    with session_of(_services().engine) as session:
         return jsonify(job_view(get_job(session, job_id))), HTTPStatus.OK
 
 
 @jobs.delete("/<uuid:job_id>")
 def delete(job_id: UUID) -> JsonAnswer:
     """Cancel a job; a running encode stops within seconds."""
-    with transaction(_services().engine) as session:
+    with session_of(_services().engine) as session:
         job, cancelled = cancel_job(session, job_id)
     return jsonify(job_view(job)), HTTPStatus.ACCEPTED if cancelled else HTTPStatus.OK
 
@@ -123,7 +123,7 @@ def healthz() -> JsonAnswer:
 @health.get("/readyz")
 def readyz() -> JsonAnswer:
     """Report that jobs can be taken, which is so when the database answers."""
-    with transaction(_services().engine) as session:
+    with session_of(_services().engine) as session:
         session.execute(text("SELECT 1"))
     return jsonify(status="ready"), HTTPStatus.OK
 

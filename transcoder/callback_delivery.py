@@ -10,8 +10,8 @@ import requests
 from sqlalchemy import Engine
 
 from pipeline.net.signatures import sign
+from pipeline.runtime.database import session_of
 from transcoder import store
-from transcoder.database import transaction
 
 GIVE_UP_AFTER = timedelta(hours=24)
 
@@ -76,12 +76,12 @@ def deliver_callback(
 ) -> None:
     """Try a callback once if it is due, and record the answer. Safe to run twice."""
     now = now or datetime.now(UTC)
-    with transaction(engine) as session:
+    with session_of(engine) as session:
         callback = store.take_callback(session, callback_id, _HOLD_SEC)
     if callback is None:
         return
     answer = sender.post(callback.id, callback.body, callback.request_id, now=now)
-    with transaction(engine) as session:
+    with session_of(engine) as session:
         if answer is CallbackAnswer.TAKEN:
             store.mark_callback_delivered(session, callback.id)
         elif answer is CallbackAnswer.UNWANTED or now - callback.created_at > GIVE_UP_AFTER:

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from sqlalchemy.exc import OperationalError
 
+from pipeline.runtime.database import session_of
 from transcoder import store
 from transcoder.callback_delivery import CallbackAnswer
-from transcoder.database import transaction
 from transcoder.job_view import callback_body
 from transcoder.models import Job, JobStep
 from transcoder.services import TranscoderServices
@@ -84,7 +84,7 @@ class Heartbeat:
         return False
 
     def _renew(self) -> None:
-        with transaction(self.services.engine) as session:
+        with session_of(self.services.engine) as session:
             store.renew(
                 session,
                 self.lease,
@@ -102,7 +102,7 @@ class Heartbeat:
         now = (self._step, self._progress)
         if now == self._reported or self.clock() < self._report_at:
             return
-        with transaction(self.services.engine) as session:
+        with session_of(self.services.engine) as session:
             job = store.get_job(session, self.lease.job_id)
         assert job is not None
         at = datetime.now(UTC)

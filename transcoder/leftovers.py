@@ -4,8 +4,8 @@ import logging
 import shutil
 from uuid import UUID
 
+from pipeline.runtime.database import session_of
 from transcoder import store
-from transcoder.database import transaction
 from transcoder.jobs import JobRequest
 from transcoder.models import Job
 from transcoder.scratch import abandoned_folders
@@ -18,7 +18,7 @@ def clean_scratch(services: TranscoderServices, *, dry_run: bool = False) -> int
     """Remove the folders that killed workers of this machine left; return their bytes."""
 
     def running_token(job_id: UUID) -> int | None:
-        with transaction(services.engine) as session:
+        with session_of(services.engine) as session:
             return store.running_token(session, job_id)
 
     reclaimed = 0
@@ -33,7 +33,7 @@ def clean_scratch(services: TranscoderServices, *, dry_run: bool = False) -> int
 
 def clean_outputs(services: TranscoderServices, *, dry_run: bool = False) -> int:
     """Remove the outputs that jobs without a result may have published; return their bytes."""
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         jobs = store.jobs_owing_cleanup(session)
     reclaimed = 0
     for job in jobs:
@@ -45,7 +45,7 @@ def clean_outputs(services: TranscoderServices, *, dry_run: bool = False) -> int
 
 def forget_old_jobs(services: TranscoderServices) -> int:
     """Delete jobs that ended `store.KEEP_FOR` ago, with their callbacks; return their number."""
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         return store.forget_old_jobs(session)
 
 
@@ -64,6 +64,6 @@ def _remove(services: TranscoderServices, job: Job) -> int:
     if storage := services.storages.get(output.storage):
         reclaimed += storage.delete_prefix(output.prefix)
         reclaimed += storage.delete_prefix(output.poster_prefix)
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         store.mark_cleaned(session, job.id)
     return reclaimed

@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from pipeline.media.tools import Tools, locate_tools
+from pipeline.runtime.database import make_engine
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 from transcoder.callback_delivery import CallbackSender
-from transcoder.database import make_engine
 from transcoder.dispatch import Dispatcher
 from transcoder.scratch_space import has_room
 from transcoder.settings import TranscoderSettings, load_settings
@@ -45,7 +45,9 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
     settings.scratch.mkdir(parents=True, exist_ok=True)
     return TranscoderServices(
         settings=settings,
-        engine=make_engine(settings.database_url.get_secret_value()),
+        engine=make_engine(
+            settings.database_url.get_secret_value(), name="khronika-transcoder", pre_ping=True
+        ),
         tools=locate_tools(os.environ),
         storages={
             name: open_storage(url, settings.storage_credentials)

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from pipeline.runtime.database import session_of
 from transcoder import store
-from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
 from transcoder.job_view import callback_body, error_view
 from transcoder.leftovers import clean_outputs, clean_scratch, forget_old_jobs
@@ -17,7 +17,7 @@ def sweep(services: TranscoderServices) -> list[Wake]:
     clean_scratch(services)
     clean_outputs(services)
     forget_old_jobs(services)
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         waiting = store.queued_job_ids(session, services.settings.concurrency)
         lapsed = store.lapsed_jobs(session)
         due = store.due_callbacks(session)
@@ -34,7 +34,7 @@ def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:
         return [Wake(ENCODE, job.id)]
     detail = f"{job.claims} workers were lost while they encoded this video."
     callback_id = uuid4()
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         error = error_view("worker_lost", detail, retryable=True)
         if not store.fail_lost(session, job.id, error):
             return []

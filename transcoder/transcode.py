@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 from pipeline.media.probe import SourceInfo, probe
 from pipeline.media.source_limits import MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
+from pipeline.runtime.database import session_of
 from pipeline.storage.base import StorageError
 from transcoder import store
-from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
@@ -41,16 +41,16 @@ def transcode(services: TranscoderServices, job_id: UUID) -> list[Wake]:
     with encode_slot(settings.scratch, settings.concurrency) as free:
         if not free:
             return []
-        with transaction(services.engine) as session:
+        with session_of(services.engine) as session:
             job = store.get_job(session, job_id)
         if job is None or not services.has_room(job_id, _request_of(job).needed_bytes):
             return []
-        with transaction(services.engine) as session:
+        with session_of(services.engine) as session:
             lease = store.claim(session, job_id, settings.lease_sec)
         if lease is None:
             return []
         wakes = _work(services, lease, job)
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         return wakes + [Wake(ENCODE, waiting) for waiting in store.queued_job_ids(session, limit=1)]
 
 
@@ -134,7 +134,7 @@ def _finish(
     """Record the end of a job and insert its callback, in one transaction."""
     callback_id = uuid4()
     write = store.complete if kind == "job.completed" else store.fail
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         write(session, lease, outcome)
         job = store.get_job(session, lease.job_id)
         assert job is not None  # the guarded write above matched it

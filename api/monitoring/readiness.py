@@ -9,7 +9,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.wiring.services import Services
-from pipeline.runtime.database import newest_revision, session_of
+from pipeline.records.schema_history import PIPELINE_HISTORY
+from pipeline.runtime.database import session_of
 from pipeline.storage.base import Storage, StorageError
 
 OK = "ok"
@@ -63,7 +64,7 @@ def _database(engine: Engine) -> Mapping[str, str]:
             found = session.scalar(text("SELECT version_num FROM alembic_version"))
     except SQLAlchemyError as error:
         return {"database": type(error).__name__, "migrations": "unknown"}
-    wanted = newest_revision()
+    wanted = PIPELINE_HISTORY.newest_revision()
     return {
         "database": OK,
         "migrations": OK if found == wanted else f"at {found}, needs {wanted}",

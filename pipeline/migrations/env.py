@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that ``pipeline.runtime.migrate.migrate`` hands over."""
+"""Alembic's entry point; uses the connection that `pipeline.runtime.migrate` provides."""
 
 from alembic import context
 

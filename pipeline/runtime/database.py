@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-MIGRATIONS = Path(__file__).parents[1] / "migrations"
 CONNECT_TIMEOUT_SEC = 5
 
 LOCK_WAIT_MS = 200
@@ -21,24 +19,31 @@ LOCK_NOT_AVAILABLE = "55P03"
 
 
 def make_engine(
-    url: str, *, pool_size: int = 5, name: str = "khronika", lock_wait_ms: int = 0
+    url: str,
+    *,
+    pool_size: int = 5,
+    name: str = "khronika",
+    lock_wait_ms: int = 0,
+    pre_ping: bool = False,
 ) -> Engine:
-    """An engine whose connections die with the statement that hangs.
+    """Make an engine whose server ends a statement that hangs.
 
     ``idle_in_transaction_session_timeout`` enforces the law that no transaction is open across a
-    network call: one that were would be ended by the server.
+    network call: the server ends such a transaction.
 
     Args:
         url: Any PostgreSQL URL; the driver is always psycopg 3.
         pool_size: Connections kept; as many again may be opened under load.
         name: Shown in ``pg_stat_activity``.
-        lock_wait_ms: How long a lock is waited for; 0: as long as a statement may take.
+        lock_wait_ms: Bound of the wait for a lock; 0 leaves it to the statement's timeout.
+        pre_ping: Test a connection before each use; for a process that uses one rarely.
     """
     return create_engine(
         with_driver(url),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_recycle=1800,
+        pool_pre_ping=pre_ping,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SEC,
             "application_name": name,
@@ -49,7 +54,7 @@ def make_engine(
 
 
 def with_driver(url: str) -> str:
-    """The URL with psycopg 3 as its driver, whatever scheme it came with."""
+    """Return the URL with psycopg 3 as its driver, for any scheme."""
     return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
@@ -81,11 +86,3 @@ def session_of(engine: Engine) -> Iterator[Session]:
 def lock_timed_out(error: OperationalError) -> bool:
     """Whether the statement failed because another transaction held a lock for too long."""
     return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
-
-
-def newest_revision() -> str:
-    """Return the schema revision that this code needs: the number of the last migration's file.
-
-    Read from the names alone: Alembic would load every migration at each look at readiness.
-    """
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -1,38 +1,49 @@
-"""The product's migrations, for the one process that runs them.
+"""Runner of Alembic migrations, for the one process that migrates.
 
-They stand apart from ``database``, because importing Alembic takes a tenth of a process's start.
+A module of its own, because importing Alembic takes a tenth of a process's start.
 """
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, func, select
+from sqlalchemy.schema import CreateSchema
 
-from pipeline.runtime.database import MIGRATIONS, with_driver
+from pipeline.runtime.database import with_driver
+from pipeline.runtime.migration_history import MigrationHistory
 
 
-def migrate(owner_url: str, revision: str = "head") -> None:
-    """Bring the schema to ``revision``: up, or down when it lies behind.
+def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -> None:
+    """Bring a schema to a revision: up, or down if the revision is older than the current one.
 
     One migration runs at a time; a second caller waits for the first and finds nothing to do.
+
+    Args:
+        history: The schema's migrations.
+        owner_url: Login that may create schemas and roles; any PostgreSQL URL, also
+            `postgresql+psycopg://user@/db?host=/socket/folder`.
+        revision: `head`, `base`, or the number of a revision.
     """
     engine = create_engine(with_driver(owner_url))
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(history.folder))
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(hashtext('khronika migrations'))"))
+            connection.execute(select(func.pg_advisory_lock(func.hashtext(history.lock))))
+            if history.schema is not None:
+                connection.execute(CreateSchema(history.schema, if_not_exists=True))
             connection.commit()
             config.attributes["connection"] = connection
-            if revision == "head" or not _is_behind(connection, revision):
-                command.upgrade(config, revision)
-            else:
-                command.downgrade(config, revision)
+            is_older = _is_older(connection, history, revision)
+            (command.downgrade if is_older else command.upgrade)(config, revision)
             connection.commit()
     finally:
         engine.dispose()
 
 
-def _is_behind(connection: Connection, revision: str) -> bool:
-    current = MigrationContext.configure(connection).get_current_revision()
-    return current is not None and (revision == "base" or revision < current)
+def _is_older(connection: Connection, history: MigrationHistory, revision: str) -> bool:
+    options = {"version_table_schema": history.schema}
+    current = MigrationContext.configure(connection, opts=options).get_current_revision()
+    if current is None or revision == "head":
+        return False
+    return revision == "base" or revision < current

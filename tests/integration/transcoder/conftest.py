@@ -20,8 +20,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from pipeline.media.tools import Tools, locate_tools
+from pipeline.runtime.database import session_of
 from transcoder.app import create_app
-from transcoder.database import transaction
 from transcoder.models import Job, OwedCallback
 from transcoder.services import TranscoderServices, make_services
 from transcoder.settings import load_settings
@@ -251,12 +251,12 @@ def parent_of(process_id: int) -> int:
 
 
 def row(services: TranscoderServices, job_id: UUID) -> Job:
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         job = session.get(Job, job_id)
         assert job is not None
         return job
 
 
 def callbacks_of(services: TranscoderServices, job_id: UUID) -> list[OwedCallback]:
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         return list(session.query(OwedCallback).filter_by(job_id=job_id))

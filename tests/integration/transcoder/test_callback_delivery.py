@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import func, update
 
 from pipeline.media.tools import Tools
+from pipeline.runtime.database import session_of
 from tests import clips
 from tests.integration.transcoder.conftest import Client, Receiver, callbacks_of
 from transcoder.callback_delivery import GIVE_UP_AFTER, deliver_callback
-from transcoder.database import transaction
 from transcoder.models import OwedCallback
 from transcoder.services import TranscoderServices
 from transcoder.store import due_callbacks
@@ -28,12 +28,12 @@ def owed(client: Client, services: TranscoderServices, clip_folder: Path, tools:
 
 def make_due(services: TranscoderServices) -> None:
     """Make every callback due at once."""
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         session.execute(update(OwedCallback).values(next_try_at=func.now()))
 
 
 def stored(services: TranscoderServices, callback_id: UUID) -> OwedCallback:
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         callback = session.get(OwedCallback, callback_id)
         assert callback is not None
         return callback
@@ -71,7 +71,7 @@ def test_a_failed_try_waits_before_the_next(
     services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
     receiver.answers += [503]
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         assert list(due_callbacks(session)) == [owed]
     before = datetime.now(UTC)
     try_it(services, owed)
@@ -83,7 +83,7 @@ def test_a_failed_try_waits_before_the_next(
 def test_a_callback_in_somebody_elses_hands_is_left_alone(
     services: TranscoderServices, receiver: Receiver, owed: UUID
 ) -> None:
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         session.execute(update(OwedCallback).values(next_try_at=func.now() + timedelta(minutes=1)))
     try_it(services, owed)
     assert receiver.terminal() == []

@@ -8,6 +8,7 @@ from uuid import uuid4
 from celery import Celery
 from sqlalchemy import text
 
+from pipeline.runtime.database import session_of
 from tests.forgeries import send_forgeries
 from tests.integration.transcoder.conftest import (
     Client,
@@ -17,7 +18,6 @@ from tests.integration.transcoder.conftest import (
     eventually,
     row,
 )
-from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
 from transcoder.leftovers import clean_outputs
 from transcoder.models import SCHEMA
@@ -49,7 +49,7 @@ class Bomb:
 
 def everything(services: TranscoderServices) -> dict[str, str]:
     """Read every row, by its id."""
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         return {
             str(id_): content
             for table in ("jobs", "callbacks")

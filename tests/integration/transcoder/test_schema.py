@@ -4,9 +4,10 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from transcoder.database import with_driver
-from transcoder.migrate import downgrade, upgrade
+from pipeline.runtime.database import with_driver
+from pipeline.runtime.migrate import migrate
 from transcoder.models import SCHEMA, Base
+from transcoder.schema_history import TRANSCODER_HISTORY
 
 
 def tables(owner_url: str) -> set[str]:
@@ -17,13 +18,25 @@ def tables(owner_url: str) -> set[str]:
         engine.dispose()
 
 
+def may_delete_jobs(owner_url: str) -> bool:
+    """Check the right that revision 0002 grants."""
+    asked = "SELECT has_table_privilege('khronika_transcoder', 'transcoder.jobs', 'DELETE')"
+    with psycopg.connect(owner_url) as connection:
+        [(granted,)] = connection.execute(asked).fetchall()
+    return bool(granted)
+
+
 def test_the_migrations_can_be_undone_and_applied_again(postgres_url: str) -> None:
-    upgrade(postgres_url)
-    upgrade(postgres_url)
+    migrate(TRANSCODER_HISTORY, postgres_url)
+    migrate(TRANSCODER_HISTORY, postgres_url)
     assert {"jobs", "callbacks"} <= tables(postgres_url)
-    downgrade(postgres_url)
+    migrate(TRANSCODER_HISTORY, postgres_url, "base")
     assert tables(postgres_url) == {"alembic_version"}
-    upgrade(postgres_url)
+    migrate(TRANSCODER_HISTORY, postgres_url)
+    migrate(TRANSCODER_HISTORY, postgres_url, "0001")
+    assert not may_delete_jobs(postgres_url)
+    migrate(TRANSCODER_HISTORY, postgres_url)
+    assert may_delete_jobs(postgres_url)
     assert {"jobs", "callbacks"} <= tables(postgres_url)
 
 

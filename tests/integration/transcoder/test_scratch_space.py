@@ -21,11 +21,11 @@ from pipeline.domain.values import SubmitRequest
 from pipeline.media.tools import Tools
 from pipeline.providers.base import Trust
 from pipeline.providers.selfhosted import SelfHosted
+from pipeline.runtime.database import session_of
 from pipeline.storage.local import LocalStorage
 from tests import clips
 from tests.integration.transcoder.conftest import TOKEN, Client, row
 from transcoder.app import create_app
-from transcoder.database import transaction
 from transcoder.leftovers import clean_outputs, clean_scratch
 from transcoder.scratch import workdir
 from transcoder.scratch_space import LADDER_FACTOR, SMALLEST_BYTES, has_room, needed_bytes
@@ -105,7 +105,7 @@ def test_a_job_does_not_stand_in_its_own_way_after_a_crash(
 ) -> None:
     tight = with_quota(services, needed_bytes(None) + MIB)
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         lost = claim(session, job_id, lease_sec=0)
     assert lost is not None
     folder = services.settings.scratch / f"{job_id}.{lost.token}"
@@ -258,7 +258,7 @@ def test_a_dry_run_says_what_could_be_reclaimed_and_a_run_what_was(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         assert claim(session, job_id, lease_sec=0)
         assert cancel(session, job_id)
     services.storages["default"].write(f"processed/a/{job_id}/master.m3u8", [b"#EXTM3U"])

@@ -15,6 +15,7 @@ from sqlalchemy import func, update
 
 from pipeline.media.tools import Tools
 from pipeline.net.signatures import verify
+from pipeline.runtime.database import session_of
 from tests import clips
 from tests.integration.transcoder.conftest import (
     SECRET,
@@ -28,7 +29,6 @@ from tests.integration.transcoder.conftest import (
     serving,
 )
 from transcoder.callback_delivery import deliver_callback
-from transcoder.database import transaction
 from transcoder.dispatch import DELIVER, ENCODE, Wake
 from transcoder.heartbeat import Heartbeat
 from transcoder.leftovers import clean_scratch
@@ -207,7 +207,7 @@ def test_a_job_that_outlives_its_workers_fails_as_worker_lost(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         lost = {"status": "running", "claims": MAX_CLAIMS, "lease_expires_at": func.now()}
         session.execute(update(Job).where(Job.id == job_id).values(lost))
     sweep(services)
@@ -289,7 +289,7 @@ def test_progress_is_told_every_two_seconds_at_most_and_only_when_it_changed(
     tools: Tools,
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         lease = claim(session, job_id, lease_sec=60)
     assert lease is not None
     now = 0.0
@@ -315,7 +315,7 @@ def test_output_published_as_the_job_was_cancelled_is_removed(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools, tmp_path: Path
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         assert claim(session, job_id, lease_sec=0)
         assert cancel(session, job_id)
     storage = services.storages["default"]
@@ -330,15 +330,15 @@ def test_a_write_with_an_old_lease_changes_nothing(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         old = claim(session, job_id, lease_sec=0)
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         new = claim(session, job_id, lease_sec=60)
     assert old is not None
     assert new is not None
-    with pytest.raises(LeaseLost), transaction(services.engine) as session:
+    with pytest.raises(LeaseLost), session_of(services.engine) as session:
         complete(session, old, {"from": "the old worker"})
-    with pytest.raises(LeaseLost), transaction(services.engine) as session:
+    with pytest.raises(LeaseLost), session_of(services.engine) as session:
         renew(session, old, step="encoding", progress=99, lease_sec=60)
     assert client.get(job_id)["status"] == "running"
     assert client.get(job_id)["progress"] == 0
@@ -367,7 +367,7 @@ def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         lease = claim(session, job_id, lease_sec=60)
     assert lease is not None
     dead = services.settings.scratch / f"{uuid4()}.1"
@@ -383,7 +383,7 @@ def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
 
 def let_time_pass(services: TranscoderServices, job_id: UUID, length: timedelta) -> None:
     ended = {"finished_at": Job.finished_at - length}
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         session.execute(update(Job).where(Job.id == job_id).values(ended))
 
 
@@ -418,7 +418,7 @@ def test_a_job_whose_end_is_still_to_be_told_is_not_forgotten(
     sweep(services)
     assert client.get(job_id)["status"] == "failed"
     assert client.get(waiting)["status"] == "queued"
-    with transaction(services.engine) as session:
+    with session_of(services.engine) as session:
         session.execute(update(OwedCallback).values(abandoned_at=func.now()))
     sweep(services)
     assert callbacks_of(services, job_id) == []

@@ -1,0 +1,10 @@
+"""Migration history of the transcoder's schema."""
+
+from pathlib import Path
+
+from pipeline.runtime.migration_history import MigrationHistory
+from transcoder.models import SCHEMA
+
+TRANSCODER_HISTORY = MigrationHistory(
+    Path(__file__).parent / "migrations", lock="transcoder migrations", schema=SCHEMA
+)
