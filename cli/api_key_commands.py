@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from cli.command_output import CommandOutput
-from cli.commands import with_output
+from cli.options import with_output
 from cli.terminal_text import printable
 
 if TYPE_CHECKING:

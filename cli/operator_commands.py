@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from cli import options
 from cli.command_errors import ExitCode
 from cli.command_output import CommandOutput
-from cli.commands import with_output
 from cli.environment import DEFAULT_LIFE_SEC, complete_environment, make_token
+from cli.options import DryRun, PostId, with_output
 
 if TYPE_CHECKING:
     from cli.doctor import CheckResult
@@ -92,7 +91,7 @@ def backfill(
     limit: Annotated[
         int | None, typer.Option(min=1, help="The most videos to register or queue.")
     ] = None,
-    dry_run: options.DryRun = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Register the videos of existing posts.
 
@@ -123,7 +122,7 @@ def _show_totals(output: CommandOutput, totals: dict[str, Any], *, enqueue: bool
 
 
 @with_output
-def rollback(output: CommandOutput, post_id: options.PostId) -> None:
+def rollback(output: CommandOutput, post_id: PostId) -> None:
     """Publish a post's previous outputs again. A second rollback returns to the later outputs.
 
     Works for a day after a re-encode; then the replaced files are removed.
@@ -141,7 +140,7 @@ def rollback(output: CommandOutput, post_id: options.PostId) -> None:
 
 
 @with_output
-def clean(output: CommandOutput, *, dry_run: options.DryRun = False) -> None:
+def clean(output: CommandOutput, *, dry_run: DryRun = False) -> None:
     """Remove one batch of files of discarded attempts, deleted videos and unused uploads.
 
     The worker removes such files every ten minutes, a day after they were discarded.

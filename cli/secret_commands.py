@@ -13,10 +13,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli import options
 from cli.command_errors import CommandFailed, ExitCode
 from cli.command_output import CommandOutput
-from cli.commands import with_output
+from cli.options import Provider, with_output
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -50,7 +49,7 @@ def list_all(output: CommandOutput) -> None:
 @with_output
 def rotate(
     output: CommandOutput,
-    provider: options.Provider,
+    provider: Provider,
     *,
     from_stdin: Annotated[
         bool,
@@ -101,7 +100,7 @@ def rotate(
 
 @app.command()
 @with_output
-def retire(output: CommandOutput, provider: options.Provider) -> None:
+def retire(output: CommandOutput, provider: Provider) -> None:
     """End the overlap of a rotation: from now on only the newest secret verifies."""
     from cli.operator_session import current_operator
     from pipeline.providers.callback_secrets import retire_secret

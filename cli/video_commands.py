@@ -8,13 +8,12 @@ from uuid import UUID, uuid4
 
 import typer
 
-from cli import options
 from cli.api_requests import Document
 from cli.client import ApiClient
 from cli.command_errors import ExitCode
 from cli.command_output import CommandOutput
-from cli.commands import with_client
 from cli.follow import LifecycleView, follow
+from cli.options import PostId, with_client
 from cli.terminal_text import summary
 from cli.unfinished_uploads import unfinished_uploads
 from pipeline.domain.values import Playback
@@ -83,7 +82,7 @@ def submit(
 
 
 @with_client
-def status(output: CommandOutput, client: ApiClient, post_id: options.PostId) -> None:
+def status(output: CommandOutput, client: ApiClient, post_id: PostId) -> None:
     """Show the state of a post's video. The exit code is 0 in every state."""
     _show(output, client.asset(post_id))
 
@@ -92,7 +91,7 @@ def status(output: CommandOutput, client: ApiClient, post_id: options.PostId) ->
 def events(
     output: CommandOutput,
     client: ApiClient,
-    post_id: options.PostId,
+    post_id: PostId,
     *,
     wait: Annotated[
         bool,
@@ -112,7 +111,7 @@ def events(
 
 
 @with_client
-def watch(output: CommandOutput, client: ApiClient, post_id: options.PostId) -> None:
+def watch(output: CommandOutput, client: ApiClient, post_id: PostId) -> None:
     """Follow a post's video until it has completed or failed (exit code 1).
 
     With --json every line is {"event": …} or {"asset": …}.
@@ -123,20 +122,20 @@ def watch(output: CommandOutput, client: ApiClient, post_id: options.PostId) -> 
 
 
 @with_client
-def retry(output: CommandOutput, client: ApiClient, post_id: options.PostId) -> None:
+def retry(output: CommandOutput, client: ApiClient, post_id: PostId) -> None:
     """Retry a failed video, with a new retry budget. Its events stay."""
     _show(output, client.retry(post_id))
     _suggest_watching(output, post_id)
 
 
 @with_client
-def cancel(output: CommandOutput, client: ApiClient, post_id: options.PostId) -> None:
+def cancel(output: CommandOutput, client: ApiClient, post_id: PostId) -> None:
     """Cancel the processing of a video. It can be retried later."""
     _show(output, client.cancel(post_id))
 
 
 @with_client
-def reencode(output: CommandOutput, client: ApiClient, post_id: options.PostId) -> None:
+def reencode(output: CommandOutput, client: ApiClient, post_id: PostId) -> None:
     """Process a completed video again. The published outputs play until new ones replace them."""
     _show(output, client.reencode(post_id))
     _suggest_watching(output, post_id)
@@ -146,7 +145,7 @@ def reencode(output: CommandOutput, client: ApiClient, post_id: options.PostId) 
 def delete(
     output: CommandOutput,
     client: ApiClient,
-    post_id: options.PostId,
+    post_id: PostId,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
