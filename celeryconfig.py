@@ -1,4 +1,7 @@
-"""How the worker runs. Every line says why; the truth is in Postgres, messages are hints."""
+"""The configuration of the worker. Postgres holds the state of every video; messages are hints.
+
+Each setting has its reason beside it.
+"""
 
 from datetime import timedelta
 
@@ -21,34 +24,34 @@ _settings = load_settings()
 
 broker_url = _settings.broker_url.get_secret_value()
 
-# Nobody waits for a task's result: the asset's row is the result.
+# A task's result is in the asset's row; no process waits for a Celery result.
 task_ignore_result = True
 task_store_errors_even_if_ignored = False
 result_backend = None
 
-# Arguments are ids, so JSON says it all, and a message can carry no code.
+# Arguments are ids: JSON can express them, and a JSON message can carry no code.
 task_serializer = "json"
 accept_content = ["json"]
 
-# Whoever can write to the broker may send anything: no message ends the worker.
+# Every client of the broker can send any message; this consumer survives each of them.
 worker_consumer = "worker.admission:AdmittingConsumer"
 
-# A message is acknowledged after its task, so that a worker's loss usually redelivers it. When it
-# does not, or when it does twice, the lease in the row decides; a task that kills its worker is
-# not redelivered, the sweep takes it over and counts.
+# A message is acknowledged after its task, so that the broker redelivers it if the worker is lost.
+# If it is redelivered twice or not at all, the lease in the row decides. A task that kills its
+# process is not redelivered: the sweep takes the video over and counts the crash.
 task_acks_late = True
 task_reject_on_worker_lost = False
 
-# One message in hand for each process: a slow provider call holds up nobody else's work.
+# Each process reserves one message: no message waits behind a slow provider call.
 worker_prefetch_multiplier = 1
 
-# HTTP call < soft limit < hard limit < lease < visibility timeout: each outer bound only acts when
-# the inner one has failed.
+# HTTP call < soft limit < hard limit < lease < visibility timeout: each bound acts only after the
+# one before it has failed.
 task_soft_time_limit = _settings.task_soft_limit_sec
 task_time_limit = _settings.task_hard_limit_sec
 broker_transport_options = {
     "visibility_timeout": max(900, 4 * _settings.lease_sec),
-    # Without a socket timeout a connection that died silently is waited on for ever.
+    # Without it, a read from a half-open connection never ends.
     "socket_timeout": 10,
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
@@ -56,14 +59,15 @@ broker_transport_options = {
     "global_keyprefix": BROKER_KEY_PREFIX,
 }
 
-# The broker may be away at the start and at any time after: keep trying, for ever.
+# The broker may be away at the start and at any later time: reconnect without limit.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 
-# Tasks publish what they wake; a broker that is away must not hold them, the sweep will repeat it.
+# Tasks publish messages for further work. If the broker is away they go on, and the sweep publishes
+# the message again.
 task_publish_retry = False
 
-# A queue for each kind of work, so that workers can be given to where the backlog is.
+# A queue for each kind of work, so that workers can be assigned to the queue with a backlog.
 task_default_queue = QUEUE_SUBMIT
 task_create_missing_queues = True
 task_routes = {
@@ -76,20 +80,24 @@ task_routes = {
     TASK_PURGE: {"queue": QUEUE_SWEEP},
 }
 
-# Flower shows tasks as they happen; it needs their events.
+# Flower needs the events of tasks to show them.
 worker_send_task_events = True
 task_send_sent_event = True
 
-# Memory that a library leaks is given back now and then.
+# A fresh process now and then frees memory that a library has leaked.
 worker_max_tasks_per_child = 2000
 
-# On SIGTERM tasks in hand may finish for this long; what does not is recovered by its lease.
+# Seconds until a new process must report that it is up; else Celery kills it. The default of 4 s is
+# too short on a busy machine.
+worker_proc_alive_timeout = 120
+
+# Seconds that running tasks get after SIGTERM; the lease recovers a task that needs longer.
 worker_soft_shutdown_timeout = 10
 
-# Our own log format is set up by the worker; Celery must not take the root logger over.
+# The worker sets up our log format; Celery must not replace the root logger.
 worker_hijack_root_logger = False
 
-# The beat. A sweep that nobody consumed in time is worth nothing: the next one finds the same.
+# The schedule of the beat. A sweep message expires because the next sweep finds the same work.
 beat_schedule = {
     "sweep": {
         "task": TASK_SWEEP,

@@ -1,4 +1,4 @@
-"""Celery's settings for the transcoder; every line says why."""
+"""The Celery settings of the transcoder; each has its reason beside it."""
 
 from transcoder.dispatch import ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
 from transcoder.settings import load_settings
@@ -23,6 +23,7 @@ broker_connection_max_retries = None  # the broker may be away for longer than 1
 # scratch.encode_slot bounds the encodes; two more processes stay free for sweeps and callbacks.
 worker_concurrency = _settings.concurrency + 2
 worker_prefetch_multiplier = 1  # a job reserved behind a long encode would wait for it
+worker_proc_alive_timeout = 120  # seconds; Celery kills a process that starts slower (default 4)
 worker_send_task_events = True  # Flower shows them
 task_send_sent_event = True
 
