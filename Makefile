@@ -1,7 +1,7 @@
-# Everything a person or CI runs. `make` alone lists it.
+# The commands of people and of CI. `make` alone lists them.
 #
-# Nothing needs to be installed by hand but Python >= 3.11, make and git: each target that
-# needs the environment depends on its stamp, which is rebuilt only when a lock has changed.
+# Only Python >= 3.11, make and git must be installed by hand. A target that needs the environment
+# depends on its stamp, which is rebuilt only when a lock has changed.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -15,9 +15,9 @@ WEB_TOOLS_STAMP := $(WEB)/.tools-installed
 # The interpreter that makes the environment. `make install PYTHON=/path/to/python3` overrides.
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 
-# uv and npm bring their own certificate roots, and uv reads none of pip's settings. Where the
-# machine keeps a bundle of its own (a company's proxy is in it), that one is right; and whoever
-# pointed pip at another index means uv too.
+# uv and npm bring their own certificate roots, and uv reads none of pip's settings. The bundle of
+# the machine, if there is one, is the right one: it includes a company's proxy. PIP_INDEX_URL holds
+# for uv too.
 CERTIFICATES := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt \
 	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
 ifneq ($(CERTIFICATES),)
@@ -56,19 +56,19 @@ $(STAMP): bootstrap.lock requirements.lock pyproject.toml
 	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON_IN_VENV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# npm comes with the Python packages and asks whatever registry it is configured for; a registry
-# that does not answer is given up after two minutes, not fifteen.
+# npm comes with the Python packages and asks the registry that it is configured for. If that one
+# does not answer, npm gives up after two minutes instead of fifteen.
 NPM_CI := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm ci --prefix web --ignore-scripts --no-audit --no-fund \
 	--loglevel=error --fetch-retries=1 --fetch-timeout=60000
 
-# What pages load. Without it they play the single-file version, so no demo fails for its want.
+# The scripts that pages load. Without them pages play the single-file version, and a demo succeeds.
 $(WEB_STAMP): web/package.json web/package-lock.json | $(STAMP)
 	@if $(NPM_CI) --omit=dev >/dev/null; then touch $@; else \
 		echo "hls.js could not be fetched (npm's message is above): pages play the MP4 or native HLS." >&2; \
 		echo "The next make tries again. npm asks the registry of ~/.npmrc or npm_config_registry." >&2; \
 	fi
 
-# What lints and tests them: several times as much, so not before it is needed.
+# The tools that lint and test them: several times as large, so installed only when needed.
 $(WEB_TOOLS_STAMP): web/package.json web/package-lock.json | $(STAMP) $(WEB_STAMP)
 	@$(NPM_CI) >/dev/null
 	@touch $(WEB_STAMP) $@
@@ -82,7 +82,7 @@ lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
 sbom: $(STAMP) ## Write khronika.cdx.json: every locked package, its hashes and licence (CycloneDX)
 	@$(PYTHON_IN_VENV) -m stack.sbom khronika.cdx.json
 
-# `exec`, here and below: the shell gives way to Python, so that a signal reaches it.
+# `exec`, here and below: the shell becomes Python, so that a signal reaches it.
 up: $(STAMP) $(WEB_STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
 	@exec $(PYTHON_IN_VENV) -m stack up
 
@@ -113,17 +113,17 @@ lint: $(STAMP) $(WEB_TOOLS_STAMP) ## ruff, mypy --strict, import-linter; eslint 
 
 check: lint test ## What CI runs: lint, then test
 
-chaos: $(STAMP) ## Attack the whole stack and hold what is left to its promises (SEED= ASSETS= MINUTES=)
+chaos: $(STAMP) ## Attack the whole stack and check its promises (SEED= ASSETS= MINUTES=)
 	@exec $(PYTHON_IN_VENV) -m tests.chaos $(if $(SEED),--seed $(SEED)) \
 		$(if $(ASSETS),--assets $(ASSETS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-fuzz: $(STAMP) ## Throw random input at every parser, anew each time (EXAMPLES= for each property)
+fuzz: $(STAMP) ## Throw new random input at every parser (EXAMPLES= for each property)
 	@exec env KHRONIKA_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTHON_IN_VENV) -m pytest tests/fuzz $(ARGS)
 
 huge: $(STAMP) $(WEB_STAMP) ## Send a file of 2 GiB from a browser and the command line, in bounded memory (MIB= for another)
 	@exec env KHRONIKA_HUGE_MIB=$(or $(MIB),2048) KHRONIKA_REQUIRE_BROWSER=1 \
 		$(PYTHON_IN_VENV) -m pytest tests/browser/test_huge.py $(ARGS)
 
-check-system: $(STAMP) $(WEB_TOOLS_STAMP) ## The tests that need root or a system package, which it installs where it can
+check-system: $(STAMP) $(WEB_TOOLS_STAMP) ## Run the tests that need root or a system package, and install it where that is possible
 	@tests/system/install.sh
 	@exec $(PYTHON_IN_VENV) -m pytest -m "$(or $(MARKS),system or browser)"

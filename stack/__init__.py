@@ -1,1 +1,1 @@
-"""Runs the whole product on one machine: servers, environment, processes, the demo."""
+"""The whole product on one machine: servers, environment, processes, the demo."""

@@ -1,4 +1,4 @@
-"""The keys and passwords a stack makes for itself, once, and keeps in its home."""
+"""The keys and passwords that a stack generates once and keeps in its home."""
 
 import base64
 import json
@@ -9,12 +9,12 @@ from stack.home import Home, read_strings, write_private
 
 
 def _password() -> str:
-    """256 random bits in characters that need no quoting in a URL."""
+    """Return 256 random bits in characters that need no quoting in a URL."""
     return secrets.token_urlsafe(32)
 
 
 def _webhook_secret() -> str:
-    """Standard Webhooks: ``whsec_`` and 24 to 64 random bytes in base64."""
+    """Return ``whsec_`` and 32 random bytes in base64; Standard Webhooks allows 24 to 64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -34,9 +34,9 @@ MAKERS: Mapping[str, Callable[[], str]] = {
 
 
 def load_credentials(home: Home) -> Mapping[str, str]:
-    """The credentials of this home; those it lacks are made and kept (0600).
+    """Return the credentials of this home; generate and keep the missing ones (0600).
 
-    A stack must hold the home: two first starts at once would each make their own.
+    The caller must hold the home: two first starts at once would generate two sets.
     """
     known = read_strings(home.secrets)
     complete = {name: known.get(name) or make() for name, make in MAKERS.items()}

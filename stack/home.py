@@ -1,4 +1,4 @@
-"""Where a stack keeps its state: one folder per checkout, used by one stack at a time."""
+"""The home of a stack: the folder of its state, one per checkout, used by one stack at a time."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 LOCK_PATIENCE_SEC = 0.5
-"""``is_held`` takes the lock for a moment; that moment must not look like a running stack."""
+"""``is_held`` takes the lock for a moment; a start at that moment must not be refused."""
 
 
 class AlreadyRunning(Exception):
@@ -33,17 +33,17 @@ class Home:
 
     @property
     def logs(self) -> Path:
-        """One file per process and server."""
+        """The folder of one log per process and server."""
         return self.root / "logs"
 
     @property
     def run(self) -> Path:
-        """What means nothing once the stack has stopped; emptied by every start."""
+        """The folder of files that are worthless once the stack has stopped; a start empties it."""
         return self.root / "run"
 
     @property
     def secrets(self) -> Path:
-        """Generated keys and passwords."""
+        """The file of generated keys and passwords."""
         return self.root / "secrets.json"
 
     @property
@@ -53,19 +53,19 @@ class Home:
 
     @property
     def scratch(self) -> Path:
-        """Where the transcoder works."""
+        """The working folder of the transcoder."""
         return self.root / "scratch"
 
     @property
     def environment(self) -> Path:
-        """The environment of the stack that runs from here now."""
+        """The file of the settings of the stack that runs from here now."""
         return self.run / "environment.json"
 
     def make(self) -> None:
         """Make the folders.
 
-        For root the home may be walked through by others, because the Postgres server runs as
-        somebody else; what it holds stays closed.
+        For root the home is open to passing through, because the Postgres server runs as another
+        user; its folders stay closed.
         """
         self.root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
         for folder in (self.logs, self.run, self.scratch):
@@ -73,10 +73,9 @@ class Home:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep every other stack out of this home until the block ends.
+        """Lock this home against other stacks for the length of the block.
 
-        The kernel drops the lock with the process, so that a killed stack never locks out the
-        next one.
+        The kernel drops the lock with the process: a killed stack does not lock out the next one.
 
         Raises:
             AlreadyRunning: another process holds it.
@@ -84,7 +83,7 @@ class Home:
         self.make()
         with (self.root / "lock").open("a+") as file:
             deadline = time.monotonic() + LOCK_PATIENCE_SEC
-            while not _locked(file):
+            while not _try_to_lock(file):
                 if time.monotonic() > deadline:
                     file.seek(0)
                     raise AlreadyRunning(
@@ -97,7 +96,7 @@ class Home:
             yield
 
     def is_held(self) -> bool:
-        """Whether a stack is running from here."""
+        """Tell whether a stack is running from here."""
         try:
             with self.held():
                 return False
@@ -105,7 +104,7 @@ class Home:
             return True
 
 
-def _locked(file: IO[str]) -> bool:
+def _try_to_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -114,12 +113,12 @@ def _locked(file: IO[str]) -> bool:
 
 
 def locate_home(env: Mapping[str, str]) -> Home:
-    """The home this environment means: ``KHRONIKA_HOME``, else ``.khronika`` of the checkout."""
+    """Return the home of ``KHRONIKA_HOME``, else ``.khronika`` of the checkout."""
     return Home(Path(env.get("KHRONIKA_HOME") or CHECKOUT / ".khronika").expanduser().resolve())
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace a file that nobody else may read, whole or not at all."""
+    """Replace a file that only its owner may read, whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -131,7 +130,7 @@ def write_private(path: Path, content: str) -> None:
 
 
 def read_strings(path: Path) -> dict[str, str]:
-    """A JSON object of strings; empty when the file is not there.
+    """Read a JSON object of strings; empty if the file does not exist.
 
     Raises:
         ValueError: the file holds something else.

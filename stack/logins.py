@@ -1,4 +1,4 @@
-"""The database logins: which roles the processes use, and their passwords."""
+"""The database logins: the roles of the processes, and their passwords."""
 
 from collections.abc import Mapping
 
@@ -13,16 +13,16 @@ ROLES = {
     "public": "khronika_public",
     "transcoder": "khronika_transcoder",
 }
-"""Login of each part; the migrations make the roles and grant what each may do."""
+"""The login of each part; the migrations make the roles and grant their rights."""
 
 
 def login_variable(part: str) -> str:
-    """The environment variable that names a part's login."""
+    """Return the environment variable that names a part's login."""
     return f"KHRONIKA_{part.upper()}_DATABASE_URL"
 
 
 def grant_logins(owner_url: str, passwords: Mapping[str, str]) -> None:
-    """Let roles log in with these passwords; idempotent.
+    """Let roles log in with passwords; idempotent.
 
     Args:
         owner_url: A login that made the roles, or a superuser.
@@ -36,8 +36,8 @@ def grant_logins(owner_url: str, passwords: Mapping[str, str]) -> None:
 def set_login(connection: psycopg.Connection, role: str, password: str) -> None:
     r"""Give an existing role LOGIN and a password.
 
-    The verifier is computed here, so that the password itself reaches neither the wire nor the
-    server's log (what ``\password`` in psql does).
+    The verifier is computed here, as ``\password`` in psql does: the password reaches neither the
+    wire nor the server's log.
     """
     verifier = connection.pgconn.encrypt_password(
         password.encode(), role.encode(), b"scram-sha-256"
@@ -50,6 +50,6 @@ def set_login(connection: psycopg.Connection, role: str, password: str) -> None:
 
 
 def login_url(database_url: str, role: str, password: str) -> str:
-    """The same database, entered as another role."""
+    """Return the address of the same database for another role."""
     url = make_url(database_url).set(username=role, password=password)
     return url.render_as_string(hide_password=False)

@@ -1,4 +1,4 @@
-"""Which ports a stack listens on."""
+"""The ports that a stack listens on."""
 
 import socket
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ HIGHEST_TRIED = DEFAULT_PORT + 100
 
 
 class PortTaken(Exception):
-    """The port that was asked for is somebody else's."""
+    """The requested port is in use or invalid; the message names it."""
 
 
 def listen_for_web(env: Mapping[str, str]) -> socket.socket:
-    """Listen where the API will: on ``PORT``, else on the first free port from 8080 on.
+    """Listen for the API: on ``PORT``, else on the first free port from 8080 on.
 
-    The socket is handed to the web process as it is, so that the port cannot be lost to another
-    stack between choosing and using it. ``PORT=0`` means any.
+    The web process inherits the socket, so that another stack cannot take the port between choice
+    and use. ``PORT=0`` means any free port.
 
     Raises:
         PortTaken: ``PORT`` is in use or no port number, or 100 ports in a row are in use.
@@ -53,21 +53,21 @@ def _port_number(text: str) -> int:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """A socket that listens on loopback; port 0 means any free one.
+    """Return a socket that listens on loopback; port 0 means any free one.
 
     Raises:
         OSError: the port is in use.
     """
-    # create_server sets SO_REUSEADDR: connections of the last run do not keep its port busy.
+    # create_server sets SO_REUSEADDR: connections of the last run do not block its port.
     return socket.create_server((LOOPBACK, port), backlog=128)
 
 
 def port_of(listener: socket.socket) -> int:
-    """The port it listens on."""
+    """Return the port of a listening socket."""
     return int(listener.getsockname()[1])
 
 
 def free_port() -> int:
-    """A port that was free just now, for servers that cannot be handed a socket."""
+    """Return a port that was free just now, for servers that cannot inherit a socket."""
     with listen() as probe:
         return port_of(probe)

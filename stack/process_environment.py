@@ -1,4 +1,4 @@
-"""The environment of every process of a stack, from the few things a machine has to decide."""
+"""The environment of every process of a stack."""
 
 import json
 import os
@@ -29,7 +29,7 @@ SECRETS = (
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the processes listen, all on 127.0.0.1."""
+    """The ports of the processes, all on 127.0.0.1."""
 
     web: int
     transcoder: int
@@ -43,14 +43,14 @@ def build_environment(
     credentials: Mapping[str, str],
     ports: Ports,
 ) -> dict[str, str]:
-    """The settings of a whole stack. What the caller's environment sets wins.
+    """Return the settings of a whole stack. The caller's environment takes precedence.
 
     Args:
-        home: Where folders of the stack are.
+        home: Holds the folders of the stack.
         env: The caller's environment; an empty value counts as unset, as in ``PORT= make up``.
         servers: Postgres and the broker.
         credentials: Generated keys and passwords.
-        ports: Where the processes will listen.
+        ports: The ports that the processes will listen on.
     """
     given = {name: value for name, value in env.items() if value}
     storage = given.get("STORAGE_URL", home.storage.as_uri())
@@ -72,16 +72,16 @@ def build_environment(
         "KHRONIKA_PUBLIC_URL": public_url,
         # Said aloud, so that the API does not warn of it: there is no site to ask whose a post is.
         "KHRONIKA_POST_CLAIM": "off",
-        # Development only: sources on this machine, over plain http, on the ports of the day.
+        # Development only: sources on this machine, over plain http, on any port.
         "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
         "KHRONIKA_SOURCE_HTTP": "true",
         "KHRONIKA_SOURCE_PORTS": "any",
-        # One machine's scripts, tests and fault runs are hastier than any site's people.
+        # Scripts, tests and fault runs on one machine send more requests than people do.
         **dict.fromkeys(LIMITS, "100000/minute"),
         "KHRONIKA_SELFHOSTED_URL": f"http://127.0.0.1:{ports.transcoder}",
         "KHRONIKA_SELFHOSTED_TOKEN": token,
         "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": secrets,
-        # The other side of the same boundary: it calls back, and fetches sources from us.
+        # The transcoder's side of the same boundary: it calls back, and fetches sources from us.
         "KHRONIKA_TRANSCODER_TOKEN": token,
         "KHRONIKA_TRANSCODER_CALLBACK_SECRETS": secrets,
         "KHRONIKA_TRANSCODER_CALLBACK_URL": f"{public_url}/api/video-assets/webhook/selfhosted",
@@ -99,19 +99,19 @@ def build_environment(
         "PORT": str(ports.web),
         "KHRONIKA_HOME": str(home.root),
         "KHRONIKA_FLOWER_PORT": str(ports.flower),
-        # So that `gunicorn` and `celery` are those of this interpreter's environment.
+        # `gunicorn` and `celery` must come from this interpreter's environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', os.defpath)}",
-        # A pipe would make Python hold output back until 8 KB have gathered.
+        # Into a pipe Python would write only every 8 KB.
         "PYTHONUNBUFFERED": "1",
     }
     return defaults | given | settled
 
 
 def with_secrets_read(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with each secret itself, also where it names the file of one.
+    """Return the environment with the secrets themselves in place of the names of their files.
 
-    A stack makes logins of the owner's and gives the transcoder what it must share with us, so it
-    needs them; its record of settings is closed to others, as such files are.
+    The stack needs them: it derives logins from the owner's, and passes shared secrets on to the
+    transcoder. Its record of settings is readable by its owner only, like such files.
 
     Raises:
         SecretUnreadable: a file does not hold a secret, or there is a variable beside it.
@@ -122,17 +122,17 @@ def with_secrets_read(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_environment(home: Home, environment: Mapping[str, str]) -> None:
-    """Leave the settings for other commands to find while the stack runs (0600)."""
+    """Write the settings for other commands to read while the stack runs (0600)."""
     write_private(home.environment, json.dumps(_settings(environment), indent=2) + "\n")
 
 
 def read_environment(home: Home) -> dict[str, str]:
-    """The settings of the stack that runs from this home."""
+    """Read the settings of the stack that runs from this home."""
     return read_strings(home.environment)
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Only what describes the stack, without the rest of the caller's environment."""
+    """Select the settings, without the rest of the caller's environment."""
     named = ("PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL")
     return {
         name: value

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an exception that unwinds everything in order."""
+"""Ctrl-C and SIGTERM as an exception, so that every ``with`` block cleans up in order."""
 
 import signal
 from collections.abc import Iterator
@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, an ordinary kill, a terminal that was closed."""
+"""Ctrl-C, an ordinary kill, a closed terminal."""
 
 
 class StopRequested(BaseException):
-    """Somebody asked us to stop; like KeyboardInterrupt, no ``except Exception`` catches it."""
+    """A stopping signal arrived; as with KeyboardInterrupt, ``except Exception`` misses it."""
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Within the block the first stopping signal raises ``StopRequested``; later ones do nothing.
+    """Raise ``StopRequested`` at the first stopping signal within the block; ignore later ones.
 
-    What follows the first is cleaning up, which is bounded: a second Ctrl-C must not cut it short.
+    After the first one comes the clean-up, which is bounded; a second Ctrl-C must not end it early.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -33,6 +33,6 @@ def stop_on_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """From here on stopping signals do nothing: we are stopping anyway."""
+    """Ignore stopping signals from now on: the stop has begun."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
