@@ -1,4 +1,4 @@
-"""Pictures of pages for documents: by the system's Chromium, small enough for a repository."""
+"""Pictures of pages for the docs, taken by the system's Chromium, small enough for a repository."""
 
 import shutil
 from base64 import b64decode
@@ -13,10 +13,10 @@ from tests.browser.conftest import ARGUMENTS, BROWSERS, PATIENCE_MS
 
 LIMIT_BYTES = 60 * 1024
 QUALITIES = (80, 60, 45, 30)
-"""The first that fits is taken."""
+"""The first quality whose picture fits is taken."""
 
 TALLEST_PX = (1600, 800)
-"""What lies further down a page is left out; the second is for pages full of small print."""
+"""The heights at which a picture ends; the second is for pages with much small print."""
 
 
 BOX = """element => {
@@ -27,18 +27,18 @@ BOX = """element => {
 
 
 class TooLarge(Exception):
-    """A picture does not fit even at the least quality; the message names its size."""
+    """A picture that does not fit even at the least quality. The message names its size."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Opens pages and takes pictures of them."""
+    """A browser that opens pages and takes pictures of them."""
 
     browser: Browser
 
     @contextmanager
     def page(self, size: tuple[int, int], scheme: str = "light") -> Iterator[Page]:
-        """A page with cookies and storage of its own, closed afterwards.
+        """Open a page with its own cookies and storage, and close it afterwards.
 
         Args:
             size: Width and height in CSS pixels.
@@ -57,7 +57,7 @@ class Camera:
 
 @contextmanager
 def open_camera() -> Iterator[Camera | None]:
-    """A camera; None where there is no Chromium on PATH."""
+    """Open a camera; None if there is no Chromium on PATH."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         yield None
@@ -72,7 +72,7 @@ def open_camera() -> Iterator[Camera | None]:
 
 
 def picture_of(page: Page, selector: str | None = None) -> bytes:
-    """A WebP of the page, or of the element that the selector finds.
+    """Take a WebP of the page, or of the element that the selector finds.
 
     Raises:
         TooLarge: it does not fit into `LIMIT_BYTES`.
@@ -80,7 +80,7 @@ def picture_of(page: Page, selector: str | None = None) -> bytes:
     wanted = selector or "html"
     page.locator(wanted).scroll_into_view_if_needed()
     box = page.locator(wanted).evaluate(BOX)
-    # Playwright itself knows no WebP, which takes half of what JPEG does.
+    # Playwright makes no WebP, whose files are half as large as JPEG.
     devtools = page.context.new_cdp_session(page)
     size = 0
     for tallest, quality in product(TALLEST_PX, QUALITIES):

@@ -1,8 +1,8 @@
 """A real browser for the tests of this folder.
 
-``open_page`` gives pages that hold themselves to what all pages owe: nothing on the console that
-is an error, no exception, no violation of their own security policy. Playwright's driver is in
-the lock; the browser is the system's, because its own are no packages.
+A page of ``open_page`` fails its test for an error on the console, an exception, or a violation of
+its security policy. Playwright's driver is in the lock. The browser is the system's, because
+Playwright's own browsers are no packages.
 """
 
 import os
@@ -63,7 +63,7 @@ SETTLED = """() => [...document.querySelectorAll("khronika-video")].every((eleme
   return /uploading|playable|ready|failed|unavailable/.test(element.dataset.state)
     && (poster.hidden || poster.naturalWidth > 0);
 })"""
-"""All of a page's videos are known, and the pictures that they have are there."""
+"""True when all videos of a page are known, and their pictures have loaded."""
 WATCH_POLICY = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (event) => {
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of this folder; each test has pages and storage of its own."""
+    """Start one browser for all tests of this folder; each test has its own pages and storage."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         if os.environ.get("CI") or os.environ.get("KHRONIKA_REQUIRE_BROWSER"):
@@ -95,7 +95,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Opened:
-    """A page, and what it has done wrong.
+    """A page and its complaints: console errors, exceptions, violations of its policy.
 
     Attributes:
         expected: Patterns of complaints that a test provokes, such as a refused request's.
@@ -107,17 +107,17 @@ class Opened:
     expected: list[str] = field(default_factory=list)
 
     def expect(self, pattern: str) -> None:
-        """Let pass the complaints that this regular expression is found in."""
+        """Allow the complaints that match this regular expression."""
         self.expected.append(pattern)
 
     def screenshot(self, name: str) -> Path:
-        """Keep a picture of the whole page, below ``KHRONIKA_SCREENSHOTS`` where that is set."""
+        """Save a picture of the whole page below ``KHRONIKA_SCREENSHOTS``, if that is set."""
         path = self.pictures / f"{name}.png"
         self.page.screenshot(path=path, full_page=True)
         return path
 
     def unexpected(self) -> list[str]:
-        """What the page has done wrong that no test asked it to."""
+        """Return the complaints that the test does not expect."""
         violations = [] if self.page.is_closed() else self.page.evaluate("window.violations ?? []")
         return [
             complaint
@@ -126,7 +126,7 @@ class Opened:
         ]
 
     def accessibility(self) -> list[str]:
-        """Serious and critical findings of axe-core, by rule and place."""
+        """Return the serious and critical findings of axe-core, by rule and element."""
         self.page.evaluate(AXE.read_text())
         found: dict[str, Any] = self.page.evaluate("axe.run()")
         return [
@@ -141,7 +141,7 @@ class Pages:
     """The pages of one test.
 
     Attributes:
-        unexpected: What the closed ones have done wrong.
+        unexpected: The unexpected complaints of the closed pages.
     """
 
     def __init__(self, browser: Browser, pictures: Path) -> None:
@@ -162,8 +162,8 @@ class Pages:
 
         Args:
             size: Width and height in CSS pixels.
-            has_clock: Whether its time is ``page.clock``'s, which the test can put forward.
-            options: Of Playwright's ``new_context``: ``color_scheme``, ``reduced_motion``…
+            has_clock: The page's time is ``page.clock``, which the test can advance.
+            options: Options of Playwright's ``new_context``: ``color_scheme``, ``reduced_motion``…
         """
         viewport = {"width": size[0], "height": size[1]}
         context = self.browser.new_context(viewport=viewport, **options)  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ class Pages:
         return opened
 
     def close(self) -> None:
-        """Close all that are open. A server that they talk to has this done before it stops."""
+        """Close all open pages. A server that they talk to does this before it stops."""
         while self.opened:
             opened = self.opened.pop()
             self.unexpected += opened.unexpected()
@@ -189,7 +189,7 @@ class Pages:
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pages]:
-    """Open pages; when the test is over, fail it if one of them complained."""
+    """Open pages, and fail the test at its end if one of them has an unexpected complaint."""
     kept = os.environ.get("KHRONIKA_SCREENSHOTS")
     pages = Pages(browser, Path(kept) / request.node.name if kept else tmp_path)
     yield pages
@@ -204,7 +204,7 @@ def _note(opened: Opened, message: ConsoleMessage) -> None:
 
 @pytest.fixture
 def fake_api(tmp_path: Path, open_page: Pages) -> Iterator[FakeApi]:
-    """An API that answers what the test says, in documents of the real schemas."""
+    """Run an API whose answers the test sets, in documents of the real schemas."""
     with running_fake_api(tmp_path / "media") as api:
         yield api
         open_page.close()
@@ -212,12 +212,12 @@ def fake_api(tmp_path: Path, open_page: Pages) -> Iterator[FakeApi]:
 
 @pytest.fixture
 def site(fake_api: FakeApi) -> Site:
-    """A site of another origin that drops the element in, under a strict policy."""
+    """Build a site of another origin that embeds the element, under a strict policy."""
     return Site(fake_api)
 
 
 def wait_until(page: Page, met: Callable[[], bool]) -> None:
-    """Let the page run until it is so."""
+    """Let the page run until the condition is true."""
     for _ in range(PATIENCE_MS // STEP_MS):
         if met():
             return
@@ -226,19 +226,19 @@ def wait_until(page: Page, met: Callable[[], bool]) -> None:
 
 
 def box(place: Locator) -> FloatRect:
-    """Where something visible is, in CSS pixels."""
+    """Return the bounding box of a visible element, in CSS pixels."""
     found = place.bounding_box()
     assert found is not None
     return found
 
 
 def bottom(place: Locator) -> float:
-    """Where something visible ends."""
+    """Return the lower edge of a visible element."""
     return box(place)["y"] + box(place)["height"]
 
 
 def focused(page: Page) -> str:
-    """The part of the element that has the focus, by its class or name; nothing if none has."""
+    """Return the class or name of the focused part of the element; empty without focus."""
     return str(
         page.evaluate(
             """() => {
@@ -250,7 +250,7 @@ def focused(page: Page) -> str:
 
 
 def shift_of(page: Page, patience_ms: float = PATIENCE_MS) -> float:
-    """How much has jumped since ``WATCH_SHIFTS`` began, with all that may come in its place."""
+    """Return the layout shift since ``WATCH_SHIFTS`` began, once everything has loaded."""
     page.wait_for_function(SETTLED, timeout=patience_ms)
     page.evaluate(PAINTED)
     return float(page.evaluate("window.shift"))

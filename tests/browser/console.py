@@ -1,4 +1,4 @@
-"""The operators' console and Flower of a running stack, as somebody sees them who is signed in."""
+"""The operators' console and Flower of a running stack, as a signed-in operator sees them."""
 
 from playwright.sync_api import Page
 
@@ -8,7 +8,7 @@ OPERATOR = "ops"
 
 
 def sign_in(page: Page, stack: RunningStack) -> None:
-    """Sign in to /ops with a token, as a person would."""
+    """Sign in to /ops with a token, through the form."""
     page.goto(f"{stack.base_url}/ops/sign-in")
     page.get_by_label("Operator's token or key").fill(stack.token(OPERATOR, "service_role"))
     page.get_by_role("button", name="Sign in").click()

@@ -1,4 +1,4 @@
-"""The element in every state, against an API that answers what the state takes."""
+"""Pictures of the element in every state, with an API that answers accordingly."""
 
 import subprocess
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from tests.browser.test_states import CASES, elements, fill
 DARK = ("queued", "encoding", "ready", "failed-retryable")
 SPOKEN = """() => [...document.querySelectorAll("khronika-video")].every(
     (element) => element.shadowRoot.querySelector(".dismiss").ariaLabel)"""
-"""Words that only owners read come after the state."""
+"""True when the words have loaded: those for owners come after the state."""
 RETRY_IN_SEC = 240
 POSTER_AT = "3"
 """Seconds into the sample clip."""
 
 
 def take(camera: Camera, folder: Path) -> None:
-    """Take one picture of each state on a phone, and one of all of them together on a desk."""
+    """Take one picture of each state on a phone, and one of all states on a desktop."""
     with TemporaryDirectory(prefix="khronika-screenshots-") as scratch, _api(Path(scratch)) as api:
         site = Site(api)
         _take_loading(camera, folder, site)

@@ -1,5 +1,6 @@
-"""The part of the API that pages talk to, at the socket: documents of the real schemas, answers
-as the test wants them, and the real ``web/``."""
+"""A fake of the API at the socket: answers that the test sets, in documents of the real schemas.
+
+It serves the real ``web/``."""
 
 import json
 import logging
@@ -28,8 +29,8 @@ NAMESPACE = UUID("5c0f3a52-7d0e-4c55-9c8f-0d1b3f5c6f11")
 TOKEN = "owner-token"
 UNVERIFIED = "token-of-an-issuer-that-is-away"
 STARTED_AT = datetime.now(UTC) + timedelta(hours=1)
-"""When documents that say nothing else were written. Ahead of every test: what has not changed for
-ten minutes counts as slow, and the last test is collected long before it runs."""
+"""The default ``updated_at`` of documents. It is later than every test: a document that has not
+changed for ten minutes counts as slow, and a test is collected long before it runs."""
 UPDATED_AT = STARTED_AT.isoformat()
 LONG_AGO = "2026-01-02T03:04:05+00:00"
 STREAM_POLL_SEC = 0.05
@@ -48,17 +49,17 @@ khronika-video:not(:defined) {
 
 
 def later(seconds: float) -> str:
-    """So long after every document that says nothing else was written."""
+    """Return the instant that is this long after the default ``updated_at``."""
     return (STARTED_AT + timedelta(seconds=seconds)).isoformat()
 
 
 def post_id(name: str) -> str:
-    """The post of this name, the same in every run."""
+    """Return the id of the post with this name, the same in every run."""
     return str(uuid5(NAMESPACE, f"post {name}"))
 
 
 def card(name: str, status: str = "completed", **changes: Any) -> dict[str, Any]:
-    """The public card of the post of this name."""
+    """Make the public card of the post with this name."""
     plain: dict[str, Any] = {
         "asset_id": uuid5(NAMESPACE, f"asset {name}"),
         "post_id": post_id(name),
@@ -74,7 +75,7 @@ def card(name: str, status: str = "completed", **changes: Any) -> dict[str, Any]
 
 
 def asset(name: str, status: str = "completed", **changes: Any) -> dict[str, Any]:
-    """The owner's document of the same video."""
+    """Make the owner's document of the same video."""
     plain: dict[str, Any] = {
         "id": uuid5(NAMESPACE, f"asset {name}"),
         "post_id": post_id(name),
@@ -97,19 +98,19 @@ def asset(name: str, status: str = "completed", **changes: Any) -> dict[str, Any
 
 @dataclass
 class FakeApi:
-    """What the API answers, for a test to set, and what it was asked.
+    """A fake of the API: the test sets its answers and reads the requests.
 
     Attributes:
         media: A folder whose files are at ``/media/``.
         cards: Public cards by post.
-        assets: The owner's documents by post, for whoever brings the token.
+        assets: The owner's documents by post, for requests with the token.
         retry: Status, body and headers of the answer to a retry; None queues the video again.
-        streams: Whether there is room for one more stream.
+        streams: There is room for one more stream.
         refusal: Status and headers with which cards are refused; None answers them.
-        asked: How often each route was asked, by method and path.
-        conditional: How many requests for cards said what they hold.
-        stream_queries: What each stream was asked for.
-        last_event_ids: Where each stream was asked to go on.
+        asked: The count of requests, by method and path.
+        conditional: The count of requests for cards with an ETag.
+        stream_queries: The query of each stream.
+        last_event_ids: The Last-Event-ID of each stream.
         sent_ids: The ids of the events that were sent.
     """
 
@@ -131,7 +132,7 @@ class FakeApi:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def put(self, *documents: dict[str, Any]) -> None:
-        """Let these be what the API knows."""
+        """Add or replace these documents."""
         for document in documents:
             kind = self.assets if "owner_id" in document else self.cards
             kind[document["post_id"]] = document
@@ -143,17 +144,17 @@ class FakeApi:
             stream.put(f"event: {event}\nid: {self.sent_ids[-1]}\ndata: {json.dumps(data)}\n\n")
 
     def end_streams(self) -> None:
-        """End every stream, as the server does after a minute."""
+        """End every stream, as the real server does after a minute."""
         for stream in list(self.open_streams):
             stream.put("")
 
 
 @contextmanager
 def running_fake_api(media: Path, *more: Callable[[FakeApi], Blueprint]) -> Iterator[FakeApi]:
-    """Serve on a free port of loopback, for the length of the block.
+    """Serve on a free loopback port for the length of the block.
 
     Args:
-        media: A folder whose files are at ``/media/``; it is made.
+        media: A folder whose files are at ``/media/``; it is created.
         more: Further parts of the API.
     """
     media.mkdir(parents=True)
@@ -220,7 +221,7 @@ def _add_site(routes: Blueprint, fake: FakeApi) -> None:
         if content is None:
             return Response(status=HTTPStatus.NOT_FOUND)
         kind = guess_type(name)[0] or "application/octet-stream"
-        # Not an open file: browsers hang up in the middle, and nobody would close it.
+        # Not an open file: a browser may disconnect in the middle, and the file would stay open.
         answer = Response(content, content_type=kind)
         answer.make_conditional(request, accept_ranges=True, complete_length=len(content))
         return answer

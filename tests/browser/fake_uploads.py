@@ -1,4 +1,4 @@
-"""Direct uploads as the composer meets them: what is sent is counted and forgotten."""
+"""A fake of direct uploads: parts are counted and discarded."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.browser.fake_api import STARTED_AT, FakeApi, asset
 
 LIFE = timedelta(days=1)
 PARTS = 4
-"""Into so many a file is cut: one more than are sent at once."""
+"""The parts of a file: one more than the composer sends at once."""
 TICKET = {"X-Upload-Token": "a-ticket"}
 
 
@@ -30,8 +30,8 @@ class FakeUpload:
     """One upload.
 
     Attributes:
-        part_bytes: How it is cut.
-        arrived: The size of each part that is here.
+        part_bytes: The size of each part but the last.
+        arrived: The size of each part that has arrived.
     """
 
     id: UUID
@@ -44,15 +44,15 @@ class FakeUpload:
 
 @dataclass
 class FakeUploads:
-    """Every upload, for a test to look at, and what is refused.
+    """All uploads, and the refusals that the test sets.
 
     Attributes:
         refusals: Status, code and sentence, by the last segment of the path.
-        held: Numbers of parts that come and are not answered.
-        known: Those that were not given up.
-        sent: The numbers of the parts that arrived, in the order in which they did.
-        created: What create was told.
-        keys: What each key of idempotency stands for.
+        held: Numbers of parts that are not answered.
+        known: The uploads that were not abandoned.
+        sent: The numbers of the parts that arrived, in order of arrival.
+        created: The bodies of the create requests.
+        keys: The upload of each Idempotency-Key.
     """
 
     refusals: dict[str, tuple[int, str, str]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class FakeUploads:
     api: FakeApi = field(init=False)
 
     def routes(self, api: FakeApi) -> Blueprint:
-        """The part of the API that they are."""
+        """Return the routes of uploads."""
         self.api = api
         routes = Blueprint("uploads", __name__)
         routes.before_request(self._refuse)

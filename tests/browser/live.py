@@ -1,4 +1,4 @@
-"""A whole running stack for the browser: its demonstration site, its network, its API's end."""
+"""A running stack for the browser, with its demonstration site, its network and a second API."""
 
 import os
 import signal
@@ -24,31 +24,31 @@ from tests.running import READY_SEC, RunningStack, running_stack_process
 
 MIB = 1024 * 1024
 LARGE_BYTES = 20 * MIB
-"""In parts: three of them, of 8 MiB at the most."""
+"""The size of a large file: three parts of at most 8 MiB."""
 SETTLE_MS = 60_000
-"""From a file of 2 s to playable, on a machine that does other things, too."""
+"""The time from a file of 2 s to a playable video on a busy machine."""
 
 GUNICORN = (
     *(sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
     *("api.app:create_app()", "--worker-class", "gthread"),
 )
-"""As the Procfile has it."""
+"""The same as in the Procfile."""
 
 NO_SERVERS_GIVEN = {"DATABASE_URL": "", "BROKER_URL": "", "STORAGE_URL": ""}
-"""It has its own, whatever the environment names: two stacks on one broker would share tasks."""
+"""The stack has its own broker: two stacks on one broker would share tasks."""
 
 
 @contextmanager
 def running_site(home: Path) -> Iterator[RunningStack]:
-    """Run everything, as ``make up`` does, for the length of the block."""
+    """Run the whole stack, as ``make up`` does, for the length of the block."""
     with running_stack_process(Home(home), NO_SERVERS_GIVEN) as stack:
         yield stack
 
 
 def large(folder: Path, tools: Tools, size_bytes: int = LARGE_BYTES) -> Path:
-    """A short clip in a large file: what follows its last box is one that players skip.
+    """Make a large file of a short clip: its last box is one that players skip.
 
-    It is sparse: of the disk it takes what the clip takes.
+    The file is sparse: it takes no more disk space than the clip.
     """
     path = folder / "large.mp4"
     if not path.exists():
@@ -61,14 +61,14 @@ def large(folder: Path, tools: Tools, size_bytes: int = LARGE_BYTES) -> Path:
 
 
 class Network:
-    """What a page's connection is like."""
+    """The network of a page."""
 
     def __init__(self, page: Page) -> None:
         self._session = page.context.new_cdp_session(page)
         self._session.send("Network.enable")
 
     def be(self, *, offline: bool = False, upload_bps: int = -1) -> None:
-        """Be without a network, or slow upwards; as ever without arguments."""
+        """Cut the network, or slow down uploads; without arguments restore it."""
         self._session.send(
             "Network.emulateNetworkConditions",
             {
@@ -81,7 +81,7 @@ class Network:
 
 
 def choose(page: Page, path: Path) -> Locator:
-    """Choose a file in the composer; it can be published when this returns."""
+    """Choose a file in the composer, and wait until it can be published."""
     composer = page.locator("khronika-composer")
     composer.locator("input[type=file]").set_input_files(path)
     expect(composer).to_have_attribute("data-state", "ready")
@@ -108,9 +108,9 @@ def own_site(api_url: str, jwt_secret: str, folder: Path, port: int) -> Iterator
 
 
 class OwnApi:
-    """One more API of a stack, on an address of its own: one that a test may have disappear.
+    """A second API of a stack, on its own address, which a test may stop.
 
-    The stack's runner holds the socket that its API listens on, so that nobody is refused there.
+    The stack's runner keeps the socket of the first API open, so that it never refuses connections.
 
     Attributes:
         base_url: Its address.
@@ -132,7 +132,7 @@ class OwnApi:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Run it; it answers when this returns."""
+        """Start it, and wait until it answers."""
         with self._log.open("ab") as output:
             self._child = spawn(
                 self._command,
@@ -148,7 +148,7 @@ class OwnApi:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """End all of its processes where they stand: whoever calls is refused. Idempotent."""
+        """Kill all of its processes: connections are refused. Idempotent."""
         if self._child is not None:
             stop_child(self._child, [])
 
@@ -161,7 +161,7 @@ class OwnApi:
 
 @contextmanager
 def own_api(stack: RunningStack) -> Iterator[OwnApi]:
-    """Run one more API of this stack for the length of the block."""
+    """Run a second API of this stack for the length of the block."""
     api = OwnApi(stack)
     try:
         api.start()

@@ -1,4 +1,4 @@
-"""``make screenshots``: what people see, as pictures in docs/screenshots."""
+"""``make screenshots``: the pictures of docs/screenshots."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ ALBUMS: dict[str, Callable[[Camera, Path], None]] = {
 
 
 def main(wanted: list[str]) -> None:
-    """Take the pictures of these albums; of all where none is named."""
+    """Take the pictures of these albums; of all albums if none is named."""
     FOLDER.mkdir(exist_ok=True)
     with open_camera() as camera:
         if camera is None:

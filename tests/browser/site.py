@@ -1,4 +1,4 @@
-"""A site that is not ours, on another origin than the API, with one script tag of ours."""
+"""A site on another origin than the API, with one script tag of the API."""
 
 from html import escape
 
@@ -8,15 +8,15 @@ POLICY = (
     "default-src 'none'; base-uri 'none'; style-src 'self'; "
     "script-src {api}; connect-src {api}; img-src {api}; media-src blob: {api}; "
 )
-"""What the element needs, as docs/ui.md tells sites, and the site's own style sheet: no inline
-styles, none of the API's."""
+"""The policy that docs/ui.md gives to sites, and the site's own style sheet: no inline styles, no
+styles of the API."""
 
 
 class Site:
     """Pages of the site.
 
     Attributes:
-        url: Of the page. The same server as the API's by its other name, which is another origin.
+        url: The page's address: the API's server under its other name, which is another origin.
     """
 
     def __init__(self, api: FakeApi) -> None:
@@ -24,7 +24,7 @@ class Site:
         self.url = f"{api.url.replace('127.0.0.1', 'localhost')}/site"
 
     def show(self, *elements: str, lang: str = "en") -> str:
-        """Let the page hold these elements, and give its address."""
+        """Put these elements on the page, and return its address."""
         self.api.site_policy = POLICY.format(api=self.api.url)
         self.api.site_page = (
             f'<!doctype html><html lang="{lang}"><head><title>A feed</title>'
@@ -37,7 +37,7 @@ class Site:
 
 
 def video(name: str = "", children: str = "", **attributes: str | bool) -> str:
-    """The element for the post of this name; ``_`` in attribute names stands for ``-``."""
+    """Return the element of the post with this name. ``_`` in attribute names becomes ``-``."""
     named: dict[str, str | bool] = {"id": name, "post-id": post_id(name)} if name else {}
     named |= {key.replace("_", "-"): value for key, value in attributes.items()}
     written = "".join(

@@ -1,4 +1,4 @@
-"""The demonstration site, the operators' console and Flower of a whole running stack."""
+"""Pictures of the demonstration site, the operators' console and Flower of a running stack."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -36,11 +36,11 @@ LOOK_EVERY_SEC = 0.5
 
 @dataclass(frozen=True)
 class Scene:
-    """A running stack on which something has happened.
+    """A running stack with videos in several states.
 
     Attributes:
         ready: The asset that completed.
-        file: One to upload, large enough to be caught on its way.
+        file: A file whose upload takes long enough for a picture.
     """
 
     stack: RunningStack
@@ -49,7 +49,7 @@ class Scene:
 
 
 def take(camera: Camera, folder: Path) -> None:
-    """Take a picture of every page, on a phone and on a desk."""
+    """Take a picture of every page, on a phone and on a desktop."""
     with _scene(camera) as scene:
         for width, size in SIZES.items():
             for album, show in ALBUMS.items():
@@ -72,7 +72,7 @@ def _scene(camera: Camera) -> Iterator[Scene]:
 
 
 def _play_out(camera: Camera, stack: RunningStack) -> dict[str, Any]:
-    """Let the site have its example processed and two videos fail; gives the example's asset."""
+    """Let the site's example be processed and two videos fail; return the example's asset."""
     with ApiClient(stack.base_url, stack.token(OWNER)) as client:
         hopeless = [uuid4() for _ in NO_VIDEOS]
         for failing, path in zip(hopeless, NO_VIDEOS, strict=True):

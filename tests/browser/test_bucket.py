@@ -1,7 +1,7 @@
 """The whole product on object storage, from a browser's upload to its playback.
 
-Nothing of it needs a folder that its processes share. Parts go to the bucket and not through us,
-and from there come the segments.
+The processes share no folder. The browser sends parts to the bucket, not through the API, and reads
+segments from there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ def bucket(server: S3Server) -> str:
 def logins(
     databases: Databases, template: str, credentials: Mapping[str, str]
 ) -> Iterator[Mapping[str, str]]:
-    """A database of this stack's own, as the settings that name it."""
+    """Make this stack's own database, and return the settings that name it."""
     name = f"khronika_stack_on_s3_{getpid()}"
     url = databases.make(name, template=template)
     yield {"DATABASE_URL": url} | {

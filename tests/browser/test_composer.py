@@ -1,4 +1,4 @@
-"""The composer on a site of another origin: what it says of an upload is so."""
+"""The composer on a site of another origin."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ Compose = Callable[..., Opened]
 
 @pytest.fixture
 def uploads(tmp_path: Path, open_page: Pages) -> Iterator[FakeUploads]:
-    """An API that takes uploads."""
+    """Add uploads to the fake API."""
     uploads = FakeUploads()
     with running_fake_api(tmp_path / "media", uploads.routes):
         yield uploads
@@ -40,7 +40,7 @@ def uploads(tmp_path: Path, open_page: Pages) -> Iterator[FakeUploads]:
 
 @pytest.fixture
 def compose(uploads: FakeUploads, open_page: Pages) -> Compose:
-    """Open a page with a composer; ``script`` runs before it does."""
+    """Open a page with a composer; ``script`` runs before the composer."""
 
     def opened(script: str = "", **attributes: str) -> Opened:
         api = uploads.api
@@ -83,7 +83,7 @@ def percent(opened: Opened) -> int:
     return int(opened.page.locator("khronika-composer .progress").evaluate("(bar) => bar.value"))
 
 
-def test_a_used_up_quota_is_said_at_once_and_what_has_arrived_is_kept(
+def test_a_used_up_quota_is_reported_at_once_and_arrived_parts_are_kept(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     uploads.refusals["create"] = QUOTA
@@ -100,7 +100,7 @@ def test_a_used_up_quota_is_said_at_once_and_what_has_arrived_is_kept(
     assert sorted(uploads.sent) == [1, 2, 3, 4]
 
 
-def test_a_video_that_is_refused_for_good_is_given_up_and_not_offered_again(
+def test_an_upload_refused_for_good_is_abandoned_and_not_offered_again(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     uploads.refusals["complete"] = NO_VIDEO
@@ -129,7 +129,7 @@ def test_a_refusal_before_there_is_a_ticket_names_no_post(
     assert [event["post_id"] for event in told(opened, "failed")] == [""]
 
 
-def test_nothing_is_cancelled_any_more_once_the_video_is_being_registered(
+def test_an_upload_cannot_be_cancelled_during_registration(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     opened = compose()
@@ -147,7 +147,7 @@ def test_nothing_is_cancelled_any_more_once_the_video_is_being_registered(
 
 
 @pytest.mark.parametrize("is_its_own", [True, False])
-def test_an_upload_that_became_a_video_unheard_is_deleted_as_one_and_nothing_else_is(
+def test_cancelling_deletes_a_video_whose_registration_was_not_answered(
     compose: Compose, uploads: FakeUploads, *, is_its_own: bool
 ) -> None:
     videos = uploads.api.assets
@@ -161,14 +161,14 @@ def test_an_upload_that_became_a_video_unheard_is_deleted_as_one_and_nothing_els
         uploads.api.put(asset("one"))
     opened.page.reload()
     with opened.page.expect_response(lambda answer: answer.status == HTTPStatus.CONFLICT):
-        opened.page.get_by_role("button", name="Give that upload up").click()
+        opened.page.get_by_role("button", name="Discard that upload").click()
     wait_until(opened.page, lambda: bool(told(opened, "cancelled")))
     assert list(videos) == ([] if is_its_own else [post_id("one")])
     assert told(opened, "cancelled")[0]["post_id"] == post_id("one")
     assert not is_remembered(opened)
 
 
-def test_a_video_that_was_registered_unheard_stands_although_another_picture_is_picked(
+def test_a_video_whose_registration_was_not_answered_stays_although_another_poster_is_picked(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     opened = compose()
@@ -180,7 +180,7 @@ def test_a_video_that_was_registered_unheard_stands_although_another_picture_is_
     opened.page.reload()
     composer = choose(opened.page, SAMPLE)
     composer.get_by_role("slider").fill("2.5")
-    composer.get_by_role("button", name="Go on with the upload").click()
+    composer.get_by_role("button", name="Resume the upload").click()
     expect_state(opened, "done")
     assert len(uploads.api.assets) == 1
 
@@ -190,7 +190,7 @@ def _lose_the_answer(route: Route) -> None:
     route.abort()
 
 
-def test_paused_it_keeps_what_has_arrived_and_shows_how_much_was_on_its_way(
+def test_a_paused_upload_keeps_its_parts_and_shows_its_progress(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     uploads.held = {3, 4}
@@ -209,7 +209,7 @@ def test_paused_it_keeps_what_has_arrived_and_shows_how_much_was_on_its_way(
     assert sorted(uploads.sent) == [1, 2, 3, 4]
 
 
-def test_the_slider_stands_where_the_preview_is_which_is_no_choice_yet(
+def test_the_slider_shows_the_previewed_second_but_picks_no_poster(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     opened = compose()
@@ -222,7 +222,7 @@ def test_the_slider_stands_where_the_preview_is_which_is_no_choice_yet(
     assert uploads.created[0]["poster_time_sec"] is None
 
 
-def test_a_picked_picture_is_called_so_and_is_still_picked_after_a_reload(
+def test_a_picked_poster_is_labelled_and_survives_a_reload(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     uploads.held = {4}
@@ -230,17 +230,17 @@ def test_a_picked_picture_is_called_so_and_is_still_picked_after_a_reload(
     opened.page.on("dialog", Dialog.accept)
     composer = choose(opened.page, SAMPLE)
     composer.get_by_role("slider").fill("2.5")
-    expect(composer.locator("label")).to_have_text("Picture that stands for the video")
+    expect(composer.locator("label")).to_have_text("Cover picture")
     composer.get_by_role("button", name="Publish").click()
     wait_until(opened.page, lambda: sorted(uploads.sent) == [1, 2, 3])
     opened.page.reload()
     uploads.held = set()
     composer = choose(opened.page, SAMPLE)
-    expect(composer.locator("label")).to_have_text("Picture that stands for the video")
+    expect(composer.locator("label")).to_have_text("Cover picture")
     assert composer.get_by_role("slider").input_value() == "2.5"
     assert _shown_sec(composer) == 2.5
     composer.get_by_role("slider").fill("3.5")
-    composer.get_by_role("button", name="Go on with the upload").click()
+    composer.get_by_role("button", name="Resume the upload").click()
     expect_state(opened, "done")
     assert uploads.created[0]["poster_time_sec"] == 3.5
     assert [event["poster_time_sec"] for event in told(opened, "publish")] == [3.5]
@@ -250,16 +250,14 @@ def _shown_sec(composer: Locator) -> float:
     return float(composer.locator("video").evaluate("(video) => video.currentTime"))
 
 
-def test_without_a_secure_origin_it_publishes_all_the_same(
-    compose: Compose, uploads: FakeUploads
-) -> None:
+def test_it_publishes_on_an_insecure_origin(compose: Compose, uploads: FakeUploads) -> None:
     opened = compose("delete Crypto.prototype.randomUUID;")
     publish(opened)
     expect_state(opened, "done")
     assert len(uploads.created) == 1
 
 
-def test_what_goes_wrong_before_anything_is_sent_is_said(compose: Compose) -> None:
+def test_a_failure_before_the_first_byte_is_shown(compose: Compose) -> None:
     opened = compose("delete Crypto.prototype.getRandomValues;")
     opened.expect("getRandomValues")
     composer = publish(opened)
@@ -267,9 +265,7 @@ def test_what_goes_wrong_before_anything_is_sent_is_said(compose: Compose) -> No
     expect(composer.get_by_role("alert")).to_contain_text("could not be uploaded")
 
 
-def test_a_file_is_dropped_as_well_as_chosen_and_one_at_a_time(
-    compose: Compose, uploads: FakeUploads
-) -> None:
+def test_a_file_is_dropped_or_chosen_one_at_a_time(compose: Compose, uploads: FakeUploads) -> None:
     shutil.copy(SAMPLE, uploads.api.media / "dropped.mp4")
     opened = compose()
     _drop(opened.page, uploads, copies=2)
@@ -297,11 +293,11 @@ def _drop(page: Page, uploads: FakeUploads, *, copies: int) -> None:
     expect(box).not_to_contain_class("over")
 
 
-def test_a_video_that_is_too_long_is_said_to_be_so_and_not_sent(
+def test_a_too_long_video_is_refused_before_it_is_sent(
     compose: Compose, uploads: FakeUploads
 ) -> None:
     opened = compose(max_duration="3")
     opened.page.locator("khronika-composer input[type=file]").set_input_files(SAMPLE)
-    expect(opened.page.get_by_role("alert")).to_contain_text("longer than the 0:03")
+    expect(opened.page.get_by_role("alert")).to_contain_text("longer than the limit of 0:03")
     expect_state(opened, "empty")
     assert not uploads.known

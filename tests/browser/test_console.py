@@ -1,4 +1,4 @@
-"""The operators' console in a real browser, over the real API: on a phone and on a desk."""
+"""The operators' console in a real browser with the real API, on a phone and a desktop."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ def console(
 
 @pytest.fixture
 def failed(console: Client, world: World) -> str:
-    """A failed video among others: one of each kind of row that the pages have."""
+    """Store a failed video and one row of each other kind that the pages show."""
     asset_id = ""
     for code in ("source_timeout", "encode_failed", "expired"):
         asset_id = console.create(title=f"A walk in Tusheti, {code}").json()["id"]
@@ -49,7 +49,7 @@ def failed(console: Client, world: World) -> str:
 
 
 def sign_in(opened: Opened) -> None:
-    """Paste a token, as a person would."""
+    """Sign in with a token, through the form."""
     opened.page.get_by_label("Operator's token or key").fill(token("ops", role="service_role"))
     opened.page.get_by_role("button", name="Sign in").click()
     expect(opened.page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -95,7 +95,7 @@ def test_every_page_can_be_read_and_used(
 
 
 def publish(console: Client, world: World, asset_id: str) -> None:
-    """Publish a video whose poster is there; nobody plays it here."""
+    """Publish a video with a poster; these tests do not play it."""
     asset = world.complete(asset_id)
     root = Path(str(console.services.settings.storage_url).removeprefix("file://"))
     poster = root / (key_of(asset.poster_url or "") or "")
@@ -131,7 +131,7 @@ def everything(console: Client, world: World) -> list[Any]:
     return [world.asset(each["id"]) for each in listed]
 
 
-def test_the_numbers_change_by_themselves_while_the_page_is_seen(
+def test_the_figures_refresh_by_themselves_while_the_page_is_visible(
     open_page: Pages, console: Client, world: World, failed: str
 ) -> None:
     opened = open_page(f"{console.url}/ops/assets/{failed}", DESKTOP)
@@ -149,11 +149,11 @@ def test_the_numbers_change_by_themselves_while_the_page_is_seen(
 
 
 def mark(page: Page) -> None:
-    """Leave something that a page which is loaded anew would not have."""
+    """Mark the page: a page that is loaded again has no mark."""
     page.evaluate("window.marked = true")
 
 
-def test_a_session_that_ended_leads_back_to_the_form(
+def test_an_ended_session_leads_to_the_sign_in_form(
     open_page: Pages, console: Client, failed: str
 ) -> None:
     opened = open_page(f"{console.url}/ops/assets/{failed}", DESKTOP)

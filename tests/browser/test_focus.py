@@ -1,4 +1,4 @@
-"""Where the keyboard goes on when the button that had the focus is gone."""
+"""The keyboard focus after the focused button has gone."""
 
 from playwright.sync_api import expect
 
@@ -9,7 +9,7 @@ from tests.browser.site import Site, video
 PUBLISHED = {"playable": True, "fallback_url": "/media/none.mp4"}
 
 
-def test_after_retry_it_is_at_the_words_that_say_how_it_goes_on(
+def test_after_retry_the_focus_is_on_the_text_of_the_new_state(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "failed"), asset("one", "failed", retryable=True))
@@ -19,7 +19,7 @@ def test_after_retry_it_is_at_the_words_that_say_how_it_goes_on(
     assert focused(opened.page) == "panel"
 
 
-def test_after_a_note_is_dismissed_it_is_at_the_play_button(
+def test_after_a_note_is_dismissed_the_focus_is_on_the_play_button(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "processing", source="original", **PUBLISHED))
@@ -29,7 +29,7 @@ def test_after_a_note_is_dismissed_it_is_at_the_play_button(
     assert focused(opened.page) == "play"
 
 
-def test_it_stays_where_it_is_when_something_else_changes(
+def test_the_focus_stays_when_something_else_changes(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "failed"), asset("one", "failed", retryable=True))

@@ -1,7 +1,7 @@
-"""A file larger than any process on its way may grow: sent whole, from a page and a command line.
+"""Uploads of a file that is larger than any process may grow, from a page and the command line.
 
-192 MiB here. `make huge` sends 2 GiB, for which a check has no time, and the bound is the same:
-what is held is pieces of parts, however many there are.
+The file has 192 MiB. `make huge` sends 2 GiB, which would take too long in a check. The bound is
+the same: a process holds pieces of parts, independent of their number.
 """
 
 import shutil
@@ -39,7 +39,7 @@ from tests.memory import memory_bytes
 atexit.register(lambda: print(memory_bytes("VmHWM"), file=sys.stderr))
 app()
 """
-"""The command, telling its peak as it ends."""
+"""The `khronika` command; it prints its peak memory at its end."""
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def originals(environment: Mapping[str, str]) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Served:
-    """An API and a site of it. No worker works on the videos that are registered.
+    """An API and its site. No worker processes the registered videos.
 
     Attributes:
         api_url: The API's address.
         site_url: The site's address.
-        growth: Of the API's processes.
+        growth: The memory growth of the API's processes.
     """
 
     api_url: str
@@ -88,7 +88,7 @@ def served(environment: Mapping[str, str], originals: Path, tmp_path: Path) -> I
 
 
 def running(is_meant: Callable[[psutil.Process], bool]) -> list[int]:
-    """Processes that we have started, or they have."""
+    """Return the ids of all descendant processes that meet a condition."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):  # it has ended
@@ -121,7 +121,7 @@ def test_a_page_and_a_command_line_send_a_file_that_no_process_holds(
 
 
 def submit(film: Path, url: str) -> int:
-    """Send it with `khronika submit`; the peak of that process, all of it."""
+    """Send the file with `khronika submit`, and return the peak memory of that process."""
     env = {**environ, "KHRONIKA_URL": url, "KHRONIKA_TOKEN": token("ana")}
     ran = run(
         [sys.executable, "-c", KHRONIKA, "submit", str(film), "--json"],

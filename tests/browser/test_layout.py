@@ -1,4 +1,4 @@
-"""Where things are: all words within the frame, no word over a control, nothing that jumps."""
+"""The layout: all words within the frame, no word over a control, nothing that jumps."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ CUT = """() => [...document.querySelectorAll("khronika-video")].flatMap((element
             || box.left < frame.left || box.right > frame.right);
     }).map((part) => `${element.id} ${part.className}`);
 })"""
-"""What reaches out of its frame, by element."""
+"""The parts that reach out of their frame, by element."""
 CARDS = "**/api/video-assets?*"
 LONGEST = "insufficient_space"
 ONE_LINE_PX = 21
@@ -96,7 +96,7 @@ def test_the_reason_of_a_failed_re_encode_stands_above_the_play_button_with_its_
 
 
 def open_before_its_cards(open_page: Pages, url: str, size: tuple[int, int]) -> Opened:
-    """A page that is drawn before it knows anything of its videos."""
+    """Open a page that is drawn before its cards arrive."""
     opened = open_page("about:blank", size)
     opened.page.add_init_script(WATCH_SHIFTS)
     held = hold(opened, CARDS)
@@ -128,5 +128,5 @@ def test_nothing_jumps_when_a_video_turns_out_to_be_of_another_shape(
     assert heights["measured"] == heights["unmeasured"] == pytest.approx(place, abs=1)
     assert heights["declared"] > 2 * place
     if size == PHONE:
-        # Nobody has seen that place yet.
+        # The viewer has not seen that element yet.
         assert heights["below"] == heights["declared"]

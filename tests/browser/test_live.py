@@ -1,4 +1,4 @@
-"""How the elements of a page learn what happens, and how they ask for a retry."""
+"""The updates of a page's elements, and their request for a retry."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ STREAM = "GET /api/video-assets/stream"
 TICKETS = "POST /api/stream-tickets"
 RETRY = "POST /api/video-assets/retry"
 POLL_DELAY_MS = 3000
-"""The least that passes between two polls."""
+"""The shortest time between two polls."""
 
 FAILED: dict[str, Any] = {
     "error_code": "expired",
@@ -35,7 +35,7 @@ FAILED: dict[str, Any] = {
 
 
 def hide(opened: Opened, *, hidden: bool) -> None:
-    """What a browser does when another tab is chosen."""
+    """Hide or show the page, as a browser does for another tab."""
     opened.page.evaluate(
         """(hidden) => {
             Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -45,7 +45,7 @@ def hide(opened: Opened, *, hidden: bool) -> None:
     )
 
 
-def test_a_page_has_one_request_for_its_cards_and_one_stream_for_what_moves(
+def test_a_page_has_one_request_for_its_cards_and_one_stream_for_unfinished_videos(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"), card("two", "processing"), card("old", "failed"))
@@ -60,7 +60,7 @@ def test_a_page_has_one_request_for_its_cards_and_one_stream_for_what_moves(
     expect(opened.page.locator("#two")).to_have_attribute("data-state", "unavailable")
 
 
-def test_when_nothing_moves_any_more_the_stream_is_given_back(
+def test_the_stream_is_closed_when_no_video_is_unfinished(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"))
@@ -114,7 +114,7 @@ def test_a_token_may_be_given_by_a_function(
     expect(opened.page.locator(".details")).to_have_text(FAILED["error_message"])
 
 
-def test_a_feed_of_ones_own_posts_is_asked_for_in_one_request(
+def test_a_feed_of_own_posts_takes_one_request(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     names = [f"own-{n}" for n in range(30)]
@@ -134,7 +134,7 @@ BROKEN = "async () => { throw new Error('signed out'); }"
 
 
 @pytest.mark.parametrize("provider", [EXPIRED, UNKNOWN, BROKEN])
-def test_without_a_token_that_counts_everything_is_seen_and_followed_as_a_visitor_does(
+def test_a_viewer_with_a_refused_token_sees_and_follows_as_a_visitor(
     open_page: Pages, fake_api: FakeApi, site: Site, provider: str
 ) -> None:
     fake_api.put(card("own", "failed"), asset("own", "failed", **FAILED), card("one", "queued"))
@@ -155,7 +155,7 @@ def test_without_a_token_that_counts_everything_is_seen_and_followed_as_a_visito
     assert "ticket" not in fake_api.stream_queries[-1]
 
 
-def test_where_there_is_no_room_for_a_stream_the_cards_are_asked_for_again(
+def test_without_a_free_stream_the_cards_are_polled(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.streams = False
@@ -169,15 +169,13 @@ def test_where_there_is_no_room_for_a_stream_the_cards_are_asked_for_again(
     assert fake_api.asked[STREAM] == 1
 
 
-def test_a_server_that_asks_for_patience_is_left_alone(
-    open_page: Pages, fake_api: FakeApi, site: Site
-) -> None:
+def test_a_retry_after_is_obeyed(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
     fake_api.refusal = (429, {"Retry-After": "3600"})
     opened = open_page(site.show(video("one")), has_clock=True)
     opened.expect("429")
     wait_until(opened.page, lambda: fake_api.asked[CARDS] == 1)
     opened.page.clock.fast_forward(3_000_000)
-    # What was asked because of that has arrived when this has.
+    # A request that it caused would have arrived before this one.
     opened.page.evaluate(
         "(url) => fetch(url).then((answer) => answer.ok)", f"{fake_api.url}/favicon.ico"
     )
@@ -186,7 +184,7 @@ def test_a_server_that_asks_for_patience_is_left_alone(
     wait_until(opened.page, lambda: fake_api.asked[CARDS] == 2)
 
 
-def test_an_api_that_cannot_be_reached_is_said_so_and_asked_on(
+def test_an_unreachable_api_is_reported_and_polled_further(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.refusal = (500, {})
@@ -200,7 +198,7 @@ def test_an_api_that_cannot_be_reached_is_said_so_and_asked_on(
     expect(element).to_have_attribute("data-state", "queued")
 
 
-def test_a_hidden_page_asks_for_nothing_until_it_is_seen_again(
+def test_a_hidden_page_sends_no_request_until_it_is_visible_again(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"))
@@ -215,7 +213,7 @@ def test_a_hidden_page_asks_for_nothing_until_it_is_seen_again(
     expect(opened.page.locator("#one")).to_have_attribute("data-state", "failed")
 
 
-def test_old_news_change_nothing(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
+def test_an_outdated_card_changes_nothing(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
     fake_api.put(card("one", "queued"), card("two", "queued"))
     opened = open_page(site.show(video("one"), video("two")))
     wait_until(opened.page, lambda: len(fake_api.open_streams) == 1)
@@ -225,7 +223,7 @@ def test_old_news_change_nothing(open_page: Pages, fake_api: FakeApi, site: Site
     expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
 
 
-def test_old_news_of_a_video_that_was_replaced_change_nothing(
+def test_an_outdated_card_of_a_replaced_video_changes_nothing(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"), card("two", "queued"))
@@ -246,9 +244,7 @@ def open_failed(open_page: Pages, api: FakeApi, site: Site) -> Opened:
     return opened
 
 
-def test_the_owner_has_a_failed_video_tried_again(
-    open_page: Pages, fake_api: FakeApi, site: Site
-) -> None:
+def test_the_owner_retries_a_failed_video(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
     opened = open_failed(open_page, fake_api, site)
     opened.page.get_by_role("button", name="Retry").click()
     expect(opened.page.locator("#one")).to_have_attribute("data-state", "queued")
@@ -256,7 +252,7 @@ def test_the_owner_has_a_failed_video_tried_again(
     assert fake_api.asked[RETRY] == 1
 
 
-def test_a_retry_that_came_too_late_shows_what_the_video_is_now(
+def test_a_retry_that_came_too_late_shows_the_current_state(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     opened = open_failed(open_page, fake_api, site)
@@ -271,7 +267,7 @@ def test_a_retry_that_came_too_late_shows_what_the_video_is_now(
     expect(opened.page.locator("#one .headline")).to_have_text("Checking your video")
 
 
-def test_a_retry_that_comes_too_soon_says_when(
+def test_a_retry_that_comes_too_soon_tells_the_earliest_time(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     opened = open_failed(open_page, fake_api, site)
@@ -281,7 +277,7 @@ def test_a_retry_that_comes_too_soon_says_when(
     expect(opened.page.locator("#one .details")).to_contain_text("You can try again in 2 minutes.")
 
 
-def test_what_changes_is_read_out_once_and_the_first_state_is_not(
+def test_a_change_is_announced_once_and_the_first_state_is_not(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "processing", progress=10.0))
@@ -296,7 +292,7 @@ def test_what_changes_is_read_out_once_and_the_first_state_is_not(
     expect(said).to_have_text("This video is being prepared 60%")
 
 
-def test_a_page_that_knows_its_card_asks_for_nothing(
+def test_a_page_that_has_the_card_sends_no_request(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     opened = open_page(site.show())
@@ -314,7 +310,7 @@ def test_a_page_that_knows_its_card_asks_for_nothing(
 
 
 def add_own(opened: Opened) -> Locator:
-    """An owner's element for a post whose video is about to be registered."""
+    """Add an owner's element for a post whose video is not registered yet."""
     opened.page.evaluate(
         """([post, token]) => {
             window.states = [];
@@ -330,7 +326,7 @@ def add_own(opened: Opened) -> Locator:
     return opened.page.locator("khronika-video")
 
 
-def test_a_visitor_who_waits_for_a_video_sees_it_come(
+def test_a_visitor_who_waits_for_a_video_sees_it_arrive(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     opened = open_page(site.show(video("one", pending_until=later(3600))))
@@ -345,7 +341,7 @@ def test_a_visitor_who_waits_for_a_video_sees_it_come(
     wait_until(opened.page, lambda: fake_api.open_streams == [])
 
 
-def test_nobody_waits_longer_for_a_video_than_the_site_says(
+def test_a_visitor_waits_no_longer_for_a_video_than_the_site_says(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     opened = open_page(site.show(video("one", pending_until=later(3600))), has_clock=True)
@@ -356,7 +352,7 @@ def test_nobody_waits_longer_for_a_video_than_the_site_says(
 
 
 def hold(opened: Opened, address: str) -> list[Route]:
-    """Leave the next request to this address unanswered until the test has it answered."""
+    """Hold the next request to this address until the test releases it."""
     held: list[Route] = []
 
     def keep(route: Route) -> None:
@@ -381,12 +377,12 @@ def test_an_answer_from_before_a_video_was_registered_does_not_hide_it(
     assert opened.page.evaluate("states") == ["loading", "queued"]
 
 
-def test_a_video_registered_while_a_ticket_was_asked_for_is_followed_at_once(
+def test_a_video_registered_while_a_ticket_was_requested_is_followed_at_once(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     opened = open_page(site.show(), has_clock=True)
     held = hold(opened, "**/api/stream-tickets")
-    # From here on no time passes but what the test lets pass: less than any poll's delay.
+    # From here on time stands still, unless the test advances it: by less than any poll's delay.
     opened.page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     element = add_own(opened)
     opened.page.clock.run_for(100)

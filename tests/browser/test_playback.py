@@ -1,4 +1,4 @@
-"""Playing: which way, what happens when it breaks, and what it costs before."""
+"""Playback: the engines, their failures, and the bytes that a page loads before the tap."""
 
 import subprocess
 from os import environ
@@ -30,7 +30,7 @@ HTMLMediaElement.prototype.play = function () {
   return play.call(this);
 };
 """
-"""Notes what each call of play() would have started."""
+"""Record the source of each call of play()."""
 SPRITE = "sprite.jpg#xywh=160,0,160,90"
 
 
@@ -41,7 +41,7 @@ def tools() -> Tools:
 
 @pytest.fixture(scope="package")
 def outputs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real clip as the pipeline publishes one: playlist, segments, file, poster, storyboard."""
+    """Make the outputs of a real clip: playlist, segments, file, poster, storyboard."""
     folder = tmp_path_factory.mktemp("outputs")
     made: list[str | Path] = [tools.ffmpeg, "-v", "error", "-i", SAMPLE]
     hls = "-c:v libx264 -preset ultrafast -vf scale=640:-2 -g 24 -c:a copy -f hls -hls_time 1"
@@ -60,7 +60,7 @@ def outputs(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def published(api: FakeApi, outputs: Path, **changes: Any) -> dict[str, Any]:
-    """The card of a completed video, its files at the API's own address."""
+    """Make the card of a completed video with files at the API's own address."""
     for file in outputs.iterdir():
         link = api.media / file.name
         if not link.exists():
@@ -95,7 +95,7 @@ def expect_playing(opened: Opened, engine: str, *, after: float = 0.3) -> None:
 
 
 def modules_of(opened: Opened) -> list[str]:
-    """The addresses below /web/ that the page has loaded."""
+    """Return the addresses below /web/ that the page has loaded."""
     addresses: list[str] = opened.page.evaluate(
         "performance.getEntriesByType('resource').map((entry) => entry.name)"
     )
@@ -103,7 +103,7 @@ def modules_of(opened: Opened) -> list[str]:
 
 
 def transferred(address: str) -> int:
-    """How many bytes of body a browser is sent."""
+    """Return the size of the body that a browser gets, in bytes."""
     answer = requests.get(address, headers={"Accept-Encoding": "gzip"}, timeout=10)
     return int(answer.headers["Content-Length"])
 
@@ -119,14 +119,14 @@ def test_a_tap_plays_the_stream_through_hls_js(
 
 
 def weigh(opened: Opened) -> dict[str, int]:
-    """What the page has loaded of ours, by name: bytes as sent. All of it has to be little."""
+    """Return the bytes of each loaded module, as sent. Fail if their sum exceeds the budget."""
     sizes = {address.split("/web/")[1]: transferred(address) for address in modules_of(opened)}
     assert sum(sizes.values()) < BUDGET_BYTES, sizes
     return sizes
 
 
 @pytest.mark.parametrize("lang", ["en", "ka"])
-def test_nothing_of_the_player_is_loaded_before_the_tap_and_the_rest_is_small(
+def test_before_the_tap_no_player_is_loaded_and_the_modules_are_small(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path, lang: str
 ) -> None:
     fake_api.put(published(fake_api, outputs))
@@ -153,7 +153,7 @@ def test_following_a_video_live_stays_within_the_same_budget(
     assert ("player/words.ka.js" in loaded) == (lang == "ka")
 
 
-def test_on_a_page_of_its_own_the_length_is_known_and_the_tap_starts_no_file_beside_the_stream(
+def test_in_detail_mode_the_length_is_known_and_the_tap_starts_the_stream_alone(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     fake_api.put(published(fake_api, outputs))
@@ -170,14 +170,14 @@ def test_on_a_page_of_its_own_the_length_is_known_and_the_tap_starts_no_file_bes
 
 
 def open_as_safari(open_page: Pages, url: str) -> Opened:
-    """Without media source extensions, in the name of a browser that plays HLS by itself."""
+    """Open a page without Media Source Extensions, with the user agent of Safari."""
     opened = open_page("about:blank", user_agent=SAFARI)
     opened.page.add_init_script("delete window.MediaSource; delete window.ManagedMediaSource;")
     opened.page.goto(url)
     return opened
 
 
-def test_where_the_browser_plays_hls_by_itself_it_is_left_to_it(
+def test_a_browser_with_its_own_hls_plays_the_stream_itself(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     fake_api.put(published(fake_api, outputs))
@@ -188,7 +188,7 @@ def test_where_the_browser_plays_hls_by_itself_it_is_left_to_it(
     assert fake_api.asked["GET /media/video.mp4"] == 0
 
 
-def test_where_the_browser_cannot_play_the_stream_by_itself_the_file_plays(
+def test_if_the_browsers_own_hls_fails_the_file_plays(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     document = published(fake_api, outputs)
@@ -199,7 +199,7 @@ def test_where_the_browser_cannot_play_the_stream_by_itself_the_file_plays(
     expect_playing(opened, "file")
 
 
-def test_a_stream_that_breaks_gives_way_to_the_file_once_and_says_so(
+def test_a_broken_stream_is_replaced_by_the_file_once_with_a_note(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     document = published(fake_api, outputs)
@@ -216,7 +216,7 @@ def test_a_stream_that_breaks_gives_way_to_the_file_once_and_says_so(
     assert focused(opened.page) == "video"
 
 
-def test_a_stream_that_stalls_gives_way_to_the_file_at_the_same_place(
+def test_a_stalled_stream_is_replaced_by_the_file_at_the_same_second(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     document = published(fake_api, outputs)
@@ -231,7 +231,7 @@ def test_a_stream_that_stalls_gives_way_to_the_file_at_the_same_place(
     expect_playing(opened, "file", after=1.5)
 
 
-def test_what_cannot_be_played_keeps_its_poster_and_is_tried_again_where_it_broke_off(
+def test_an_unplayable_video_keeps_its_poster_and_is_retried_at_the_same_second(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     document = published(fake_api, outputs)
@@ -250,7 +250,7 @@ def test_what_cannot_be_played_keeps_its_poster_and_is_tried_again_where_it_brok
     assert focused(opened.page) == "video"
 
 
-def test_playback_that_breaks_goes_on_at_the_same_second(
+def test_broken_playback_continues_at_the_same_second(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     document = published(fake_api, outputs)
@@ -287,7 +287,7 @@ def test_a_legacy_post_plays_its_address_and_asks_the_api_nothing(
     assert not any("/api/" in asked for asked in fake_api.asked)
 
 
-def test_captions_of_the_page_are_the_videos_and_may_come_from_elsewhere(
+def test_captions_of_the_page_apply_to_the_video_and_may_have_another_origin(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     fake_api.put(published(fake_api, outputs))
@@ -332,7 +332,7 @@ def test_the_keyboard_plays_and_keeps_the_focus(
     assert focused(opened.page) == "video"
 
 
-def test_an_element_that_goes_takes_all_it_holds_along(
+def test_a_removed_element_releases_everything_it_holds(
     open_page: Pages, fake_api: FakeApi, site: Site, outputs: Path
 ) -> None:
     fake_api.put(published(fake_api, outputs, status="processing"))

@@ -1,4 +1,4 @@
-"""A card over the real API and a real database: one video's rows, from state to state, live."""
+"""The card of one video over the real API and database, through all its states, live."""
 
 from collections.abc import Iterator, Mapping
 
@@ -24,7 +24,7 @@ def api(
 
 
 def show(open_page: Pages, api: Client, post_id: str, size: tuple[int, int]) -> Opened:
-    """Its owner's page, on the API's own origin."""
+    """Return the owner's page, on the API's own origin."""
     page = f"""<!doctype html><html lang="en"><title>A post</title>
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <script type="module" src="{api.url}/web/khronika-video.js"></script>
@@ -41,7 +41,7 @@ def show(open_page: Pages, api: Client, post_id: str, size: tuple[int, int]) -> 
 
 
 def hold_to(opened: Opened, state: str, words: str) -> None:
-    """It says so, completely inside its frame, and to everybody."""
+    """Expect these words, completely inside the frame, and no accessibility violation."""
     element: Locator = opened.page.locator("khronika-video")
     expect(element).to_have_attribute("data-state", state)
     expect(element.locator(".panel")).to_contain_text(words)

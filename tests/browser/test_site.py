@@ -1,4 +1,4 @@
-"""The whole product in a real browser: real uploads, real encodes, real playback."""
+"""The whole product in a real browser: real uploads, encodes and playback."""
 
 from collections.abc import Iterator
 from filecmp import cmp
@@ -79,7 +79,7 @@ def wait_for_percent(opened: Opened, least: int) -> None:
 
 @pytest.fixture(scope="module")
 def published(stack: RunningStack, browser: Browser) -> str:
-    """The page of a post whose video was uploaded in the browser and is processed."""
+    """Upload a video in the browser, and return the page of its post when it is processed."""
     page = browser.new_page()
     page.goto(f"{stack.site_url}/compose")
     page.get_by_label("What is it about?").fill("A rabbit, uploaded")
@@ -146,7 +146,7 @@ def test_a_stream_plays_and_its_quality_is_switched(
         )
 
 
-def test_where_the_stream_does_not_come_the_file_plays(open_page: Pages, published: str) -> None:
+def test_without_the_stream_the_file_plays(open_page: Pages, published: str) -> None:
     opened = open_page(published)
     opened.expect("ERR_FAILED")
     opened.page.route("**/*.m3u8", lambda route: route.abort())
@@ -154,7 +154,7 @@ def test_where_the_stream_does_not_come_the_file_plays(open_page: Pages, publish
     expect_playing(opened, "file")
 
 
-def test_a_network_that_goes_and_comes_back_costs_no_part_that_has_arrived(
+def test_a_lost_network_costs_no_part_that_has_arrived(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
@@ -179,7 +179,7 @@ def _note_part(sent: list[str], request: Request) -> None:
         sent.append(request.url)
 
 
-def test_after_a_reload_the_same_file_goes_on_where_it_was(
+def test_after_a_reload_the_same_file_continues_its_upload(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
@@ -198,7 +198,7 @@ def test_after_a_reload_the_same_file_goes_on_where_it_was(
     assert asked == ["beforeunload"]
     composer = opened.page.locator("khronika-composer")
     expect(composer.locator(".hint")).to_contain_text("large.mp4 was interrupted")
-    choose(opened.page, path).get_by_role("button", name="Go on with the upload").click()
+    choose(opened.page, path).get_by_role("button", name="Resume the upload").click()
     expect(composer).to_have_attribute("data-state", "done")
     expect_state(opened.page, "ready")
     assert len(sent) == len(set(sent)) == 3
@@ -238,13 +238,13 @@ def _note_last_part(answers: list[int], answer: Response) -> None:
 
 
 def _damage(route: Route, path: Path) -> None:
-    """One bit is another when it arrives."""
+    """Flip one bit of the part on its way."""
     content = bytearray(path.read_bytes()[16 * MIB :])
     content[-1] ^= 1
     route.continue_(post_data=bytes(content))
 
 
-def test_who_came_during_the_upload_sees_the_video_come(
+def test_a_visitor_who_came_during_the_upload_sees_the_video_arrive(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
@@ -266,7 +266,7 @@ def test_who_came_during_the_upload_sees_the_video_come(
         expect_state(page, "ready")
 
 
-def test_paused_and_resumed_or_given_up(
+def test_an_upload_is_paused_and_resumed_or_abandoned(
     open_page: Pages, stack: RunningStack, files: Path, tools: Tools
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
@@ -280,7 +280,7 @@ def test_paused_and_resumed_or_given_up(
     expect(opened.page.locator("#card")).to_contain_text("The upload is paused.")
     composer.get_by_role("button", name="Resume").click()
     expect(composer).to_have_attribute("data-state", "uploading")
-    # Both, or the feed of a later test has a post whose video never comes.
+    # Both, or the feed of a later test has a post whose video never arrives.
     with (
         opened.page.expect_response(lambda answer: _is_withdrawal(answer.request)) as withdrawn,
         opened.page.expect_response(lambda answer: _gives_up(answer.request)) as gone,
@@ -297,10 +297,10 @@ def test_paused_and_resumed_or_given_up(
     [
         (("notes.txt", b"words"), "not a video"),
         (("empty.mp4", b""), "is empty"),
-        (("much.mp4", b"12345678"), "larger than the 7 byte"),
+        (("much.mp4", b"12345678"), "larger than the limit of 7 byte"),
     ],
 )
-def test_what_would_be_refused_is_said_and_not_sent(
+def test_a_file_that_would_be_refused_is_not_sent(
     open_page: Pages, stack: RunningStack, tmp_path: Path, file: tuple[str, bytes], words: str
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
@@ -311,7 +311,7 @@ def test_what_would_be_refused_is_said_and_not_sent(
     expect(opened.page.get_by_role("alert")).to_contain_text(words)
 
 
-def test_what_the_server_refuses_is_said_in_its_words_or_the_readers(
+def test_a_refusal_is_shown_in_the_servers_words_or_the_readers_language(
     open_page: Pages, stack: RunningStack, tmp_path: Path
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
@@ -367,7 +367,7 @@ def test_the_keyboard_alone_publishes_and_plays(
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
     page = opened.page
-    # From the first: the browser is told of it without waiting, and a key may come before.
+    # From the start: the browser applies it without waiting, and a key may come before.
     page.on("filechooser", lambda _: None)
     page.get_by_label("What is it about?").focus()
     page.keyboard.press("Tab")
@@ -397,7 +397,7 @@ def _focused(page: Page) -> str:
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
-def test_the_feed_keeps_its_places_and_is_accessible(
+def test_the_feed_does_not_jump_and_is_accessible(
     open_page: Pages, stack: RunningStack, published: str, size: tuple[int, int]
 ) -> None:
     opened = open_page("about:blank", size)
@@ -412,7 +412,7 @@ def test_the_feed_keeps_its_places_and_is_accessible(
     opened.screenshot(f"feed-{size[0]}")
 
 
-def test_a_post_of_before_the_pipeline_plays_from_its_address(
+def test_a_post_older_than_the_pipeline_plays_from_its_address(
     open_page: Pages, stack: RunningStack
 ) -> None:
     opened = open_page(f"{stack.site_url}/")
@@ -436,7 +436,7 @@ def test_a_post_without_a_video_asks_for_none_and_looks_alike_without_the_pipeli
 def _look(
     open_page: Pages, stack: RunningStack, kind: str, *, has_pipeline: bool
 ) -> tuple[str, bytes, str, bytes]:
-    """The post's HTML and picture, in the feed and on its own page."""
+    """Return the post's HTML and picture, in the feed and on its own page."""
     opened = open_page("about:blank")
     if not has_pipeline:
         opened.expect("ERR_FAILED")
@@ -444,7 +444,7 @@ def _look(
             opened.page.route(what, lambda route: route.abort())
     feed = _shown(opened.page, f"{stack.site_url}/", kind)
     address = opened.page.locator(f"[data-kind={kind}] a").evaluate("(link) => link.href")
-    # The feed may be asking for other posts' videos until it has gone.
+    # The feed may request other posts' videos until it is closed.
     opened.page.goto("about:blank")
     asked: list[str] = []
     opened.page.on("request", lambda request: asked.append(request.url))

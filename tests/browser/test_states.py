@@ -1,4 +1,4 @@
-"""Every state of the element, for the owner and for a visitor, on a phone and on a desk."""
+"""Every state of the element, for the owner and for a visitor, on a phone and a desktop."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ CORRUPT, UNREACHABLE = (
 
 @dataclass(frozen=True)
 class Case:
-    """A state, how it comes about, and what it says."""
+    """A state, the documents that cause it, and the expected words."""
 
     state: str
     owner: str
@@ -178,7 +178,7 @@ def elements(*, is_owner: bool) -> list[str]:
 
 @pytest.mark.parametrize("look", [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
 @pytest.mark.parametrize("who", ["owner", "visitor"])
-def test_each_state_is_named_said_and_reachable(
+def test_each_state_has_its_words_and_is_accessible(
     open_page: Pages, fake_api: FakeApi, site: Site, who: str, look: tuple[tuple[int, int], str]
 ) -> None:
     size, scheme = look
@@ -209,7 +209,7 @@ def test_each_state_is_named_said_and_reachable(
     assert opened.accessibility() == []
 
 
-def test_the_place_is_kept_before_anything_is_known(
+def test_space_is_reserved_before_the_card_arrives(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("square", "queued", width=500, height=500))
@@ -226,7 +226,7 @@ def test_the_place_is_kept_before_anything_is_known(
     assert before["width"] == before["height"]
 
 
-def test_georgian_is_fetched_where_the_page_speaks_it(
+def test_georgian_is_loaded_on_a_page_in_georgian(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"), card("two", "failed"))
@@ -235,7 +235,7 @@ def test_georgian_is_fetched_where_the_page_speaks_it(
     expect(opened.page.locator("#two .headline")).to_have_text("This video is not available.")
 
 
-def test_no_language_is_fetched_that_nobody_reads(
+def test_no_language_is_loaded_that_the_page_does_not_use(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"))
@@ -244,7 +244,7 @@ def test_no_language_is_fetched_that_nobody_reads(
     assert fake_api.asked["GET /web/player/words.ka.js"] == 0
 
 
-def test_a_site_may_say_it_otherwise(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
+def test_a_site_may_replace_the_words(open_page: Pages, fake_api: FakeApi, site: Site) -> None:
     fake_api.put(card("one", "queued"))
     slotted = '<p slot="queued">Coming soon</p>'
     opened = open_page(site.show(video("one", children=slotted)))
@@ -266,7 +266,7 @@ def test_titles_and_messages_are_text_and_never_markup(
     expect(opened.page.locator("#two .play")).to_have_attribute("aria-label", f"Play video: {evil}")
 
 
-def test_an_element_that_is_given_another_post_shows_that(
+def test_an_element_that_gets_another_post_shows_that_post(
     open_page: Pages, fake_api: FakeApi, site: Site
 ) -> None:
     fake_api.put(card("one", "queued"), card("two", "failed"))
@@ -292,7 +292,7 @@ def test_each_change_of_state_is_an_event_for_the_page(
 
 
 @pytest.mark.parametrize(("motion", "seconds"), [("no-preference", 0.2), ("reduce", 0)])
-def test_nothing_moves_for_those_who_ask_for_less_motion(
+def test_nothing_moves_with_reduced_motion(
     open_page: Pages, fake_api: FakeApi, site: Site, motion: str, seconds: float
 ) -> None:
     fake_api.put(card("one", playable=True, fallback_url="/media/none.mp4"))

@@ -65,7 +65,7 @@ test("the phase decides the actions", () => {
   assert.deepEqual(Object.keys(actions({ phase: "failed" })), ["again", "other"]);
   assert.deepEqual(Object.keys(actions({ phase: "failed", isFinal: true })), ["other"]);
   assert.equal(actions({}).publish, "Publish");
-  assert.equal(actions({ isInterrupted: true }).publish, "Go on with the upload");
+  assert.equal(actions({ isInterrupted: true }).publish, "Resume the upload");
   assert.deepEqual(Object.keys(actions({ phase: "empty", unfinished: "b.mp4" })), ["choose", "discard"]);
 });
 
