@@ -6,7 +6,7 @@ Each setting has its reason beside it.
 from datetime import timedelta
 
 from pipeline.config.settings import load_settings
-from pipeline.domain.values import (
+from pipeline.config.task_names import (
     BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
     QUEUE_SUBMIT,
@@ -34,7 +34,7 @@ task_serializer = "json"
 accept_content = ["json"]
 
 # Every client of the broker can send any message; this consumer survives each of them.
-worker_consumer = "worker.admission:AdmittingConsumer"
+worker_consumer = "pipeline.runtime.celery_guard:AdmittingConsumer"
 
 # A message is acknowledged after its task, so that the broker redelivers it if the worker is lost.
 # If it is redelivered twice or not at all, the lease in the row decides. A task that kills its

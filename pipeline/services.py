@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine
 
 from pipeline.config.settings import Settings
-from pipeline.domain.values import Wake
 from pipeline.media.source_limits import Limits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
@@ -18,6 +17,7 @@ from pipeline.net.fetch_policy import DEFAULT_PORTS, allowed_ports
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.runtime.database import make_engine
+from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 

@@ -95,7 +95,7 @@ def put(job_id: UUID) -> JsonAnswer:
             policy=services.settings.fetch_policy,
             has_room=services.has_room,
         )
-    services.dispatcher.send(wakes)
+    services.wake(wakes)
     return jsonify(job_view(job)), HTTPStatus.CREATED if created else HTTPStatus.OK
 
 

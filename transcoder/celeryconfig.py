@@ -1,7 +1,7 @@
 """The Celery settings of the transcoder; each has its reason beside it."""
 
-from transcoder.dispatch import ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
 from transcoder.settings import load_settings
+from transcoder.task_names import ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
 
 _settings = load_settings()
 
@@ -16,7 +16,7 @@ broker_transport_options = {
 # Arguments are ids: JSON can express them, and a JSON message can carry no code.
 task_serializer = "json"
 accept_content = ["json"]
-worker_consumer = "transcoder.admission:AdmittingConsumer"  # no message ends the worker
+worker_consumer = "pipeline.runtime.celery_guard:AdmittingConsumer"  # no message ends the worker
 broker_connection_retry_on_startup = True  # the broker may start after the worker
 broker_connection_max_retries = None  # the broker may be away for longer than 100 tries
 

@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused
 from pipeline.net.fetch_policy import check_url
+from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import KeyRefused, check_key
 from transcoder import store
-from transcoder.dispatch import ENCODE, Wake
 from transcoder.encode.ladder import short_side_of
 from transcoder.models import Job
 from transcoder.scratch_space import needed_bytes
+from transcoder.task_names import wake_encode
 
 
 class JobRefused(Exception):
@@ -116,7 +117,7 @@ def put_job(
     job = get_job(session, job_id)
     if not request.is_same_request(job.request):
         raise JobRefused("job_conflict", "Another request created the job of this id.")
-    return job, created, [Wake(ENCODE, job_id)] if created else []
+    return job, created, [wake_encode(job_id)] if created else []
 
 
 def get_job(session: Session, job_id: UUID) -> Job:

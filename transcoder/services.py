@@ -1,21 +1,27 @@
 """Settings and connections of a process, made once."""
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
+from celery import Celery
 from sqlalchemy import Engine
 
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.runtime.database import make_engine
+from pipeline.runtime.task_publishing import make_producer, send_wakes
+from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 from transcoder.callback_delivery import CallbackSender
-from transcoder.dispatch import Dispatcher
 from transcoder.scratch_space import has_room
 from transcoder.settings import TranscoderSettings, load_settings
+from transcoder.task_names import KEY_PREFIX
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,17 @@ class TranscoderServices:
     tools: Tools
     storages: Mapping[str, Storage]
     callback_sender: CallbackSender
-    dispatcher: Dispatcher
+    producer: Celery
 
     def has_room(self, job_id: UUID, needed_bytes: int) -> bool:
         """Check that this machine's scratch folder has room for a job."""
         settings = self.settings
         return has_room(settings.scratch, settings.scratch_quota_bytes, job_id, needed_bytes)
+
+    def wake(self, wakes: Sequence[Wake]) -> None:
+        """Publish wakes; leave those that the broker does not take to the sweep."""
+        if unsent := send_wakes(self.producer, wakes):
+            _log.warning("broker away, %d wakes left to the sweep", len(unsent))
 
 
 def make_services(settings: TranscoderSettings) -> TranscoderServices:
@@ -56,7 +67,9 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
         callback_sender=CallbackSender(
             str(settings.callback_url), settings.callback_secrets[0].get_secret_value()
         ),
-        dispatcher=Dispatcher(settings.broker_url.get_secret_value()),
+        producer=make_producer(
+            "transcoder", settings.broker_url.get_secret_value(), key_prefix=KEY_PREFIX
+        ),
     )
 
 

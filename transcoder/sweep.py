@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from pipeline.runtime.database import session_of
+from pipeline.runtime.wakes import Wake
 from transcoder import store
-from transcoder.dispatch import DELIVER, ENCODE, Wake
 from transcoder.job_view import callback_body, error_view
 from transcoder.leftovers import clean_outputs, clean_scratch, forget_old_jobs
 from transcoder.models import Job
 from transcoder.services import TranscoderServices
+from transcoder.task_names import wake_deliver, wake_encode
 
 
 def sweep(services: TranscoderServices) -> list[Wake]:
@@ -22,16 +23,16 @@ def sweep(services: TranscoderServices) -> list[Wake]:
         lapsed = store.lapsed_jobs(session)
         due = store.due_callbacks(session)
     return [
-        *(Wake(ENCODE, job_id) for job_id in waiting),
+        *(wake_encode(job_id) for job_id in waiting),
         *(wake for job in lapsed for wake in _take_over(services, job)),
-        *(Wake(DELIVER, callback_id) for callback_id in due),
+        *(wake_deliver(callback_id) for callback_id in due),
     ]
 
 
 def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:
     """Wake a lost job for its next worker, or fail it after its last permitted one."""
     if job.claims < store.MAX_CLAIMS:
-        return [Wake(ENCODE, job.id)]
+        return [wake_encode(job.id)]
     detail = f"{job.claims} workers were lost while they encoded this video."
     callback_id = uuid4()
     with session_of(services.engine) as session:
@@ -42,4 +43,4 @@ def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:
         assert ended is not None  # the write above matched it
         body = callback_body("job.failed", ended, datetime.now(UTC))
         store.owe_callback(session, callback_id, ended, body)
-    return [Wake(DELIVER, callback_id)]
+    return [wake_deliver(callback_id)]

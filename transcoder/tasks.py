@@ -11,8 +11,8 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from transcoder import callback_delivery, leftovers, log_redaction, sweep, transcode
-from transcoder.dispatch import DELIVER, ENCODE, SWEEP
 from transcoder.services import process_services
+from transcoder.task_names import DELIVER, ENCODE, SWEEP
 
 app = Celery("transcoder")
 app.config_from_object("transcoder.celeryconfig")
@@ -29,7 +29,7 @@ def start_clean(**_: Any) -> None:
 def encode(job_id: str) -> None:
     """Encode one job."""
     services = process_services()
-    services.dispatcher.send(transcode.transcode(services, UUID(job_id)))
+    services.wake(transcode.transcode(services, UUID(job_id)))
 
 
 @app.task(name=DELIVER)
@@ -43,4 +43,4 @@ def deliver(callback_id: str) -> None:
 def sweep_all() -> None:
     """Find and wake all due work."""
     services = process_services()
-    services.dispatcher.send(sweep.sweep(services))
+    services.wake(sweep.sweep(services))

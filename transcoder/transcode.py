@@ -11,9 +11,9 @@ from pipeline.media.probe import SourceInfo, probe
 from pipeline.media.source_limits import MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.runtime.database import session_of
+from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import StorageError
 from transcoder import store
-from transcoder.dispatch import DELIVER, ENCODE, Wake
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
 from transcoder.encode.ladder import short_side_of
@@ -26,6 +26,7 @@ from transcoder.scratch import encode_slot, reserve, workdir
 from transcoder.scratch_space import FULL, needed_bytes
 from transcoder.services import TranscoderServices
 from transcoder.store import Lease, LeaseLost
+from transcoder.task_names import wake_deliver, wake_encode
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def transcode(services: TranscoderServices, job_id: UUID) -> list[Wake]:
             return []
         wakes = _work(services, lease, job)
     with session_of(services.engine) as session:
-        return wakes + [Wake(ENCODE, waiting) for waiting in store.queued_job_ids(session, limit=1)]
+        return wakes + [wake_encode(waiting) for waiting in store.queued_job_ids(session, limit=1)]
 
 
 def _request_of(job: Job) -> JobRequest:
@@ -139,7 +140,7 @@ def _finish(
         job = store.get_job(session, lease.job_id)
         assert job is not None  # the guarded write above matched it
         store.owe_callback(session, callback_id, job, callback_body(kind, job, datetime.now(UTC)))
-    return [Wake(DELIVER, callback_id)]
+    return [wake_deliver(callback_id)]
 
 
 def job_error(error: Exception) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pipeline.domain.values import Wake
 from pipeline.records.due import BATCH
+from pipeline.runtime.task_publishing import count_waiting
+from pipeline.runtime.wakes import Wake
 
 DEEP = BATCH
 """Messages that wait in a queue from which on a sweep adds none: what it would wake at once.
@@ -27,8 +28,6 @@ def spare(app: Celery, wakes: Iterable[Wake]) -> list[Wake]:
 def _depth(app: Celery, queue: str) -> int:
     try:
         with app.connection_or_acquire() as connection:
-            # As Celery declares it: kombu forgets the key prefix in a passive declaration.
-            declared = connection.default_channel.queue_declare(queue, durable=True)
-            return int(declared.message_count)
+            return count_waiting(connection.default_channel, queue)
     except OperationalError:
         return 0  # the publish says the same, and is allowed to fail

@@ -6,9 +6,8 @@ from uuid import UUID
 
 import structlog
 from celery import Task
-from kombu.exceptions import OperationalError
 
-from pipeline.domain.values import (
+from pipeline.config.task_names import (
     TASK_POLL,
     TASK_PURGE,
     TASK_RECONCILE,
@@ -16,7 +15,6 @@ from pipeline.domain.values import (
     TASK_SUBMIT,
     TASK_SWEEP,
     TASK_TIDY,
-    Wake,
 )
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
@@ -25,6 +23,7 @@ from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep, tidy
 from pipeline.operations.purge import purge
 from pipeline.runtime.crash import Boundary, crash_point
+from pipeline.runtime.task_publishing import send_wakes
 from pipeline.services import Outcome, Services
 from worker.app import app, services
 from worker.backlog import spare
@@ -94,15 +93,8 @@ def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) ->
 
 def _finish(outcome: Outcome) -> str:
     crash_point(Boundary.TASK_COMMITTED)
-    for wake in outcome.wakes:
-        _publish(wake)
+    for wake in send_wakes(app, outcome.wakes):
+        # The row is still due: the next sweep finds it.
+        log.warning("broker away, left to the sweep", task=wake.task, id=str(wake.id))
     crash_point(Boundary.TASK_PUBLISHED)
     return outcome.what
-
-
-def _publish(wake: Wake) -> None:
-    try:
-        app.send_task(wake.task, args=[str(wake.id)], queue=wake.queue)
-    except OperationalError:
-        # The row is due all the same: the next sweep finds it.
-        log.warning("broker away, left to the sweep", task=wake.task, id=str(wake.id))

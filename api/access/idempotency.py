@@ -16,8 +16,8 @@ from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
-from pipeline.domain.values import Wake
 from pipeline.records.models import Asset
+from pipeline.runtime.wakes import Wake
 
 MAX_KEY_CHARS = 255
 """As long as Stripe's Idempotency-Key may be."""

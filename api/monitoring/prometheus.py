@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.wiring.publisher import Publisher
+from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 from pipeline.domain.hold_reasons import HOLDS
 from pipeline.domain.states import Status
-from pipeline.domain.values import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 from pipeline.limits import circuit_breaker
 from pipeline.operations import metrics
 from pipeline.runtime.database import session_of

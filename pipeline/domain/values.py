@@ -9,50 +9,6 @@ from uuid import UUID
 
 from pipeline.domain.states import Status
 
-QUEUE_SUBMIT = "submit"
-QUEUE_RECONCILE = "reconcile"
-QUEUE_SWEEP = "sweep"
-
-BROKER_KEY_PREFIX = "khronika:"
-"""Our keys can share a server with the transcoder's and with a site's own."""
-
-TASK_SUBMIT = "khronika.submit_asset"
-TASK_RECONCILE = "khronika.reconcile_delivery"
-TASK_POLL = "khronika.poll_asset"
-TASK_RELEASE = "khronika.release_attempt"
-TASK_SWEEP = "khronika.sweep"
-TASK_TIDY = "khronika.tidy"
-TASK_PURGE = "khronika.purge"
-
-
-@dataclass(frozen=True)
-class Wake:
-    """A task to publish after the commit. A hint: losing it costs latency only."""
-
-    queue: str
-    task: str
-    id: UUID
-
-
-def wake_submit(asset_id: UUID) -> Wake:
-    """Wake a worker to submit this asset."""
-    return Wake(QUEUE_SUBMIT, TASK_SUBMIT, asset_id)
-
-
-def wake_reconcile(delivery_id: UUID) -> Wake:
-    """Wake a worker to apply this delivery of a callback."""
-    return Wake(QUEUE_RECONCILE, TASK_RECONCILE, delivery_id)
-
-
-def wake_poll(asset_id: UUID) -> Wake:
-    """Wake a worker to ask the provider about this asset."""
-    return Wake(QUEUE_RECONCILE, TASK_POLL, asset_id)
-
-
-def wake_release(attempt_id: UUID) -> Wake:
-    """Wake a worker to give up this attempt's job at its provider."""
-    return Wake(QUEUE_RECONCILE, TASK_RELEASE, attempt_id)
-
 
 class Playback(StrEnum):
     """Who is given the addresses of what is published of an asset. Fixed when it is registered."""

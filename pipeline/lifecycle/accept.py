@@ -2,15 +2,17 @@
 
 from sqlalchemy.orm import Session
 
+from pipeline.config.task_names import wake_release
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Submitted, Wake, wake_release
+from pipeline.domain.values import EventDraft, Submitted
 from pipeline.lifecycle.claim import Claim
 from pipeline.limits import circuit_breaker
 from pipeline.records import releases, store
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
+from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
 

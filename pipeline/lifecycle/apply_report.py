@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateReport, check_outputs
 from pipeline.content.ownership import Place, misplaced
 from pipeline.domain.backoff import poll_interval
@@ -20,14 +21,7 @@ from pipeline.domain.decide import (
 )
 from pipeline.domain.processing_step import DONE_PERCENT
 from pipeline.domain.states import Status
-from pipeline.domain.values import (
-    EventDraft,
-    Outputs,
-    Phase,
-    Playback,
-    ProviderStatus,
-    wake_release,
-)
+from pipeline.domain.values import EventDraft, Outputs, Phase, Playback, ProviderStatus
 from pipeline.lifecycle.provider_report import Applied, News
 from pipeline.lifecycle.publish import publish
 from pipeline.lifecycle.settle import Setback, settle

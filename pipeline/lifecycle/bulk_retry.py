@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
-from pipeline.domain.values import Wake
 from pipeline.lifecycle.retry import retry_asset
 from pipeline.records.models import Asset
+from pipeline.runtime.wakes import Wake
 
 BATCH = 50
 """Videos of one transaction: their rows are locked until it ends."""

@@ -8,14 +8,16 @@ from sqlalchemy import func, insert
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
+from pipeline.config.task_names import wake_release
 from pipeline.content.source import Source, locate
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.states import WAITING, Status
-from pipeline.domain.values import EventDraft, Wake, wake_release
+from pipeline.domain.values import EventDraft
 from pipeline.limits import circuit_breaker, spend_guard
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt
+from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 
 HOLD_JITTER_SEC = 60.0

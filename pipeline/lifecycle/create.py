@@ -19,11 +19,13 @@ from pipeline.access.idempotency import (
     keep,
 )
 from pipeline.config.settings import Settings
+from pipeline.config.task_names import wake_submit
 from pipeline.domain.errors import Conflict, NotFound
-from pipeline.domain.values import CreateAsset, Wake, wake_submit
+from pipeline.domain.values import CreateAsset
 from pipeline.limits.owner_quotas import Standing, owner_is_busy, refuse_excess
 from pipeline.records import upload_rows
 from pipeline.records.models import Asset, Upload
+from pipeline.runtime.wakes import Wake
 
 # One statement, so that one round trip registers the key, the asset and its first event. The key
 # gates the asset: where it exists already nothing else is inserted. A source that is an upload must

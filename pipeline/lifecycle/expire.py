@@ -4,10 +4,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pipeline.config.task_names import wake_release
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
-from pipeline.domain.values import EventDraft, wake_release
+from pipeline.domain.values import EventDraft
 from pipeline.lifecycle.settle import Setback, settle
 from pipeline.records import releases, store
 from pipeline.records.models import Asset

@@ -11,13 +11,15 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
+from pipeline.config.task_names import wake_release, wake_submit
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import LIVE, Status
-from pipeline.domain.values import EventDraft, Wake, wake_release, wake_submit
+from pipeline.domain.values import EventDraft
 from pipeline.lifecycle.contend import conflict, write_or_conflict
 from pipeline.limits.owner_quotas import refuse_one_more_live
 from pipeline.records import queries, releases, store
 from pipeline.records.models import Asset, Attempt
+from pipeline.runtime.wakes import Wake
 
 IDLE: dict[str, Any] = {
     "hold_reason": None,

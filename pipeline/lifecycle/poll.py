@@ -5,11 +5,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition, TransientProviderError
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Phase, ProviderStatus, wake_release
+from pipeline.domain.values import EventDraft, Phase, ProviderStatus
 from pipeline.lifecycle.apply_report import apply_news
 from pipeline.lifecycle.provider_report import News
 from pipeline.lifecycle.settle import Setback, settle

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.domain.values import ProviderStatus, Wake
+from pipeline.domain.values import ProviderStatus
+from pipeline.runtime.wakes import Wake
 
 
 @dataclass(frozen=True)

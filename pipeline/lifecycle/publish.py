@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, update
 from sqlalchemy.orm import Session
 
+from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateReport
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Outputs, wake_release
+from pipeline.domain.values import EventDraft, Outputs
 from pipeline.lifecycle.provider_report import Applied, News
 from pipeline.records import releases, store
 from pipeline.records.models import Asset, Attempt, Output

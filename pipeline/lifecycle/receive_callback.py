@@ -11,11 +11,12 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from pipeline.config.task_names import wake_reconcile
 from pipeline.domain.errors import SignatureInvalid
-from pipeline.domain.values import Wake, wake_reconcile
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import CallbackUnreadable, Provider
 from pipeline.records.models import Delivery
+from pipeline.runtime.wakes import Wake
 
 AUDITS_PER_MINUTE = 20
 """Rejections recorded of one source in a minute: a flood is seen, and does not fill the table."""

@@ -6,12 +6,14 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
+from pipeline.config.task_names import wake_submit
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Wake, wake_submit
+from pipeline.domain.values import EventDraft
 from pipeline.lifecycle.contend import conflict, write_or_conflict
 from pipeline.limits.owner_quotas import refuse_one_more_live
 from pipeline.records import queries, store
 from pipeline.records.models import Asset
+from pipeline.runtime.wakes import Wake
 
 
 @dataclass(frozen=True)

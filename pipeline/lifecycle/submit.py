@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 
+from pipeline.config.task_names import wake_release
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.content.source import Measured, SourceRefused, measure, url_for_provider
 from pipeline.domain.errors import (
@@ -20,7 +21,7 @@ from pipeline.domain.errors import (
     UnknownOutcome,
 )
 from pipeline.domain.failures import known_code
-from pipeline.domain.values import EventDraft, Playback, SubmitRequest, wake_release
+from pipeline.domain.values import EventDraft, Playback, SubmitRequest
 from pipeline.lifecycle.accept import accept
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
 from pipeline.lifecycle.lookup import look_up

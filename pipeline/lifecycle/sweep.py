@@ -5,12 +5,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.domain.values import Wake, wake_poll, wake_reconcile, wake_release, wake_submit
+from pipeline.config.task_names import wake_poll, wake_reconcile, wake_release, wake_submit
 from pipeline.lifecycle.expire import expire
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import due
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
+from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
 INBOX_GRACE_SEC = 2.0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pipeline.domain.values import QUEUE_RECONCILE, QUEUE_SUBMIT
+from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT
 
 BOUND_SEC = 2
 """How long one figure may take; Prometheus itself gives a scrape 10 s by default."""

@@ -1,24 +1,26 @@
-"""Which task messages a worker takes: one of another form than ours is refused, and no more.
+"""Guard of a worker's messages: it refuses messages of a foreign form, and the worker runs on.
 
-Celery believes a message's headers and body. A body of another form, or a header of another type,
-raises in the worker's loop, which ends or silences the worker; the message goes back to its queue,
-and ends the next one. Whoever can write to the broker could hold the workers down with one message.
-Therefore only those headers go on that a task of ours needs, and what raises all the same is
-refused. Nothing here knows Celery: each of its apps has a consumer that asks.
+Celery trusts a message's headers and body. A body of another form, or a header of another type,
+raises in the worker's loop and ends or silences the worker; the message returns to its queue and
+ends the next worker. A client with write access to the broker could stop all workers with one
+message. The guard therefore passes only the headers that our tasks need, and refuses a message
+whose handling raises.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from celery.worker.consumer import Consumer
+
 _KEPT = ("id", "task", "expires", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin")
-"""Text, all of it. Limits of time, other names, groups and instants in ten years are not for a
-message to say."""
+"""Headers that pass, if they are text. A message may not set time limits, other names, groups or
+distant instants."""
 
 _JSON = "application/json"
 
 
 class Message(Protocol):
-    """What we read of one of kombu's."""
+    """The part of kombu's message that the guard reads."""
 
     body: bytes | str
     content_type: str | None
@@ -28,12 +30,21 @@ class Message(Protocol):
 Handler = Callable[[Any], Any]
 
 
+class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
+    """Consumer of a worker whose handler refuses foreign messages; `worker_consumer` names it."""
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Any:
+        """Make the handler that Celery calls with each message."""
+        handle = super().create_task_handler(*args, **options)
+        return admitting(handle, lambda message: self.on_unknown_message(None, message))
+
+
 def admitting(handle: Handler, refuse: Handler) -> Handler:
-    """A worker's handler of messages, that outlives each.
+    """Make a handler of messages that refuses a message instead of raising for it.
 
     Args:
-        handle: Celery's own: finds the task, and gives it to a process.
-        refuse: Takes a message off its queue for good.
+        handle: Celery's own handler, which finds the task and gives it to a process.
+        refuse: Removes a message from its queue.
     """
 
     def handler(message: Message) -> Any:
@@ -47,15 +58,15 @@ def admitting(handle: Handler, refuse: Handler) -> Handler:
 
 
 def _ours(message: Message) -> Mapping[str, str]:
-    """The headers that go on.
+    """Return the headers that pass.
 
     Raises:
-        ValueError: it is no message that a client of ours publishes.
+        ValueError: None of our clients publishes such a message.
     """
     headers = {name: value for name in _KEPT if isinstance(value := message.headers.get(name), str)}
     if "id" not in headers or "task" not in headers:
         raise ValueError("names no task")
-    # An older form has an object for a body, and all that headers say in it once more.
+    # In an older form of message, the body is an object that repeats the headers.
     if message.content_type == _JSON and message.body[:1] not in ("[", b"["):
         raise ValueError("has no list of arguments")
     return headers | {"lang": "py"}

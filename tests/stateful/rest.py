@@ -1,11 +1,12 @@
 """Let the world come to rest: time passes, sweeps wake, workers work, until nothing is due."""
 
-from pipeline.domain.values import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT, Wake
+from pipeline.config.task_names import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
+from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import ScriptedProvider

@@ -13,8 +13,9 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
+from pipeline.config.task_names import BROKER_KEY_PREFIX, wake_reconcile, wake_submit
 from pipeline.domain.states import Status
-from pipeline.domain.values import BROKER_KEY_PREFIX, Wake, wake_reconcile, wake_submit
+from pipeline.runtime.wakes import Wake
 from tests.chaos.nemeses import find_libfaketime
 from tests.integration.pipeline.conftest import (
     World,

@@ -10,7 +10,7 @@ import redis
 import requests
 from sqlalchemy import make_url
 
-from pipeline.domain.values import QUEUE_RECONCILE
+from pipeline.config.task_names import QUEUE_RECONCILE
 from pipeline.records.models import AuditEvent, Delivery
 from tests.integration.api.conftest import Client, World
 from tests.scripted_provider import callback

@@ -8,8 +8,8 @@ import pytest
 import redis
 from sqlalchemy import event
 
+from pipeline.config.task_names import QUEUE_SUBMIT
 from pipeline.domain.states import Status
-from pipeline.domain.values import QUEUE_SUBMIT
 from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, Client, World, serving
 
 ASSET_MEMBERS = {

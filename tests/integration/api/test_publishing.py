@@ -12,8 +12,9 @@ import pytest
 
 from api.wiring import publisher as publishing
 from api.wiring.publish_breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
-from api.wiring.publisher import TIMEOUT_SEC, Publisher
-from pipeline.domain.values import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
+from api.wiring.publisher import Publisher
+from pipeline.config.task_names import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
+from pipeline.runtime.task_publishing import TIMEOUT_SEC
 from tests.integration.api.conftest import World, serving
 
 BOUND_SEC = 4 * TIMEOUT_SEC

@@ -4,9 +4,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
+from pipeline.config.task_names import wake_reconcile
 from pipeline.domain.errors import SignatureInvalid
 from pipeline.domain.states import Status
-from pipeline.domain.values import wake_reconcile
 from pipeline.lifecycle.receive_callback import Received
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit

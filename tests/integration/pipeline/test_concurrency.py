@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.config.task_names import wake_submit
 from pipeline.domain.errors import Conflict
 from pipeline.domain.states import Status
-from pipeline.domain.values import wake_submit
 from pipeline.lifecycle.fence import cancel_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.config.task_names import wake_release
 from pipeline.domain.states import Status
-from pipeline.domain.values import wake_release
 from pipeline.lifecycle.expire import expire
 from pipeline.lifecycle.fence import cancel_asset, reencode_asset
 from pipeline.lifecycle.poll import poll

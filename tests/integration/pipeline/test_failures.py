@@ -3,9 +3,10 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.config.task_names import wake_poll, wake_release, wake_submit
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, wake_poll, wake_release, wake_submit
+from pipeline.domain.values import EventDraft
 from pipeline.lifecycle.expire import expire
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.config.task_names import wake_release
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import Status
-from pipeline.domain.values import wake_release
 from pipeline.lifecycle.fence import Fenced, cancel_asset, delete_asset, reencode_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release

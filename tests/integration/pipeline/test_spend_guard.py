@@ -11,8 +11,8 @@ import pytest
 import redis
 from sqlalchemy import text
 
+from pipeline.config.task_names import wake_submit
 from pipeline.domain.states import Status
-from pipeline.domain.values import wake_submit
 from pipeline.lifecycle.expire import expire
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit

@@ -152,7 +152,7 @@ def services(environment: None) -> Iterator[TranscoderServices]:
     yield services
     services.engine.dispose()
     services.callback_sender.close()
-    services.dispatcher.close()
+    services.producer.close()
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from tests.integration.transcoder.conftest import (
     eventually,
     row,
 )
-from transcoder.dispatch import DELIVER, ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
 from transcoder.leftovers import clean_outputs
 from transcoder.models import SCHEMA
 from transcoder.services import TranscoderServices
+from transcoder.task_names import DELIVER, ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
 
 NOWHERE = Path("never-made.mp4")
 NO_IDS: tuple[Any, ...] = (

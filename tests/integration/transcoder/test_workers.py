@@ -29,7 +29,6 @@ from tests.integration.transcoder.conftest import (
     serving,
 )
 from transcoder.callback_delivery import deliver_callback
-from transcoder.dispatch import DELIVER, ENCODE, Wake
 from transcoder.heartbeat import Heartbeat
 from transcoder.leftovers import clean_scratch
 from transcoder.models import TERMINAL, Job, OwedCallback
@@ -37,6 +36,7 @@ from transcoder.scratch import encode_slot, workdir
 from transcoder.services import TranscoderServices
 from transcoder.store import KEEP_FOR, MAX_CLAIMS, LeaseLost, cancel, claim, complete, renew
 from transcoder.sweep import sweep
+from transcoder.task_names import DELIVER, wake_encode
 from transcoder.transcode import transcode
 
 SAMPLE = Path("tests/media/big-buck-bunny-720p-5s.mp4")
@@ -348,7 +348,7 @@ def test_a_job_whose_message_was_lost_is_found_by_the_sweep(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
-    assert Wake(ENCODE, job_id) in sweep(services)
+    assert wake_encode(job_id) in sweep(services)
 
 
 def test_a_full_machine_leaves_the_job_queued(

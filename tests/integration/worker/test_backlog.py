@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
-from pipeline.domain.values import Wake, wake_reconcile, wake_submit
+from pipeline.config.task_names import wake_reconcile, wake_submit
+from pipeline.runtime.wakes import Wake
 from worker.backlog import DEEP, spare
 
 NOBODY = "redis://127.0.0.1:1/0"

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
+from pipeline.config.task_names import BROKER_KEY_PREFIX, QUEUE_SUBMIT, TASK_SUBMIT
 from pipeline.domain.states import Status
-from pipeline.domain.values import BROKER_KEY_PREFIX, QUEUE_SUBMIT, TASK_SUBMIT
 from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import (
     World,

@@ -15,7 +15,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import text
 
-from pipeline.domain.values import (
+from pipeline.config.task_names import (
     BROKER_KEY_PREFIX,
     QUEUE_SUBMIT,
     TASK_POLL,

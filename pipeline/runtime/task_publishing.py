@@ -1,0 +1,75 @@
+"""Publishing of wakes through Celery: best effort, because a sweep finds every row that is due."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from pipeline.runtime.wakes import Wake
+
+TIMEOUT_SEC = 0.2
+"""Each of connecting, writing and reading; a broker on the same network answers in 1 ms."""
+
+POOL_LIMIT = 128
+"""More than a process has threads."""
+
+
+def make_producer(name: str, broker_url: str, *, key_prefix: str) -> Celery:
+    """Make a Celery app that only sends, and never holds a request for long.
+
+    The worker's options would: without ``max_retries`` 0, kombu reconnects to a silent broker for
+    seconds before it gives up.
+
+    Args:
+        name: Shown in the messages' origin.
+        broker_url: Any broker that Celery supports.
+        key_prefix: Prefix of every key in a Redis broker; the worker's must be the same.
+    """
+    app = Celery(name, set_as_current=False)
+    app.conf.update(
+        broker_url=broker_url,
+        broker_connection_timeout=TIMEOUT_SEC,
+        broker_transport_options={
+            "global_keyprefix": key_prefix,
+            "max_retries": 0,
+            "socket_timeout": TIMEOUT_SEC,
+            "socket_connect_timeout": TIMEOUT_SEC,
+            # RabbitMQ's names of the two timeouts.
+            "read_timeout": TIMEOUT_SEC,
+            "write_timeout": TIMEOUT_SEC,
+        },
+        # The wait for a connection that other threads hold has no bound: each thread has its own.
+        broker_pool_limit=POOL_LIMIT,
+        task_ignore_result=True,
+        task_serializer="json",
+    )
+    return app
+
+
+def send_wake(app: Celery, wake: Wake) -> None:
+    """Publish one wake.
+
+    Raises:
+        kombu.exceptions.OperationalError: The broker is away.
+    """
+    app.send_task(wake.task, args=[str(wake.id)], queue=wake.queue, retry=False, ignore_result=True)
+
+
+def send_wakes(app: Celery, wakes: Sequence[Wake]) -> Sequence[Wake]:
+    """Publish wakes in order; return those left over, since the first failure ends the sending."""
+    for number, wake in enumerate(wakes):
+        try:
+            send_wake(app, wake)
+        except OperationalError:
+            return wakes[number:]
+    return ()
+
+
+def count_waiting(channel: Any, queue: str) -> int:
+    """Count the messages that wait in a queue, on a channel of kombu's.
+
+    The queue is declared as Celery declares it, so that none is made that a worker would not make.
+    A passive declaration would do, but kombu forgets the key prefix in it.
+    """
+    return int(channel.queue_declare(queue, durable=True).message_count)
