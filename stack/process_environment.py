@@ -70,7 +70,7 @@ def build_environment(
         "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],
         "KHRONIKA_SECRET_KEY": credentials["secret_key"],
         "KHRONIKA_PUBLIC_URL": public_url,
-        # Said aloud, so that the API does not warn of it: there is no site to ask whose a post is.
+        # Set explicitly, so that the API does not warn: a development stack has no table of posts.
         "KHRONIKA_POST_CLAIM": "off",
         # Development only: sources on this machine, over plain http, on any port.
         "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
