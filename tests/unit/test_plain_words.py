@@ -29,16 +29,16 @@ SAME_MODULE_NOUN = {
     "base": "the protocol that the modules of its folder implement",
     "celeryconfig": "the Celery settings of a worker",
     "changes": "the actions on a video, as routes of the API and as forms of the console",
-    "database": "the engines and transactions of a schema",
     "env": "the name that Alembic loads a history's environment by",
     "idempotency": "the idempotency keys, as rows and as a header",
-    "migrate": "the command that migrates a schema",
     "models": "the tables of a schema",
     "parts": "the parts of an upload, as rules and as routes",
+    "schema_history": "the migrations of a schema",
     "services": "the outside world of a process: engines, storage, providers",
     "settings": "the settings of a service",
     "store": "the guarded writes of a schema",
     "sweep": "the queries for work that is due, and what each wakes",
+    "task_names": "the tasks and queues of a service, by name",
     "tasks": "the Celery tasks of a worker",
 }
 SAME_CLASS_NOUN = {
@@ -47,14 +47,13 @@ SAME_CLASS_NOUN = {
     "Posts": "the site's posts, as the pipeline reads them and as the site keeps them",
     "Services": "the outside world of a process; the API adds to the pipeline's",
     "SettingsInvalid": "the settings of a service are wrong",
-    "Wake": "a queue, a task and an id",
 }
 
 # Names with two meanings that are not renamed yet; to be emptied.
 TWO_MEANINGS_YET = frozenset(
     {
-        *("admission", "filters", "streams"),
-        *("AdmittingConsumer", "Filter", "Locked", "Part", "Place"),
+        *("filters", "streams"),
+        *("Filter", "Locked", "Part", "Place"),
         *("Problem", "Standing", "TooLarge"),
     }
 )
