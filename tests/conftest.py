@@ -7,8 +7,8 @@ roles; the broker's database that ``BROKER_URL`` names is flushed before every t
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from stack.credentials import load_credentials
 from stack.home import Home
 from stack.logins import ROLES, login_url, login_variable
 from stack.servers import Servers
+from tests.kept_database import DatabaseKeeper
 from tests.running import RunningStack, running_stack_process
 from tests.shared_run import (
     Databases,
@@ -97,12 +98,26 @@ def clip_folder(home: Home) -> Path:
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session")
+def lend_database(
+    servers: Servers, databases: Databases, template: str
+) -> Iterator[Callable[[], AbstractContextManager[str]]]:
+    """Lends a database as the migrations leave it: one that is emptied where the server is ours,
+    else a new one each time, because to empty one takes a superuser.
+    """
+    prefix = f"khronika_test_{os.getpid()}"
+    if not servers.postgres:
+        yield lambda: databases.lent(f"{prefix}_{next(_numbers)}", template=template)
+        return
+    with closing(DatabaseKeeper(databases, template, prefix)) as keeper:
+        yield keeper.lent
+
+
 @pytest.fixture
-def postgres_url(databases: Databases, template: str) -> Iterator[str]:
-    """A freshly migrated database of this test's own: its owner's URL."""
-    name = f"khronika_test_{os.getpid()}_{next(_numbers)}"
-    yield databases.make(name, template=template)
-    databases.drop(name)
+def postgres_url(lend_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A migrated database without rows, this test's alone: its owner's URL."""
+    with lend_database() as url:
+        yield url
 
 
 @pytest.fixture

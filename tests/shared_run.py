@@ -73,6 +73,12 @@ class Databases:
         """Drop a database and end its connections."""
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    @contextmanager
+    def lent(self, name: str, *, template: str) -> Iterator[str]:
+        """Make a database for the length of the block, and yield its owner's URL."""
+        yield self.make(name, template=template)
+        self.drop(name)
+
     def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute(statement)
