@@ -28,6 +28,7 @@ __all__ = [
     "caller",
     "caller_of",
     "caller_session",
+    "guarded_scope",
     "identify",
     "owner_named",
 ]
@@ -38,6 +39,9 @@ OF_ROLES: Mapping[Role, frozenset[Scope]] = {
     Role.READER: with_implied(frozenset({Scope.OPERATOR_READ})),
 }
 """What a person's token lets its bearer do."""
+
+SCOPE = "khronika_scope"
+"""The attribute of a guarded view that holds its scope."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -86,9 +90,15 @@ def authorised(*roles: Role, scope: Scope | None = None) -> Callable[[View], Vie
             g.caller = _let_in(roles, scope or scope_of(request.method))
             return view(*args, **kwargs)
 
+        setattr(guarded, SCOPE, scope)
         return cast("View", guarded)
 
     return decorate
+
+
+def guarded_scope(view: Callable[..., Any], method: str) -> Scope:
+    """Return the scope that a key needs for this view by this method, as its guard has it."""
+    return getattr(view, SCOPE, None) or scope_of(method)
 
 
 def scope_of(method: str) -> Scope:

@@ -10,6 +10,7 @@ from api.access.audit import audit_operator
 from api.access.caller import Role, authorised, caller, caller_session, owner_named
 from api.access.idempotency import change_once, idempotency_key, rendered
 from api.access.request_limits import Policy, limited
+from api.documents.described import BODY_OF_POST, BY_POST, IF_NONE_MATCH, described
 from api.documents.present import asset_out, event_out
 from api.documents.schemas import (
     AssetOut,
@@ -36,6 +37,14 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
 @blueprint.post("/create")
 @authorised(Role.OWNER, Role.OPERATOR)
 @limited(Policy.CREATE)
+@described(
+    once=True,
+    links={
+        **dict.fromkeys(("assets.read", "assets.events", "lists.playback"), BY_POST),
+        **dict.fromkeys(("changes.cancel", "changes.delete", "changes.reencode"), BY_POST),
+        "assets.retry": BODY_OF_POST,
+    },
+)
 @blueprint.input(CreateBody)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
@@ -114,6 +123,7 @@ def _created(created: Created) -> Response:
 @blueprint.post("/retry")
 @authorised(Role.OWNER, Role.OPERATOR)
 @limited(Policy.RETRY)
+@described(once=True)
 @blueprint.input(RetryBody)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
@@ -141,6 +151,7 @@ def retry(json_data: RetryBody) -> Response:
 
 @blueprint.get("/<uuid:post_id>")
 @authorised(*Role)
+@described(headers=[IF_NONE_MATCH])
 @blueprint.output(AssetOut)
 @blueprint.doc(responses={304: "Not modified", 401: "", 404: ""}, security="bearer")
 def read(post_id: UUID) -> Response:

@@ -8,6 +8,7 @@ from flask import Response
 from api.access.caller import Role, authorised
 from api.access.idempotency import change_once
 from api.access.request_limits import Policy, limited
+from api.documents.described import described
 from api.documents.schemas import AssetOut
 from api.wiring.services import services
 from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
@@ -19,6 +20,7 @@ ANSWERS = {401: "", 403: "", 404: "", 409: "", 422: ""}
 
 @blueprint.post("/<uuid:post_id>/cancel")
 @authorised(Role.OWNER, Role.OPERATOR)
+@described(once=True)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
 def cancel(post_id: UUID) -> Response:
@@ -29,6 +31,7 @@ def cancel(post_id: UUID) -> Response:
 @blueprint.post("/<uuid:post_id>/reencode")
 @authorised(Role.OWNER, Role.OPERATOR)
 @limited(Policy.RETRY)
+@described(once=True)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
     responses=ANSWERS | {429: "Asked too often, or too many of the owner's videos are in flight"},
@@ -48,6 +51,7 @@ def reencode(post_id: UUID) -> Response:
 
 @blueprint.delete("/<uuid:post_id>")
 @authorised(Role.OWNER, Role.OPERATOR)
+@described(once=True)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
 def delete(post_id: UUID) -> Response:

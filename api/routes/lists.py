@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api.access.caller import Role, Scope, authorised, caller_session
+from api.documents.described import IF_NONE_MATCH, described
 from api.documents.post_ids import read_post_ids, wrong_parameter
 from api.documents.present import asset_out, card_out
 from api.documents.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
@@ -26,6 +27,7 @@ blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/
 
 
 @blueprint.get("/<uuid:post_id>/playback")
+@described(scope=Scope.PLAYBACK, headers=[IF_NONE_MATCH])
 @blueprint.output(CardOut)
 @blueprint.doc(responses={304: "Not modified", 401: "", 404: ""}, security=[{}, {"bearer": []}])
 def playback(post_id: UUID) -> Response:
@@ -55,6 +57,7 @@ def _public(post_id: UUID) -> queries.Card | None:
 
 @blueprint.get("")
 @blueprint.input(ListQuery, location="query")
+@described(scope=Scope.OPERATOR_READ, headers=[IF_NONE_MATCH])
 @blueprint.output(ListOut)
 @blueprint.doc(
     responses={304: "Not modified", 401: "", 403: "", 422: ""},

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 from flask import Response, request
 
+from api.documents.described import RANGE, described
 from api.http import security_headers
 from api.http.problems import Problem
 from api.http.ranges import choose_part
@@ -26,6 +27,7 @@ PRESIGNED_MAX_SEC = 7 * 24 * 3600
 
 
 @blueprint.get("/<token>/<path:key>")
+@described(headers=RANGE, media_type="application/octet-stream")
 @blueprint.doc(
     responses={
         200: "The object",

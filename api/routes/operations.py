@@ -8,6 +8,7 @@ from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.documents.described import described
 from api.http import security_headers
 from api.monitoring.prometheus import Figures, exposition
 from api.monitoring.readiness import Readiness, check, is_ready
@@ -42,6 +43,7 @@ def readyz() -> Response:
 
 
 @blueprint.get("/metrics")
+@described(media_type="text/plain")
 @blueprint.doc(responses={200: "The figures, as text"})
 def metrics() -> Response:
     """Read the figures, in Prometheus's text format."""

@@ -12,6 +12,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from api.access.upload_tickets import TICKET_HEADER, chunks, digests, holder
+from api.documents.described import DIGESTS, described
 from api.documents.upload_schemas import (
     PartBody,
     PartNumbersBody,
@@ -47,6 +48,7 @@ def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
 
 
 @blueprint.put("/<uuid:upload_id>/parts/<int:number>")
+@described(headers=DIGESTS, takes_bytes=True)
 @blueprint.output(PartOut)
 @blueprint.doc(responses={400: "", 404: "", 409: "", 413: "", 422: ""}, security="ticket")
 def receive(upload_id: UUID, number: int) -> Response:

@@ -12,6 +12,7 @@ from flask import Response, request
 
 from api.access.caller import Role, Scope, authorised, caller
 from api.access.request_limits import network_of
+from api.documents.described import LAST_EVENT_ID, described
 from api.documents.post_ids import read_post_ids, wrong_parameter
 from api.documents.schemas import StreamQuery, StreamTicketOut
 from api.http.client_address import client_address
@@ -64,6 +65,7 @@ def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
 
 
 @blueprint.get("/video-assets/stream")
+@described(headers=[LAST_EVENT_ID], media_type="text/event-stream")
 @blueprint.input(StreamQuery, location="query")
 @blueprint.doc(responses={200: "Server-sent events", 401: "", 422: ""})
 def stream(query_data: StreamQuery) -> Response:

@@ -12,6 +12,7 @@ from api.access.caller import Role, authorised, caller, caller_session, owner_na
 from api.access.idempotency import idempotency_key, rendered
 from api.access.request_limits import Policy, limited
 from api.access.upload_tickets import TICKET_HEADER, chunks, digests, holder
+from api.documents.described import BY_TICKET, BY_UPLOAD, DIGESTS, described
 from api.documents.upload_schemas import (
     PartOut,
     PartPlanOut,
@@ -38,6 +39,14 @@ blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/up
 @blueprint.post("")
 @authorised(Role.OWNER, Role.OPERATOR)
 @limited(Policy.UPLOADS)
+@described(
+    once=True,
+    links={
+        "uploads.complete": BY_UPLOAD,
+        **dict.fromkeys(("uploads.progress", "uploads.content", "uploads.abandon"), BY_TICKET),
+        **dict.fromkeys(("parts.sign", "parts.receive", "parts.confirm"), BY_TICKET),
+    },
+)
 @blueprint.input(UploadBody)
 @blueprint.output(TicketOut, status_code=201)
 @blueprint.doc(
@@ -112,6 +121,7 @@ def progress(upload_id: UUID) -> ProgressOut:
 
 
 @blueprint.put("/<uuid:upload_id>/content")
+@described(headers=DIGESTS, takes_bytes=True, links={"uploads.complete": BY_UPLOAD})
 @blueprint.output(ReceivedOut)
 @blueprint.doc(responses={400: "", 404: "", 409: "", 413: "", 422: ""}, security="ticket")
 def content(upload_id: UUID) -> ReceivedOut:
