@@ -1,4 +1,4 @@
-"""docs/verification.md: what has been shown of each provider, and how."""
+"""The page docs/verification.md: the stories that held, by provider."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,40 +8,39 @@ from tests.acceptance.stage import PROVIDER
 from tests.acceptance.telling import Story
 
 VENDORS = ("Mux", "Cloudflare Stream", "api.video", "AWS Elemental MediaConvert")
-"""Providers the design names. None of them has an adapter yet."""
+"""The vendors that the design names. None has an adapter yet."""
 
 NOT_YET = "not yet"
 
 WORDS = """The words in the table:
 
-- **live**: the stories were told with the provider's own service, over the Internet, with an
-  account there.
-- **self-hosted**: the stories were told with the transcoder of this repository as the provider: an
-  HTTP service of its own, with processes, database schema and credentials of its own, which signs
-  its callbacks.
-- **not yet**: nothing was shown; there is no adapter."""
+- **live**: the stories ran with the provider's own service, over the Internet, with an account
+  there.
+- **self-hosted**: the stories ran with the transcoder of this repository as the provider. It is an
+  HTTP service with its own processes, database schema and credentials, and it signs its callbacks.
+- **not yet**: no story ran; there is no adapter."""
 
-WHAT_IS_MISSING = """What a live run adds is the vendor's network and its habits: how late callbacks
-come, in which order, and what its errors look like. Nothing here says anything about those. Once a
-vendor has an adapter and an account is configured, `make evidence PROVIDER=<name> PUBLIC_URL=<an
-address that leads to this machine's PORT>` tells the same stories with it; until then that command
-says that there is no adapter, and fails."""
+NOT_SHOWN = """A live run adds the vendor's network and behaviour: the delay of callbacks,
+their order, and the form of its errors. This page says nothing about them. Once a vendor has an
+adapter and an account is configured, `make evidence PROVIDER=<name> PUBLIC_URL=<an address that
+leads to this machine's PORT>` runs the same stories with it. Until then that command fails and says
+that there is no adapter."""
 
 
 def verification_page(stories: Sequence[Story], made_with: str, told_at: datetime) -> str:
-    """The page, after every story has held.
+    """Write the page, after every story has held.
 
     Args:
-        stories: Those that were told.
+        stories: The stories that ran.
         made_with: The run, in a sentence.
-        told_at: When it began.
+        told_at: The start of the run.
     """
     date = told_at.date().isoformat()
     ours = f"self-hosted, {date}"
     blocks = [
         page.heading("What is verified, provider by provider", 1),
         page.GENERATED,
-        f"{made_with} A row is here because its story held: when one does not, nothing is written.",
+        f"{made_with} A story has a row because it held. If one does not hold, nothing is written.",
         page.table(
             ("story", f"`{PROVIDER}`", *VENDORS),
             [
@@ -50,6 +49,6 @@ def verification_page(stories: Sequence[Story], made_with: str, told_at: datetim
             ],
         ),
         WORDS,
-        WHAT_IS_MISSING,
+        NOT_SHOWN,
     ]
     return "\n\n".join(blocks) + "\n"
