@@ -6,12 +6,13 @@ others is given a ``SharedRun``, makes databases of its own, and has a slot of t
 numbered databases to itself.
 """
 
+import fcntl
 import os
 import pickle
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def shared_run() -> Iterator[SharedRun]:
 def new_home() -> Iterator[Home]:
     """Make a folder for a run's servers; remove the folders of killed runs first."""
     _remove_abandoned_homes()
-    root = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=_fastest()))
+    root = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=fastest_folder()))
     if os.geteuid() == 0:
         root.chmod(0o711)  # the Postgres server runs as another user
     home = Home(root)
@@ -134,19 +135,36 @@ def new_home() -> Iterator[Home]:
     shutil.rmtree(root)
 
 
-def _fastest() -> Path:
+def fastest_folder() -> Path:
     """Return memory where there is enough of it: a database is cloned in 10 ms, not 200."""
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
     return MEMORY if roomy and os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def _remove_abandoned_homes() -> None:
-    for root in _fastest().glob(f"{HOME_PREFIX}*"):
+    for root in fastest_folder().glob(f"{HOME_PREFIX}*"):
         found = root.lstat()
         is_ours = found.st_uid == os.geteuid() and not root.is_symlink()
         is_old = time.time() - found.st_mtime > ABANDONED_AFTER_SEC
         if is_ours and is_old and not Home(root).is_held():
             shutil.rmtree(root, ignore_errors=True)
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder once a run, whichever process is first, and return it.
+
+    Args:
+        folder: In the run's home.
+        make: Called with an empty folder to fill, which is then moved.
+    """
+    with folder.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            draft = Path(tempfile.mkdtemp(dir=folder.parent))
+            draft.chmod(0o711)
+            make(draft)
+            draft.rename(folder)
+    return folder
 
 
 @contextmanager

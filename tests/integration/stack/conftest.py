@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -5,28 +7,35 @@ from pathlib import Path
 
 import pytest
 
+from stack.home import Home
 from tests.integration.stack.stack_runs import SERVING, Up, launch
+from tests.shared_run import fastest_folder, made_once
 
 Start = Callable[..., Up]
 
 
 @pytest.fixture
-def start(place: Path) -> Iterator[Start]:
-    """Starts stacks over stand-ins; those that a test leaves running are stopped after it."""
+def start(place: Path, home: Home) -> Iterator[Start]:
+    """Starts stacks over stand-ins; those that a test leaves running are stopped after it.
+
+    A stack's database is a copy of one that an earlier start has made and migrated, unless
+    ``is_first`` says that this start is to make it.
+    """
     started: list[Up] = []
 
     def start_one(
-        home: Path,
+        folder: Path,
         procfile: str = SERVING,
         env: Mapping[str, str] | None = None,
         *,
         prefix: Sequence[str] = (),
         options: Sequence[str] = (),
+        is_first: bool = False,
     ) -> Up:
+        if not is_first and not (folder / "postgres").exists():
+            copy_cluster(made_once(home.root / "cluster", make_cluster), folder)
         path = place / f"Procfile.{len(started)}"
-        path.write_text(procfile)
-        command = [*prefix, sys.executable, "-m", "stack", "up", "--procfile", str(path), *options]
-        up = launch(command, home, env or {"PORT": "0"})
+        up = start_stack(path, procfile, folder, env, prefix=prefix, options=options)
         started.append(up)
         return up
 
@@ -36,12 +45,43 @@ def start(place: Path) -> Iterator[Start]:
             up.stop()
 
 
+def start_stack(
+    path: Path,
+    procfile: str,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    prefix: Sequence[str] = (),
+    options: Sequence[str] = (),
+) -> Up:
+    """Write a Procfile and start a stack on it."""
+    path.write_text(procfile)
+    command = [*prefix, sys.executable, "-m", "stack", "up", "--procfile", str(path), *options]
+    return launch(command, folder, env or {"PORT": "0"})
+
+
+def make_cluster(folder: Path) -> None:
+    """Start and stop a stack, and leave nothing but its database."""
+    up = start_stack(folder / "Procfile", SERVING, folder)
+    up.wait_until_ready()
+    assert up.stop() == 0
+    for path in folder.iterdir():
+        if path.name != "postgres":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def copy_cluster(made: Path, folder: Path) -> None:
+    """Give a home a database; owners and modes of its files stay."""
+    folder.mkdir(mode=0o711, exist_ok=True)
+    subprocess.run(["cp", "-a", made / "postgres", folder], check=True)
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder with a short name that the Postgres server's user may enter.
 
     pytest's own are long and closed; tests of just that make their own.
     """
-    with tempfile.TemporaryDirectory(prefix="khronika-up-") as folder:
+    with tempfile.TemporaryDirectory(prefix="khronika-up-", dir=fastest_folder()) as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)

@@ -74,7 +74,7 @@ def test_a_home_too_deep_for_a_socket_puts_postgres_elsewhere_and_finds_it_again
 ) -> None:
     home = place / "deep" / ("x" * 100)
     elsewhere.append(home)
-    up = start(home)
+    up = start(home, is_first=True)
     up.wait_until_ready()
     chosen = place_chosen_by(home)
     assert len(str(chosen / "socket" / ".s.PGSQL.5432")) <= 100
@@ -82,7 +82,7 @@ def test_a_home_too_deep_for_a_socket_puts_postgres_elsewhere_and_finds_it_again
         connection.execute("CREATE TABLE trace ()")
     assert up.stop() == 0
 
-    start(home).wait_until_ready()
+    start(home, is_first=True).wait_until_ready()
     assert place_chosen_by(home) == chosen
     with psycopg.connect(read_environment(Home(home))["DATABASE_URL"]) as connection:
         connection.execute("SELECT FROM trace")
@@ -96,7 +96,7 @@ def test_a_private_home_stays_private_and_puts_postgres_elsewhere(
     private = place / "private"
     private.mkdir(mode=0o700)
     elsewhere.append(private / "home")
-    up = start(private / "home")
+    up = start(private / "home", is_first=True)
     up.wait_until_ready()
     assert place_chosen_by(private / "home").is_dir()
     assert stat.S_IMODE(private.stat().st_mode) == 0o700

@@ -69,7 +69,7 @@ def test_an_ordinary_user_runs_a_stack_as_themselves(
     home = place / "home"
     home.mkdir()
     os.chown(home, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-    up = start(home, prefix=as_user)
+    up = start(home, prefix=as_user, is_first=True)
     up.wait_until_ready()
     family = up.family()
     assert {process.username() for process in family} == {user}

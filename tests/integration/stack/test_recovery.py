@@ -105,5 +105,5 @@ def test_a_first_start_that_was_killed_half_way_is_begun_anew(start: Start, plac
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
 
-    up = start(place)
+    up = start(place, is_first=True)
     up.wait_until_ready()

@@ -99,8 +99,13 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """A shell starts what runs in its background with SIGINT ignored, and that is inherited."""
 
 
-@pytest.mark.parametrize("processes", [0, 1])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "processes"),
+    [
+        *((signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, 0)),
+        *((signal.SIGINT, 1), (signal.SIGKILL, 1)),
+    ],
+)
 def test_a_test_session_that_is_stopped_leaves_no_process(
     tmp_path: Path, number: signal.Signals, processes: int
 ) -> None:
