@@ -25,6 +25,12 @@ app = typer.Typer(
 )
 
 DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,4})(?P<unit>[smhd])")
+INSTANTS = {
+    "created_at": "made",
+    "expires_at": "expires",
+    "last_used_at": "last used",
+    "revoked_at": "revoked",
+}
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -47,23 +53,18 @@ def _parse_owner(text: str) -> str:
 def make(
     output: CommandOutput,
     *,
-    name: Annotated[
-        str, typer.Option(help="Name of the key, such as the server's.", show_default=False)
-    ],
+    name: Annotated[str, typer.Option(help="Name of the key, such as the server's.")],
     scope: Annotated[
         list[str],
         typer.Option(
             help="Permission of the key; repeat it for more. With --owner: assets:read, "
-            "assets:write, playback. Without: operator:read, operator.",
-            show_default=False,
+            "assets:write, playback. Without: operator:read, operator."
         ),
     ],
     owner: Annotated[
         str | None,
         typer.Option(
-            parser=_parse_owner,
-            metavar="ID",
-            help="Owner that it acts as. Default: an operator.",
+            parser=_parse_owner, metavar="ID", help="Owner that it acts as. Default: an operator."
         ),
     ] = None,
     expires_in: Annotated[
@@ -126,29 +127,15 @@ def revoke(
 
 
 def _document(key: "ApiKey") -> dict[str, Any]:
-    return {
-        "id": str(key.id),
-        "name": key.name,
-        "owner_id": key.owner_id,
-        "scopes": key.scopes,
-        **{
-            name: instant.isoformat() if (instant := getattr(key, name)) else None
-            for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
-        },
-    }
+    return {name: getattr(key, name) for name in ("id", "name", "owner_id", "scopes", *INSTANTS)}
 
 
 def _line(key: "ApiKey") -> Text:
     owner = f"of {key.owner_id}" if key.owner_id is not None else "of operators"
     instants = [
-        f"{word} {instant:%Y-%m-%d %H:%M}"
-        for word, instant in (
-            ("made", key.created_at),
-            ("expires", key.expires_at),
-            ("last used", key.last_used_at),
-            ("revoked", key.revoked_at),
-        )
-        if instant is not None
+        f"{label} {instant:%Y-%m-%d %H:%M}"
+        for name, label in INSTANTS.items()
+        if (instant := getattr(key, name)) is not None
     ]
     line = f"{key.id}  {key.name} {owner}: {' '.join(key.scopes)}; {', '.join(instants)}"
     return Text(printable(line), "dim" if key.revoked_at else "")

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -26,7 +27,7 @@ class CommandOutput:
     def data(self, document: Mapping[str, Any]) -> None:
         """Write a JSON document for a program; print nothing for a person."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json.dumps(document, ensure_ascii=False, default=_as_text) + "\n")
             sys.stdout.flush()
 
     def show(self, content: RenderableType) -> None:
@@ -43,3 +44,7 @@ class CommandOutput:
         if details.get("request_id"):
             lines.append(f"\nrequest {details['request_id']}", style="dim")
         Console(stderr=True, highlight=False).print(lines, soft_wrap=True)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def token(
     output: CommandOutput,
     *,
-    owner: Annotated[str, typer.Option(help="Owner: the token's sub.", show_default=False)],
+    owner: Annotated[str, typer.Option(help="Owner: the token's sub.")],
     role: Annotated[
         str | None,
         typer.Option(
@@ -55,10 +55,7 @@ def ops_link(
     settings = operator_settings()
     subject = current_operator().actor.removeprefix("operator:")
     link = sign_link(
-        settings.secret_key.get_secret_value(),
-        subject,
-        reads_only=read_only,
-        now=datetime.now(UTC),
+        settings.secret_key.get_secret_value(), subject, reads_only=read_only, now=datetime.now(UTC)
     )
     url = f"{settings.base_url}/ops/sign-in?link={link}"
     output.data({"url": url, "subject": subject, "expires_in_sec": LIFE_SEC})

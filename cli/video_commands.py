@@ -24,10 +24,7 @@ def submit(
     output: CommandOutput,
     client: ApiClient,
     source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|URL", help="A file to upload, or the URL of a video.", show_default=False
-        ),
+        str, typer.Argument(metavar="FILE|URL", help="A file to upload, or the URL of a video.")
     ],
     *,
     post_id: Annotated[
