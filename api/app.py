@@ -27,9 +27,10 @@ from api.routes import (
 )
 from api.wiring.services import EXTENSION, Services, build_services
 from pipeline.config.logs import configure_logs
-from pipeline.config.settings import Settings, SettingsInvalid, load_settings
+from pipeline.config.settings import Settings, load_settings
 from pipeline.media.tools import ToolsMissing
 from pipeline.providers.active_secrets import SecretsUnreadable
+from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.storage.urls import StorageUrlInvalid
 
 log = structlog.get_logger()

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.slow_clients import give_up_silent
-from pipeline.config.settings import SettingsInvalid, load_settings
+from pipeline.config.settings import load_settings
 from pipeline.providers.active_secrets import SecretsUnreadable, check_book
+from pipeline.runtime.filed_settings import SettingsInvalid
 
 try:
     _settings = load_settings()

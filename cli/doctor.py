@@ -7,7 +7,8 @@ from typing import Any
 
 from cli import database_checks, service_checks
 from cli.check_failed import CheckFailed
-from pipeline.config.settings import Settings, SettingsInvalid, load_settings
+from pipeline.config.settings import Settings, load_settings
+from pipeline.runtime.filed_settings import SettingsInvalid
 
 ROLES = ("api", "worker", "operator", "public")
 

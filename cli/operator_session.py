@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.environment import complete_environment
-from pipeline.config.settings import Settings, SettingsInvalid, load_settings
+from pipeline.config.settings import Settings, load_settings
 from pipeline.records import store
 from pipeline.runtime.database import make_engine, session_of
+from pipeline.runtime.filed_settings import SettingsInvalid
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ python -m transcoder.clean --dry-run
 import argparse
 import sys
 
+from pipeline.runtime.filed_settings import SettingsInvalid
 from transcoder.leftovers import clean_outputs, clean_scratch
 from transcoder.services import make_services
-from transcoder.settings import SettingsInvalid, load_settings
+from transcoder.settings import load_settings
 
 
 def main() -> int:

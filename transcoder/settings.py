@@ -2,13 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
@@ -16,7 +15,7 @@ from pipeline.net.fetch import FetchPolicy
 from pipeline.net.fetch_policy import allowed_ports
 from pipeline.net.signatures import sign
 from pipeline.runtime.broker_urls import check_guarded
-from pipeline.runtime.filed_settings import FiledSettings
+from pipeline.runtime.filed_settings import FiledSettings, read_settings
 from pipeline.storage.open import open_storage
 from pipeline.storage.urls import Credentials
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
@@ -25,10 +24,6 @@ PREFIX = "KHRONIKA_TRANSCODER_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s
-
-
-class SettingsInvalid(Exception):
-    """One or more variables are missing or wrong; the message names each."""
 
 
 class TranscoderSettings(FiledSettings):
@@ -177,13 +172,4 @@ def load_settings() -> TranscoderSettings:
     Raises:
         SettingsInvalid: Names every variable that is missing or wrong, never its value.
     """
-    try:
-        return TranscoderSettings()
-    except ValidationError as error:
-        lines = [f"  {_variable(problem)}: {problem['msg']}" for problem in error.errors()]
-        raise SettingsInvalid("\n".join(["The settings are wrong:", *lines])) from None
-
-
-def _variable(problem: Mapping[str, Any]) -> str:
-    name = str(problem["loc"][0])
-    return name if name.isupper() else PREFIX + name.upper()
+    return read_settings(TranscoderSettings)

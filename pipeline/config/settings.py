@@ -13,7 +13,6 @@ from pydantic import (
     AnyHttpUrl,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -26,7 +25,7 @@ from pipeline.domain.values import BreakerLimits, Playback, PostClaim, Profile, 
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.runtime.broker_urls import check_guarded
-from pipeline.runtime.filed_settings import FiledSettings
+from pipeline.runtime.filed_settings import FiledSettings, read_settings
 from pipeline.storage.urls import Credentials
 
 MIB = 1024**2
@@ -34,10 +33,6 @@ GIB = 1024**3
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^[0-9a-z._-]+$")]
-
-
-class SettingsInvalid(Exception):
-    """The environment does not describe a working system."""
 
 
 class Settings(FiledSettings):
@@ -400,19 +395,6 @@ def load_settings() -> Settings:
     """Read the environment.
 
     Raises:
-        SettingsInvalid: naming every variable that is missing or wrong, and never its value.
+        SettingsInvalid: Names every variable that is missing or wrong, never its value.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        lines = [f"  {_place(item['loc'])}{item['msg']}" for item in error.errors()]
-        raise SettingsInvalid("the settings are wrong:\n" + "\n".join(lines)) from None
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """The variable, with the place inside it where it holds several; nothing where many clash."""
-    if not location:
-        return ""
-    name, *inside = location
-    variable = str(name) if str(name).isupper() else f"KHRONIKA_{str(name).upper()}"
-    return ".".join([variable, *map(str, inside)]) + ": "
+    return read_settings(Settings)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from pipeline.config.settings import Settings, SettingsInvalid
+from pipeline.config.settings import Settings
 from pipeline.providers.base import Provider, Trust
 from pipeline.providers.selfhosted import SelfHosted
+from pipeline.runtime.filed_settings import SettingsInvalid
 
 
 def load_providers(settings: Settings) -> Mapping[str, Provider]:

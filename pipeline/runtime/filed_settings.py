@@ -1,13 +1,43 @@
 """Settings from the environment whose secrets may come in files instead."""
 
 import os
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, SecretStr, field_validator
+from pydantic import BaseModel, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from pipeline.runtime.secret_files import SUFFIX, SecretUnreadable, read_secret
+
+
+class SettingsInvalid(Exception):
+    """The environment does not describe a working system; the message names each wrong variable."""
+
+
+Read = TypeVar("Read", bound=BaseSettings)
+
+
+def read_settings(settings: type[Read]) -> Read:
+    """Read the environment.
+
+    Raises:
+        SettingsInvalid: Names every variable that is missing or wrong, never its value.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        prefix = settings.model_config.get("env_prefix", "")
+        lines = [f"  {_location(prefix, found['loc'])}{found['msg']}" for found in error.errors()]
+        raise SettingsInvalid("the settings are wrong:\n" + "\n".join(lines)) from None
+
+
+def _location(prefix: str, location: tuple[int | str, ...]) -> str:
+    """Name the variable and the place inside it; nothing for an error of several variables."""
+    if not location:
+        return ""
+    name, *inside = map(str, location)
+    variable = name if name.isupper() else prefix + name.upper()
+    return ".".join([variable, *inside]) + ": "
 
 
 class FiledSettings(BaseSettings):

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 import pipeline.config.settings
 import transcoder.settings
+from pipeline.runtime.filed_settings import SettingsInvalid
 from tests.fuzz.mutations import HOSTILE_TEXT
 
 SECRET = "s3cret-" + "k" * 40
@@ -66,7 +67,7 @@ class Reader:
 
 
 READERS = [
-    Reader(working, settings, module.SettingsInvalid, module.load_settings)
+    Reader(working, settings, SettingsInvalid, module.load_settings)
     for working, module, settings in (
         (OF_THE_PIPELINE, pipeline.config.settings, pipeline.config.settings.Settings),
         (OF_THE_TRANSCODER, transcoder.settings, transcoder.settings.TranscoderSettings),

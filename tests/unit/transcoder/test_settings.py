@@ -5,9 +5,9 @@ from tempfile import gettempdir
 
 import pytest
 
-from pipeline.runtime.filed_settings import may_come_in_files
+from pipeline.runtime.filed_settings import SettingsInvalid, may_come_in_files
 from pipeline.storage.urls import Credentials
-from transcoder.settings import PREFIX, SettingsInvalid, TranscoderSettings, load_settings
+from transcoder.settings import PREFIX, TranscoderSettings, load_settings
 
 SECRETS = ["whsec_b25lLW9uZS1vbmU=", "whsec_dHdvLXR3by10d28="]
 
@@ -64,8 +64,9 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
             SOURCE_ALLOW="everywhere",
             TOKEN="short",
         )
-    for name in ("STALL_SEC", "MAX_PROFILE", "STORAGES", "CALLBACK_URL", "SOURCE_ALLOW", "TOKEN"):
-        assert f"{PREFIX}{name}:" in str(problem.value)
+    wrong = ("STALL_SEC", "MAX_PROFILE", "STORAGES", "CALLBACK_URL", "SOURCE_ALLOW.0", "TOKEN")
+    for place in wrong:
+        assert f"{PREFIX}{place}:" in str(problem.value)
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, '{"default":' * 2000], ids=lambda text: text[:1])

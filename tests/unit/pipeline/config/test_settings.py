@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.settings import Settings, SettingsInvalid, load_settings
-from pipeline.runtime.filed_settings import may_come_in_files
+from pipeline.config.settings import Settings, load_settings
+from pipeline.runtime.filed_settings import SettingsInvalid, may_come_in_files
 from pipeline.services import fetch_policy, limits_of
 from pipeline.storage.urls import Credentials
 

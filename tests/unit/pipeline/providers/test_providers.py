@@ -3,10 +3,11 @@ from typing import cast
 
 import pytest
 
-from pipeline.config.settings import Settings, SettingsInvalid
+from pipeline.config.settings import Settings
 from pipeline.domain.values import Profile
 from pipeline.providers import refuse_uncapped
 from pipeline.providers.base import Capabilities, Provider
+from pipeline.runtime.filed_settings import SettingsInvalid
 
 
 def account(*, caps_profile: bool) -> Provider:
