@@ -129,7 +129,7 @@ def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
     """Call a schema the same wherever it is nested: APIFlask makes ``EventPage.Status`` of it."""
     text = re.sub(r'"#/components/schemas/\w+\.', '"#/components/schemas/', json.dumps(generated))
     spec: dict[str, Any] = json.loads(text)
-    schemas = spec["components"]["schemas"]
+    schemas = spec["components"].get("schemas", {})
     spec["components"]["schemas"] = {
         name.rpartition(".")[2]: schema for name, schema in schemas.items()
     }
