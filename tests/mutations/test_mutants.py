@@ -2,9 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,23 +10,24 @@ import pytest
 
 from tests.mutations.mutants import ROOT, Mutant
 from tests.mutations.plays import PLAYS, WITHOUT_NONCE
+from tests.mutations.warm import WarmPython, warm_python
 
-PATIENCE_SEC = 120.0
-
-TOKEN_GUARD = Mutant("store.py", "_write", "Asset.lease_token == asset.lease_token")
+TOKEN_GUARD = Mutant("records/store.py", "_write", "Asset.lease_token == asset.lease_token")
 INTENT = Mutant(
-    "usecases/submit.py",
+    "lifecycle/submit.py",
     "_intend",
     "store.update_attempt(session, claim.attempt.id, intended_at=func.now())",
 )
-NONCE = Mutant("usecases/receive.py", "receive_callback", ".on_conflict_do_nothing()")
+NONCE = Mutant("lifecycle/receive_callback.py", "receive_callback", ".on_conflict_do_nothing()")
 SETTLED_ONCE = Mutant(
-    "usecases/reconcile.py", "_settle", "if settled is None:\n    raise StaleTransition"
+    "lifecycle/reconcile.py", "_settle", "if settled is None:\n    raise StaleTransition"
 )
 OLD_NEWS = Mutant(
-    "reducer.py", "decide", "if not standing.current_attempt:\n    return Ignore('old_attempt')"
+    "domain/decide.py",
+    "decide",
+    "if not standing.current_attempt:\n    return Ignore('old_attempt')",
 )
-REOPENED_DEBT = Mutant("debts.py", "note_job", "released_at=_unless_unseen()")
+REOPENED_DEBT = Mutant("records/releases.py", "note_job", "released_at=_unless_unseen()")
 
 
 class Caught(NamedTuple):
@@ -49,37 +48,43 @@ CAUGHT = (
 )
 
 
+@pytest.fixture(scope="module")
+def python() -> Iterator[WarmPython]:
+    with warm_python() as python:
+        yield python
+
+
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize(
     "caught", CAUGHT, ids=[f"{each.mutant.file}-{each.mutant.function}" for each in CAUGHT]
 )
 def test_what_is_left_out_is_missed(
-    caught: Caught, tmp_path: Path, outputs_folder: Path, postgres_url: str
+    python: WarmPython, caught: Caught, tmp_path: Path, outputs_folder: Path, postgres_url: str
 ) -> None:
     more = {WITHOUT_NONCE: postgres_url} if caught.mutant is NONCE else {}
+    mutant = caught.mutant.grow(tmp_path)
 
-    broken = laws_broken(caught.mutant.grow(tmp_path), outputs_folder, caught.play, more=more)
+    broken = laws_broken(python, mutant, outputs_folder, caught.play, more=more)
 
     assert caught.law in broken[caught.play]
 
 
 @pytest.mark.usefixtures("settings")
-def test_the_product_as_it_is_survives_every_play(outputs_folder: Path) -> None:
-    assert laws_broken(ROOT, outputs_folder, *PLAYS) == {play: [] for play in PLAYS}
+def test_the_product_as_it_is_survives_every_play(python: WarmPython, outputs_folder: Path) -> None:
+    assert laws_broken(python, ROOT, outputs_folder, *PLAYS) == {play: [] for play in PLAYS}
 
 
 def laws_broken(
-    product: Path, outputs: Path, *plays: str, more: Mapping[str, str] | None = None
+    python: WarmPython,
+    product: Path,
+    outputs: Path,
+    *plays: str,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
     """Perform the plays with this copy of the product, in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": f"{product}{os.pathsep}{ROOT}", **(more or {})}
-    played = subprocess.run(
-        [sys.executable, "-m", "tests.mutations.plays", str(outputs), *plays],
-        cwd=product,
-        env=environment,
-        stdout=subprocess.PIPE,
-        timeout=PATIENCE_SEC,
-        check=True,
+    environment = {**os.environ, **(more or {})}
+    written = python.run(
+        "tests.mutations.plays", str(outputs), *plays, product=product, environment=environment
     )
-    broken: dict[str, list[str]] = json.loads(played.stdout.splitlines()[-1])
+    broken: dict[str, list[str]] = json.loads(written.splitlines()[-1])
     return broken

@@ -12,10 +12,10 @@ from tests.mutations.mutants import ROOT, Mutant
 PATIENCE_SEC = 120.0
 
 FORGOTTEN = (
-    Mutant("usecases/create.py", "_existing", "Asset.owner_id == request.owner_id"),
-    Mutant("usecases/create.py", "_explain_absence", "Upload.owner_id == request.owner_id"),
+    Mutant("lifecycle/create.py", "_existing", "Asset.owner_id == request.owner_id"),
+    Mutant("lifecycle/create.py", "_explain_absence", "Upload.owner_id == request.owner_id"),
     Mutant(
-        "usecases/tickets.py",
+        "uploads/tickets.py",
         "owner_of_ticket",
         "if named != str(upload_id):\n    raise NotFound('upload_not_found')",
     ),
