@@ -1,28 +1,25 @@
 """How request bodies are read: strictly, within a limit, never trusting the sender."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from pipeline.runtime.strict_json import parse_json
 
 MAX_JSON_BYTES = 64 * 1024
 """Far above any documented body; read into memory, so bounded."""
 
 
 class StrictJson(DefaultJSONProvider):
-    """JSON as RFC 8259 has it: no NaN or Infinity, no member named twice, bounded nesting."""
+    """JSON of the API, read by the strict reader."""
 
     sort_keys = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Parse, turning whatever is wrong into ``ValueError``, which is answered with 400."""
-        try:
-            return super().loads(
-                s, parse_constant=_refuse_constant, object_pairs_hook=_unique_members, **kwargs
-            )
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+        """Parse a body; a refusal is a ``ValueError``, which is answered with 400."""
+        return parse_json(s, **kwargs)
 
 
 class ApiRequest(Request):
@@ -47,15 +44,3 @@ class ApiRequest(Request):
         if not self.is_json:
             raise UnsupportedMediaType
         return super().get_json(*args, **kwargs)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Two readers of one document that disagree on which of the two counts are a security hole.
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
-    return members

@@ -1,8 +1,10 @@
-"""Reading JSON that others wrote: RFC 8259 to the letter, and bounded in every direction.
+"""Reader of JSON from outside: strict by RFC 8259, and bounded in every direction.
 
-A document that two readers understand differently (a member named twice, NaN), that costs a reader
-more than it cost its writer (nesting, endless numbers), or that no database column can hold (NUL,
-half a surrogate pair) is refused as a whole: its signature makes it no better.
+A document is refused as a whole, signed or not, if
+
+* two readers may understand it differently (a member named twice, NaN),
+* it costs a reader more than it cost its writer (nesting, endless numbers), or
+* no database column can hold it (NUL, half a surrogate pair).
 """
 
 import json
@@ -22,33 +24,43 @@ _SURROGATE_OR_NUL = re.compile("[\0\ud800-\udfff]")
 
 
 class DocumentRefused(ValueError):
-    """The bytes are not a document we read; the message says why, and nothing of the content."""
+    """The document is refused; the message holds the reason, and nothing of the content."""
 
 
 def read_document(body: bytes) -> Any:
-    """Parse a JSON document of UTF-8, without a byte order mark.
+    """Parse a JSON document of UTF-8, without a byte order mark, within all bounds.
 
     Raises:
-        DocumentRefused: for whatever reason.
+        DocumentRefused: It is not JSON, ambiguous, beyond a bound, or not storable.
     """
     try:
         text = body.decode("utf-8")
-        _check_depth(text)
-        document = json.loads(
-            text,
-            object_pairs_hook=_unique_members,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_short,
+    except UnicodeDecodeError:
+        raise DocumentRefused("not UTF-8") from None
+    _check_depth(text)
+    document = parse_json(text, parse_float=_finite, parse_int=_short)
+    _check_text(document)
+    return document
+
+
+def parse_json(text: str | bytes, **options: Any) -> Any:
+    """Parse JSON in which no two readers differ: no NaN or Infinity, no member named twice.
+
+    Args:
+        text: The document; the caller has bounded its size.
+        options: More arguments of `json.loads`.
+
+    Raises:
+        DocumentRefused: It is not JSON, ambiguous, or nested beyond Python's own bound.
+    """
+    try:
+        return json.loads(
+            text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant, **options
         )
     except DocumentRefused:
         raise
-    except UnicodeDecodeError:
-        raise DocumentRefused("not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise DocumentRefused("not JSON") from error
-    _check_text(document)
-    return document
 
 
 def _check_depth(text: str) -> None:

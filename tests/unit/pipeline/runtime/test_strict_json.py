@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runtime.strict_json import MAX_DEPTH, DocumentRefused, read_document
+from pipeline.runtime.strict_json import MAX_DEPTH, DocumentRefused, parse_json, read_document
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(
     allow_nan=False, allow_infinity=False
@@ -86,3 +86,16 @@ def test_what_is_said_of_a_document_does_not_repeat_it() -> None:
 def test_no_bytes_end_in_anything_else(body: bytes) -> None:
     with suppress(DocumentRefused):
         read_document(body)
+
+
+AMBIGUOUS = ("nothing", "a word", "two documents", "NaN", "minus Infinity", "a member named twice")
+
+
+@pytest.mark.parametrize("name", [*AMBIGUOUS, "broken UTF-8", "a hundred thousand arrays"])
+def test_a_request_body_is_refused_for_the_same_ambiguities(name: str) -> None:
+    with pytest.raises(DocumentRefused):
+        parse_json(REFUSED[name])
+
+
+def test_a_request_body_may_hold_text_that_its_schema_refuses_by_name() -> None:
+    assert parse_json(REFUSED["NUL"]) == ["\0"]
