@@ -1,4 +1,4 @@
-"""The command line, run as a person runs it, and posts of a site for it to register."""
+"""The command line, run in this process or as a process, and a site with posts."""
 
 import json
 import os
@@ -27,7 +27,7 @@ PATIENCE_SEC = 120.0
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -46,7 +46,7 @@ class Ran:
 
 
 def khronika(*arguments: object, env: Mapping[str, str], given: str | None = None) -> Ran:
-    """Run a command in this process, in the environment given and in no other.
+    """Run a command in this process, with only this environment.
 
     Args:
         given: What is typed into it.
@@ -121,7 +121,7 @@ class Site:
         return post_id
 
     def posts(self) -> list[tuple[Any, ...]]:
-        """Everything in the table, and when each row was last written."""
+        """The rows of the table, each with the transaction that wrote it last."""
         return self.run("SELECT xmin::text, * FROM posts ORDER BY id")
 
 

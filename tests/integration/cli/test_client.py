@@ -1,4 +1,4 @@
-"""What the client sends, seen from the other end of the wire."""
+"""The requests of the client, as a server receives them."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
 
 class Wire(BaseHTTPRequestHandler):
-    """Notes every request; gives tickets for uploads to itself, and redirects where asked to."""
+    """A server that records every request, gives tickets for uploads to itself, and redirects."""
 
     seen: list[Request]
 

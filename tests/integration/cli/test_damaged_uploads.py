@@ -1,4 +1,4 @@
-"""What is another content when it arrives: refused, and sent again."""
+"""Content damaged by the network is refused, and sent again."""
 
 import struct
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def environment(
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """To what was sent, over a network that changes a bit of the first it carries."""
+    """The statuses of the PUT requests; the network changes a bit of the first one."""
     send, answers = HTTPAdapter.send, list[int]()
 
     def damaging(adapter: HTTPAdapter, request: PreparedRequest, **options: Any) -> Any:
@@ -56,7 +56,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture(params=[8, 17 * MIB], ids=["in one request", "in parts"])
 def film(request: pytest.FixtureRequest, clip: Path, tmp_path: Path) -> Path:
-    """A real video and a box of nothing."""
+    """A real video with an empty box at its end."""
     film = tmp_path / "film.mp4"
     padding = struct.pack(">I4s", request.param, b"free") + bytes(request.param - 8)
     film.write_bytes(clip.read_bytes() + padding)

@@ -14,7 +14,7 @@ from tests.scripted_provider import TOKEN
 
 
 class _Jobs(BaseHTTPRequestHandler):
-    """Knows no job, and answers only who brings the token."""
+    """A transcoder that knows no job and requires the token."""
 
     def do_GET(self) -> None:
         known = self.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -38,7 +38,7 @@ def healthy(environment: Mapping[str, str], transcoder: str) -> Mapping[str, str
 
 
 def diagnosis(env: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-    """The exit code, and what is not ok, by name."""
+    """Run the doctor; return its exit code, and by name the checks that did not pass."""
     ran = khronika("doctor", "--json", env=env)
     checks = {check["name"]: check for check in ran.document["checks"]}
     assert ran.document["ok"] == all(check["ok"] for check in checks.values())

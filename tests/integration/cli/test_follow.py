@@ -1,4 +1,4 @@
-"""Following a video while things happen to it, and while the API comes and goes."""
+"""Following a video while it changes, and while the API goes away."""
 
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,7 +29,7 @@ def create(client: ApiClient) -> tuple[UUID, str]:
 
 
 def followed(client: ApiClient, post_id: UUID, steps: list[Step]) -> list[Update]:
-    """Follow, and do the next step wherever it would have waited."""
+    """Follow the video, and make the next step in place of each pause."""
     return list(follow(client, post_id, pause=lambda _: steps.pop(0)()))
 
 
@@ -74,7 +74,7 @@ def test_a_post_that_is_not_there_is_not_waited_for(client: ApiClient) -> None:
 
 
 class Away(BaseHTTPRequestHandler):
-    """Answers once as the API does, then as a proxy whose API is away."""
+    """A server that answers once as the API, then as a proxy whose API is away."""
 
     answers: list[bytes]
 

@@ -1,4 +1,4 @@
-"""A large file, sent again after it was cut short."""
+"""A large file, sent again after its upload was interrupted."""
 
 import struct
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def environment(
 
 @pytest.fixture
 def film(clip: Path, tmp_path: Path) -> Path:
-    """A real video made large: an MP4 may hold a box of nothing at its end."""
+    """A real video made large by an empty box at its end, which an MP4 may have."""
     film = tmp_path / "film.mp4"
     padding = struct.pack(">I4s", 17 * MIB, b"free") + bytes(17 * MIB - 8)
     film.write_bytes(clip.read_bytes() + padding)
@@ -40,7 +40,7 @@ def ana(ana: Mapping[str, str], tmp_path: Path) -> Mapping[str, str]:
 
 
 def arrived(world: World) -> dict[int, Any]:
-    """When each part did."""
+    """The instants at which the parts arrived, by number."""
     with session_of(world.engine) as session:
         return {part.number: part.received_at for part in session.scalars(select(UploadPart))}
 

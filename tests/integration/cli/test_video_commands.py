@@ -196,6 +196,43 @@ def test_a_failed_video_is_retried_once_and_not_twice(
     assert (again.code, again.document["error"]["code"]) == (3, "not_failed")
 
 
+def test_a_video_is_cancelled_encoded_anew_and_deleted(
+    api: Client, world: World, ana: Mapping[str, str]
+) -> None:
+    asset = api.create().json()
+    post_id = asset["post_id"]
+
+    cancelled = khronika("cancel", post_id, "--json", env=ana)
+    refused = khronika("reencode", post_id, env=ana)
+    deleted = khronika("delete", post_id, "--yes", env=ana)
+    gone = khronika("status", post_id, env=ana)
+
+    assert cancelled.document["error_code"] == "cancelled"
+    assert refused.code == 3
+    assert "not_completed" in refused.err
+    assert deleted.code == 0
+    assert asset["id"] in deleted.out
+    assert gone.code == 3
+
+
+def test_a_completed_video_is_encoded_anew(
+    api: Client, world: World, ana: Mapping[str, str]
+) -> None:
+    asset = api.create().json()
+    world.complete(asset["id"])
+
+    ran = khronika("reencode", asset["post_id"], "--json", env=ana)
+
+    assert (ran.code, ran.document["generation"]) == (0, 2)
+
+
+def test_deleting_asks_first(api: Client, world: World, ana: Mapping[str, str]) -> None:
+    asset = api.create().json()
+
+    assert khronika("delete", asset["post_id"], env=ana).code == 1
+    assert world.asset(asset["id"]).deleted_at is None
+
+
 def test_where_nothing_listens_the_message_says_how_to_start_it() -> None:
     env = {"KHRONIKA_URL": "http://127.0.0.1:9", "KHRONIKA_TOKEN": "t"}
 

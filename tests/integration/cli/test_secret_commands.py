@@ -16,7 +16,7 @@ def secrets(*arguments: str, env: Mapping[str, str]) -> Ran:
 
 
 def stored(world: World) -> list[str]:
-    """What is in the rows, opened."""
+    """Decrypt the stored secrets."""
     vault = vault_of(Settings())
     with session_of(world.engine) as session:
         rows = session.query(ProviderSecret).order_by(ProviderSecret.created_at).all()
