@@ -32,7 +32,8 @@ endif
 # or a stack compiles 2,000 modules at its start (2.4 s of CPU instead of none).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install lock sbom up demo test bench evidence screenshots check lint chaos fuzz huge check-system
+.PHONY: help install lock sbom up demo test bench evidence screenshots check lint lint-style \
+	lint-types lint-imports lint-web chaos fuzz huge check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -102,11 +103,23 @@ evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= P
 screenshots: $(STAMP) $(WEB_STAMP) ## Take pictures of every page and state (docs/screenshots; ARGS="element" or "stack")
 	@exec $(PYTHON_IN_VENV) -m tests.browser.screenshots $(ARGS)
 
+# Side by side: each uses one CPU.
+LINTERS := lint-style lint-types lint-imports lint-web
+
 lint: $(STAMP) $(WEB_TOOLS_STAMP) ## ruff, mypy --strict, import-linter; eslint and tsc --strict on web/ and examples/
+	@$(MAKE) --no-print-directory --jobs $(LINTERS)
+
+lint-style:
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+
+lint-types:
 	@$(VENV)/bin/mypy
+
+lint-imports:
 	@$(VENV)/bin/lint-imports
+
+lint-web:
 	@cd web && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && node_modules/.bin/eslint . && node_modules/.bin/tsc --project .
 	@cd examples/site && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && ../../web/node_modules/.bin/eslint . \
 		&& ../../web/node_modules/.bin/tsc --project .
