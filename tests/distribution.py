@@ -4,7 +4,6 @@
 """
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,13 +19,32 @@ PROCESSES_PER_CPU = 1.5
 
 
 TOGETHER = (
-    "tests/acceptance/",
-    "tests/integration/schema/",
+    # They use one running stack, which takes 15 s of CPU to start.
+    (
+        "tests/acceptance/",
+        "tests/integration/cli/test_whole_path.py",
+        "tests/integration/stack/test_demo.py",
+    ),
+    # They alter roles, which belong to the whole server.
+    ("tests/integration/schema/",),
 )
-"""Folders whose files share something costly, or alter roles of the whole server."""
+"""Files, and folders of files, that run in one process. Every other file is a group of its own."""
 
-LONG = ("tests/acceptance/",)
-"""Groups that run longest, the longest first: a long one that starts last is waited for alone."""
+LONG_FIRST = (
+    "tests/acceptance/",
+    "tests/browser/test_site.py",
+    "tests/integration/api/test_serving.py",
+    "tests/stateful/",
+    "tests/mutations/",
+    "tests/integration/transcoder/",
+    "tests/integration/stack/",
+    "tests/integration/pipeline/test_crash_points.py",
+    "tests/model/",
+    "tests/integration/worker/",
+    "tests/integration/api/",
+    "tests/browser/",
+)
+"""The order in which groups start: one of minutes that started last would be waited for alone."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -78,18 +96,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 
 
 def group_of(nodeid: str) -> str:
-    """Return the folder or file whose tests run in one process, one after another."""
+    """Return the name of the tests that run in one process, one after another."""
     path = nodeid.partition("::")[0]
-    return next((folder for folder in TOGETHER if path.startswith(folder)), path)
+    return next((group[0] for group in TOGETHER if path.startswith(group)), path)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put long groups first where there are several processes."""
     if is_worker(config):
-        items.sort(key=_rank())
+        items.sort(key=lambda item: rank_of(group_of(item.nodeid)))
 
 
-def _rank() -> Callable[[pytest.Item], int]:
-    ranks = {group: rank for rank, group in enumerate(LONG)}
-    return lambda item: ranks.get(group_of(item.nodeid), len(LONG))
+def rank_of(group: str) -> int:
+    """Return the place of a group in the order of the run."""
+    ranks = (rank for rank, start in enumerate(LONG_FIRST) if group.startswith(start))
+    return next(ranks, len(LONG_FIRST))
