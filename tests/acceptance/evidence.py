@@ -133,7 +133,7 @@ def _tell(stage: Stage, story: Story) -> Telling:
 def _made_with(stage: Stage, told_at: datetime) -> str:
     """The run in a sentence: when, and with which servers and tools."""
     command = [stage.tools.ffmpeg, "-version"]
-    banner = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    banner = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     engine = make_engine(stage.books.operator_url, pool_size=1)
     with session_of(engine) as session:
         postgres = session.scalars(text("SHOW server_version")).one()

@@ -72,7 +72,7 @@ def pages(stage: Stage, _: object) -> Kept:
     flower = f"http://127.0.0.1:{stage.stack.environment['KHRONIKA_FLOWER_PORT']}"
     addresses = [stage.stack.base_url + path for path in PAGES]
     for address in (*addresses, *(flower + path for path in FLOWER_PAGES)):
-        answer = requests.get(address, timeout=30)
+        answer = requests.get(address, timeout=60)
         assert answer.ok, f"{answer.status_code} {address}"
         yield address, f"{answer.headers}\n{answer.text}"
 

@@ -25,7 +25,7 @@ from tests.running import READY_SEC, RunningStack, running_stack_process
 MIB = 1024 * 1024
 LARGE_BYTES = 20 * MIB
 """The size of a large file: three parts of at most 8 MiB."""
-SETTLE_MS = 60_000
+SETTLE_MS = 180_000
 """The time from a file of 2 s to a playable video on a busy machine."""
 
 GUNICORN = (

@@ -88,7 +88,7 @@ def _play_out(camera: Camera, stack: RunningStack) -> dict[str, Any]:
         answer = requests.get(
             f"{stack.base_url}/api/video-assets/{post_id}",
             headers={"Authorization": f"Bearer {stack.token(OWNER)}"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == HTTPStatus.OK, answer.text
         return dict(answer.json())

@@ -89,11 +89,11 @@ def test_a_large_upload_goes_to_the_bucket_directly_and_plays_from_there(
     told = created.value.json()
     with ApiClient(stack.base_url, stack.token(told["owner_id"])) as client:
         asset = client.asset(told["post_id"])
-    manifest = requests.get(asset["manifest_url"], timeout=20)
+    manifest = requests.get(asset["manifest_url"], timeout=60)
     assert manifest.status_code == 200
     (playlist, *_) = [line for line in manifest.text.splitlines() if line and line[0] != "#"]
-    assert requests.get(urljoin(manifest.url, playlist), timeout=20).status_code == 200
-    part = requests.get(asset["fallback_url"], headers={"Range": "bytes=4-7"}, timeout=20)
+    assert requests.get(urljoin(manifest.url, playlist), timeout=60).status_code == 200
+    part = requests.get(asset["fallback_url"], headers={"Range": "bytes=4-7"}, timeout=60)
     assert (part.status_code, part.content) == (206, b"ftyp")
     for log in stack.home.logs.iterdir():
         assert CREDENTIALS.secret not in log.read_text(errors="replace"), log

@@ -104,7 +104,7 @@ def modules_of(opened: Opened) -> list[str]:
 
 def transferred(address: str) -> int:
     """Return the size of the body that a browser gets, in bytes."""
-    answer = requests.get(address, headers={"Accept-Encoding": "gzip"}, timeout=10)
+    answer = requests.get(address, headers={"Accept-Encoding": "gzip"}, timeout=60)
     return int(answer.headers["Content-Length"])
 
 

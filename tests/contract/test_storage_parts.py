@@ -207,7 +207,7 @@ def test_a_part_is_sent_directly_with_a_signed_request(
         return
 
     sent = requests.request(
-        signed.method, signed.url, data=LAST, headers=dict(signed.headers), timeout=10
+        signed.method, signed.url, data=LAST, headers=dict(signed.headers), timeout=60
     )
 
     assert sent.status_code == 200, sent.text
@@ -235,7 +235,7 @@ def test_a_signed_address_reads_the_object_or_there_is_none(storage: Storage) ->
     url = storage.presign_get(KEY, expires_sec=60)
 
     if url is not None:
-        answer = requests.get(url, headers={"Range": "bytes=2-4"}, timeout=10)
+        answer = requests.get(url, headers={"Range": "bytes=2-4"}, timeout=60)
         assert (answer.status_code, answer.content) == (206, b"234")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pipeline.runtime.crash import Boundary, observed
 
-PATIENCE_SEC = 30.0
+PATIENCE_SEC = 60.0
 
 
 class StalledWorker:

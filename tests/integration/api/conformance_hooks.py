@@ -102,7 +102,7 @@ def _send_first(case: Case[Any]) -> None:
         f"{case.operation.base_url.rstrip('/')}/api/uploads/{upload_id}/content",
         headers={"X-Upload-Token": ticket},
         data=CLIP,
-        timeout=30,
+        timeout=60,
     )
 
 

@@ -199,7 +199,7 @@ def test_a_ticket_is_made_again_and_not_kept(api: Client, world: World) -> None:
     kept = world.only(IdempotencyRecord)
     assert kept.response == {"upload_id": issued["upload_id"]}
     sent = requests.put(
-        ask(post_id).json()["url"], data=b"x" * 1000, headers=issued["headers"], timeout=20
+        ask(post_id).json()["url"], data=b"x" * 1000, headers=issued["headers"], timeout=60
     )
     assert sent.status_code == 200
     with session_of(world.engine) as session:

@@ -152,7 +152,7 @@ def test_nothing_but_outputs_is_everybodys(api: Client, key: str) -> None:
     prepared = requests.Request("GET", f"{api.url}/").prepare()
     prepared.url = f"{api.url}/media/public/{key}"
     with requests.Session() as session:
-        answer = session.send(prepared, timeout=10)
+        answer = session.send(prepared, timeout=60)
     assert answer.status_code == 404
     assert CONTENT[:100] not in answer.content
 

@@ -56,7 +56,7 @@ def test_a_segment_comes_from_the_bucket_in_the_part_that_was_asked_for(api: Cli
         assert (answer.status_code, answer.content) == (307, b"")
         assert urlsplit(answer.headers["Location"]).netloc != urlsplit(api.url).netloc
         part = api.get(path, as_=None, headers={"Range": "bytes=5-9"}, allow_redirects=False)
-        given = requests.get(part.headers["Location"], headers={"Range": "bytes=5-9"}, timeout=10)
+        given = requests.get(part.headers["Location"], headers={"Range": "bytes=5-9"}, timeout=60)
         assert (given.status_code, given.content) == (206, CONTENT[5:10])
 
 

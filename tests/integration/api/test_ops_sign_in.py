@@ -51,7 +51,7 @@ def test_signing_in_leads_to_no_other_place_than_the_console(api: Client) -> Non
         assert dict(form.fields)["next"] == "/ops"
         fields = {**dict(form.fields), "next": elsewhere, "token": pasted}
         answer = operator.http.post(
-            f"{api.url}/ops/sign-in", data=fields, allow_redirects=False, timeout=10
+            f"{api.url}/ops/sign-in", data=fields, allow_redirects=False, timeout=60
         )
         assert (answer.status_code, answer.headers["Location"]) == (303, "/ops")
 
@@ -95,7 +95,7 @@ def test_the_cookie_is_for_our_pages_alone_and_ends_with_the_token(
         data=fields,
         headers={"Cookie": f"khronika_ops={operator.cookie.value}"},
         allow_redirects=False,
-        timeout=10,
+        timeout=60,
     )
     given = answer.headers["Set-Cookie"].split("; ")
     assert {"HttpOnly", "SameSite=Strict", "Path=/ops"} <= set(given)

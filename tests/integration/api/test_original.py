@@ -71,9 +71,9 @@ def test_all_conditions_met_the_original_plays_and_seeks(
     assert shown["urls_expire_at"] is not None
     url = shown["fallback_url"]
     assert "/media/public/" not in url
-    part = requests.get(url, headers={"Range": "bytes=100-199"}, timeout=10)
+    part = requests.get(url, headers={"Range": "bytes=100-199"}, timeout=60)
     assert (part.status_code, part.content) == (206, content[100:200])
-    beside = requests.get(url.replace("holiday", "diary"), timeout=10)
+    beside = requests.get(url.replace("holiday", "diary"), timeout=60)
     assert beside.status_code == 403
 
 
@@ -83,12 +83,12 @@ def test_an_uploaded_original_stands_in_too(
     content, post_id = clip.read_bytes(), str(uuid4())
     wanted = {"post_id": post_id, "filename": "a.mp4", "mime_type": "video/mp4"}
     issued = lenient.post("/api/uploads", wanted | {"size_bytes": len(content)}).json()
-    requests.put(issued["url"], data=content, headers=issued["headers"], timeout=10)
+    requests.put(issued["url"], data=content, headers=issued["headers"], timeout=60)
     assert lenient.post(f"/api/uploads/{issued['upload_id']}/complete").status_code == 200
     fail(lenient, world, facts, post_id=post_id, upload_id=issued["upload_id"], source_url=None)
     shown = card(lenient, post_id)
     assert shown["source"] == "original"
-    assert requests.get(shown["fallback_url"], timeout=10).content == content
+    assert requests.get(shown["fallback_url"], timeout=60).content == content
 
 
 @pytest.mark.parametrize(

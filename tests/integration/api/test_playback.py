@@ -51,7 +51,7 @@ def card(api: Client, asset: Mapping[str, Any], **options: Any) -> requests.Resp
 
 
 def fetch(url: str) -> requests.Response:
-    return requests.get(url, timeout=10)
+    return requests.get(url, timeout=60)
 
 
 def test_a_signed_videos_addresses_work_for_its_owner_and_lead_to_everything_below(

@@ -89,7 +89,7 @@ class Sender:
             part["url"],
             data=self.bytes_of(part["number"]) if content is None else content,
             headers=part["headers"],
-            timeout=20,
+            timeout=60,
         )
 
     def send(self, number: int, content: bytes | None = None) -> requests.Response:
@@ -272,7 +272,7 @@ def test_a_small_file_is_one_request_on_every_storage(
     sender = begin(api, clip.read_bytes())
     assert sender.ticket["parts"] is None
     sent = requests.put(
-        sender.ticket["url"], data=sender.content, headers=sender.ticket["headers"], timeout=20
+        sender.ticket["url"], data=sender.content, headers=sender.ticket["headers"], timeout=60
     )
     assert sent.status_code == 200, sent.text
     assert sender.complete().status_code == 200

@@ -46,7 +46,7 @@ def put(issued: dict[str, Any], content: Any, **headers: str) -> requests.Respon
         issued["url"],
         data=content,
         headers={**issued["headers"], **headers},
-        timeout=20,
+        timeout=60,
     )
 
 

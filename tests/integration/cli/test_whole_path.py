@@ -48,7 +48,7 @@ def test_a_signed_video_plays_by_its_owners_addresses_alone(running_stack: Runni
 
 
 def read(url: str) -> requests.Response:
-    return requests.get(url, timeout=10)
+    return requests.get(url, timeout=60)
 
 
 def test_the_doctor_finds_a_running_stack_healthy(running_stack: RunningStack) -> None:

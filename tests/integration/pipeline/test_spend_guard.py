@@ -26,7 +26,7 @@ from tests.integration.pipeline.test_concurrency import at_once
 from tests.scripted_provider import callback
 from tests.stateful.boundaries import dying_at, meanwhile
 
-NEAR_SEC = 5
+NEAR_SEC = 20
 """A test that begins this close to the end of a clock hour would see two of them."""
 
 CLIP_SEC = 5.31

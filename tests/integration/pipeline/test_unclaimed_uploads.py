@@ -36,7 +36,7 @@ from tests.integration.pipeline.crash_scenes import (
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.stateful.boundaries import meanwhile
 
-PATIENCE_SEC = 20.0
+PATIENCE_SEC = 60.0
 
 
 def completed(world: World, *, ago: str = "2 days") -> Upload:

@@ -20,11 +20,11 @@ SERVING = (
     f"web: {STAND_IN} serve KHRONIKA_WEB_BIND\n"
     f"transcoder: {STAND_IN} serve KHRONIKA_TRANSCODER_BIND\n"
 )
-DEADLINE_SEC = 60.0
+DEADLINE_SEC = 180.0
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; fail when it does not within a minute."""
+    """Wait until something holds; fail when it does not within DEADLINE_SEC."""
     deadline = time.monotonic() + DEADLINE_SEC
     while not holds():
         if time.monotonic() > deadline:

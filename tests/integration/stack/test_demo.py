@@ -38,7 +38,7 @@ def test_the_demo_uses_the_stack_that_runs_and_leaves_it_running(
     for event in ("created", "claimed", "submitted", "completed"):
         assert re.search(rf"^\+ *\d+\.\d\d s +\d+  {event} ", told.stdout, re.MULTILINE)
     for url in summary.groupdict().values():
-        assert requests.get(url, timeout=10).ok
+        assert requests.get(url, timeout=60).ok
 
 
 def test_a_video_that_is_none_ends_the_demo_with_its_reason(

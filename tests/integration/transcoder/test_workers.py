@@ -145,9 +145,9 @@ def test_a_job_that_is_cancelled_while_its_source_trickles_gives_up_its_place(
         assert client.put(body, job_id).status_code == 201
         work = pool.submit(transcode, services, job_id)
         try:
-            assert asked.wait(30)
+            assert asked.wait(60)
             client.delete(job_id)
-            assert work.result(timeout=20) == []
+            assert work.result(timeout=60) == []
         finally:
             over.set()
 

@@ -47,5 +47,5 @@ def test_a_thread_that_is_stuck_in_sending_is_freed() -> None:
         thread = threading.Thread(target=send)
         thread.start()
         Connection({"gunicorn.socket": ours}).cut()
-        thread.join(10)
+        thread.join(60)
     assert ended == [BrokenPipeError]

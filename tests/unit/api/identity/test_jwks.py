@@ -122,7 +122,7 @@ def test_many_who_ask_at_once_share_one_request() -> None:
         return issuer.now
 
     def slow() -> bytes:
-        assert all_came.wait(10)  # everybody has seen that the keys are to be asked for
+        assert all_came.wait(60)  # everybody has seen that the keys are to be asked for
         return issuer()
 
     keys = KeySet(slow, "ES256", PATIENCE, clock=clock)
@@ -148,14 +148,14 @@ def test_whoever_has_a_known_key_does_not_wait_for_the_answer_to_another(
     def slow() -> bytes:
         if issuer.asked == 1:
             asking.set()
-            answer.wait(10)
+            answer.wait(60)
         return issuer()
 
     keys = KeySet(slow, "ES256", PATIENCE, clock=lambda: issuer.now)
     keys.key("one")
     issuer.now += PATIENCE.life_sec
     [waiting] = in_threads(1, lambda: assert_known(keys))
-    assert asking.wait(10)
+    assert asking.wait(60)
     assert_known(keys)
     assert waiting.is_alive()
     answer.set()

@@ -15,7 +15,7 @@ from api.live.stream_tickets import PUBLIC, Viewer
 from api.live.subscription import Subscription
 from api.live.viewer_documents import Followed, Seen
 
-PATIENCE_SEC = 10.0
+PATIENCE_SEC = 60.0
 POSTS = [uuid4() for _ in range(3)]
 OWNER = Viewer(owner_id="ana")
 

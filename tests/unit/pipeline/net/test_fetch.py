@@ -151,7 +151,7 @@ def test_bytes_are_told_as_they_arrive(
 
     def in_two_halves(request: BaseHTTPRequestHandler) -> None:
         request.wfile.write(f"HTTP/1.1 200 OK\r\n{head}abc".encode())
-        if heard.wait(10):
+        if heard.wait(60):
             request.wfile.write(b"def\r\n0\r\n\r\n" if head.startswith(CHUNKED) else b"def")
         request.close_connection = True
 
