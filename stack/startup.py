@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 
 import requests
 
@@ -204,4 +205,8 @@ def _probe(url: str) -> str:
         answer = requests.get(url, timeout=PROBE_SEC)
     except requests.RequestException as error:
         return f"{url}: {type(error).__name__}"  # its text differs each time
-    return "" if answer.ok else f"{url}: {answer.status_code} {answer.text[:2000]}"
+    if answer.ok:
+        return ""
+    # A 503 says what is missing; other answers may differ each time.
+    missing = answer.text[:2000] if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    return f"{url}: {answer.status_code} {missing}"
