@@ -1,18 +1,22 @@
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from pipeline.media.storyboard import parse_cues
+from pipeline.media.tools import Tools
+from tests import clips
 from tests.integration.cli.conftest import khronika_process
 from tests.running import RunningStack
 
-CLIP = "tests/media/big-buck-bunny-720p-5s.mp4"
 
-
-def test_a_file_goes_in_and_a_playable_video_comes_out(running_stack: RunningStack) -> None:
+def test_a_file_goes_in_and_a_playable_video_comes_out(
+    running_stack: RunningStack, clip_folder: Path, tools: Tools
+) -> None:
     env = {"KHRONIKA_HOME": str(running_stack.home.root)}
+    clip = clips.widescreen(clip_folder, tools)
 
-    sent = khronika_process("submit", CLIP, "--watch", "--json", env=env)
+    sent = khronika_process("submit", clip, "--watch", "--json", env=env)
     told = khronika_process("status", sent.lines[-1]["asset"]["post_id"], env=env)
 
     assert (sent.code, told.code) == (0, 0), sent.out + running_stack.log("worker")
@@ -24,10 +28,15 @@ def test_a_file_goes_in_and_a_playable_video_comes_out(running_stack: RunningSta
     assert asset["manifest_url"] in told.out
 
 
-def test_a_signed_video_plays_by_its_owners_addresses_alone(running_stack: RunningStack) -> None:
+def test_a_signed_video_plays_by_its_owners_addresses_alone(
+    running_stack: RunningStack, clip_folder: Path, tools: Tools
+) -> None:
     env = {"KHRONIKA_HOME": str(running_stack.home.root)}
+    clip = clips.portrait(clip_folder, tools)
 
-    sent = khronika_process(*("submit", CLIP, "--playback", "signed", "--watch", "--json"), env=env)
+    sent = khronika_process(
+        *("submit", str(clip), "--playback", "signed", "--watch", "--json"), env=env
+    )
 
     assert sent.code == 0, sent.out + running_stack.log("worker")
     asset = sent.lines[-1]["asset"]
