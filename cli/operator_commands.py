@@ -125,7 +125,7 @@ def rollback(output: CommandOutput, post_id: PostId) -> None:
     Works for a day after a re-encode; then the replaced files are removed.
     """
     from cli.operator_session import current_operator, operator_session
-    from pipeline.lifecycle.rollback import rollback_asset
+    from pipeline.lifecycle.publish import rollback_asset
 
     operator = current_operator()
     with operator_session() as session:

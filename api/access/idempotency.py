@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, request
@@ -16,23 +16,10 @@ from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
-from pipeline.records.models import Asset
-from pipeline.runtime.wakes import Wake
+from pipeline.lifecycle.owner_actions import Changed
 
 MAX_KEY_CHARS = 255
 """As long as Stripe's Idempotency-Key may be."""
-
-
-class Changed(Protocol):
-    """What a use case that changes an asset returns."""
-
-    @property
-    def asset(self) -> Asset:
-        """The asset as it stands now."""
-
-    @property
-    def wakes(self) -> tuple[Wake, ...]:
-        """Whom to wake once it is committed."""
 
 
 def idempotency_key(route: str, asked: Mapping[str, Any]) -> IdempotencyKey | None:

@@ -49,7 +49,7 @@ class Policy(StrEnum):
     """Tokens that are tried at the operators' console."""
 
 
-class Standing(NamedTuple):
+class LimitState(NamedTuple):
     """How much of a limit is left to whoever asked."""
 
     policy: str
@@ -151,7 +151,7 @@ def _refuse(_error: RateLimitExceeded) -> Response:
 
 def _wait_sec(breached: RequestLimit) -> int:
     try:
-        return _standing(breached).reset_sec
+        return _state_of(breached).reset_sec
     except (RedisError, StoreAway):
         return breached.limit.get_expiry()
 
@@ -159,7 +159,7 @@ def _wait_sec(breached: RequestLimit) -> int:
 def _tell(response: Response) -> Response:
     """Say where the caller stands with the limit that is used up first."""
     try:
-        standings = [_standing(limit) for limit in limiter.current_limits]
+        standings = [_state_of(limit) for limit in limiter.current_limits]
     except (RedisError, StoreAway):
         return response
     if not standings:
@@ -171,9 +171,9 @@ def _tell(response: Response) -> Response:
     return response
 
 
-def _standing(applied: RequestLimit) -> Standing:
+def _state_of(applied: RequestLimit) -> LimitState:
     reset_at, remaining = applied.window
-    return Standing(
+    return LimitState(
         policy=applied.request_args[-1],
         quota=applied.limit.amount,
         window_sec=applied.limit.get_expiry(),

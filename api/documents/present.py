@@ -1,7 +1,7 @@
 """From rows to documents: which columns are shown, and addresses resolved."""
 
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from api.documents.schemas import AssetOut, CardOut, EventOut
 from pipeline.config.settings import Settings
@@ -10,7 +10,7 @@ from pipeline.content.original import original_key
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.processing_step import step_of
-from pipeline.domain.values import Playback
+from pipeline.domain.values import ADDRESS_FIELDS, Playback
 from pipeline.records.models import Asset, Event
 from pipeline.records.queries import Card
 from pipeline.records.queue_position import Turn
@@ -19,25 +19,14 @@ DERIVED = frozenset(
     {
         *("playable", "retryable", "step", "hold_message", "urls_expire_at"),
         *("queue_position", "queue_wait_sec"),
-        *("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url"),
+        *ADDRESS_FIELDS,
     }
 )
 COPIED = tuple(name for name in AssetOut.model_fields if name not in DERIVED)
 """Members of an asset's document that are columns of its row."""
 
 
-class Addresses(TypedDict):
-    """Where a document leads, and until when."""
-
-    manifest_url: str | None
-    fallback_url: str | None
-    poster_url: str | None
-    thumbnail_url: str | None
-    storyboard_url: str | None
-    urls_expire_at: datetime | None
-
-
-class Place(TypedDict):
+class QueuePosition(TypedDict):
     """Where in the queue, and for about how long."""
 
     queue_position: int | None
@@ -58,7 +47,7 @@ def asset_out(asset: Asset, settings: Settings, *, turn: Turn | None = None) -> 
     )
 
 
-def turn_out(turn: Turn | None) -> Place:
+def turn_out(turn: Turn | None) -> QueuePosition:
     """A place in the queue as members of an asset's document."""
     if turn is None:
         return {"queue_position": None, "queue_wait_sec": None}
@@ -92,29 +81,22 @@ def event_out(event: Event) -> EventOut:
     return EventOut.model_validate(event)
 
 
-def _addresses(row: Asset | Card, settings: Settings) -> Addresses:
+def _addresses(row: Asset | Card, settings: Settings) -> dict[str, Any]:
+    """Return the addresses of the published outputs, and the instant they end."""
     published = row.manifest_url is not None
     until = _until(settings) if published and row.playback == Playback.SIGNED else None
-    return {
-        "manifest_url": playback_url(settings, row.manifest_url, expires_at=until),
-        "fallback_url": playback_url(settings, row.fallback_url, expires_at=until),
-        "poster_url": playback_url(settings, row.poster_url, expires_at=until),
-        "thumbnail_url": playback_url(settings, row.thumbnail_url, expires_at=until),
-        "storyboard_url": playback_url(settings, row.storyboard_url, expires_at=until),
-        "urls_expire_at": until,
+    addresses = {
+        name: playback_url(settings, getattr(row, name), expires_at=until)
+        for name in ADDRESS_FIELDS
     }
+    return {**addresses, "urls_expire_at": until}
 
 
-def _original(key: str, settings: Settings) -> Addresses:
+def _original(key: str, settings: Settings) -> dict[str, Any]:
+    """Return the address of the source that stands in, and the instant it ends."""
     until = _until(settings)
-    return {
-        "manifest_url": None,
-        "fallback_url": object_url(settings, key, expires_at=until),
-        "poster_url": None,
-        "thumbnail_url": None,
-        "storyboard_url": None,
-        "urls_expire_at": until,
-    }
+    address = object_url(settings, key, expires_at=until)
+    return {**dict.fromkeys(ADDRESS_FIELDS), "fallback_url": address, "urls_expire_at": until}
 
 
 def _until(settings: Settings) -> datetime:

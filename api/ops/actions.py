@@ -13,8 +13,7 @@ from api.wiring.services import services
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
-from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
-from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset, retry_asset
 from pipeline.operations import console_assets
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of

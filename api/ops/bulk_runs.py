@@ -20,7 +20,7 @@ from api.wiring.services import services
 from pipeline.lifecycle.bulk_retry import BATCH, retry_batch
 from pipeline.operations import console_failed
 from pipeline.records.models import Asset
-from pipeline.records.queries import Place
+from pipeline.records.queries import PageCursor
 from pipeline.runtime.database import session_of
 from pipeline.runtime.signed_tokens import read_token, sign_token
 
@@ -48,7 +48,7 @@ class Run:
     matched: int
     retried: int = 0
     skipped: int = 0
-    before: Place | None = None
+    before: PageCursor | None = None
     is_done: bool = False
 
     @property
@@ -96,7 +96,7 @@ def _batch(run: Run) -> Run:
     with session_of(here.engines.operator) as session:
         found = _next(session, run)
         # Taken now: a retry changes when its row was last changed.
-        last = Place(found[-1].updated_at, found[-1].id) if found else run.before
+        last = PageCursor(found[-1].updated_at, found[-1].id) if found else run.before
         done = retry_batch(session, found, settings=here.settings, actor=caller().actor)
         for asset in done.retried:
             audit_operator(session, "retry", post_id=asset.post_id, asset_id=asset.id, run=run.id)
@@ -151,7 +151,7 @@ def read(signed: str | None) -> Run:
         matched,
         retried,
         skipped,
-        None if before is None else Place(datetime.fromisoformat(before[0]), UUID(before[1])),
+        None if before is None else PageCursor(datetime.fromisoformat(before[0]), UUID(before[1])),
         is_done,
     )
 

@@ -26,7 +26,7 @@ from api.ops.words import FILTERS
 from api.wiring.services import services
 from pipeline.domain.errors import DomainError
 from pipeline.operations import metrics
-from pipeline.records.queries import Place
+from pipeline.records.queries import PageCursor
 from pipeline.runtime.database import session_of
 
 log = structlog.get_logger()
@@ -149,7 +149,7 @@ def cursor(place: tuple[datetime, UUID]) -> str:
     return urlsafe_b64encode(f"{at.isoformat()} {row_id}".encode()).decode()
 
 
-def place(given: str | None) -> Place | None:
+def place(given: str | None) -> PageCursor | None:
     """Where a page begins; None for the beginning.
 
     Raises:
@@ -159,7 +159,7 @@ def place(given: str | None) -> Place | None:
         return None
     try:
         at, _, row_id = urlsafe_b64decode(given).decode().rpartition(" ")
-        found = Place(datetime.fromisoformat(at), UUID(row_id))
+        found = PageCursor(datetime.fromisoformat(at), UUID(row_id))
     except ValueError:
         raise wrong("before") from None
     if found.updated_at.tzinfo is None:

@@ -26,7 +26,7 @@ from pipeline.access.post_ownership import require_post
 from pipeline.domain.states import WAITING
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import Created, create_asset
-from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.records import queries
 from pipeline.records.queue_position import turns
 from pipeline.uploads.tickets import check_declared

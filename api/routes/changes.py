@@ -11,7 +11,7 @@ from api.access.request_limits import Policy, limited
 from api.documents.described import described
 from api.documents.schemas import AssetOut
 from api.wiring.services import services
-from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
 
 blueprint = APIBlueprint("changes", __name__, tag="Changes", url_prefix="/api/video-assets")
 

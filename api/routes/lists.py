@@ -110,20 +110,20 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
     return conditional(
         AssetPage(
             assets=[asset_out(asset, settings) for asset in shown],
-            next_cursor=_cursor(queries.Place(last.updated_at, last.id)) if last else None,
+            next_cursor=_cursor(queries.PageCursor(last.updated_at, last.id)) if last else None,
         )
     )
 
 
-def _cursor(place: queries.Place) -> str:
+def _cursor(place: queries.PageCursor) -> str:
     return urlsafe_b64encode(f"{place.updated_at.isoformat()} {place.id}".encode()).decode()
 
 
-def _place(cursor: str) -> queries.Place:
+def _place(cursor: str) -> queries.PageCursor:
     try:
         instant, _, asset_id = urlsafe_b64decode(cursor).decode().rpartition(" ")
         updated_at = datetime.fromisoformat(instant)
-        place = queries.Place(updated_at, UUID(asset_id))
+        place = queries.PageCursor(updated_at, UUID(asset_id))
     except (binascii.Error, ValueError):
         raise wrong_parameter("cursor", "is not one that this list handed out") from None
     if updated_at.tzinfo is None:

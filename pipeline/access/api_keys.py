@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from pipeline.domain.errors import NotFound, Unprocessable
 from pipeline.domain.scopes import OF_OPERATORS, OF_OWNERS, Scope
 from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import ApiKey
 
 PREFIX = "khv_"
@@ -90,7 +91,7 @@ def make_key(session: Session, wanted: NewKey, *, actor: str, source: str | None
         owner_id=wanted.owner_id,
         scopes=scopes,
         created_at=func.now(),
-        expires_at=store.from_now(wanted.life.total_seconds()) if wanted.life else None,
+        expires_at=from_now(wanted.life.total_seconds()) if wanted.life else None,
     )
     session.add(row)
     session.flush()
@@ -154,9 +155,7 @@ def recognise_key(session: Session, key: str) -> Bearer | None:
     if shape is None:
         return None
     in_time = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
-    stale_use = or_(
-        ApiKey.last_used_at.is_(None), ApiKey.last_used_at < store.from_now(-USE_NOTED_SEC)
-    )
+    stale_use = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < from_now(-USE_NOTED_SEC))
     found = session.execute(
         select(
             ApiKey,

@@ -13,7 +13,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import IdempotencyRecord
 from pipeline.runtime.signed_tokens import read_token, sign_token
 
@@ -81,7 +81,7 @@ def use_link(session: Session, link: OperatorLink) -> None:
             key=link.id.hex,
             request_sha256="",
             created_at=func.now(),
-            expires_at=store.from_now(_USE_KEPT_SEC),
+            expires_at=from_now(_USE_KEPT_SEC),
         )
         .on_conflict_do_nothing()
         .returning(IdempotencyRecord.key)

@@ -47,7 +47,7 @@ class GateUnavailable(Exception):
 
 
 @dataclass(frozen=True)
-class GateReport:
+class GateVerdict:
     """What the gate found.
 
     Attributes:
@@ -66,7 +66,7 @@ class _Rejected(Exception):
 
 def check_outputs(
     services: Services, outputs: Outputs, *, expected_sec: float | None
-) -> GateReport:
+) -> GateVerdict:
     """Look at everything a viewer would be given.
 
     Args:
@@ -82,12 +82,12 @@ def check_outputs(
         gate.check_poster(outputs.poster_url)
         gate.check_exists(outputs.thumbnail_url, "thumbnail")
     except (_Rejected, PlaylistInvalid, MediaRefused) as error:
-        return GateReport(GateResult.REJECTED, str(error))
+        return GateVerdict(GateResult.REJECTED, str(error))
     except FetchRefused as error:
         if error.transient:
             raise GateUnavailable(error.code) from error
-        return GateReport(GateResult.REJECTED, f"unreadable output: {error.code}")
-    return GateReport(GateResult.PASSED, storyboard_fault=gate.fault_of(outputs.storyboard_url))
+        return GateVerdict(GateResult.REJECTED, f"unreadable output: {error.code}")
+    return GateVerdict(GateResult.PASSED, storyboard_fault=gate.fault_of(outputs.storyboard_url))
 
 
 class _Gate:

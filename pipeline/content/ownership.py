@@ -1,23 +1,24 @@
-"""Where a provider's outputs may lie. Asked before anything of them is fetched or published.
+"""Ownership of outputs: the addresses that an attempt's provider may name as its outputs.
 
-A callback's signature says who speaks, not that what is named is the speaker's to publish: an
-address of ours could be an original's or another asset's, an absolute one anybody's.
+It is checked before an output is fetched or published. A callback's signature proves its sender;
+it does not prove that an address in it belongs to the sender. A storage key could be an original's
+or another asset's, and an absolute URL could belong to any host.
 """
 
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from pipeline.content.object_urls import key_of, output_prefix, poster_prefix
-from pipeline.domain.values import Outputs, Playback
+from pipeline.domain.values import ADDRESS_FIELDS, Outputs, Playback
 from pipeline.net.fetch_policy import FetchPolicy, FetchRefused, check_url
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the outputs of one attempt belong.
+class AllowedOutputs:
+    """The addresses that the outputs of one attempt may have.
 
     Attributes:
-        hosts: Of the account, beside our own storage; none where it writes there.
+        hosts: The account's output hosts; empty where the provider writes to our storage.
     """
 
     asset_id: UUID
@@ -26,52 +27,49 @@ class Place:
     hosts: frozenset[str]
 
     def narrowed(self, policy: FetchPolicy) -> FetchPolicy:
-        """The policy, for these hosts only: a redirect leads nowhere else either."""
+        """Return the policy for these hosts alone, so that a redirect leads to no other host."""
         return replace(policy, hosts=self.hosts)
 
 
-def misplaced(outputs: Outputs, place: Place, policy: FetchPolicy) -> str | None:
-    """Say which output lies where it must not, and why; None when all are in place.
+def misplaced(outputs: Outputs, allowed: AllowedOutputs, policy: FetchPolicy) -> str | None:
+    """Return the first output outside the allowed addresses, and the reason; None for none.
 
     Args:
-        policy: What may be fetched on a stranger's word.
+        policy: The policy for addresses that strangers name.
     """
     for name, address in _addresses(outputs):
-        wrong = _wrong_about(address, place, policy)
-        if wrong:
-            return f"the {name} {wrong}"
+        fault = _fault_of(address, allowed, policy)
+        if fault:
+            return f"the {name} {fault}"
     return None
 
 
 def _addresses(outputs: Outputs) -> list[tuple[str, str]]:
-    named = {
-        "manifest": outputs.manifest_url,
-        "fallback": outputs.fallback_url,
-        "poster": outputs.poster_url,
-        "thumbnail": outputs.thumbnail_url,
-        "storyboard": outputs.storyboard_url,
-    }
-    return [(name, address) for name, address in named.items() if address is not None]
+    named = [(name.removesuffix("_url"), getattr(outputs, name)) for name in ADDRESS_FIELDS]
+    return [(name, address) for name, address in named if address is not None]
 
 
-def _wrong_about(address: str, place: Place, policy: FetchPolicy) -> str | None:
+def _fault_of(address: str, allowed: AllowedOutputs, policy: FetchPolicy) -> str | None:
     key = key_of(address)
     if key is not None:
-        return None if _is_own(key, place) else "lies outside of what this attempt writes"
-    if place.playback is Playback.SIGNED:
+        return None if _is_own(key, allowed) else "lies outside of what this attempt writes"
+    if allowed.playback is Playback.SIGNED:
         return "lies where everybody may read it"
     try:
-        check_url(address, place.narrowed(policy))
+        check_url(address, allowed.narrowed(policy))
     except FetchRefused as error:
         return f"is refused: {error.detail}"
     return None
 
 
-def _is_own(key: str, place: Place) -> bool:
-    """Below the attempt's own prefixes, spelled plainly: no empty or dotted segment, no escape."""
+def _is_own(key: str, allowed: AllowedOutputs) -> bool:
+    """Tell whether the key lies below the attempt's prefixes.
+
+    It must be spelled plainly: no empty or dotted segment, no escape.
+    """
     prefixes = (
-        output_prefix(place.asset_id, place.attempt_id, place.playback),
-        poster_prefix(place.asset_id, place.attempt_id, place.playback),
+        output_prefix(allowed.asset_id, allowed.attempt_id, allowed.playback),
+        poster_prefix(allowed.asset_id, allowed.attempt_id, allowed.playback),
     )
     plain = key.isascii() and key.isprintable() and not set(key) & set("\\%?#")
     segments = key.split("/")

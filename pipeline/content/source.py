@@ -12,7 +12,7 @@ from pipeline.content.object_urls import key_of, object_url, owner_prefix
 from pipeline.content.stored_source import probeable
 from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
-from pipeline.media.source_info import SourceInfo
+from pipeline.media.source_info import Measured, SourceInfo
 from pipeline.media.source_limits import MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused
 from pipeline.records.models import Asset, Attempt, Upload
@@ -31,15 +31,6 @@ class Source:
     key: str | None
     url: str | None
     owner_id: str
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a source turned out to be."""
-
-    info: SourceInfo
-    size_bytes: int
-    etag: str | None
 
 
 class SourceRefused(Exception):

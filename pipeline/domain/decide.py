@@ -1,7 +1,7 @@
-"""What a provider's word means for an asset: one pure decision for callbacks and polls alike.
+"""The decision about a provider's report: one pure function for callbacks and polls alike.
 
-The reducer knows nothing of databases or providers. It is called once with what is known, and
-again with the gate's result when it asked for one.
+``decide`` knows neither database nor provider. It is called with the facts of the row and the
+report; where it asks for the gate, it is called again with the gate's result.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,14 @@ from pipeline.domain.values import Phase, ProviderStatus
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where the asset stands, seen from the attempt the news is about."""
+class Situation:
+    """The asset's state, as it bears on the attempt that the report is about.
+
+    Attributes:
+        current_attempt: The report is about the asset's current attempt.
+        current_generation: The attempt belongs to the asset's current generation.
+        purged: The attempt's files count as gone.
+    """
 
     status: Status
     error_code: str | None
@@ -25,7 +31,7 @@ class Standing:
 
 
 class GateResult(StrEnum):
-    """What the gate said of the outputs."""
+    """Results of the gate's look at the outputs."""
 
     PASSED = "passed"
     REJECTED = "rejected"
@@ -52,7 +58,7 @@ class Publish:
 
 @dataclass(frozen=True)
 class FailAttempt:
-    """The current attempt ended without outputs."""
+    """End the current attempt: it has no outputs to publish."""
 
     code: str
     message: str | None
@@ -61,14 +67,14 @@ class FailAttempt:
 
 @dataclass(frozen=True)
 class Note:
-    """Nothing to decide: note the progress, if any, and wait on."""
+    """Keep the progress, if any, and wait on."""
 
     progress: float | None
 
 
 @dataclass(frozen=True)
 class Ignore:
-    """Old news, recorded with its reason."""
+    """Change nothing, and record the reason."""
 
     reason: str
 
@@ -77,66 +83,68 @@ Decision = Verify | Publish | FailAttempt | Note | Ignore
 
 
 def decide(
-    standing: Standing,
-    news: ProviderStatus,
+    situation: Situation,
+    report: ProviderStatus,
     gate: GateResult | None = None,
     gate_detail: str | None = None,
 ) -> Decision:
-    """Say what to do about the news.
+    """Decide about a report.
 
     From an attempt that is not current only a success counts, only for the current generation,
-    only while that generation has nothing published; everything for a cancelled or deleted asset
-    is ignored.
+    and only while that generation has nothing published. Every report about a cancelled or
+    deleted asset is ignored.
     """
-    reason = _why_nothing_counts(standing)
+    reason = _reason_to_ignore(situation)
     if reason:
         return Ignore(reason)
-    if news.phase is Phase.COMPLETED:
-        return _on_success(standing, news, gate, gate_detail)
-    if not standing.current_attempt:
+    if report.phase is Phase.COMPLETED:
+        return _on_success(situation, report, gate, gate_detail)
+    if not situation.current_attempt:
         return Ignore("old_attempt")
-    if standing.status is not Status.PROCESSING:
+    if situation.status is not Status.PROCESSING:
         return Ignore("not_processing")
-    return _on_current(news)
+    return _on_current(report)
 
 
-def _why_nothing_counts(standing: Standing) -> str | None:
-    if standing.deleted:
+def _reason_to_ignore(situation: Situation) -> str | None:
+    if situation.deleted:
         return "asset_deleted"
-    if standing.status is Status.FAILED and standing.error_code == "cancelled":
+    if situation.status is Status.FAILED and situation.error_code == "cancelled":
         return "asset_cancelled"
-    if not standing.current_generation:
+    if not situation.current_generation:
         return "old_generation"
-    if standing.status is Status.COMPLETED:
+    if situation.status is Status.COMPLETED:
         return "already_completed"
-    if standing.purged:
+    if situation.purged:
         return "purged"
     return None
 
 
 def _on_success(
-    standing: Standing, news: ProviderStatus, gate: GateResult | None, gate_detail: str | None
+    situation: Situation, report: ProviderStatus, gate: GateResult | None, gate_detail: str | None
 ) -> Decision:
-    if news.outputs is None:
+    if report.outputs is None:
         return Ignore("no_outputs")
     if gate is None:
         return Verify()
-    in_time = standing.current_attempt and standing.status is Status.PROCESSING
+    in_time = situation.current_attempt and situation.status is Status.PROCESSING
     if gate is GateResult.PASSED:
         return Publish(late=not in_time)
     code = OUTPUT_CODES[gate]
     if in_time:
-        # Another encode may play; it would lie in the same wrong place.
+        # Another encode may pass the gate; it would write to the same wrong place.
         return FailAttempt(code, gate_detail, retryable=gate is GateResult.REJECTED)
     return Ignore(code)
 
 
-def _on_current(news: ProviderStatus) -> Decision:
-    match news.phase:
+def _on_current(report: ProviderStatus) -> Decision:
+    match report.phase:
         case Phase.FAILED:
-            return FailAttempt(known_code(news.error_code), news.error_message, news.retryable)
+            return FailAttempt(
+                known_code(report.error_code), report.error_message, report.retryable
+            )
         case Phase.CANCELLED:
             # We did not ask for it, or the asset would not be processing: try again.
             return FailAttempt("provider_failed", "cancelled at the provider", retryable=True)
         case _:
-            return Note(news.progress)
+            return Note(report.progress)

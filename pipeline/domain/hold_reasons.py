@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 from pipeline.domain.failures import failure_of
 
+AWAITING_ENQUEUE = "awaiting_enqueue"
+"""The reason of an asset that an operator's backfill has registered and not yet enqueued."""
+
 HOLDS: Mapping[str, str] = {
     "spend_guard": (
         "The hourly budget of the processing service is used up. "
@@ -16,7 +19,7 @@ HOLDS: Mapping[str, str] = {
     "provider_down": (
         "The processing service does not answer. It is taken up by itself when the service is back."
     ),
-    "awaiting_enqueue": (
+    AWAITING_ENQUEUE: (
         "It is registered only. It is taken up when the operator's backfill enqueues it."
     ),
 }

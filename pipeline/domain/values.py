@@ -7,8 +7,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pipeline.domain.states import Status
-
 
 class Playback(StrEnum):
     """Who is given the addresses of what is published of an asset. Fixed when it is registered."""
@@ -82,7 +80,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a finished job made. URLs are absolute, or ``storage:{key}`` in our own storage."""
+    """Outputs of a finished job. URLs are absolute, or ``storage:{key}`` in our own storage."""
 
     manifest_url: str
     fallback_url: str
@@ -95,6 +93,13 @@ class Outputs:
     size_bytes: int | None = None
     storyboard_url: str | None = None
     """WebVTT that names small pictures along the timeline, where the provider makes them."""
+
+
+ADDRESS_FIELDS = ("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url")
+"""Fields of ``Outputs`` that are addresses."""
+
+PUBLISHED_FIELDS = (*ADDRESS_FIELDS, "duration_sec", "width", "height")
+"""Fields of ``Outputs`` that an asset repeats of the output that is published."""
 
 
 @dataclass(frozen=True)
@@ -164,26 +169,24 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class EventDraft:
-    """An event about to be written to the chronicle; past tense, with its context.
+class Setback:
+    """An attempt that ended without outputs.
 
     Attributes:
-        type: What happened, such as ``submitted`` or ``callback_ignored``.
-        actor: Who did it: ``owner:{id}``, ``operator:{id}``, ``worker``, ``provider:{name}``,
-            ``sweep``.
-        detail: Anything a person needs to understand it; never a secret.
+        code: One of ``pipeline.domain.failures``.
+        message: The words of the provider or of the check, for the chronicle.
+        retryable: Whether a new attempt may succeed.
+        held: The provider refused before it took the job: no retry budget is used.
+        retry_after_sec: The provider's hint.
+        context: Further facts for the chronicle.
     """
 
-    type: str
-    actor: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    from_status: Status | None = None
-    to_status: Status | None = None
-    attempt: int | None = None
-    provider: str | None = None
-    provider_job_id: str | None = None
-    provider_request_id: str | None = None
-    provider_event_id: str | None = None
+    code: str
+    message: str | None
+    retryable: bool
+    held: bool = False
+    retry_after_sec: float | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""Apply a provider's word to an asset: the one path of callbacks and polls."""
+"""Application of a provider's report to an asset: the one path of callbacks and polls."""
 
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
-from pipeline.content.gate import GateReport, check_outputs
-from pipeline.content.ownership import Place, misplaced
+from pipeline.content.gate import GateVerdict, check_outputs
+from pipeline.content.ownership import AllowedOutputs, misplaced
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.decide import (
     Decision,
@@ -15,18 +15,20 @@ from pipeline.domain.decide import (
     Ignore,
     Note,
     Publish,
-    Standing,
+    Situation,
     Verify,
     decide,
 )
+from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.processing_step import DONE_PERCENT
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Outputs, Phase, Playback, ProviderStatus
-from pipeline.lifecycle.provider_report import Applied, News
+from pipeline.domain.values import Outputs, Phase, Playback, ProviderStatus, Setback
+from pipeline.lifecycle.provider_report import Applied, ProviderReport
 from pipeline.lifecycle.publish import publish
-from pipeline.lifecycle.settle import Setback, settle
+from pipeline.lifecycle.settle import settle
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.records import releases, store
+from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
@@ -39,7 +41,7 @@ ATTEMPT_OUTCOMES = {
 }
 
 
-def apply_news(services: Services, news: News) -> Applied:
+def apply_report(services: Services, report: ProviderReport) -> Applied:
     """Decide and write, in one transaction; the gate runs between two of them.
 
     Safe to run twice: the second run finds the asset where the first one left it.
@@ -47,33 +49,33 @@ def apply_news(services: Services, news: News) -> Applied:
     Raises:
         GateUnavailable: the outputs could not be looked at now; only progress was written.
     """
-    result = _apply(services, news, None)
+    result = _apply(services, report, None)
     if result is not None:
         return result
-    assert news.status.outputs is not None
-    report = _look_at(services, news, news.status.outputs)
+    assert report.status.outputs is not None
+    verdict = _look_at(services, report, report.status.outputs)
     crash_point(Boundary.GATE_PASSED)
-    result = _apply(services, news, report)
+    result = _apply(services, report, verdict)
     assert result is not None
     return result
 
 
-def _look_at(services: Services, news: News, outputs: Outputs) -> GateReport:
-    """Where the outputs lie first: what is misplaced is not even fetched."""
+def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> GateVerdict:
+    """Check the addresses first, then the content: a misplaced output is not fetched."""
     with session_of(services.engine) as session:
-        asset = session.get_one(Asset, news.asset_id)
-        account = session.get_one(Attempt, news.attempt_id).provider
-    place = Place(
+        asset = session.get_one(Asset, report.asset_id)
+        account = session.get_one(Attempt, report.attempt_id).provider
+    allowed = AllowedOutputs(
         asset_id=asset.id,
-        attempt_id=news.attempt_id,
+        attempt_id=report.attempt_id,
         playback=Playback(asset.playback),
         hosts=services.providers[account].trust.output_hosts,
     )
     policy = fetch_policy(services.settings)
-    wrong = misplaced(outputs, place, policy)
+    wrong = misplaced(outputs, allowed, policy)
     if wrong:
-        return GateReport(GateResult.MISPLACED, wrong)
-    with GuardedFetcher(place.narrowed(policy)) as fetcher:
+        return GateVerdict(GateResult.MISPLACED, wrong)
+    with GuardedFetcher(allowed.narrowed(policy)) as fetcher:
         return check_outputs(
             replace(services, fetcher=fetcher),
             outputs,
@@ -85,44 +87,48 @@ def _source_duration(asset: Asset) -> float | None:
     return asset.source_info["duration_sec"] if asset.source_info else None
 
 
-def _apply(services: Services, news: News, report: GateReport | None) -> Applied | None:
-    """Write what the reducer decides; None when it wants the gate first."""
+def _apply(
+    services: Services, report: ProviderReport, verdict: GateVerdict | None
+) -> Applied | None:
+    """Write the decision; return None when the decision asks for the gate first."""
     with session_of(services.engine) as session:
-        locked = store.lock(session, news.asset_id)
+        locked = store.lock(session, report.asset_id)
         assert locked is not None
-        asset, attempt = locked.asset, session.get_one(Attempt, news.attempt_id)
+        asset, attempt = locked.asset, session.get_one(Attempt, report.attempt_id)
         decision = decide(
-            _standing(asset, attempt),
-            news.status,
-            report.result if report else None,
-            report.rule if report else None,
+            _situation(asset, attempt),
+            report.status,
+            verdict.result if verdict else None,
+            verdict.rule if verdict else None,
         )
         if isinstance(decision, Verify):
             if asset.attempt_id == attempt.id:
-                # Whoever watches sees that all that is left is the look at the outputs.
+                # A page that follows the asset then shows that its outputs are being checked.
                 store.report_progress(session, asset, DONE_PERCENT, Asset.next_poll_at)
             return None
-        _record_on_attempt(session, attempt, news.status)
-        applied = _write(services, session, asset, news, decision=decision, report=report)
+        _record_on_attempt(session, attempt, report.status)
+        applied = _write(services, session, asset, report, decision=decision, verdict=verdict)
         reason = decision.reason if isinstance(decision, Ignore) else None
-        news.settle_delivery(session, "ignored" if reason else "applied", reason)
-        return applied if reason is None else _with_debts(session, asset, attempt, applied)
+        report.settle_delivery(session, "ignored" if reason else "applied", reason)
+        return applied if reason is None else _with_release_owed(session, asset, attempt, applied)
 
 
-def _with_debts(session: Session, asset: Asset, attempt: Attempt, ignored: Applied) -> Applied:
-    """Give up the job the ignored news is about, unless it is the one being waited for.
+def _with_release_owed(
+    session: Session, asset: Asset, attempt: Attempt, ignored: Applied
+) -> Applied:
+    """Owe the release of the job that an ignored report is about, unless the asset waits for it.
 
-    Most often its release is owed already; not so where nobody knew that there was a job.
+    Most often its release is owed already; it is not where no row knew that the job existed.
     """
     deleted = asset.deleted_at is not None
     if asset.attempt_id == attempt.id and asset.status is Status.PROCESSING and not deleted:
         return ignored
     owed = releases.owe_release(session, attempt.id, published_too=deleted)
-    return Applied(ignored.what, tuple(map(wake_release, owed)))
+    return Applied(ignored.result, tuple(map(wake_release, owed)))
 
 
-def _standing(asset: Asset, attempt: Attempt) -> Standing:
-    return Standing(
+def _situation(asset: Asset, attempt: Attempt) -> Situation:
+    return Situation(
         status=asset.status,
         error_code=asset.error_code,
         deleted=asset.deleted_at is not None,
@@ -133,7 +139,7 @@ def _standing(asset: Asset, attempt: Attempt) -> Standing:
 
 
 def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatus) -> None:
-    """What the provider said is kept on the attempt, whatever the asset makes of it."""
+    """Keep the provider's answer on the attempt, whether or not it changes the asset."""
     releases.note_job(session, attempt.id, status.provider_job_id)
     outcome = ATTEMPT_OUTCOMES.get(status.phase)
     if outcome is not None and attempt.outcome in {None, "accepted", *releases.NO_JOB}:
@@ -150,15 +156,15 @@ def _write(
     services: Services,
     session: Session,
     asset: Asset,
-    news: News,
+    report: ProviderReport,
     *,
     decision: Decision,
-    report: GateReport | None,
+    verdict: GateVerdict | None,
 ) -> Applied:
     match decision:
         case Publish(late=late):
-            assert report is not None
-            return publish(session, asset, news, report, late=late)
+            assert verdict is not None
+            return publish(session, asset, report, verdict, late=late)
         case FailAttempt(code=code, message=message, retryable=retryable):
             setback = Setback(code, message, retryable)
             settled = settle(
@@ -167,15 +173,15 @@ def _write(
                 setback,
                 settings=services.settings,
                 rng=services.rng,
-                actor=news.actor,
-                provider_event_id=news.event_id,
+                actor=report.actor,
+                event_id=report.event_id,
             )
             return Applied(settled.status.value)
         case Note(progress=progress):
             _note(services, session, asset, progress)
             return Applied("noted")
         case Ignore(reason=reason):
-            _record_ignored(session, asset, news, reason)
+            _record_ignored(session, asset, report, reason)
             return Applied(f"ignored: {reason}")
         case _:
             raise AssertionError(decision)
@@ -183,21 +189,21 @@ def _write(
 
 def _note(services: Services, session: Session, asset: Asset, progress: float | None) -> None:
     delay_sec = poll_interval(0, services.rng, least_sec=services.settings.poll_least_sec)
-    store.report_progress(session, asset, progress or 0, store.from_now(delay_sec))
+    store.report_progress(session, asset, progress or 0, from_now(delay_sec))
 
 
-def _record_ignored(session: Session, asset: Asset, news: News, reason: str) -> None:
-    """A callback that changes nothing leaves its mark; a poll's silence is no event."""
-    if news.event_id is None:
+def _record_ignored(session: Session, asset: Asset, report: ProviderReport, reason: str) -> None:
+    """Record a callback that changes nothing; a poll that changes nothing is no event."""
+    if report.event_id is None:
         return
     store.record(
         session,
         asset.id,
         EventDraft(
-            "callback_ignored",
-            news.actor,
-            {"reason": reason, "phase": news.status.phase.value},
-            provider_job_id=news.status.provider_job_id,
-            provider_event_id=news.event_id,
+            EventType.CALLBACK_IGNORED,
+            report.actor,
+            {"reason": reason, "phase": report.status.phase.value},
+            provider_job_id=report.status.provider_job_id,
+            provider_event_id=report.event_id,
         ),
     )

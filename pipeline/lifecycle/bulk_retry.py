@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
-from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.records.models import Asset
 from pipeline.runtime.wakes import Wake
 

@@ -4,18 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
 from pipeline.config.task_names import wake_release
 from pipeline.content.source import Source, locate
-from pipeline.domain.failures import failure_of
-from pipeline.domain.hold_reasons import sentence_of
 from pipeline.domain.states import WAITING, Status
-from pipeline.domain.values import EventDraft
 from pipeline.limits import circuit_breaker, spend_guard
-from pipeline.records import releases, store
+from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
@@ -83,25 +80,9 @@ def _fresh(services: Services, session: Session, asset: Asset, now: datetime) ->
 
 
 def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoClaim:
-    """Leave it where it is for so long: neither its budget nor its deadline is touched.
-
-    The chronicle is told once, not at every look.
-    """
-    detail = {
-        "code": reason,
-        "message": sentence_of(reason),
-        "delay_sec": round(delay_sec, 3),
-    }
+    """Hold a waiting asset. Looks that find the reason unchanged write no event."""
     is_news = asset.hold_reason != reason
-    store.amend(
-        session,
-        asset,
-        EventDraft("held", "worker", detail) if is_news else None,
-        hold_reason=reason,
-        next_attempt_at=store.from_now(delay_sec),
-        woken_at=None,
-        deadline_at=Asset.deadline_at + func.make_interval(0, 0, 0, 0, 0, 0, delay_sec),
-    )
+    store.advance(session, asset, transitions.hold_extended(reason, delay_sec, is_news=is_news))
     return NoClaim("held")
 
 
@@ -127,58 +108,23 @@ def _start(settings: Settings, session: Session, asset: Asset, *, reserved_sec: 
             reserved_sec=attempt.reserved_sec,
         )
     )
-    claimed = store.advance(
-        session,
-        asset,
-        Status.PROCESSING,
-        EventDraft("claimed", "worker", {"attempt_id": str(attempt.id)}),
-        attempt=attempt.number,
-        attempt_id=attempt.id,
-        claims=1,
-        provider_job_id=None,
-        hold_reason=None,
-        next_attempt_at=None,
-        next_poll_at=None,
-        progress=None,
-        progress_at=None,
-        error_code=None,
-        error_message=None,
-        deadline_at=store.from_now(settings.processing_deadline_sec),
-        lease_token=Asset.lease_token + 1,
-        lease_expires_at=store.from_now(settings.lease_sec),
+    change = transitions.claimed(
+        attempt, lease_sec=settings.lease_sec, deadline_sec=settings.processing_deadline_sec
     )
-    return _claim(session, claimed, taken_over=False)
+    return _claim(session, store.advance(session, asset, change), taken_over=False)
 
 
 def _take_over(settings: Settings, session: Session, asset: Asset) -> Claim | NoClaim:
     if asset.claims >= settings.max_claims:
         return _give_up(session, asset)
-    taken = store.amend(
-        session,
-        asset,
-        EventDraft("lease_taken_over", "worker", {"claims": asset.claims + 1}),
-        claims=Asset.claims + 1,
-        lease_token=Asset.lease_token + 1,
-        lease_expires_at=store.from_now(settings.lease_sec),
-    )
-    return _claim(session, taken, taken_over=True)
+    change = transitions.lease_taken_over(asset, lease_sec=settings.lease_sec)
+    return _claim(session, store.advance(session, asset, change), taken_over=True)
 
 
 def _give_up(session: Session, asset: Asset) -> NoClaim:
     owed = releases.owe_releases(session, asset.id)
     store.discard(session, Attempt.id == asset.attempt_id)
-    store.advance(
-        session,
-        asset,
-        Status.FAILED,
-        EventDraft("failed", "worker", {"code": "worker_crashed", "claims": asset.claims}),
-        error_code="worker_crashed",
-        error_message=failure_of("worker_crashed").message,
-        lease_token=Asset.lease_token + 1,
-        lease_expires_at=None,
-        deadline_at=None,
-        next_poll_at=None,
-    )
+    store.advance(session, asset, transitions.worker_crashed(asset))
     return NoClaim("worker_crashed", tuple(map(wake_release, owed)))
 
 

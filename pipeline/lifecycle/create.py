@@ -22,7 +22,7 @@ from pipeline.config.settings import Settings
 from pipeline.config.task_names import wake_submit
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import CreateAsset
-from pipeline.limits.owner_quotas import Standing, owner_is_busy, refuse_excess
+from pipeline.limits.owner_quotas import OwnerLoad, owner_is_busy, refuse_excess
 from pipeline.records import upload_rows
 from pipeline.records.models import Asset, Upload
 from pipeline.runtime.wakes import Wake
@@ -95,7 +95,7 @@ INSERT = text("""
     FROM asset, usage
 """)
 
-STANDING = tuple(field.name for field in fields(Standing))
+OWNER_LOAD = tuple(field.name for field in fields(OwnerLoad))
 
 
 @dataclass(frozen=True)
@@ -179,13 +179,13 @@ def _insert(
         "declared_sec": request.declared.get("duration_sec") or 0,
         **columns_of(idempotency),
     }
-    inserted = select(Asset, *map(column, STANDING)).from_statement(INSERT)
+    inserted = select(Asset, *map(column, OWNER_LOAD)).from_statement(INSERT)
     with in_flight_is_a_conflict() if idempotency else owner_is_busy():
         row = session.execute(inserted, parameters).one_or_none()
     if row is None:
         return None
     asset: Asset = row[0]
-    refuse_excess(settings, asset, Standing(*row[1:]))
+    refuse_excess(settings, asset, OwnerLoad(*row[1:]))
     return asset
 
 

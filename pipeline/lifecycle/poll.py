@@ -9,12 +9,13 @@ from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition, TransientProviderError
+from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Phase, ProviderStatus
-from pipeline.lifecycle.apply_report import apply_news
-from pipeline.lifecycle.provider_report import News
-from pipeline.lifecycle.settle import Setback, settle
-from pipeline.records import releases, store
+from pipeline.domain.values import Phase, ProviderStatus, Setback
+from pipeline.lifecycle.apply_report import apply_report
+from pipeline.lifecycle.provider_report import ProviderReport
+from pipeline.lifecycle.settle import settle
+from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
@@ -59,7 +60,7 @@ def _take(services: Services, session: Session, asset_id: UUID) -> tuple[Asset, 
         services.rng,
         least_sec=services.settings.poll_least_sec,
     )
-    asset = store.amend(session, locked.asset, None, next_poll_at=store.from_now(delay_sec))
+    asset = store.advance(session, locked.asset, transitions.poll_scheduled(delay_sec))
     return asset, attempt
 
 
@@ -79,12 +80,12 @@ def _apply(services: Services, asset: Asset, attempt: Attempt, status: ProviderS
             store.record(
                 session,
                 asset.id,
-                EventDraft("callback_missed", "sweep", {"phase": status.phase.value}),
+                EventDraft(EventType.CALLBACK_MISSED, "sweep", {"phase": status.phase.value}),
             )
 
-    news = News(attempt.id, asset.id, status, "sweep", None, note_missed)
-    applied = apply_news(services, news)
-    return Outcome(applied.what, applied.wakes)
+    report = ProviderReport(attempt.id, asset.id, status, "sweep", None, note_missed)
+    applied = apply_report(services, report)
+    return Outcome(applied.result, applied.wakes)
 
 
 def _vanished(services: Services, asset: Asset) -> Outcome:

@@ -1,4 +1,4 @@
-"""A provider's word about an attempt, however it came to us."""
+"""A provider's report about an attempt, from a callback or from a poll."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from pipeline.runtime.wakes import Wake
 
 
 @dataclass(frozen=True)
-class News:
-    """A provider's word about an attempt, and how it came to us.
+class ProviderReport:
+    """The state of an attempt's job as its provider reports it.
 
     Attributes:
         actor: ``provider:{name}`` for a callback, ``sweep`` for a poll.
         event_id: The callback's event id; None for a poll.
-        settle_delivery: Called in the transaction that applies the news, with what became of it:
-            ``applied`` or ``ignored``, and a reason.
+        settle_delivery: Called in the transaction that applies the report, with the result
+            (``applied`` or ``ignored``) and the reason.
     """
 
     attempt_id: UUID
@@ -31,7 +31,7 @@ class News:
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of the news, in a word, and whom to wake."""
+    """The result of applying a report, in a word, and the workers to wake."""
 
-    what: str
+    result: str
     wakes: tuple[Wake, ...] = ()

@@ -11,10 +11,11 @@ from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.values import ProviderStatus
-from pipeline.lifecycle.apply_report import apply_news
-from pipeline.lifecycle.provider_report import News
+from pipeline.lifecycle.apply_report import apply_report
+from pipeline.lifecycle.provider_report import ProviderReport
 from pipeline.providers.base import CallbackUnreadable
 from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import Attempt, Delivery
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
@@ -58,7 +59,7 @@ def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery |
     taken = (
         update(Delivery)
         .where(Delivery.id.in_(due.scalar_subquery()))
-        .values(tries=Delivery.tries + 1, next_try_at=store.from_now(services.settings.lease_sec))
+        .values(tries=Delivery.tries + 1, next_try_at=from_now(services.settings.lease_sec))
         .returning(Delivery)
         .execution_options(synchronize_session=False)
     )
@@ -78,7 +79,7 @@ def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
         attempt = _attempt_of(session, delivery.provider, status)
         if attempt is None:
             return _unknown(services, session, delivery)
-    news = News(
+    report = ProviderReport(
         attempt_id=attempt.id,
         asset_id=attempt.asset_id,
         status=status,
@@ -86,12 +87,12 @@ def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
         event_id=delivery.event_id,
         settle_delivery=partial(_settle, delivery, asset_id=attempt.asset_id),
     )
-    applied = apply_news(services, news)
-    return Outcome(applied.what, applied.wakes)
+    applied = apply_report(services, report)
+    return Outcome(applied.result, applied.wakes)
 
 
 def _attempt_of(session: Session, provider: str, status: ProviderStatus) -> Attempt | None:
-    """Find the attempt the news is about, by our own id where the provider echoes it.
+    """Find the attempt the report is about, by our own id where the provider echoes it.
 
     The callback may be quicker than the answer to the submission: no row knows the provider's id
     yet, but the attempt's own id was committed before the call.
@@ -133,7 +134,7 @@ def _postpone(services: Services, session: Session, delivery: Delivery) -> None:
     session.execute(
         update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.status == "new")
-        .values(tries=Delivery.tries - 1, next_try_at=store.from_now(delay_sec))
+        .values(tries=Delivery.tries - 1, next_try_at=from_now(delay_sec))
         .execution_options(synchronize_session=False)
     )
 

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import TransientProviderError
-from pipeline.domain.values import EventDraft
+from pipeline.domain.events import EventDraft, EventType
 from pipeline.records import releases, store
 from pipeline.records.models import Attempt
 from pipeline.runtime.crash import Boundary, crash_point
@@ -47,7 +47,7 @@ def _record(session: Session, attempt: Attempt) -> None:
         session,
         attempt.asset_id,
         EventDraft(
-            "released",
+            EventType.RELEASED,
             "worker",
             {"attempt_id": str(attempt.id)},
             attempt=attempt.number,

@@ -4,14 +4,17 @@ No transaction is open while the source is read or the provider is called. Where
 dies, the row says how far it came, and the next claim goes on from there.
 """
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
+from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
 from pipeline.content.object_urls import output_prefix, poster_prefix
-from pipeline.content.source import Measured, SourceRefused, measure, url_for_provider
+from pipeline.content.source import SourceRefused, measure, url_for_provider
+from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import (
     LimitReached,
     ProviderError,
@@ -21,17 +24,18 @@ from pipeline.domain.errors import (
     UnknownOutcome,
 )
 from pipeline.domain.failures import known_code
-from pipeline.domain.values import EventDraft, Playback, SubmitRequest
-from pipeline.lifecycle.accept import accept
+from pipeline.domain.states import Status
+from pipeline.domain.values import Playback, Setback, SubmitRequest, Submitted
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
-from pipeline.lifecycle.lookup import look_up
-from pipeline.lifecycle.settle import Setback, settle
+from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
+from pipeline.media.source_info import Measured
 from pipeline.providers.base import Provider
-from pipeline.records import releases, store
+from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
+from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
 UNANSWERED = "provider_failed"
@@ -84,39 +88,15 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
     Raises:
         LimitReached: It is more than the owner's day holds; nothing is written.
     """
-    info = measured.info
     with session_of(services.engine) as session:
-        asset = store.amend(
-            session,
-            claim.asset,
-            EventDraft("source_verified", "worker", _summary(measured)),
-            source_info=info.to_json(),
-            source_size_bytes=measured.size_bytes,
-            source_etag=measured.etag,
-            duration_sec=info.duration_sec,
-            width=info.width,
-            height=info.height,
-        )
+        asset = store.advance(session, claim.asset, transitions.source_verified(measured))
         owner_quotas.book_measured(session, services.settings, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch:
-            asset = store.amend(session, asset, EventDraft("metadata_mismatch", "worker", mismatch))
+            asset = store.advance(session, asset, transitions.metadata_mismatch(mismatch))
         store.update_attempt(session, claim.attempt.id, intended_at=func.now())
-        spend_guard.book_measured(session, claim.attempt.id, info.duration_sec)
+        spend_guard.book_measured(session, claim.attempt.id, measured.info.duration_sec)
     return asset
-
-
-def _summary(measured: Measured) -> dict[str, Any]:
-    info = measured.info
-    return {
-        "container": info.container,
-        "video_codec": info.video_codec,
-        "audio_codec": info.audio_codec,
-        "duration_sec": info.duration_sec,
-        "width": info.width,
-        "height": info.height,
-        "size_bytes": measured.size_bytes,
-    }
 
 
 def declared_mismatch(declared: dict[str, Any], measured: Measured) -> dict[str, Any]:
@@ -231,24 +211,123 @@ def _note_unknown(
 
     The claim ended in order, so it does not count towards a worker that crashes too often.
     """
-    unanswered = EventDraft(
-        "submit_unanswered",
-        "worker",
-        {"message": str(error)},
-        provider_request_id=error.request_id,
+    change = transitions.submit_unanswered(
+        str(error), error.request_id, lapse_sec=provider.capabilities.margin_sec
     )
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
         releases.note_unanswered(session, claim.attempt.id)
         circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits())
         try:
-            store.amend(
-                session,
-                asset,
-                unanswered,
-                claims=0,
-                lease_expires_at=store.from_now(provider.capabilities.margin_sec),
-            )
+            store.advance(session, asset, change)
         except StaleTransition:
             return Outcome("stale")
+    return Outcome("unanswered")
+
+
+def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted) -> Outcome:
+    """Record the provider's word: on the attempt in any case, on the asset if it is still ours."""
+    with session_of(services.engine) as session:
+        locked = store.lock(session, asset.id)
+        assert locked is not None
+        releases.note_job(
+            session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
+        )
+        circuit_breaker.note_answer(session, claim.asset.provider)
+        try:
+            _let_go(services, session, claim, asset, submitted)
+        except StaleTransition:
+            return Outcome("moved_on", _release_if_abandoned(session, locked.asset, claim))
+    return Outcome("submitted")
+
+
+def _let_go(
+    services: Services, session: Session, claim: Claim, asset: Asset, submitted: Submitted
+) -> None:
+    first_poll_sec = poll_interval(0, services.rng, least_sec=services.settings.poll_least_sec)
+    change = transitions.submitted(claim.attempt.id, submitted, first_poll_sec=first_poll_sec)
+    store.advance(session, asset, change)
+
+
+def _release_if_abandoned(session: Session, now: Asset, claim: Claim) -> tuple[Wake, ...]:
+    """Owe the job its release: the asset moved on while the provider was answering.
+
+    Unless the job is what the asset now waits for, or what it has already published.
+    """
+    wanted = (
+        now.deleted_at is None
+        and now.attempt_id == claim.attempt.id
+        and now.status in {Status.PROCESSING, Status.COMPLETED}
+    )
+    if wanted:
+        return ()
+    deleted = now.deleted_at is not None
+    owed = releases.owe_release(session, claim.attempt.id, published_too=deleted)
+    return tuple(map(wake_release, owed))
+
+
+def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | None:
+    """Ask the provider whether the attempt's job exists.
+
+    Found: it goes on as if the submission had been answered. Absent: the same request again does
+    no harm where the provider knows it by our id. Elsewhere absence is believed when two look-ups
+    agree, the first of them later than the call's timeout plus the provider's margin; then the
+    attempt is closed as ``not_submitted`` and the next one may submit. No budget is spent.
+
+    Returns:
+        What was done; None when the submission may be repeated.
+    """
+    try:
+        found = provider.find(claim.attempt.id)
+    except TransientProviderError as error:
+        return _ask_again(services, provider, claim, str(error))
+    crash_point(Boundary.LOOKUP_ANSWERED)
+    if found is not None:
+        submitted = Submitted(found.provider_job_id, found.provider_request_id)
+        return accept(services, claim, claim.asset, submitted)
+    if provider.capabilities.idempotent_submit:
+        return None
+    return _absent(services, provider, claim)
+
+
+def _absent(services: Services, provider: Provider, claim: Claim) -> Outcome:
+    if claim.attempt.absent_at is None:
+        return _ask_again(services, provider, claim, "absent", note_absence=True)
+    setback = Setback("provider_failed", "the submission never arrived", retryable=True, held=True)
+    with session_of(services.engine) as session:
+        store.lock(session, claim.asset.id)
+        store.update_attempt(session, claim.attempt.id, outcome="not_submitted")
+        settled = settle(
+            session,
+            claim.asset,
+            setback,
+            settings=services.settings,
+            rng=services.rng,
+            actor="worker",
+        )
+    return Outcome(settled.status.value)
+
+
+def _ask_again(
+    services: Services,
+    provider: Provider,
+    claim: Claim,
+    answer: str,
+    *,
+    note_absence: bool = False,
+) -> Outcome:
+    """Let the lease lapse later. The claim ended in order and does not count as a crash."""
+    settle_sec = services.settings.provider_timeout_sec + provider.capabilities.margin_sec
+    with session_of(services.engine) as session:
+        locked = store.lock(session, claim.asset.id)
+        intended_at = claim.attempt.intended_at
+        assert locked is not None
+        assert intended_at is not None
+        waited = locked.now - intended_at
+        if note_absence and waited > timedelta(seconds=settle_sec):
+            store.update_attempt(session, claim.attempt.id, absent_at=locked.now)
+        delay_sec = max(
+            provider.capabilities.margin_sec, poll_interval(waited.total_seconds(), services.rng)
+        )
+        store.advance(session, claim.asset, transitions.looked_up(answer, lapse_sec=delay_sec))
     return Outcome("unanswered")

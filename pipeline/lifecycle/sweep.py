@@ -6,9 +6,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_poll, wake_reconcile, wake_release, wake_submit
-from pipeline.lifecycle.expire import expire
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.states import LIVE, Status
+from pipeline.domain.values import Setback
+from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
-from pipeline.records import due
+from pipeline.records import due, releases, store, transitions
+from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
@@ -67,3 +71,34 @@ def tidy(services: Services) -> Outcome:
         spend_guard.prune(session)
         owner_quotas.prune(session)
     return Outcome("tidied")
+
+
+def expire(services: Services, asset_id: UUID) -> Outcome:
+    """End what took too long: a waiting asset fails, a processing one gives its attempt up.
+
+    Safe to run twice: the first run moves the deadline or the state.
+    """
+    with session_of(services.engine) as session:
+        locked = store.lock(session, asset_id, skip_locked=True)
+        if locked is None:
+            return Outcome("busy_or_gone")
+        asset, now = locked
+        late = asset.deadline_at is not None and asset.deadline_at <= now
+        if asset.status not in LIVE or asset.deleted_at is not None or not late:
+            return Outcome("not_due")
+        try:
+            return _expire(services, session, asset)
+        except StaleTransition:
+            return Outcome("stale")
+
+
+def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
+    if asset.status is Status.PROCESSING:
+        owed = releases.owe_releases(session, asset.id)
+        setback = Setback("expired", "the provider did not finish in time", retryable=True)
+        settled = settle(
+            session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"
+        )
+        return Outcome(settled.status.value, tuple(map(wake_release, owed)))
+    store.advance(session, asset, transitions.expired(asset))
+    return Outcome("failed")

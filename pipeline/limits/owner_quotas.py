@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
-from pipeline.content.source import Measured
 from pipeline.domain.errors import LimitReached
 from pipeline.limits.spend_guard import KEPT_DAYS
+from pipeline.media.source_info import Measured
 from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
 
@@ -48,7 +48,7 @@ BOOK = text("""
 
 
 @dataclass(frozen=True)
-class Standing:
+class OwnerLoad:
     """How an owner stands, the asset that is being registered included.
 
     Attributes:
@@ -64,14 +64,14 @@ class Standing:
     resets_in_sec: int
 
 
-def refuse_excess(settings: Settings, charged: Asset, standing: Standing) -> None:
+def refuse_excess(settings: Settings, charged: Asset, load: OwnerLoad) -> None:
     """Refuse what is over a limit; whoever calls must undo what was counted in.
 
     Raises:
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``.
     """
-    _refuse_crowd(settings, standing.live_assets)
-    _refuse_exceeded(_quotas(settings, charged, standing), standing.resets_in_sec)
+    _refuse_crowd(settings, load.live_assets)
+    _refuse_exceeded(_quotas(settings, charged, load), load.resets_in_sec)
 
 
 def refuse_one_more_live(
@@ -163,7 +163,7 @@ class _Quota:
         return {"quota": self.name, "limit": self.limit, "used": self.used, "asked": self.asked}
 
 
-def _quotas(settings: Settings, charged: Asset, now: Standing) -> tuple[_Quota, ...]:
+def _quotas(settings: Settings, charged: Asset, now: OwnerLoad) -> tuple[_Quota, ...]:
     size, length = charged.charged_bytes or 0, charged.charged_sec or 0.0
     return (
         _Quota("assets", "videos", settings.owner_daily_assets, now.day_assets - 1, 1),

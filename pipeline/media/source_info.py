@@ -61,3 +61,12 @@ class SourceInfo:
         """
         known = [f.name for f in fields(cls) if f.name in data or f.default is MISSING]
         return cls(**{name: data[name] for name in known})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A source as it was found: its streams, its size, and its ETag where it has one."""
+
+    info: SourceInfo
+    size_bytes: int
+    etag: str | None

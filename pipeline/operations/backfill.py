@@ -8,7 +8,6 @@ A later run that enqueues makes it due and starts its deadline. The posts are on
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,19 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pipeline.config.settings import Settings
+from pipeline.domain.events import EventType
+from pipeline.domain.hold_reasons import AWAITING_ENQUEUE
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft
 from pipeline.net.fetch import FetchPolicy, FetchRefused, check_url
-from pipeline.records import store
+from pipeline.records import store, transitions
 from pipeline.records.models import Asset, Event
 from pipeline.records.site_posts import Post, Posts, read_videos
-
-AWAITING_ENQUEUE = "awaiting_enqueue"
-"""The ``hold_reason`` of an asset that is registered only."""
-
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""The deadline of a held asset. PostgreSQL's ``infinity`` would say it better, but no Python
-``datetime`` can hold it, and psycopg refuses to load it."""
 
 _IS_HELD = and_(
     Asset.status == Status.QUEUED,
@@ -151,10 +144,10 @@ def _register(
     """Insert the assets that are not there by now, each with its first event."""
     if not posts:
         return 0
-    timing = _due(settings) if enqueue else _held()
+    timing = _timing(settings, enqueue=enqueue)
     made = session.scalars(
         insert(Asset)
-        .values([_row(post, settings) | timing for post in posts])
+        .values([{**_row(post, settings), **timing} for post in posts])
         .on_conflict_do_nothing()
         .returning(Asset)
     ).all()
@@ -176,16 +169,10 @@ def _row(post: Post, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _held() -> dict[str, Any]:
-    return {"next_attempt_at": None, "hold_reason": AWAITING_ENQUEUE, "deadline_at": NEVER}
-
-
-def _due(settings: Settings) -> dict[str, Any]:
-    return {
-        "next_attempt_at": store.from_now(0),
-        "hold_reason": None,
-        "deadline_at": store.from_now(settings.wait_deadline_sec),
-    }
+def _timing(settings: Settings, *, enqueue: bool) -> Mapping[str, Any]:
+    if enqueue:
+        return transitions.due_columns(settings.wait_deadline_sec)
+    return transitions.awaiting_enqueue_columns()
 
 
 def _created(asset: Asset, actor: str) -> dict[str, Any]:
@@ -193,7 +180,7 @@ def _created(asset: Asset, actor: str) -> dict[str, Any]:
         "asset_id": asset.id,
         "seq": asset.last_seq,
         "created_at": func.clock_timestamp(),
-        "type": "created",
+        "type": EventType.CREATED,
         "to_status": asset.status,
         "actor": actor,
         "generation": asset.generation,
@@ -207,5 +194,6 @@ def _release(session: Session, post_ids: Sequence[UUID], settings: Settings, act
     query = select(Asset).where(Asset.post_id.in_(post_ids), Asset.deleted_at.is_(None), _IS_HELD)
     held = session.scalars(query.with_for_update()).all()
     for asset in held:
-        store.amend(session, asset, EventDraft("enqueued", actor), **_due(settings))
+        change = transitions.enqueued(actor, deadline_sec=settings.wait_deadline_sec)
+        store.advance(session, asset, change)
     return len(held)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.states import Status
 from pipeline.records.models import Asset
-from pipeline.records.queries import Place
+from pipeline.records.queries import PageCursor
 
 COUNTED = 10_000
 """Matches are counted up to here: beyond it nobody decides by the exact number."""
@@ -77,7 +77,9 @@ def groups(session: Session, wanted: Filter) -> Sequence[Group]:
     ]
 
 
-def page(session: Session, wanted: Filter, *, before: Place | None, limit: int) -> Sequence[Asset]:
+def page(
+    session: Session, wanted: Filter, *, before: PageCursor | None, limit: int
+) -> Sequence[Asset]:
     """Those that match, most recently changed first, from ``before`` on.
 
     Keyset-paged over ``video_assets_failed`` where a code is given, else over

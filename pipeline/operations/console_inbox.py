@@ -32,7 +32,7 @@ class OfAsset:
     asset_id: UUID
 
 
-class Place(NamedTuple):
+class InboxCursor(NamedTuple):
     """Where a page ended."""
 
     received_at: datetime
@@ -64,7 +64,7 @@ LETTER = (
 
 
 def page(
-    session: Session, wanted: OfStatus | OfAsset, *, before: Place | None, limit: int
+    session: Session, wanted: OfStatus | OfAsset, *, before: InboxCursor | None, limit: int
 ) -> Sequence[Letter]:
     """Deliveries, latest first, from ``before`` on.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, update
 
 from pipeline.content.object_urls import attempt_prefixes, owner_prefix
-from pipeline.domain.values import EventDraft
+from pipeline.domain.events import EventDraft, EventType
 from pipeline.records import due, releases, store
 from pipeline.records.models import Asset, Attempt, Output, Upload
 from pipeline.runtime.crash import Boundary, crash_point
@@ -112,7 +112,7 @@ def _purge_asset(
             .execution_options(synchronize_session=False)
         )
         detail = {"reclaimed_bytes": removed.reclaimed_bytes}
-        store.record(session, asset_id, EventDraft("purged", "sweep", detail))
+        store.record(session, asset_id, EventDraft(EventType.PURGED, "sweep", detail))
     return removed
 
 

@@ -18,6 +18,7 @@ from pipeline.domain.errors import Conflict
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 from pipeline.providers.secret_sealing import Vault
 from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import ProviderSecret
 
 SECRET_BYTES = 32
@@ -106,7 +107,7 @@ def rotate_secret(
     retires_at = session.scalar(
         update(ProviderSecret)
         .where(ProviderSecret.provider == provider, ProviderSecret.retires_at.is_(None))
-        .values(retires_at=store.from_now(overlap_sec))
+        .values(retires_at=from_now(overlap_sec))
         .returning(ProviderSecret.retires_at)
     )
     secret_id = _insert(session, vault, provider, secret, retires_in_sec=None)
@@ -145,7 +146,7 @@ def _insert(
     session: Session, vault: Vault, provider: str, secret: str, *, retires_in_sec: float | None
 ) -> UUID:
     secret_id = uuid4()
-    retires_at = None if retires_in_sec is None else store.from_now(retires_in_sec)
+    retires_at = None if retires_in_sec is None else from_now(retires_in_sec)
     session.execute(
         insert(ProviderSecret).values(
             id=secret_id,

@@ -44,8 +44,8 @@ class Card(NamedTuple):
     """The source that may stand in, as ``pipeline.content.original`` reads it."""
 
 
-class Place(NamedTuple):
-    """Where a page of the operators' list ended."""
+class PageCursor(NamedTuple):
+    """The last row of a page of the operators' list."""
 
     updated_at: datetime
     id: UUID
@@ -97,7 +97,7 @@ def chronicle_page(session: Session, post_id: UUID, *, after: int, limit: int) -
 
 
 def assets_in_status(
-    session: Session, status: Status, *, before: Place | None, limit: int
+    session: Session, status: Status, *, before: PageCursor | None, limit: int
 ) -> Sequence[Asset]:
     """The operators' list, most recently changed first, from ``before`` on.
 

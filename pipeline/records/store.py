@@ -1,11 +1,10 @@
 """The writes on assets. ``advance`` is the only one that changes ``status``.
 
-Every write is one UPDATE guarded in SQL by what its writer read (status, lease token, generation)
-and carries its event in the same transaction. The row lock that the UPDATE takes is what makes
-``seq`` gap-free. The caller owns the transaction.
+Every write is one UPDATE that is guarded in SQL by the status, the lease token and the generation
+its writer read. Its event is written in the same transaction. The row lock of the UPDATE keeps
+``seq`` free of gaps. The caller owns the transaction.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,9 +13,11 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, Update, func, insert,
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import IllegalTransition, StaleTransition
+from pipeline.domain.events import EventDraft
 from pipeline.domain.states import Status, is_allowed
-from pipeline.domain.values import EventDraft
+from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt, AuditEvent, Event
+from pipeline.records.transitions import Transition
 
 KEEP_DISCARDED_SEC = 24 * 3600
 """How long files that nobody publishes any more are kept."""
@@ -41,47 +42,27 @@ def lock(session: Session, asset_id: UUID, *, skip_locked: bool = False) -> Lock
     return Locked(*row) if row else None
 
 
-def advance(
-    session: Session, asset: Asset, target: Status, event: EventDraft, **changes: Any
-) -> Asset:
-    """Take an edge: the only writer of ``status``.
+def advance(session: Session, asset: Asset, change: Transition) -> Asset:
+    """Write a transition: the only writer of ``status``.
 
     Args:
         asset: The row as its writer read it; its status, token and generation are the guard.
-        target: The state to enter.
-        event: What the chronicle says of it; the two states are filled in here.
-        changes: Further columns, as values or SQL expressions.
+        change: Made by a constructor of ``transitions``.
+
+    Returns:
+        The row as it stands now.
 
     Raises:
-        IllegalTransition: there is no such edge; nothing is written.
-        StaleTransition: the row moved on since it was read; nothing is written.
+        IllegalTransition: There is no such edge; nothing is written.
+        StaleTransition: The row moved on since it was read; nothing is written.
     """
-    if not is_allowed(asset.status, target):
-        raise IllegalTransition(f"{asset.status} -> {target} is not an edge")
-    return _write(session, asset, event, target, changes)
-
-
-def amend(session: Session, asset: Asset, event: EventDraft | None, **changes: Any) -> Asset:
-    """Write columns without leaving the state, under the same guard as ``advance``.
-
-    Raises:
-        StaleTransition: the row moved on since it was read; nothing is written.
-    """
-    return _write(session, asset, event, None, changes)
-
-
-def _write(
-    session: Session,
-    asset: Asset,
-    event: EventDraft | None,
-    target: Status | None,
-    changes: Mapping[str, Any],
-) -> Asset:
-    source = asset.status
-    values: dict[str, Any] = dict(changes)
+    source, target = asset.status, change.target
+    if target is not None and not is_allowed(source, target):
+        raise IllegalTransition(f"{source} -> {target} is not an edge")
+    values = dict(change.columns)
     if target is not None:
         values["status"] = target
-    if event is not None:
+    if change.event is not None:
         values["last_seq"] = Asset.last_seq + 1
     guarded = _returning(
         update(Asset)
@@ -97,8 +78,8 @@ def _write(
     written: Asset | None = session.scalars(guarded).one_or_none()
     if written is None:
         raise StaleTransition
-    if event is not None:
-        _append(session, written, event, source if target else None, target)
+    if change.event is not None:
+        _append(session, written, change.event, source if target else None, target)
     return written
 
 
@@ -195,8 +176,3 @@ def discard(session: Session, *attempts: ColumnElement[bool]) -> None:
 def audit(session: Session, type_: str, *, actor: str, **columns: Any) -> None:
     """Record what has no asset."""
     session.execute(insert(AuditEvent).values(type=type_, actor=actor, **columns))
-
-
-def from_now(seconds: float) -> ColumnElement[datetime]:
-    """An instant ahead on the database's clock."""
-    return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Route, expect
 
 from pipeline.domain.failures import failure_of
 from pipeline.domain.states import Status
-from pipeline.records import store
+from pipeline.records.clock import from_now
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
 from tests.integration.api.conftest import Client, World, environment, serving, token, world
 
@@ -63,13 +63,13 @@ def test_a_card_follows_a_videos_rows_from_state_to_state(
     opened = show(open_page, api, asset["post_id"], size)
     hold_to(opened, "queued", "in the queue")
 
-    world.amend(id_, hold_reason="provider_down", next_attempt_at=store.from_now(600))
+    world.amend(id_, hold_reason="provider_down", next_attempt_at=from_now(600))
     hold_to(opened, "queued", "Nothing is lost")
 
     world.move(id_, Status.PROCESSING, hold_reason=None, next_attempt_at=None, attempt=1)
     hold_to(opened, "processing", "Checking your video")
 
-    world.amend(id_, provider_job_id="job-1", progress=62.0, progress_at=store.from_now(0))
+    world.amend(id_, provider_job_id="job-1", progress=62.0, progress_at=from_now(0))
     hold_to(opened, "processing", "62%")
 
     world.move(
@@ -77,7 +77,7 @@ def test_a_card_follows_a_videos_rows_from_state_to_state(
         Status.RETRYING,
         failures=1,
         progress=None,
-        next_attempt_at=store.from_now(600),
+        next_attempt_at=from_now(600),
         error_code="encode_failed",
         error_message=failure_of("encode_failed").message,
     )

@@ -14,10 +14,10 @@ from uuid import UUID
 from sqlalchemy import create_engine, text
 
 from pipeline.config.settings import load_settings
-from pipeline.lifecycle.expire import expire
-from pipeline.lifecycle.fence import cancel_asset
+from pipeline.lifecycle.owner_actions import cancel_asset
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import expire
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import with_driver
 from pipeline.services import build_services

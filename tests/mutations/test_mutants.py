@@ -12,7 +12,7 @@ from tests.mutations.mutants import ROOT, Mutant
 from tests.mutations.plays import PLAYS, WITHOUT_NONCE
 from tests.mutations.warm import WarmPython, warm_python
 
-TOKEN_GUARD = Mutant("records/store.py", "_write", "Asset.lease_token == asset.lease_token")
+TOKEN_GUARD = Mutant("records/store.py", "advance", "Asset.lease_token == asset.lease_token")
 INTENT = Mutant(
     "lifecycle/submit.py",
     "_intend",
@@ -25,7 +25,7 @@ SETTLED_ONCE = Mutant(
 OLD_NEWS = Mutant(
     "domain/decide.py",
     "decide",
-    "if not standing.current_attempt:\n    return Ignore('old_attempt')",
+    "if not situation.current_attempt:\n    return Ignore('old_attempt')",
 )
 REOPENED_DEBT = Mutant("records/releases.py", "note_job", "released_at=_unless_unseen()")
 

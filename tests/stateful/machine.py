@@ -25,11 +25,10 @@ from hypothesis.stateful import (
 )
 
 from pipeline.domain.states import LIVE, WAITING, Status
-from pipeline.lifecycle.expire import expire
-from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset, retry_asset
 from pipeline.lifecycle.poll import poll
-from pipeline.lifecycle.retry import retry_asset
 from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import expire
 from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from tests.integration.pipeline.conftest import World

@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from pipeline.domain.errors import Conflict, NotFound
+from pipeline.lifecycle.publish import rollback_asset
 from pipeline.lifecycle.reconcile import reconcile
-from pipeline.lifecycle.rollback import rollback_asset
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
 from pipeline.records.models import Asset

@@ -88,6 +88,7 @@ def test_a_video_goes_through_a_worker_whose_clock_is_wrong(
     leased = world.create()
     world.execute(
         "UPDATE video_assets SET status = 'processing', lease_token = 1,"
+        " attempt_id = gen_random_uuid(), next_attempt_at = NULL,"
         " lease_expires_at = now() + interval '2 min' WHERE id = :id",
         id=leased,
     )

@@ -7,7 +7,7 @@ from api.ops.pages import console_blueprint, cursor, live_page, place, reading, 
 from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.operations import console_failed
-from pipeline.records.queries import Place
+from pipeline.records.queries import PageCursor
 
 blueprint = console_blueprint("ops_failed", __name__)
 
@@ -31,7 +31,7 @@ def listed() -> Response:
         groups=groups,
         total=sum(group.total for group in groups if chosen.code in (None, group.code)),
         assets=shown,
-        next_place=cursor(Place(last.updated_at, last.id)) if last else None,
+        next_place=cursor(PageCursor(last.updated_at, last.id)) if last else None,
         is_first=before is None,
         ages=AGES,
         providers=sorted(services().providers),

@@ -24,7 +24,7 @@ SECRET_WORDS = ("authorization", "cookie", "key", "secret", "signature", "token"
 def listed() -> Response:
     """Show deliveries of one status, or those of one video."""
     wanted, before = _wanted(), place(words("before"))
-    since = None if before is None else console_inbox.Place(before.updated_at, before.id)
+    since = None if before is None else console_inbox.InboxCursor(before.updated_at, before.id)
     with reading() as session:
         found = console_inbox.page(session, wanted, before=since, limit=PAGE + 1)
         counts = {status: console_inbox.count(session, status) for status in ("new", "dead")}

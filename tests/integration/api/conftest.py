@@ -23,11 +23,14 @@ from werkzeug.serving import make_server
 from api.app import create_app
 from api.wiring.services import EXTENSION, Services
 from pipeline.content.object_urls import output_prefix, poster_prefix
+from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft, Playback
+from pipeline.domain.values import Playback
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Event
+from pipeline.records.transitions import LEFT, Transition
 from pipeline.runtime.database import make_engine, session_of
 from stack.process_environment import LIMITS
 from tests import clips
@@ -41,6 +44,23 @@ PATIENCE_SEC = 60.0
 OWNER = "ana"
 STRANGER = "boris"
 
+
+EVENTS = {
+    Status.QUEUED: EventType.RETRIED,
+    Status.PROCESSING: EventType.CLAIMED,
+    Status.RETRYING: EventType.RETRY_SCHEDULED,
+    Status.COMPLETED: EventType.COMPLETED,
+    Status.FAILED: EventType.FAILED,
+}
+IN_AN_HOUR = from_now(3600)
+REQUIRED: Mapping[Status, Mapping[str, Any]] = {
+    Status.QUEUED: {"deadline_at": IN_AN_HOUR},
+    Status.PROCESSING: {"deadline_at": IN_AN_HOUR, "attempt_id": uuid4()},
+    Status.RETRYING: {"deadline_at": IN_AN_HOUR, "error_code": "source_unreachable"},
+    Status.COMPLETED: {},
+    Status.FAILED: {},
+}
+"""Columns that the table requires of an asset in the state."""
 
 LONGEST_RUN_SEC = 6 * 3600
 """Tokens of parametrised tests are made when all tests are collected, and used hours later on a
@@ -234,16 +254,16 @@ class World:
         with session_of(self.engine) as session:
             locked = store.lock(session, UUID(asset_id))
             assert locked is not None
-            draft = EventDraft(f"test_{target}", "worker", provider_job_id=changes.get("job"))
-            changes.pop("job", None)
-            return store.advance(session, locked.asset, target, draft, **changes)
+            event = EventDraft(EVENTS[target], "worker", provider_job_id=changes.pop("job", None))
+            columns = {**LEFT, **REQUIRED[target], **changes}
+            return store.advance(session, locked.asset, Transition(target, event, columns))
 
     def amend(self, asset_id: str, **changes: Any) -> Asset:
         """Change columns and write no event, as a progress report does."""
         with session_of(self.engine) as session:
             locked = store.lock(session, UUID(asset_id))
             assert locked is not None
-            return store.amend(session, locked.asset, None, **changes)
+            return store.advance(session, locked.asset, Transition(None, None, changes))
 
     def fail(self, asset_id: str, code: str = "source_unreachable") -> Asset:
         return self.move(asset_id, Status.FAILED, error_code=code, error_message="It failed.")
@@ -266,8 +286,8 @@ class World:
             duration_sec=5.28,
             width=1280,
             height=720,
-            completed_at=store.from_now(8),
-            playable_at=store.from_now(8),
+            completed_at=from_now(8),
+            playable_at=from_now(8),
         )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event, update
 
 from pipeline.access.api_keys import MadeKey, NewKey, make_key, revoke_key
 from pipeline.domain.errors import Unprocessable
-from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import ApiKey, AuditEvent
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World
@@ -167,7 +167,7 @@ def test_a_use_is_noted_at_most_once_a_minute(api: Client, operator: Engine) -> 
     assert first[1] is not None
     assert second[1] == first[1]
     with session_of(operator) as session:
-        session.execute(update(ApiKey).values(last_used_at=store.from_now(-61)))
+        session.execute(update(ApiKey).values(last_used_at=from_now(-61)))
     third = used()
     assert third[0] == 2
     assert third[1] > first[1]

@@ -13,7 +13,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url, text, update
 
-from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import Asset
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.api.conftest import Client, World
@@ -121,7 +121,7 @@ def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None
         )
     for _ in range(2):
         held = api.create().json()["id"]
-        world.amend(held, hold_reason="spend_guard", next_attempt_at=store.from_now(900))
+        world.amend(held, hold_reason="spend_guard", next_attempt_at=from_now(900))
     with session_of(world.engine) as session:
         session.execute(
             text("""

@@ -24,15 +24,13 @@ def thousand(api: Client) -> Client:
         session.execute(
             text("""
                 INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider,
-                    status, error_code, title, updated_at, deadline_at,
-                    last_seq)
+                    status, error_code, title, updated_at, last_seq)
                 SELECT CAST('00000000-0000-0000-0000-' || lpad(to_hex(n), 12, '0') AS uuid),
                     gen_random_uuid(), 'ana', 'https://v.example/' || n, 5,
                     CASE WHEN n % 10 = 0 THEN 'another' ELSE 'selfhosted' END, 'failed',
                     CASE WHEN n % 10 < 5 THEN 'source_timeout' WHEN n % 10 < 8 THEN 'expired'
                          ELSE 'encode_failed' END,
-                    'video ' || n, now() - n * interval '1 hour',
-                    now() + interval '1 day', 0
+                    'video ' || n, now() - n * interval '1 hour', 0
                 FROM generate_series(1, :total) n
             """),
             {"total": THOUSAND},

@@ -62,7 +62,7 @@ READINGS: dict[str, tuple[Reading, set[str]]] = {
         lambda session: queries.assets_in_status(
             session,
             Status.FAILED,
-            before=queries.Place(datetime.now(UTC), uuid4()),
+            before=queries.PageCursor(datetime.now(UTC), uuid4()),
             limit=50,
         ),
         {"video_assets_status_updated"},

@@ -6,13 +6,15 @@ from sqlalchemy import Engine, select, text
 
 from pipeline.config.settings import Settings, load_settings
 from pipeline.domain.errors import Unprocessable
+from pipeline.domain.hold_reasons import AWAITING_ENQUEUE
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
 from pipeline.net.fetch import FetchPolicy
-from pipeline.operations.backfill import AWAITING_ENQUEUE, NEVER, Page, backfill_page
+from pipeline.operations.backfill import Page, backfill_page
 from pipeline.records import due
 from pipeline.records.models import Asset, Event
 from pipeline.records.site_posts import Posts, check_posts, count_videos
+from pipeline.records.transitions import NEVER
 from pipeline.runtime.database import make_engine, session_of
 from tests.integration.cli.conftest import Site, khronika
 
@@ -154,7 +156,12 @@ def test_an_asset_that_is_under_way_is_left_alone(
     post_id = site.post()
     backfill(operator, settings, enqueue=True)
     with session_of(operator) as session:
-        session.execute(text("UPDATE video_assets SET status = 'processing', attempt = 1"))
+        session.execute(
+            text(
+                "UPDATE video_assets SET status = 'processing', attempt = 1,"
+                " attempt_id = gen_random_uuid(), next_attempt_at = NULL"
+            )
+        )
 
     page = backfill(operator, settings, enqueue=True)
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, select
 
-from pipeline.records import store
+from pipeline.records.clock import from_now
 from pipeline.records.models import Attempt, AuditEvent, Output
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import Client, World
@@ -35,7 +35,7 @@ def test_what_is_published_again_is_written_down(
             generation=1,
             number=1,
             provider="selfhosted",
-            created_at=store.from_now(0),
+            created_at=from_now(0),
         )
         session.add(attempt)
         session.flush()
@@ -50,8 +50,8 @@ def test_what_is_published_again_is_written_down(
             duration_sec=5.0,
             width=1280,
             height=720,
-            verified_at=store.from_now(0),
-            retired_at=store.from_now(0),
+            verified_at=from_now(0),
+            retired_at=from_now(0),
         )
         session.add(earlier)
 

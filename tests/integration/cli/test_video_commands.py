@@ -142,7 +142,7 @@ def test_events_are_one_document_a_line(api: Client, ana: Mapping[str, str], wor
     assert ran.code == 0
     assert [(line["seq"], line["type"]) for line in ran.lines] == [
         (1, "created"),
-        (2, "test_failed"),
+        (2, "failed"),
     ]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import create_asset
-from pipeline.lifecycle.fence import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.records.models import Upload

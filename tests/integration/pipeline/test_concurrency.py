@@ -12,10 +12,9 @@ import pytest
 from pipeline.config.task_names import wake_submit
 from pipeline.domain.errors import Conflict
 from pipeline.domain.states import Status
-from pipeline.lifecycle.fence import cancel_asset
+from pipeline.lifecycle.owner_actions import cancel_asset, retry_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
-from pipeline.lifecycle.retry import retry_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.records import store

@@ -6,12 +6,12 @@ import pytest
 
 from pipeline.config.task_names import wake_release
 from pipeline.domain.states import Status
-from pipeline.lifecycle.expire import expire
-from pipeline.lifecycle.fence import cancel_asset, reencode_asset
+from pipeline.lifecycle.owner_actions import cancel_asset, reencode_asset
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
+from pipeline.lifecycle.sweep import expire
 from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt
 from pipeline.runtime.crash import Boundary

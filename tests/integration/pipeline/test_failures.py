@@ -6,14 +6,13 @@ import pytest
 from pipeline.config.task_names import wake_poll, wake_release, wake_submit
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import Status
-from pipeline.domain.values import EventDraft
-from pipeline.lifecycle.expire import expire
+from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
-from pipeline.lifecycle.retry import retry_asset
 from pipeline.lifecycle.submit import submit
-from pipeline.lifecycle.sweep import sweep
+from pipeline.lifecycle.sweep import expire, sweep
+from pipeline.records import transitions
 from pipeline.records.store import advance
 from pipeline.runtime.database import user_session
 from tests.integration.pipeline.conftest import OWNER, World
@@ -168,7 +167,7 @@ def test_a_stale_worker_cannot_write(world: World) -> None:
         pytest.raises(StaleTransition),
         user_session(world.services.engine, "nobody") as session,
     ):
-        advance(session, read_before, Status.RETRYING, EventDraft("retry_scheduled", "worker"))
+        advance(session, read_before, transitions.cancelled("owner:ana"))
 
     assert world.asset(asset_id).lease_token == current.lease_token
 
@@ -196,7 +195,8 @@ def test_a_late_success_is_used(world: World, waiting_for: str) -> None:
     assert expire(world.services, asset_id).wakes == (wake_release(old),)
     if waiting_for in {"failed", "queued"}:
         world.execute(
-            "UPDATE video_assets SET status = 'failed', error_code = 'expired' WHERE id = :id",
+            "UPDATE video_assets SET status = 'failed', error_code = 'expired',"
+            " next_attempt_at = NULL, deadline_at = NULL WHERE id = :id",
             id=asset_id,
         )
     if waiting_for == "queued":
@@ -241,7 +241,7 @@ def test_nothing_resurrects_a_cancelled_asset(world: World) -> None:
     attempt_id = world.attempt_id(asset_id)
     world.execute(
         "UPDATE video_assets SET status = 'failed', error_code = 'cancelled',"
-        " lease_token = lease_token + 1 WHERE id = :id",
+        " next_poll_at = NULL, deadline_at = NULL, lease_token = lease_token + 1 WHERE id = :id",
         id=asset_id,
     )
 

@@ -9,11 +9,16 @@ import pytest
 from pipeline.config.task_names import wake_release
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import Status
-from pipeline.lifecycle.fence import Fenced, cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.owner_actions import (
+    Changed,
+    cancel_asset,
+    delete_asset,
+    reencode_asset,
+    retry_asset,
+)
+from pipeline.lifecycle.publish import rollback_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
-from pipeline.lifecycle.retry import retry_asset
-from pipeline.lifecycle.rollback import rollback_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
@@ -44,9 +49,9 @@ def tell(world: World, job: dict[str, Any], type_: str | None = None) -> str:
     return reconcile(world.services, received.wake.id).what
 
 
-def reencode(world: World, asset_id: UUID) -> Fenced:
+def reencode(world: World, asset_id: UUID) -> Changed:
     fenced = as_owner(world, reencode_asset, asset_id, settings=world.services.settings)
-    assert isinstance(fenced, Fenced)
+    assert isinstance(fenced, Changed)
     return fenced
 
 
@@ -257,3 +262,15 @@ def test_a_retry_after_cancel_starts_over(world: World) -> None:
     assert retried.asset.status is Status.QUEUED
     complete(world, asset_id)
     assert world.asset(asset_id).status is Status.COMPLETED
+
+
+def test_a_video_cancelled_while_it_encodes_keeps_no_progress(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    world.execute("UPDATE video_assets SET progress = 40, progress_at = now()")
+
+    with user_session(world._api, OWNER) as session:
+        cancel_asset(session, world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
+
+    asset = world.asset(asset_id)
+    assert (asset.status, asset.progress, asset.progress_at) == (Status.FAILED, None, None)

@@ -8,16 +8,15 @@ from uuid import UUID
 import pytest
 
 from pipeline.domain.errors import LimitReached
-from pipeline.lifecycle.fence import reencode_asset
-from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.owner_actions import reencode_asset, retry_asset
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of, user_session
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.test_concurrency import at_once
 
 Verb = Callable[..., Any]
-FAILED = "status = 'failed', error_code = 'expired'"
-COMPLETED = "status = 'completed', published_output_id = gen_random_uuid()"
+FAILED = "status = 'failed', error_code = 'expired', next_attempt_at = NULL"
+COMPLETED = "status = 'completed', published_output_id = gen_random_uuid(), next_attempt_at = NULL"
 
 
 def ended(world: World, how: str) -> Asset:

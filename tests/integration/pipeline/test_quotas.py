@@ -16,8 +16,7 @@ from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import Created, create_asset
-from pipeline.lifecycle.fence import delete_asset
-from pipeline.lifecycle.retry import retry_asset
+from pipeline.lifecycle.owner_actions import delete_asset, retry_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import tidy
 from pipeline.limits.spend_guard import KEPT_DAYS
@@ -116,11 +115,14 @@ def test_over_the_cap_nothing_is_written_and_a_key_may_be_used_again(
     assert register(cap, key="k").status_code == 202
 
 
+NOT_DUE = "next_attempt_at = NULL, deadline_at = NULL"
+
+
 @pytest.mark.parametrize(
     "ended",
     [
-        "status = 'failed', error_code = 'expired'",
-        "status = 'completed', published_output_id = gen_random_uuid()",
+        f"status = 'failed', error_code = 'expired', {NOT_DUE}",
+        f"status = 'completed', published_output_id = gen_random_uuid(), {NOT_DUE}",
         "deleted_at = now()",
         "hold_reason = 'awaiting_enqueue', next_attempt_at = NULL",
     ],
@@ -134,12 +136,18 @@ def test_what_is_no_work_any_more_blocks_nobody(
     assert register({"owner_max_live": 1}).status_code == 202
 
 
-@pytest.mark.parametrize("live", ["queued", "retrying", "processing"])
+@pytest.mark.parametrize(
+    "live",
+    [
+        "status = 'queued'",
+        "status = 'retrying', error_code = 'source_timeout'",
+        "status = 'processing', attempt_id = gen_random_uuid(), next_attempt_at = NULL",
+    ],
+    ids=["queued", "retrying", "processing"],
+)
 def test_what_is_live_counts(world: World, register: Register, live: str) -> None:
     register({"owner_max_live": 1})
-    world.execute(
-        "UPDATE video_assets SET status = CAST(:live AS video_processing_status)", live=live
-    )
+    world.execute(f"UPDATE video_assets SET {live}")
 
     assert refusal(lambda: register({"owner_max_live": 1})).code == "too_many_in_flight"
 
@@ -324,7 +332,8 @@ def test_neither_another_attempt_nor_deleting_changes_what_was_charged(world: Wo
     submit(world.services, asset_id)
     world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=True)
     world.execute(
-        "UPDATE video_assets SET status = 'retrying', next_attempt_at = now(), next_poll_at = NULL"
+        "UPDATE video_assets SET status = 'retrying', error_code = 'encode_failed',"
+        " next_attempt_at = now(), next_poll_at = NULL"
     )
     assert submit(world.services, asset_id).what == "submitted"
     with session_of(world.operator) as session:

@@ -13,10 +13,9 @@ from sqlalchemy import text
 
 from pipeline.config.task_names import wake_submit
 from pipeline.domain.states import Status
-from pipeline.lifecycle.expire import expire
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
-from pipeline.lifecycle.sweep import sweep, tidy
+from pipeline.lifecycle.sweep import expire, sweep, tidy
 from pipeline.limits import spend_guard
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
@@ -172,7 +171,7 @@ def test_an_empty_broker_resets_nothing(world: World, limited: Limited, broker_u
     services = limited(assets=1)
     submit(services, world.create())
     with redis.Redis.from_url(broker_url) as broker:
-        broker.flushdb()
+        broker.flushall()
 
     assert submit(services, world.create()).what == "held"
 

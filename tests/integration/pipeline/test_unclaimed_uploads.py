@@ -14,7 +14,7 @@ from sqlalchemy import text
 from pipeline.domain.errors import Conflict, LimitReached
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import Created, create_asset
-from pipeline.lifecycle.fence import delete_asset
+from pipeline.lifecycle.owner_actions import delete_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.operations.purge import Purged, purge
 from pipeline.records.models import Upload

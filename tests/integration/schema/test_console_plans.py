@@ -18,7 +18,7 @@ from pipeline.operations import (
     console_search,
 )
 from pipeline.operations import console_timeline as chronicle
-from pipeline.records.queries import Place
+from pipeline.records.queries import PageCursor
 from pipeline.runtime.database import make_engine
 from stack.logins import ROLES, login_url
 from tests.shared_run import Databases
@@ -115,7 +115,7 @@ def plans_of(connection: Connection, read: Callable[[Session], Any]) -> list[str
 
 
 NOW = datetime.now(UTC)
-SOMEWHERE = Place(NOW - timedelta(days=3), uuid4())
+SOMEWHERE = PageCursor(NOW - timedelta(days=3), uuid4())
 OF_CODE = console_failed.Filter(code="code-20", until=NOW)
 OF_ACCOUNT = console_failed.Filter(provider="account-1", since=NOW - timedelta(days=1), until=NOW)
 
@@ -141,7 +141,7 @@ PAGES: Mapping[str, tuple[Callable[[Session], Any], str]] = {
         lambda s: console_inbox.page(
             s,
             console_inbox.OfStatus("dead", "account-0"),
-            before=console_inbox.Place(*SOMEWHERE),
+            before=console_inbox.InboxCursor(*SOMEWHERE),
             limit=50,
         ),
         "webhook_deliveries_received",

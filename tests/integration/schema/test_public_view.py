@@ -53,6 +53,7 @@ CONTENT = {
 STANDING_IN = dict.fromkeys(CONTENT - {"original"}, "'x'") | {
     "status": "'failed'",
     "error_code": "'encode_failed'",
+    **dict.fromkeys(("next_attempt_at", "deadline_at"), "NULL"),
     "allow_original": "true",
     "source_url": "'storage:original/x'",
     "source_info": "'{}'",
@@ -109,7 +110,7 @@ def test_the_whole_card_is_seen_by_its_owner_and_operators_only(
 @pytest.mark.parametrize(
     "missing",
     [
-        {"status": "'queued'"},
+        {"status": "'queued'", "error_code": "NULL", "deadline_at": "now()"},
         {"published_output_id": "gen_random_uuid()"},
         {"allow_original": "false"},
         {"source_info": "NULL"},
@@ -134,7 +135,7 @@ def test_the_view_names_no_source_that_the_row_alone_rules_out(
 UPLOADED = """INSERT INTO video_assets (id, post_id, owner_id, upload_id, max_attempts, provider,
                   status, error_code, deadline_at, allow_original, source_info)
               VALUES (:id, gen_random_uuid(), 'alice', :id, 5, 'selfhosted',
-                  'failed', 'encode_failed', now(), true, '{}')"""
+                  'failed', 'encode_failed', NULL, true, '{}')"""
 
 
 def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
@@ -146,7 +147,10 @@ def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
 
     for columns, reached in (
         ("status = 'failed', allow_original = true", ["k"]),
-        ("status = 'queued', allow_original = true", []),
+        (
+            "status = 'queued', error_code = NULL, deadline_at = now(), allow_original = true",
+            [],
+        ),
         ("status = 'failed', allow_original = false", []),
     ):
         with session_of(engines["operator"]) as session:

@@ -104,7 +104,10 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     "a further page of the operators' list": (
         "operator",
         lambda session: queries.assets_in_status(
-            session, Status.COMPLETED, before=queries.Place(datetime.now(UTC), uuid4()), limit=50
+            session,
+            Status.COMPLETED,
+            before=queries.PageCursor(datetime.now(UTC), uuid4()),
+            limit=50,
         ),
         "video_assets_status_updated",
     ),
@@ -125,9 +128,14 @@ FILL = (
             now() - n * interval '1 minute', NULL
         FROM generate_series(1, {DONE}) n""",
     """INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
-            error_code, next_attempt_at, next_poll_at, lease_expires_at, deadline_at)
+            error_code, attempt_id, next_attempt_at, next_poll_at, lease_expires_at, deadline_at)
        SELECT gen_random_uuid(), gen_random_uuid(), 'owner', 'https://v.example/', 5, 'selfhosted',
-            status, CASE WHEN status = 'failed' THEN 'expired' END, now(), now(), now(), now()
+            status, CASE WHEN status IN ('failed', 'retrying') THEN 'expired' END,
+            CASE WHEN status = 'processing' THEN gen_random_uuid() END,
+            CASE WHEN status IN ('queued', 'retrying') THEN now() END,
+            CASE WHEN status = 'processing' THEN now() END,
+            CASE WHEN status = 'processing' THEN now() END,
+            CASE WHEN status <> 'failed' THEN now() END
        FROM unnest(enum_range(NULL::video_processing_status)) status, generate_series(1, 20)
        WHERE status <> 'completed'""",
     """INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,

@@ -12,18 +12,23 @@ from tests.integration.schema.conftest import entered
 
 ASSET = """
     INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
-        next_attempt_at, deadline_at)
-    VALUES (:id, gen_random_uuid(), :owner, 'https://v.example/', 5, 'selfhosted', :status,
-        now() + :due_in * interval '1 second', now() + interval '1 day')
+        error_code, attempt_id, next_attempt_at, deadline_at)
+    SELECT :id, gen_random_uuid(), :owner, 'https://v.example/', 5, 'selfhosted', s.status,
+        CASE WHEN s.status = 'retrying' THEN 'source_timeout' END,
+        CASE WHEN s.status = 'processing' THEN gen_random_uuid() END,
+        CASE WHEN s.status <> 'processing' THEN now() + :due_in * interval '1 second' END,
+        now() + interval '1 day'
+    FROM (SELECT CAST(:status AS video_processing_status) AS status) s
 """
 MANY = """
     INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
         next_attempt_at, completed_at, published_output_id, deadline_at)
     SELECT gen_random_uuid(), gen_random_uuid(), 'crowd', 'https://v.example/', 5, 'selfhosted',
-        s.status, now() - interval '1 hour' - n * interval '1 second',
+        s.status,
+        CASE WHEN s.status = 'queued' THEN now() - interval '1 hour' - n * interval '1 second' END,
         CASE WHEN s.status = 'completed' THEN now() - n * interval '10 seconds' END,
         CASE WHEN s.status = 'completed' THEN gen_random_uuid() END,
-        now() + interval '1 day'
+        CASE WHEN s.status = 'queued' THEN now() + interval '1 day' END
     FROM (SELECT CAST(:status AS video_processing_status) AS status) s, generate_series(1, :count) n
 """
 

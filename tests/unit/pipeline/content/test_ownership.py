@@ -4,13 +4,13 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.content.ownership import Place, misplaced
+from pipeline.content.ownership import AllowedOutputs, misplaced
 from pipeline.domain.values import Outputs, Playback
 from pipeline.net.fetch_policy import FetchPolicy
 
 ASSET, ATTEMPT, OTHER = (UUID(int=number) for number in (1, 2, 3))
 POLICY = FetchPolicy(ports=frozenset({443}))
-PLACE = Place(ASSET, ATTEMPT, Playback.PUBLIC, frozenset())
+PLACE = AllowedOutputs(ASSET, ATTEMPT, Playback.PUBLIC, frozenset())
 AT_CDN = replace(PLACE, hosts=frozenset({"cdn.example"}))
 OUT = f"storage:processed/{ASSET}/{ATTEMPT}"
 PICTURES = f"storage:posters/{ASSET}/{ATTEMPT}"

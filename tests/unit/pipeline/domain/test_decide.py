@@ -8,7 +8,7 @@ from pipeline.domain.decide import (
     Ignore,
     Note,
     Publish,
-    Standing,
+    Situation,
     Verify,
     decide,
 )
@@ -18,7 +18,7 @@ from pipeline.domain.values import Outputs, Phase, ProviderStatus
 OUTPUTS = Outputs("m", "f", "p", "t", 1.0, 2, 2)
 
 
-def standing(status: Status = Status.PROCESSING, **changes: object) -> Standing:
+def situation(status: Status = Status.PROCESSING, **changes: object) -> Situation:
     facts = {
         "error_code": None,
         "deleted": False,
@@ -26,36 +26,38 @@ def standing(status: Status = Status.PROCESSING, **changes: object) -> Standing:
         "current_generation": True,
         "purged": False,
     } | changes
-    return Standing(status=status, **facts)  # type: ignore[arg-type]
+    return Situation(status=status, **facts)  # type: ignore[arg-type]
 
 
-def news(phase: Phase, **changes: object) -> ProviderStatus:
+def report(phase: Phase, **changes: object) -> ProviderStatus:
     outputs = OUTPUTS if phase is Phase.COMPLETED else None
     facts = {"provider_job_id": "j", "outputs": outputs, "retryable": True} | changes
     return ProviderStatus(phase=phase, **facts)  # type: ignore[arg-type]
 
 
 def test_a_success_is_verified_before_it_is_published() -> None:
-    assert decide(standing(), news(Phase.COMPLETED)) == Verify()
-    assert decide(standing(), news(Phase.COMPLETED), GateResult.PASSED) == Publish(late=False)
+    assert decide(situation(), report(Phase.COMPLETED)) == Verify()
+    assert decide(situation(), report(Phase.COMPLETED), GateResult.PASSED) == Publish(late=False)
 
 
 def test_a_rejected_success_fails_the_attempt_and_may_be_tried_again() -> None:
-    decision = decide(standing(), news(Phase.COMPLETED), GateResult.REJECTED, "too short")
+    decision = decide(situation(), report(Phase.COMPLETED), GateResult.REJECTED, "too short")
 
     assert decision == FailAttempt("output_rejected", "too short", retryable=True)
 
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.RETRYING, Status.FAILED])
 def test_a_success_after_the_attempt_was_given_up_is_late(status: Status) -> None:
-    assert decide(standing(status), news(Phase.COMPLETED), GateResult.PASSED) == Publish(late=True)
+    assert decide(situation(status), report(Phase.COMPLETED), GateResult.PASSED) == Publish(
+        late=True
+    )
 
 
 def test_progress_is_noted_for_the_current_attempt_only() -> None:
-    running = news(Phase.RUNNING, progress=40.0)
+    running = report(Phase.RUNNING, progress=40.0)
 
-    assert decide(standing(), running) == Note(40.0)
-    assert decide(standing(current_attempt=False), running) == Ignore("old_attempt")
+    assert decide(situation(), running) == Note(40.0)
+    assert decide(situation(current_attempt=False), running) == Ignore("old_attempt")
 
 
 @pytest.mark.parametrize(
@@ -70,13 +72,13 @@ def test_progress_is_noted_for_the_current_attempt_only() -> None:
 )
 def test_nothing_counts_for_what_has_ended(changes: dict[str, object], reason: str) -> None:
     for phase, gate in product(Phase, [None, *GateResult]):
-        assert decide(standing(**changes), news(phase), gate) == Ignore(reason)  # type: ignore[arg-type]
+        assert decide(situation(**changes), report(phase), gate) == Ignore(reason)  # type: ignore[arg-type]
 
 
 def test_every_decision_that_moves_an_asset_is_an_edge() -> None:
     """Exhaustively: no combination of facts asks for an edge that does not exist."""
     for status, phase, gate, current in product(Status, Phase, [None, *GateResult], [True, False]):
-        decision = decide(standing(status, current_attempt=current), news(phase), gate)
+        decision = decide(situation(status, current_attempt=current), report(phase), gate)
         if isinstance(decision, Publish):
             assert is_allowed(status, Status.COMPLETED)
         if isinstance(decision, FailAttempt):
@@ -85,7 +87,7 @@ def test_every_decision_that_moves_an_asset_is_an_edge() -> None:
 
 
 def test_an_unknown_code_of_the_provider_is_explained_as_its_failure() -> None:
-    decision = decide(standing(), news(Phase.FAILED, error_code="E1999"))
+    decision = decide(situation(), report(Phase.FAILED, error_code="E1999"))
 
     assert isinstance(decision, FailAttempt)
     assert decision.code == "provider_failed"

@@ -1,7 +1,4 @@
-from pathlib import Path
-
 from pipeline.domain.states import LIVE, TRANSITIONS, WAITING, Status, is_allowed
-from pipeline.domain.states_page import render
 
 
 def test_there_are_five_states_and_no_more() -> None:
@@ -30,11 +27,3 @@ def test_every_live_state_can_be_left_badly_and_well() -> None:
     for status in LIVE:
         assert is_allowed(status, Status.FAILED)
     assert WAITING < LIVE
-
-
-def test_the_page_about_states_is_the_one_generated_from_them() -> None:
-    page = Path(__file__).parents[4] / "docs" / "states.md"
-
-    assert page.read_text() == render(), (
-        "run: python -m pipeline.domain.states_page > docs/states.md"
-    )

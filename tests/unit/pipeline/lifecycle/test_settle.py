@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lifecycle.settle import GiveUp, Hold, Setback, TryAgain, next_step
+from pipeline.domain.values import Setback
+from pipeline.lifecycle.settle import GiveUp, Hold, TryAgain, next_step
 
 SETTINGS: Any = SimpleNamespace(backoff_base_sec=2.0, backoff_cap_sec=600.0)
 

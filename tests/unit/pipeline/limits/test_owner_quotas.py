@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
-from pipeline.limits.owner_quotas import IN_FLIGHT_RETRY_SEC, Standing, refuse_excess
+from pipeline.limits.owner_quotas import IN_FLIGHT_RETRY_SEC, OwnerLoad, refuse_excess
 from pipeline.records.models import Asset
 
 UNLIMITED = MappingProxyType(
@@ -19,7 +19,7 @@ UNLIMITED = MappingProxyType(
     }
 )
 CHARGED = Asset(charged_bytes=100, charged_sec=10.0)
-STANDING = MappingProxyType(
+OWNER_LOAD = MappingProxyType(
     {
         "live_assets": 5,
         "day_assets": 5,
@@ -30,11 +30,11 @@ STANDING = MappingProxyType(
 )
 
 
-def decide(limits: dict[str, Any], charged: Asset = CHARGED, **standing: Any) -> str | None:
+def decide(limits: dict[str, Any], charged: Asset = CHARGED, **load: Any) -> str | None:
     """The code of the refusal and when to come again; None when there is room."""
     settings = Settings.model_construct(**{**UNLIMITED, **limits})
     try:
-        refuse_excess(settings, charged, Standing(**{**STANDING, **standing}))
+        refuse_excess(settings, charged, OwnerLoad(**{**OWNER_LOAD, **load}))
     except LimitReached as refused:
         named = refused.extra.get("quota", refused.code)
         return f"{named} {refused.retry_after_sec}"

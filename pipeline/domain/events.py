@@ -1,0 +1,85 @@
+"""Events of the chronicle: one type for each thing that happens to an asset.
+
+``docs/events.md`` is generated from this module.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class EventType(StrEnum):
+    """Types of event. The column ``type`` of ``video_processing_events`` holds these values."""
+
+    CREATED = "created"
+    """The asset was registered for a post."""
+    ENQUEUED = "enqueued"
+    """An operator's backfill made an asset due that had only been registered."""
+    CLAIMED = "claimed"
+    """A worker took the asset under its lease and began a new attempt."""
+    LEASE_TAKEN_OVER = "lease_taken_over"
+    """A worker took over an attempt whose lease had lapsed; the attempt goes on."""
+    SOURCE_VERIFIED = "source_verified"
+    """The source was measured and accepted."""
+    METADATA_MISMATCH = "metadata_mismatch"
+    """The source measures differently from the values that the client declared."""
+    SUBMITTED = "submitted"
+    """The provider accepted the job."""
+    SUBMIT_UNANSWERED = "submit_unanswered"
+    """The call to the provider ended without an answer; the job may exist."""
+    LOOKED_UP = "looked_up"
+    """The provider was asked for a job whose submission had no answer, without a final result."""
+    HELD = "held"
+    """The asset waits without using its retry budget; ``code`` names the reason."""
+    RETRY_SCHEDULED = "retry_scheduled"
+    """An attempt failed for a passing reason; the next one is scheduled."""
+    RETRY_EXHAUSTED = "retry_exhausted"
+    """An attempt failed for a passing reason and the retry budget is used up: the asset failed."""
+    FAILED = "failed"
+    """The asset failed for good; ``code`` names the reason."""
+    EXPIRED = "expired"
+    """The asset waited past its deadline and failed."""
+    CANCELLED = "cancelled"
+    """The owner or an operator ended the processing."""
+    RETRIED = "retried"
+    """The owner or an operator queued a failed asset again."""
+    REENCODE_REQUESTED = "reencode_requested"
+    """The owner or an operator queued a completed asset for a new generation."""
+    COMPLETED = "completed"
+    """The outputs passed the gate and were published."""
+    LATE_SUCCESS = "late_success"
+    """An attempt that had been given up succeeded; its outputs were published."""
+    ROLLED_BACK = "rolled_back"
+    """An operator published the previous outputs again."""
+    CALLBACK_IGNORED = "callback_ignored"
+    """A callback changed nothing; ``reason`` says why."""
+    CALLBACK_MISSED = "callback_missed"
+    """A poll found a result whose callback had not arrived."""
+    RELEASED = "released"
+    """The provider gave up a job that is no longer needed."""
+    DELETED = "deleted"
+    """The owner or an operator deleted the asset; its post is free again."""
+    PURGED = "purged"
+    """Files that are no longer published, or a deleted source, were removed."""
+
+
+@dataclass(frozen=True)
+class EventDraft:
+    """An event about to be written to the chronicle, with its context.
+
+    Attributes:
+        type: The type of the event.
+        actor: The one that acted: ``owner:{id}``, ``operator:{id}``, ``worker``,
+            ``provider:{name}``, ``sweep``.
+        detail: Further facts for a reader; never a secret.
+    """
+
+    type: EventType
+    actor: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int | None = None
+    provider: str | None = None
+    provider_job_id: str | None = None
+    provider_request_id: str | None = None
+    provider_event_id: str | None = None

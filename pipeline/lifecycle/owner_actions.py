@@ -1,0 +1,129 @@
+"""Actions of an owner or an operator on one asset: retry, cancel, re-encode, delete.
+
+Each raises the lease token, so that a worker that holds the asset can write nothing more. Where a
+job may exist at a provider, its release is owed in the same transaction; the sweep pays it.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from pipeline.config.settings import Settings
+from pipeline.config.task_names import wake_release, wake_submit
+from pipeline.domain.errors import Conflict, StaleTransition
+from pipeline.domain.states import LIVE, Status
+from pipeline.limits.owner_quotas import refuse_one_more_live
+from pipeline.records import queries, releases, store, transitions
+from pipeline.records.models import Asset, Attempt
+from pipeline.records.transitions import Transition
+from pipeline.runtime.database import lock_timed_out
+from pipeline.runtime.wakes import Wake
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The asset as it stands after an action, and the workers to wake."""
+
+    asset: Asset
+    wakes: tuple[Wake, ...]
+
+
+def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: str) -> Changed:
+    """Queue a failed asset again: the retry budget starts over, the history stays.
+
+    Not idempotent: of two concurrent retries one wins, the other is answered with a conflict.
+
+    Raises:
+        NotFound: ``post_not_found``.
+        Conflict: ``not_failed``, ``status_changed``, with the current state.
+        LimitReached: ``too_many_in_flight``, ``owner_busy``: of an owner. The transaction must not
+            be committed.
+    """
+    asset = queries.asset_of_post(session, post_id)
+    if asset.status is not Status.FAILED:
+        raise _conflict("not_failed", "Only a failed video can be retried.", asset)
+    change = transitions.retried(asset, actor, deadline_sec=settings.wait_deadline_sec)
+    return _start_over(session, settings, asset, change, actor)
+
+
+def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor: str) -> Changed:
+    """Queue a completed asset for a new generation; its outputs stay published meanwhile.
+
+    Raises:
+        NotFound: ``post_not_found``.
+        Conflict: ``not_completed``, ``status_changed``, with the current state.
+        LimitReached: ``too_many_in_flight``, ``owner_busy``: of an owner. The transaction must not
+            be committed.
+    """
+    asset = queries.asset_of_post(session, post_id)
+    if asset.status is not Status.COMPLETED:
+        raise _conflict("not_completed", "Only a completed video can be encoded anew.", asset)
+    change = transitions.reencode_requested(asset, actor, deadline_sec=settings.wait_deadline_sec)
+    return _start_over(session, settings, asset, change, actor)
+
+
+def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
+    """End a live asset: ``failed`` with code ``cancelled``.
+
+    No later report of the provider resurrects it; a manual retry starts it over.
+
+    Raises:
+        NotFound: ``post_not_found``.
+        Conflict: ``not_active``, ``status_changed``, with the current state.
+    """
+    asset = queries.asset_of_post(session, post_id)
+    if asset.status not in LIVE:
+        raise _conflict("not_active", "Only a video in progress can be cancelled.", asset)
+    cancelled = _write_or_conflict(session, asset, transitions.cancelled(actor))
+    store.discard(session, Attempt.id == asset.attempt_id)
+    owed = releases.owe_releases(session, asset.id)
+    return Changed(cancelled, tuple(map(wake_release, owed)))
+
+
+def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
+    """Leave a tombstone: the post is free again, the files go with the next purge.
+
+    Raises:
+        NotFound: ``post_not_found``, also the second time.
+        Conflict: ``status_changed``.
+    """
+    asset = queries.asset_of_post(session, post_id)
+    deleted = _write_or_conflict(session, asset, transitions.deleted(actor))
+    store.discard(session, Attempt.asset_id == asset.id)
+    owed = releases.owe_releases(session, asset.id, published_too=True)
+    return Changed(deleted, tuple(map(wake_release, owed)))
+
+
+def _start_over(
+    session: Session, settings: Settings, asset: Asset, change: Transition, actor: str
+) -> Changed:
+    queued = _write_or_conflict(session, asset, change)
+    refuse_one_more_live(session, settings, queued, actor=actor)
+    return Changed(queued, (wake_submit(queued.id),))
+
+
+def _write_or_conflict(session: Session, asset: Asset, change: Transition) -> Asset:
+    """Write the change, unless another writer changed the asset, or is changing it now.
+
+    Raises:
+        Conflict: ``status_changed``, with the current state.
+        NotFound: ``post_not_found``: it was deleted meanwhile.
+    """
+    try:
+        # A savepoint: after a lock that was not granted the transaction must be able to read on.
+        with session.begin_nested():
+            return store.advance(session, asset, change)
+    except StaleTransition as error:
+        cause: Exception = error
+    except OperationalError as error:
+        if not lock_timed_out(error):
+            raise
+        cause = error
+    current = queries.asset_of_post(session, asset.post_id)
+    raise _conflict("status_changed", "Its state has just changed.", current) from cause
+
+
+def _conflict(code: str, message: str, asset: Asset) -> Conflict:
+    return Conflict(code, message, status=asset.status.value, attempt=asset.attempt)

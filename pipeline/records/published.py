@@ -1,0 +1,27 @@
+"""Published outputs: the one mapping between the outputs of a job and the columns of our rows."""
+
+from typing import Any
+from uuid import UUID
+
+from pipeline.domain.values import PUBLISHED_FIELDS, Outputs
+from pipeline.records.models import Output
+
+
+def published_columns(output_id: UUID, outputs: Outputs | Output) -> dict[str, Any]:
+    """Return the columns of an asset that names these outputs as its published ones.
+
+    Args:
+        output_id: The row of ``video_outputs``.
+        outputs: As a provider reported them, or as an earlier row keeps them.
+    """
+    copies = {name: getattr(outputs, name) for name in PUBLISHED_FIELDS}
+    return {"published_output_id": output_id, **copies}
+
+
+def output_columns(outputs: Outputs) -> dict[str, Any]:
+    """Return the columns of ``video_outputs`` that keep these outputs."""
+    return {
+        **{name: getattr(outputs, name) for name in PUBLISHED_FIELDS},
+        "renditions": [dict(rendition) for rendition in outputs.renditions],
+        "size_bytes": outputs.size_bytes,
+    }

@@ -1,0 +1,403 @@
+"""Transitions of an asset: one constructor for each edge, and for each change inside a state.
+
+A constructor names the state to enter, the event of the chronicle and every column that is set.
+``store.advance`` writes it. An edge clears the columns that belong to the state it leaves, so that
+an asset carries a lease, a due instant, a hold reason or a progress only in a state that has one;
+CHECK constraints of the table hold it to that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+
+from pipeline.domain.events import EventDraft, EventType
+from pipeline.domain.failures import failure_of
+from pipeline.domain.hold_reasons import AWAITING_ENQUEUE, sentence_of
+from pipeline.domain.states import Status
+from pipeline.domain.values import Outputs, Setback, Submitted
+from pipeline.media.source_info import Measured
+from pipeline.records.clock import from_now, interval
+from pipeline.records.models import Asset, Attempt, Output
+from pipeline.records.published import published_columns
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""The deadline of an asset that waits for an operator.
+
+PostgreSQL's ``infinity`` would say it better, but no Python ``datetime`` can hold it, and psycopg
+refuses to load it.
+"""
+
+NO_MORE_WORK: Mapping[str, Any] = {
+    "lease_token": Asset.lease_token + 1,
+    "lease_expires_at": None,
+    "hold_reason": None,
+    "next_attempt_at": None,
+    "woken_at": None,
+    "next_poll_at": None,
+}
+"""No worker holds the asset any more, and nothing is due. Raising the token fences writers off."""
+
+LEFT: Mapping[str, Any] = {
+    **NO_MORE_WORK,
+    "deadline_at": None,
+    "progress": None,
+    "progress_at": None,
+    "error_code": None,
+    "error_message": None,
+}
+"""The columns of the state that an edge leaves; the edge sets those of the state it enters."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of one asset.
+
+    Attributes:
+        target: The state to enter; None: the asset stays in its state.
+        event: The event of the chronicle; None for a change that is none.
+        columns: The columns to set, as values or SQL expressions.
+    """
+
+    target: Status | None
+    event: EventDraft | None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+# Edges into `processing`, and the changes inside it.
+
+
+def claimed(attempt: Attempt, *, lease_sec: float, deadline_sec: float) -> Transition:
+    """Begin a new attempt under a lease."""
+    return Transition(
+        Status.PROCESSING,
+        EventDraft(EventType.CLAIMED, "worker", {"attempt_id": str(attempt.id)}),
+        {
+            **LEFT,
+            "attempt": attempt.number,
+            "attempt_id": attempt.id,
+            "claims": 1,
+            "provider_job_id": None,
+            "deadline_at": from_now(deadline_sec),
+            "lease_expires_at": from_now(lease_sec),
+        },
+    )
+
+
+def lease_taken_over(asset: Asset, *, lease_sec: float) -> Transition:
+    """Go on with an attempt whose lease has lapsed, under a new token."""
+    return Transition(
+        None,
+        EventDraft(EventType.LEASE_TAKEN_OVER, "worker", {"claims": asset.claims + 1}),
+        {
+            "claims": Asset.claims + 1,
+            "lease_token": Asset.lease_token + 1,
+            "lease_expires_at": from_now(lease_sec),
+        },
+    )
+
+
+def source_verified(measured: Measured) -> Transition:
+    """Keep the measurements of the source."""
+    info = measured.info
+    size = {"duration_sec": info.duration_sec, "width": info.width, "height": info.height}
+    detail = {
+        "container": info.container,
+        "video_codec": info.video_codec,
+        "audio_codec": info.audio_codec,
+        "size_bytes": measured.size_bytes,
+        **size,
+    }
+    return Transition(
+        None,
+        EventDraft(EventType.SOURCE_VERIFIED, "worker", detail),
+        {
+            "source_info": info.to_json(),
+            "source_size_bytes": measured.size_bytes,
+            "source_etag": measured.etag,
+            **size,
+        },
+    )
+
+
+def metadata_mismatch(mismatch: Mapping[str, Any]) -> Transition:
+    """Record that the source measures differently from the client's declaration."""
+    return Transition(None, EventDraft(EventType.METADATA_MISMATCH, "worker", mismatch))
+
+
+def submitted(attempt_id: UUID, job: Submitted, *, first_poll_sec: float) -> Transition:
+    """Let the lease go: the provider has accepted the job."""
+    return Transition(
+        None,
+        EventDraft(
+            EventType.SUBMITTED,
+            "worker",
+            {"attempt_id": str(attempt_id)},
+            provider_job_id=job.provider_job_id,
+            provider_request_id=job.provider_request_id,
+        ),
+        {
+            "provider_job_id": job.provider_job_id,
+            "lease_expires_at": None,
+            "next_poll_at": from_now(first_poll_sec),
+        },
+    )
+
+
+def submit_unanswered(message: str, request_id: str | None, *, lapse_sec: float) -> Transition:
+    """Let the lease lapse once the job, if there is one, must have appeared at the provider."""
+    event = EventDraft(
+        EventType.SUBMIT_UNANSWERED, "worker", {"message": message}, provider_request_id=request_id
+    )
+    return Transition(None, event, _lapsing(lapse_sec))
+
+
+def looked_up(answer: str, *, lapse_sec: float) -> Transition:
+    """Let the lease lapse, so that the provider is asked for the job again."""
+    event = EventDraft(EventType.LOOKED_UP, "worker", {"answer": answer})
+    return Transition(None, event, _lapsing(lapse_sec))
+
+
+def _lapsing(lapse_sec: float) -> Mapping[str, Any]:
+    """Return the columns of a claim that ended in order: it does not count as a crash."""
+    return {"claims": 0, "lease_expires_at": from_now(lapse_sec)}
+
+
+def poll_scheduled(delay_sec: float) -> Transition:
+    """Set the instant of the next poll."""
+    return Transition(None, None, {"next_poll_at": from_now(delay_sec)})
+
+
+# Edges out of `processing` and of waiting, without new outputs.
+
+
+def hold_extended(reason: str, delay_sec: float, *, is_news: bool) -> Transition:
+    """Keep a waiting asset where it is: neither its budget nor its deadline is used up.
+
+    Args:
+        reason: One of ``domain/hold_reasons.py``.
+        delay_sec: How long, in seconds; the deadline moves by as much.
+        is_news: False where the chronicle has this reason already.
+    """
+    detail = {"code": reason, "message": sentence_of(reason), "delay_sec": round(delay_sec, 3)}
+    return Transition(
+        None,
+        EventDraft(EventType.HELD, "worker", detail) if is_news else None,
+        {
+            "hold_reason": reason,
+            "next_attempt_at": from_now(delay_sec),
+            "woken_at": None,
+            "deadline_at": Asset.deadline_at + interval(delay_sec),
+        },
+    )
+
+
+def held(
+    setback: Setback, *, delay_sec: float, deadline_sec: float, actor: str, event_id: str | None
+) -> Transition:
+    """End an attempt that the provider would not take now; the retry budget is not used."""
+    return Transition(
+        Status.RETRYING,
+        _of_setback(EventType.HELD, setback, actor, event_id, delay_sec=delay_sec),
+        {**_waiting(setback, delay_sec, deadline_sec), "hold_reason": setback.code},
+    )
+
+
+def retry_scheduled(
+    setback: Setback, *, delay_sec: float, deadline_sec: float, actor: str, event_id: str | None
+) -> Transition:
+    """End an attempt that failed for a passing reason, and schedule the next."""
+    return Transition(
+        Status.RETRYING,
+        _of_setback(EventType.RETRY_SCHEDULED, setback, actor, event_id, delay_sec=delay_sec),
+        {**_waiting(setback, delay_sec, deadline_sec), "failures": Asset.failures + 1},
+    )
+
+
+def failed(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
+    """End an attempt, and the asset with it, for a reason that no retry mends."""
+    return Transition(
+        Status.FAILED,
+        _of_setback(EventType.FAILED, setback, actor, event_id),
+        {
+            **_ended(setback.code, failure_of(setback.code).message),
+            "failures": Asset.failures + 1,
+        },
+    )
+
+
+def retry_exhausted(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
+    """End an attempt that used up the retry budget, and the asset with it."""
+    code = EventType.RETRY_EXHAUSTED.value
+    message = f"{failure_of(setback.code).sentence} {failure_of(code).message}"
+    return Transition(
+        Status.FAILED,
+        _of_setback(EventType.RETRY_EXHAUSTED, setback, actor, event_id),
+        {**_ended(code, message), "failures": Asset.failures + 1},
+    )
+
+
+def worker_crashed(asset: Asset) -> Transition:
+    """Give up an asset whose workers were lost too often."""
+    detail = {"code": "worker_crashed", "claims": asset.claims}
+    return Transition(
+        Status.FAILED,
+        EventDraft(EventType.FAILED, "worker", detail),
+        _ended("worker_crashed"),
+    )
+
+
+def expired(asset: Asset) -> Transition:
+    """Fail a waiting asset whose deadline has passed."""
+    detail = {"hold_reason": asset.hold_reason}
+    return Transition(
+        Status.FAILED, EventDraft(EventType.EXPIRED, "sweep", detail), _ended("expired")
+    )
+
+
+def cancelled(actor: str) -> Transition:
+    """Fail a live asset at the word of its owner or an operator."""
+    return Transition(Status.FAILED, EventDraft(EventType.CANCELLED, actor), _ended("cancelled"))
+
+
+def _of_setback(
+    type_: EventType,
+    setback: Setback,
+    actor: str,
+    event_id: str | None,
+    *,
+    delay_sec: float | None = None,
+) -> EventDraft:
+    detail = {"code": setback.code, "message": setback.message, **setback.context}
+    if delay_sec is not None:
+        detail["delay_sec"] = round(delay_sec, 3)
+    return EventDraft(
+        type_,
+        actor,
+        detail,
+        provider_request_id=setback.context.get("provider_request_id"),
+        provider_event_id=event_id,
+    )
+
+
+def _waiting(setback: Setback, delay_sec: float, deadline_sec: float) -> Mapping[str, Any]:
+    return {
+        **LEFT,
+        "next_attempt_at": from_now(delay_sec),
+        "deadline_at": from_now(deadline_sec + delay_sec),
+        "error_code": setback.code,
+        "error_message": failure_of(setback.code).sentence,
+    }
+
+
+def _ended(code: str, message: str | None = None) -> Mapping[str, Any]:
+    return {**LEFT, "error_code": code, "error_message": message or failure_of(code).message}
+
+
+# Edges into `completed`, and the changes inside it.
+
+
+def completed(
+    output_id: UUID,
+    attempt_id: UUID,
+    outputs: Outputs,
+    event: EventDraft,
+) -> Transition:
+    """Publish the outputs of an attempt.
+
+    Args:
+        output_id: The row of ``video_outputs``.
+        attempt_id: The attempt that made them; it becomes the current one.
+        outputs: As the gate passed them.
+        event: ``completed``, or ``late_success`` of an attempt that had been given up.
+    """
+    return Transition(
+        Status.COMPLETED,
+        event,
+        {
+            **LEFT,
+            **published_columns(output_id, outputs),
+            "attempt_id": attempt_id,
+            "provider_job_id": event.provider_job_id,
+            "progress": 100,
+            "progress_at": func.now(),
+            "playable_at": func.coalesce(Asset.playable_at, func.now()),
+            "completed_at": func.now(),
+        },
+    )
+
+
+def rolled_back(asset: Asset, previous: Output, actor: str) -> Transition:
+    """Publish earlier outputs again."""
+    detail = {"from": str(asset.published_output_id), "to": str(previous.id)}
+    return Transition(
+        None,
+        EventDraft(EventType.ROLLED_BACK, actor, detail),
+        published_columns(previous.id, previous),
+    )
+
+
+# Edges into `queued`, and the changes of a queued asset.
+
+
+def retried(asset: Asset, actor: str, *, deadline_sec: float) -> Transition:
+    """Queue a failed asset again: the retry budget starts over."""
+    event = EventDraft(EventType.RETRIED, actor, {"error_code": asset.error_code})
+    return Transition(Status.QUEUED, event, _started_over(deadline_sec))
+
+
+def reencode_requested(asset: Asset, actor: str, *, deadline_sec: float) -> Transition:
+    """Queue a completed asset for a new generation; its outputs stay published."""
+    detail = {"generation": asset.generation + 1}
+    return Transition(
+        Status.QUEUED,
+        EventDraft(EventType.REENCODE_REQUESTED, actor, detail),
+        {**_started_over(deadline_sec), "generation": Asset.generation + 1},
+    )
+
+
+def awaiting_enqueue_columns() -> Mapping[str, Any]:
+    """Return the columns of an asset that is only registered: it is due never."""
+    return {"next_attempt_at": None, "hold_reason": AWAITING_ENQUEUE, "deadline_at": NEVER}
+
+
+def enqueued(actor: str, *, deadline_sec: float) -> Transition:
+    """Make an asset due that had only been registered."""
+    return Transition(None, EventDraft(EventType.ENQUEUED, actor), due_columns(deadline_sec))
+
+
+def due_columns(deadline_sec: float) -> Mapping[str, Any]:
+    """Return the columns of a queued asset that is due now and that the sweep finds."""
+    return {
+        "next_attempt_at": func.now(),
+        "woken_at": None,
+        "hold_reason": None,
+        "deadline_at": from_now(deadline_sec),
+    }
+
+
+def _started_over(deadline_sec: float) -> Mapping[str, Any]:
+    """Return the columns of a queued asset that a worker is woken for at once."""
+    return {
+        **LEFT,
+        "failures": 0,
+        "claims": 0,
+        "next_attempt_at": from_now(0),
+        "woken_at": from_now(0),
+        "deadline_at": from_now(deadline_sec),
+    }
+
+
+# Deletion, from any state.
+
+
+def deleted(actor: str) -> Transition:
+    """Leave a tombstone: the state stays, the post is free again, nothing is due any more."""
+    return Transition(
+        None,
+        EventDraft(EventType.DELETED, actor),
+        {**NO_MORE_WORK, "deleted_at": from_now(0)},
+    )
