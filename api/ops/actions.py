@@ -8,12 +8,17 @@ from sqlalchemy.orm import Session
 
 from api.access.audit import audit_operator
 from api.access.caller import caller
-from api.access.idempotency import Changed
 from api.wiring.services import services
 from pipeline.config.settings import Settings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
-from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset, retry_asset
+from pipeline.lifecycle.owner_actions import (
+    Changed,
+    cancel_asset,
+    delete_asset,
+    reencode_asset,
+    retry_asset,
+)
 from pipeline.operations import console_assets
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
