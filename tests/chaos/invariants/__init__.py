@@ -20,7 +20,7 @@ INVARIANTS: Mapping[str, Invariant] = {
     "at most one provider job per attempt": jobs.one_job_per_attempt,
     "earlier job released before the next is submitted": jobs.released_before_the_next,
     "no provider job is orphaned": jobs.none_orphaned,
-    "every debt to the provider is paid": jobs.debts_are_paid,
+    "every release owed to the provider is paid": jobs.owed_releases_are_paid,
     "seq is gap-free, time runs forward": chronicle.numbered_without_gap,
     "status history is legal and chained": chronicle.history_is_legal,
     "every rise of the lease token has its event": chronicle.tokens_are_accounted_for,

@@ -88,7 +88,7 @@ def _is_kept(job: JobEntry, asset: AssetRow | None, published: set[str]) -> bool
     return job.id in published or (asset.attempt_id == job.id and asset.error_code != "cancelled")
 
 
-def debts_are_paid(evidence: Evidence) -> Finding:
+def owed_releases_are_paid(evidence: Evidence) -> Finding:
     """What was to be released has been."""
     finding = Finding()
     for attempt in evidence.attempts:

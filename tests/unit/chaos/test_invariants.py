@@ -141,7 +141,7 @@ PLANTS: list[tuple[str, str, Plant]] = [
         lambda e: _job(e, "c1", status="completed"),
     ),
     (
-        "every debt to the provider is paid",
+        "every release owed to the provider is paid",
         "a release was never made",
         lambda e: _attempt(e, "b1", released_at=None),
     ),
