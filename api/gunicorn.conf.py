@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.http.slow_clients import give_up_silent
+from api.http.slow_clients import close_silent_connections
 from pipeline.config.settings import load_settings
 from pipeline.providers.active_secrets import SecretsUnreadable, check_book
 from pipeline.runtime.filed_settings import SettingsInvalid
@@ -60,7 +60,7 @@ if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 def post_fork(_server: Any, worker: Any) -> None:
     """Wait for no client that has fallen silent."""
-    give_up_silent(
+    close_silent_connections(
         [listening.sock for listening in worker.sockets],
         worker.log.error_log,
         after_sec=_settings.client_patience_sec,

@@ -8,7 +8,7 @@ from uuid import uuid4
 import requests
 from kombu.connection import Connection as BrokerConnection
 
-from api.identity.jwks import NO_KEYS, fetching, read_keys
+from api.identity.jwks import NO_KEYS, KeyClient
 from cli.check_failed import CheckFailed
 from pipeline.config.settings import Settings
 from pipeline.media.confinement import ISOLATION, active_isolation
@@ -107,7 +107,7 @@ def check_issuers(settings: Settings) -> str:
         if issuer.jwks_url is None:
             continue
         try:
-            found = read_keys(fetching(str(issuer.jwks_url))(), issuer.algorithm)
+            found = KeyClient(str(issuer.jwks_url)).read_keys(issuer.algorithm)
         except NO_KEYS as error:
             raise CheckFailed(
                 f"{issuer.issuer} publishes no keys at {issuer.jwks_url}: {error}",

@@ -1,22 +1,23 @@
-"""Where a request comes from: its peer, or what the proxies before us say of it."""
+"""The address of the client: the connection's peer, or the address that our proxies report."""
 
 from apiflask import APIFlask
 from flask import request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 LONGEST = 64
-"""Characters of an address that are kept: an IPv6 address with a zone has fewer."""
+"""The most characters of an address that are kept; an IPv6 address with a zone has fewer."""
 
 
 def register(app: APIFlask, proxies: int) -> None:
-    """Believe as many proxies as there are.
+    """Read the client's address from the headers that the given number of proxies write.
 
-    Each of them adds one address to ``X-Forwarded-For``; whatever stands before those the client
-    wrote itself. Of the protocol and host only the nearest proxy is believed: they are replaced on
-    the way, not added to.
+    Each proxy appends one address to ``X-Forwarded-For``; the addresses before those were written
+    by the client. Protocol and host are read from the nearest proxy alone, because each proxy
+    replaces them.
 
     Args:
-        proxies: How many there are; with 0 the headers change nothing.
+        proxies: The number of proxies in front of this process. With 0 the headers are ignored. If
+            the number is too high, a caller can forge the address that limits are counted by.
     """
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -25,5 +26,5 @@ def register(app: APIFlask, proxies: int) -> None:
 
 
 def client_address() -> str:
-    """The address that the present request comes from, for limits, audit and log alike."""
+    """Return the client's address of the current request, for limits, audit events and logs."""
     return (request.remote_addr or "unknown")[:LONGEST]

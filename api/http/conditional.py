@@ -1,23 +1,23 @@
-"""Answers that a client may already have."""
+"""Conditional answers: 304 if the client already has the current document."""
 
 from flask import Response, current_app, request
 from pydantic import BaseModel
 
 
 def conditional(document: BaseModel, *, shared: bool = False) -> Response:
-    """A document with its ETag, or 304 when the client holds the same.
+    """Return a document with its ETag, or 304 if the client has the same document.
 
-    The tag is a digest of the document itself. Unlike one made of the row's version it also
-    changes with what the row does not hold, such as our public address or a new member after an
-    upgrade. It is weak, because a proxy may compress the bytes.
+    The tag is a digest of the document. A tag made of the row's version would not change with our
+    public address or with a new member after an upgrade. The tag is weak, because a proxy may
+    compress the bytes.
 
     Args:
-        shared: Whether everybody is given the same, so that a proxy may keep it.
+        shared: True if every caller gets the same document, so that a proxy may cache it.
     """
     response = Response(
         current_app.json.dumps(document.model_dump(mode="json")), content_type="application/json"
     )
-    # no-cache: keep it, and ask whether it still holds.
+    # no-cache: a cache may keep the answer and has to revalidate it before each use.
     response.headers["Cache-Control"] = "public, no-cache" if shared else "private, no-cache"
     if not shared:
         response.vary.add("Authorization")

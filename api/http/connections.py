@@ -1,4 +1,4 @@
-"""The connection under a request, as far as the server shows it."""
+"""The TCP connection of a request, if the server exposes it."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,20 +7,23 @@ from ssl import SSLSocket
 from typing import Any
 
 SERVERS = ("gunicorn.socket", "werkzeug.socket")
-"""Where the servers that we run under put it."""
+"""The members of the WSGI environment that hold the socket, by server."""
 
 
 class Connection:
-    """A connection that nothing more is expected to come over."""
+    """The connection of a request whose body has been read; the client sends nothing more."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        """That of the request whose WSGI environment this is."""
+        """Find the socket in the WSGI environment of a request."""
         found = next((environ[name] for name in SERVERS if name in environ), None)
         self._socket = found if isinstance(found, socket) else None
 
     def is_gone(self) -> bool:
-        """Whether the other side has closed it. Never waits; where it cannot be told, False."""
-        # What is encrypted cannot be looked at without being read.
+        """Return True if the client has closed the connection, False if that is unknown.
+
+        The check never waits.
+        """
+        # Peeking is impossible on a TLS socket: its data has to be read to be decrypted.
         if self._socket is None or isinstance(self._socket, SSLSocket):
             return False
         try:
@@ -31,7 +34,7 @@ class Connection:
             return True
 
     def cut(self) -> None:
-        """Break it: a thread that is stuck in sending over it gets an error."""
+        """Shut the connection down, so that a thread blocked in sending gets an error."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(SHUT_RDWR)

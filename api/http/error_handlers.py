@@ -1,4 +1,4 @@
-"""Every exception a request can end in, and the problem it becomes."""
+"""The handlers that turn every exception of a request into a problem document."""
 
 from http import HTTPStatus
 
@@ -20,18 +20,22 @@ DETAILS = {
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
     HTTPStatus.METHOD_NOT_ALLOWED: (
         "method_not_allowed",
-        "This address does not take this method; Allow names those it takes.",
+        "This address does not support this method; the Allow header lists the supported ones.",
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "body_too_large",
-        "The body is larger than this address takes.",
+        "The body is larger than this address accepts.",
+    ),
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: (
+        "range_not_satisfiable",
+        "The object has no byte in this range; Content-Range gives its size.",
     ),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
         "unsupported_media_type",
         "The body must be JSON: Content-Type application/json.",
     ),
 }
-"""Code and sentence of what the framework itself refuses."""
+"""Code and sentence of each error that the framework raises."""
 
 
 def register(app: APIFlask) -> None:
@@ -79,27 +83,28 @@ def _plain(status_code: int, headers: dict[str, str] | None = None) -> Problem:
 
 
 def _database_away(error: Exception) -> Response:
-    # The driver's message names hosts and sometimes values: its class is all a log needs.
+    # The driver's message contains hosts and sometimes values: only its class is logged.
     cause = getattr(error, "orig", None) or error
     log.error("database_unavailable", error=type(cause).__name__)
     return answer(
         Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "database_unavailable",
-            "Nothing was changed, or it is not known to have been; try again shortly.",
+            "The database is unavailable; the request may not have been carried out. "
+            "Try again shortly.",
             headers={"Retry-After": str(RETRY_AFTER_SEC)},
         )
     )
 
 
 def _storage_away(error: OSError) -> Response:
-    # A full or unmounted disk: whoever sends the same again later may succeed.
+    # A full or unmounted disk: the same request may succeed later.
     log.error("storage_unavailable", exc_info=error)
     return answer(
         Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "storage_unavailable",
-            "Nothing was stored; try again shortly.",
+            "The storage is unavailable; nothing was stored. Try again shortly.",
             headers={"Retry-After": str(RETRY_AFTER_SEC)},
         )
     )
@@ -111,6 +116,6 @@ def _unexpected(error: Exception) -> Response:
         Problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal_error",
-            "Something went wrong on our side; the request id helps us to find it.",
+            "An internal error occurred; report it with the request id.",
         )
     )

@@ -29,10 +29,10 @@ STATUS_OF: Mapping[type[DomainError], HTTPStatus] = {
     LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
     SignatureInvalid: HTTPStatus.UNAUTHORIZED,
 }
-"""What each domain error means over HTTP."""
+"""The HTTP status of each domain error."""
 
 PRIVATE = frozenset({SignatureInvalid})
-"""Errors whose members stay with us: why a signature was refused would help to forge one."""
+"""Errors whose members are not sent: the reason of a refused signature would help to forge one."""
 
 RETRYABLE = frozenset(
     {
@@ -57,23 +57,23 @@ RETRYABLE = frozenset(
         "ticket_expired",
     }
 )
-"""Codes after which the same request, made again a little later, may succeed."""
+"""Codes after which the same request may succeed a little later."""
 
 RETRY_AFTER_SEC = 5
-"""What a caller is told to wait when the database is away: a restart or failover takes as long."""
+"""``Retry-After`` if the database is unavailable: a restart or failover takes as long."""
 
 
 class Problem(Exception):
-    """An answer that is an error.
+    """An error answer.
 
     Attributes:
         status: The HTTP status.
         code: Machine-readable reason, stable.
         detail: One sentence for people.
-        errors: What is wrong with which part of the request.
+        errors: One entry for each wrong member of the request: its path and a message.
         headers: Further headers of the answer.
-        current: What a conflict is with: the state as it is. A member of its own, because
-            ``status`` of a problem document is the HTTP status (RFC 9457, 3.1.2).
+        current: The current state that a request conflicts with. It is a member of its own,
+            because ``status`` of a problem document is the HTTP status (RFC 9457, 3.1.2).
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Problem(Exception):
 
 
 def from_domain(error: DomainError) -> Problem:
-    """The problem a domain error is; by the table above."""
+    """Return the problem of a domain error, by ``STATUS_OF``."""
     kind = next(kind for kind in STATUS_OF if isinstance(error, kind))
     current = {} if kind in PRIVATE else error.extra
     wait = {"Retry-After": str(error.retry_after_sec)} if isinstance(error, LimitReached) else {}
@@ -104,7 +104,7 @@ def from_domain(error: DomainError) -> Problem:
 
 
 def from_validation(error: ValidationError, location: str) -> Problem:
-    """The problem of a request that is not of the documented shape.
+    """Return the problem of a request that does not match its schema.
 
     Args:
         location: ``json`` (errors carry a JSON Pointer) or ``query`` (they name the parameter).
@@ -112,10 +112,10 @@ def from_validation(error: ValidationError, location: str) -> Problem:
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "validation_failed",
-        "The request is not of the documented shape.",
+        "The request does not match its schema; `errors` lists the wrong members.",
         errors=[
             {
-                _place(location): _path(location, item["loc"]),
+                _path_member(location): _path(location, item["loc"]),
                 "message": item["msg"].removeprefix("Value error, "),
             }
             for item in error.errors(include_url=False, include_input=False)
@@ -123,7 +123,7 @@ def from_validation(error: ValidationError, location: str) -> Problem:
     )
 
 
-def _place(location: str) -> str:
+def _path_member(location: str) -> str:
     return "pointer" if location == "json" else "parameter"
 
 
@@ -136,7 +136,7 @@ def _path(location: str, parts: Sequence[int | str]) -> str:
 
 
 def invalid(pointer: str, message: str, *, code: str = "validation_failed") -> Problem:
-    """The problem of one member of the body, named by its JSON Pointer."""
+    """Return the problem of one member of the body, named by its JSON Pointer."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         code,
@@ -146,7 +146,7 @@ def invalid(pointer: str, message: str, *, code: str = "validation_failed") -> P
 
 
 def answer(problem: Problem) -> Response:
-    """Render a problem."""
+    """Return the answer of a problem."""
     document = {
         "type": f"urn:khronika:problem:{problem.code}",
         "title": problem.code.replace("_", " ").capitalize(),

@@ -1,23 +1,17 @@
-"""Range requests (RFC 9110, 14): which part of an object an answer holds."""
+"""Range requests (RFC 9110, 14): the bytes of an object that an answer contains."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from werkzeug.http import parse_date
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.http import parse_date, parse_range_header
 
-from api.http.problems import Problem
 from pipeline.storage.base import Stat
-
-SINGLE = re.compile(
-    r"bytes=(?=.*\d)(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII | re.IGNORECASE
-)
-"""One range of bytes; 18 digits are more than any object has and less than costs time."""
 
 
 @dataclass(frozen=True)
-class Part:
+class ByteRange:
     """The bytes from ``start`` up to, not including, ``stop``."""
 
     start: int
@@ -27,51 +21,45 @@ class Part:
 
     @property
     def status(self) -> HTTPStatus:
-        """206 for a part that was asked for, else 200."""
+        """206 for a requested part, else 200."""
         return HTTPStatus.OK if self.is_whole else HTTPStatus.PARTIAL_CONTENT
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What the answer says of the part."""
-        described = {"Accept-Ranges": "bytes", "Content-Length": str(self.stop - self.start)}
+        """The headers of an answer that contains these bytes."""
+        headers = {"Accept-Ranges": "bytes", "Content-Length": str(self.stop - self.start)}
         if not self.is_whole:
-            described["Content-Range"] = f"bytes {self.start}-{self.stop - 1}/{self.size}"
-        return described
+            headers["Content-Range"] = f"bytes {self.start}-{self.stop - 1}/{self.size}"
+        return headers
 
 
-def choose_part(asked: str | None, if_range: str | None, stored: Stat) -> Part:
-    """The part of ``stored`` that a ``Range`` header asks for.
+def choose_range(requested: str | None, if_range: str | None, stored: Stat) -> ByteRange:
+    """Return the bytes of ``stored`` that a ``Range`` header requests.
 
-    A header that is malformed, asks for several ranges, or was meant for another version of the
-    object (``If-Range``) is passed over, as RFC 9110 allows: the answer is the whole.
+    The answer is the whole object if the header is malformed, requests several ranges, or was meant
+    for another version of the object (``If-Range``). RFC 9110 allows a server to ignore all three.
 
     Raises:
-        Problem: 416 ``range_not_satisfiable``.
+        RequestedRangeNotSatisfiable: The object has no byte in the range.
     """
     size = stored.size_bytes
-    found = SINGLE.fullmatch(asked or "")
-    if found is None or (if_range and not _is_current(if_range, stored)):
-        return Part(0, size, size, is_whole=True)
-    start, stop = _bounds(found["first"], found["last"], size)
+    parsed = parse_range_header(requested)
+    is_single = parsed is not None and parsed.units == "bytes" and len(parsed.ranges) == 1
+    if parsed is None or not is_single or (if_range and not _is_current(if_range, stored)):
+        return ByteRange(0, size, size, is_whole=True)
+    # Not `Range.range_for_length`: it refuses a suffix that is longer than the object, which
+    # requests the whole object (RFC 9110, 14.1.2).
+    first, end = parsed.ranges[0]
+    start = max(size + first, 0) if first < 0 else first
+    stop = size if end is None else min(end, size)
     if start >= stop:
-        raise Problem(
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-            "range_not_satisfiable",
-            f"The object has {size} bytes.",
-            headers={"Content-Range": f"bytes */{size}"},
-        )
-    return Part(start, stop, size, is_whole=False)
-
-
-def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
-    """Where the part begins and ends; nothing is left between when it cannot be given."""
-    if not first:
-        return max(size - int(last), 0), size
-    return int(first), min(int(last) + 1, size) if last else size
+        raise RequestedRangeNotSatisfiable(size)
+    return ByteRange(start, stop, size, is_whole=False)
 
 
 def _is_current(if_range: str, stored: Stat) -> bool:
-    # Strong comparison (RFC 9110, 13.1.5): a weak tag never matches.
+    # Strong comparison (RFC 9110, 13.1.5): a weak tag never matches. Werkzeug's
+    # `parse_if_range_header` drops the weakness.
     if if_range == stored.etag:
         return True
     date = parse_date(if_range)

@@ -1,4 +1,4 @@
-"""How request bodies are read: strictly, within a limit, never trusting the sender."""
+"""Strict readers of request bodies, with a limit of their size."""
 
 from typing import Any
 
@@ -9,26 +9,27 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from pipeline.runtime.strict_json import parse_json
 
 MAX_JSON_BYTES = 64 * 1024
-"""Far above any documented body; read into memory, so bounded."""
+"""Bodies are read into memory; every documented body is far smaller."""
 
 
 class StrictJson(DefaultJSONProvider):
-    """JSON of the API, read by the strict reader."""
+    """The JSON provider of the API: it parses by the strict reader."""
 
     sort_keys = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Parse a body; a refusal is a ``ValueError``, which is answered with 400."""
+        """Parse a body; the ``ValueError`` of a refused one is answered with 400."""
         return parse_json(s, **kwargs)
 
 
 class ApiRequest(Request):
-    """A request whose body keeps its limit, and whose JSON says that it is JSON."""
+    """A request that enforces the limit of its body and the media type of JSON."""
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
-        """The raw body.
+        """Return the raw body.
 
-        Werkzeug cuts a chunked body off at the limit without a word; one byte beyond it tells.
+        Werkzeug truncates a chunked body at the limit without an error. Reading one byte more
+        detects a body over the limit.
         """
         limit = self.max_content_length
         assert limit is not None
@@ -40,7 +41,10 @@ class ApiRequest(Request):
         return data
 
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
-        """The parsed body. APIFlask asks with ``force``, which would take any media type."""
+        """Return the parsed body.
+
+        APIFlask passes ``force``, with which Flask would accept any media type.
+        """
         if not self.is_json:
             raise UnsupportedMediaType
         return super().get_json(*args, **kwargs)

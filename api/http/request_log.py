@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its duration, headers every answer has."""
+"""The id, the log line and the measured duration of every request."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from api.http.client_address import client_address
 log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-"""Ids we take over from the caller; anything else could forge lines in a log."""
+"""Accepted request ids of callers; other characters could forge lines in a log."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -27,7 +27,7 @@ DURATIONS = Histogram(
 
 
 def register(app: APIFlask) -> None:
-    """Put these around every request."""
+    """Give every request an id, and log and measure it when it ends."""
     app.before_request(_begin)
     app.after_request(_end)
 
@@ -42,13 +42,13 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    _account(response.status_code)
+    _record(response.status_code)
     return response
 
 
-def _account(status_code: int) -> None:
+def _record(status_code: int) -> None:
     seconds = time.monotonic() - g.started
-    # The rule, not the path: paths hold ids, of which a metric has too many, and media tokens.
+    # The rule, not the path: paths contain media tokens, and more ids than a metric can hold.
     route = request.url_rule.rule if request.url_rule else "unmatched"
     method = request.method if request.method in METHODS else "other"
     DURATIONS.labels(route, method, str(status_code)).observe(seconds)

@@ -1,12 +1,12 @@
-"""Clients that keep a server waiting: they stop in the middle of a request, or of an answer.
+"""Timeouts for clients that stop in the middle of a request or of an answer.
 
-Each of them occupies a thread, and a server that waited for ever could be stopped by anybody who
-opens as many connections as it has threads. The kernel ends the wait (SO_RCVTIMEO and SO_SNDTIMEO,
-socket(7)): a connection inherits both from the socket that it was accepted on, whatever Python
-makes of its own timeouts. A connection that is kept alive waits elsewhere and is not touched.
+Each such client occupies a thread; without a timeout, as many connections as the server has threads
+would stop it. The kernel ends the wait (SO_RCVTIMEO and SO_SNDTIMEO, socket(7)): a connection
+inherits both from the socket that accepted it, independently of Python's own timeouts. An idle
+keep-alive connection waits in gunicorn's poller and is not affected.
 
-This ends silence. Somebody who sends a byte now and then is for a proxy that takes requests in
-before it passes them on.
+The timeouts end silence only. A client that sends a byte now and then has to be stopped by a proxy
+that buffers requests.
 """
 
 import logging
@@ -20,28 +20,28 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 LINGER_SEC = 0.5
-"""How long a client is given to close its end, so that the last of an answer is not cut off
-(RFC 9112, 9.6)."""
+"""The time a client gets to close its end, so that the end of an answer is not lost (RFC 9112,
+9.6)."""
 _LINGER_BYTES = 64 * 1024
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's threads; the loop that hands out connections waits for no client.
+    """gunicorn's threaded worker, whose main loop never waits for a client.
 
-    It would: gunicorn closes a connection in that loop and gives its client two seconds to close
-    the other end, in which nobody else is served.
+    gunicorn closes a connection in its main loop and waits up to two seconds for the client to
+    close the other end. No other client is served during that wait.
     """
 
     def handle(self, conn: Any) -> Any:
-        """Serve a request, and wait here until the connection can be closed at once."""
-        goes_on = super().handle(conn)
-        if not goes_on:
-            with suppress(OSError):  # it is closed, or its client keeps still
+        """Serve a request; wait in its thread until the connection can be closed at once."""
+        is_kept_alive = super().handle(conn)
+        if not is_kept_alive:
+            with suppress(OSError):  # it is closed already, or its client is silent
                 _linger(conn.sock)
             with suppress(OSError):
-                # From here on nothing more is waited for: a read finds the end at once.
+                # After this, gunicorn's own read returns the end at once.
                 conn.sock.shutdown(socket.SHUT_RDWR)
-        return goes_on
+        return is_kept_alive
 
 
 def _linger(connection: socket.socket) -> None:
@@ -56,22 +56,23 @@ def _linger(connection: socket.socket) -> None:
         read_bytes += len(rest)
 
 
-def give_up_silent(
+def close_silent_connections(
     listening: Iterable[socket.socket], log: logging.Logger, *, after_sec: float
 ) -> None:
-    """Let connections that these sockets accept fail after a silence of so many seconds.
+    """Make reads and writes of accepted connections fail after ``after_sec`` of silence.
 
     Args:
-        log: Where the server reports broken connections: a silent one is not worth a traceback.
+        log: The server's log of broken connections. Tracebacks of silent clients are removed from
+            it.
     """
     whole_sec = int(after_sec)
     timeval = struct.pack("@ll", whole_sec, int((after_sec - whole_sec) * 1_000_000))
-    for one in listening:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
-    log.addFilter(_is_news)
+    for listener in listening:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    log.addFilter(_is_no_timeout)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    # What a read or write that has run into these timeouts raises.
+def _is_no_timeout(record: logging.LogRecord) -> bool:
+    # A read or write that runs into these timeouts raises BlockingIOError.
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))

@@ -1,4 +1,4 @@
-"""As whom the API asks the database."""
+"""The database roles of the API, each with its engine."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,23 @@ from pipeline.runtime.database import LOCK_WAIT_MS, make_engine
 
 @dataclass(frozen=True)
 class Engines:
-    """One engine for each role; none of them may do what another is for."""
+    """One engine for each role; no role has the rights of another."""
 
     api: Engine
     operator: Engine
     public: Engine
 
     def close(self) -> None:
-        """Let every connection go."""
+        """Close every connection."""
         for engine in (self.api, self.operator, self.public):
             engine.dispose()
 
 
 def make_engines(settings: Settings) -> Engines:
-    """The engines of the roles that the settings name. Connects to nothing yet."""
+    """Return the engines of the configured roles; none is connected yet."""
     return Engines(
         api=_engine(settings.api_database_url.get_secret_value(), settings, "api"),
-        # An owner's sessions set the same themselves; a callback may wait for its own twin.
+        # An owner's session sets this bound itself; a callback may wait for its own duplicate.
         operator=_engine(
             settings.operator_database_url.get_secret_value(),
             settings,

@@ -1,8 +1,8 @@
-"""The published keys of one issuer, kept in the process (RFC 7517).
+"""The published keys of one issuer, cached in the process (RFC 7517).
 
-What a stranger sends decides nothing about how often the issuer is asked: between two requests
-lies the cool-down, whoever waits shares the answer of the one that is under way, and keys that are
-known go on verifying while a new answer is awaited or does not come.
+PyJWT's client parses the key set. Ours decides on the requests, because strangers send the tokens:
+requests are at least the cool-down apart, concurrent callers share the answer of one request, and
+known keys continue to verify while the issuer does not answer.
 """
 
 import json
@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from threading import Lock
+from typing import Any
 
 import structlog
-from jwt import PyJWK, PyJWKSet, PyJWTError
+from jwt import PyJWK, PyJWKClient, PyJWTError
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
 
@@ -23,10 +24,10 @@ MAX_BYTES = 64 * 1024
 """A set of twenty RSA keys with their certificates has about 50 KiB."""
 
 FETCH_TIMEOUT_SEC = 3.0
-"""The longest that a caller waits for the keys: connection, redirects and body together."""
+"""The longest wait of a caller for the keys: connection, redirects and body together."""
 
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-"""Whom we trust is the operator's word, not a stranger's: an issuer may be on a private network."""
+"""An issuer may be in a private network: the operator configures its address, not a stranger."""
 
 NO_KEYS = (
     FetchRefused,
@@ -37,28 +38,58 @@ NO_KEYS = (
     TypeError,
     ValueError,
 )
-"""How a request for keys ends that brings none: no answer, or one of any other shape."""
-
-Fetch = Callable[[], bytes]
+"""The errors of a request for keys: no answer, or an answer that is not a key set."""
 
 
 class KeysUnavailable(Exception):
-    """The issuer does not answer, and what is known of its keys is too old or does not suffice."""
+    """The issuer does not answer, and the known keys are too old or do not contain the key."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How often to ask, and for how long to do without an answer; in seconds.
+    """The times of requests and of known keys, in seconds.
 
     Attributes:
-        life_sec: Keys younger than this are not asked for anew.
+        life_sec: Younger keys are used without a new request.
         cooldown_sec: The least time between two requests.
-        stale_sec: Keys older than this verify nothing.
+        stale_sec: Older keys verify nothing.
     """
 
     life_sec: float
     cooldown_sec: float
     stale_sec: float
+
+
+class KeyClient(PyJWKClient):
+    """PyJWT's client of one issuer; it reads by our guarded fetcher and caches nothing."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, cache_jwk_set=False)
+
+    def fetch_data(self) -> Any:
+        """Return the issuer's document; size and time are bounded, no redirect is followed."""
+        policy = FetchPolicy(
+            allow=EVERYWHERE,
+            https_only=self.uri.startswith("https:"),
+            connect_timeout_sec=FETCH_TIMEOUT_SEC,
+            read_timeout_sec=FETCH_TIMEOUT_SEC,
+            total_timeout_sec=FETCH_TIMEOUT_SEC,
+            max_redirects=0,
+        )
+        with GuardedFetcher(policy) as fetcher:
+            return json.loads(fetcher.get(self.uri, max_bytes=MAX_BYTES).body)
+
+    def read_keys(self, algorithm: str) -> dict[str, PyJWK]:
+        """Request the signature keys of an algorithm, by their ids; a key needs an id.
+
+        Raises:
+            Exception: One of ``NO_KEYS``.
+        """
+        return {
+            key.key_id: key
+            for key in self.get_signing_keys()
+            if isinstance(key.key_id, str) and key.algorithm_name == algorithm
+        }
 
 
 @dataclass(frozen=True)
@@ -68,36 +99,36 @@ class _Known:
 
 
 class KeySet:
-    """The keys of one issuer, for one algorithm. For any number of threads."""
+    """The keys of one issuer for one algorithm; safe for any number of threads."""
 
     def __init__(
         self,
-        fetch: Fetch,
+        client: KeyClient,
         algorithm: str,
         patience: Patience,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._fetch = fetch
+        self._client = client
         self._algorithm = algorithm
         self._patience = patience
         self._clock = clock
         self._known = _Known({}, float("-inf"))
-        self._asked_at = float("-inf")
+        self._requested_at = float("-inf")
         self._answered = False
-        self._asking = Lock()
+        self._requesting = Lock()
 
     def key(self, kid: str) -> PyJWK | None:
-        """The key of this id; None when the issuer publishes none for our algorithm.
+        """Return the key of this id, or None if the issuer publishes none for our algorithm.
 
         Raises:
-            KeysUnavailable: that cannot be said now.
+            KeysUnavailable: The issuer does not answer, and no fresh enough key is known.
         """
         known = self._known
         if kid in known.keys and self._age(known) < self._patience.life_sec:
             return known.keys[kid]
         if kid in known.keys and self._age(known) < self._patience.stale_sec:
-            # One caller asks; the others need not wait for the answer.
+            # One caller requests the keys; the others do not wait for the answer.
             self._refresh(wait=False)
         else:
             self._refresh(wait=True)
@@ -112,68 +143,30 @@ class KeySet:
         return known.keys.get(kid)
 
     def _refresh(self, *, wait: bool) -> None:
-        """Ask for the keys, unless that was done within the cool-down or is being done."""
-        # Bounded of its own: what resolves the issuer's name may take longer than a fetch.
+        """Request the keys, unless a request is under way or within the cool-down."""
+        # The lock has a timeout of its own: resolving the issuer's name may exceed the fetch's.
         timeout_sec = FETCH_TIMEOUT_SEC if wait else 0
-        if self._is_cooling() or not self._asking.acquire(timeout=timeout_sec):
+        if self._is_cooling() or not self._requesting.acquire(timeout=timeout_sec):
             return
         try:
-            if not self._is_cooling():  # whoever held the lock may have asked
-                self._ask()
+            if not self._is_cooling():  # the thread that held the lock may have requested them
+                self._request()
         finally:
-            self._asking.release()
+            self._requesting.release()
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         try:
-            self._known = _Known(read_keys(self._fetch(), self._algorithm), self._clock())
+            self._known = _Known(self._client.read_keys(self._algorithm), self._clock())
             self._answered = True
         except NO_KEYS as error:
-            # The class alone: a body that is no key set may hold anything.
+            # The class alone: the body may contain anything.
             log.warning("jwks_unavailable", error=type(error).__name__)
             self._answered = False
         finally:
-            self._asked_at = self._clock()
+            self._requested_at = self._clock()
 
     def _is_cooling(self) -> bool:
-        return self._clock() - self._asked_at < self._patience.cooldown_sec
+        return self._clock() - self._requested_at < self._patience.cooldown_sec
 
     def _age(self, known: _Known) -> float:
         return self._clock() - known.fetched_at
-
-
-def fetching(url: str) -> Fetch:
-    """Ask this address, within bounds of size and time, following no redirect."""
-    policy = FetchPolicy(
-        allow=EVERYWHERE,
-        https_only=url.startswith("https:"),
-        connect_timeout_sec=FETCH_TIMEOUT_SEC,
-        read_timeout_sec=FETCH_TIMEOUT_SEC,
-        total_timeout_sec=FETCH_TIMEOUT_SEC,
-        max_redirects=0,
-    )
-
-    def fetch() -> bytes:
-        with GuardedFetcher(policy) as fetcher:
-            return fetcher.get(url, max_bytes=MAX_BYTES).body
-
-    return fetch
-
-
-def read_keys(body: bytes, algorithm: str) -> dict[str, PyJWK]:
-    """The keys of a key set by their ids: those for signatures, of this algorithm.
-
-    One without an id is left out: nothing could name it.
-
-    Raises:
-        Exception: one of ``NO_KEYS``: it is no key set.
-    """
-    document = json.loads(body)
-    if not isinstance(document, dict):
-        raise ValueError("not a key set")  # noqa: TRY004 - it is the content that is wrong
-    return {
-        key.key_id: key
-        for key in PyJWKSet.from_dict(document)
-        if isinstance(key.key_id, str)
-        and key.algorithm_name == algorithm
-        and key.public_key_use in (None, "sig")
-    }

@@ -1,8 +1,8 @@
-"""Which tokens are believed: the verifier is chosen by the issuer, never by the token.
+"""Verification of tokens: the issuer determines algorithm and keys, never the token.
 
-Of a token that is not verified yet only ``iss`` is read, to find its issuer among those that are
-configured. Algorithm and keys are that issuer's; ``alg`` must agree, and what else a header names
-(``jku``, ``jwk``, ``x5u``, ``x5c``) is not looked at (RFC 8725, 3.1, 3.8 and 3.10).
+Only ``iss`` is read from an unverified token, to find its issuer among the configured ones.
+Algorithm and keys are the issuer's. ``alg`` must agree; key addresses in a header (``jku``,
+``jwk``, ``x5u``, ``x5c``) are ignored (RFC 8725, 3.1, 3.8 and 3.10).
 """
 
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ from uuid import UUID
 import jwt
 
 from api.documents.schemas import UNSTORABLE
-from api.identity.jwks import KeySet, Patience, fetching
+from api.identity.jwks import KeyClient, KeySet, Patience
 from pipeline.config.settings import Settings
 from pipeline.config.token_issuers import Issuer
 
 LEEWAY_SEC = 30
-"""Clocks of issuer and API may differ by this much."""
+"""The accepted difference between the clocks of issuer and API."""
 
 MAX_TOKEN_CHARS = 8192
-"""More than a web server takes in one header line; tokens with many claims have 2000."""
+"""More than a web server accepts in one header line; tokens with many claims have 2000."""
 
 MAX_SUBJECT_CHARS = 128
-"""As long as ``owner_id`` may be."""
+"""The longest ``owner_id``."""
 
 
 class Role(StrEnum):
-    """What a token lets its bearer be."""
+    """The rights of a token's bearer."""
 
     OWNER = "owner"
     """Any token without one of the roles below: sees and changes its subject's own assets."""
@@ -40,23 +40,23 @@ class Role(StrEnum):
 
 
 class TokenInvalid(Exception):
-    """Not a token we believe. Why is for nobody but the issuer's developer."""
+    """The token is not verified. The API does not reveal the reason."""
 
 
 class TokenExpired(Exception):
-    """It was one, until its time was up."""
+    """The token is verified and has expired."""
 
 
 class RoleNotTrusted(Exception):
-    """A verified token claims a role that its issuer is not configured to give."""
+    """A verified token claims a role that its issuer is not configured to grant."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a verified token says of its bearer.
+    """The claims of a verified token.
 
     Attributes:
-        posts: The posts that it names in ``post_id``, where an owner's token must.
+        posts: The posts in the claim ``post_id``, if owners' tokens must name theirs.
     """
 
     subject: str
@@ -65,25 +65,25 @@ class Identity:
 
 
 class Verifier:
-    """Verifies the tokens of every configured issuer."""
+    """The verifier of the tokens of every configured issuer."""
 
     def __init__(self, issuers: Mapping[str, Issuer], patience: Patience) -> None:
-        """Ask nobody for keys yet: they are fetched when a token first needs them."""
+        """Configure the issuers; their keys are requested when a token first needs them."""
         self._issuers = issuers
         self._key_sets = {
-            name: KeySet(fetching(str(issuer.jwks_url)), issuer.algorithm, patience)
+            name: KeySet(KeyClient(str(issuer.jwks_url)), issuer.algorithm, patience)
             for name, issuer in issuers.items()
             if issuer.jwks_url is not None
         }
 
     def verify(self, token: str) -> Identity:
-        """Whom the token speaks for.
+        """Return the identity of a verified token.
 
         Raises:
-            TokenExpired: its time is up, and nothing else is wrong with it.
-            TokenInvalid: anything else is.
-            RoleNotTrusted: it is an operator's, of an issuer that has none.
-            KeysUnavailable: its issuer does not answer.
+            TokenExpired: The token has expired and is valid otherwise.
+            TokenInvalid: The token is not valid.
+            RoleNotTrusted: The token claims an operator's role, and its issuer may not grant it.
+            KeysUnavailable: The issuer does not answer.
         """
         if len(token) > MAX_TOKEN_CHARS:
             raise TokenInvalid
@@ -98,8 +98,8 @@ class Verifier:
 
     def _issuer_of(self, token: str) -> Issuer:
         unverified = jwt.decode(token, options={"verify_signature": False})
-        named = unverified.get("iss")
-        issuer = self._issuers.get(named) if isinstance(named, str) else None
+        name = unverified.get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
         if issuer is None:
             raise TokenInvalid
         return issuer
@@ -111,7 +111,7 @@ class Verifier:
             algorithms=[issuer.algorithm],
             issuer=issuer.issuer,
             leeway=LEEWAY_SEC,
-            # The audience depends on the role, and so on claims that are verified first.
+            # The audience depends on the role, which is a verified claim: it is checked later.
             options={
                 "require": ["exp", "iss"],
                 "verify_aud": False,
@@ -130,7 +130,7 @@ class Verifier:
 
 
 def verifier_of(settings: Settings) -> Verifier:
-    """The verifier of the configured issuers."""
+    """Return the verifier of the configured issuers."""
     patience = Patience(
         life_sec=settings.jwks_life_sec,
         cooldown_sec=settings.jwks_cooldown_sec,
@@ -153,31 +153,31 @@ def _identity(claims: Mapping[str, Any], issuer: Issuer) -> Identity:
 
 
 def _role(claims: Mapping[str, Any]) -> Role:
-    named = claims.get("role")
-    return Role(named) if named in (Role.OPERATOR, Role.READER) else Role.OWNER
+    role = claims.get("role")
+    return Role(role) if role in (Role.OPERATOR, Role.READER) else Role.OWNER
 
 
 def _require_audience(claims: Mapping[str, Any], issuer: Issuer) -> None:
-    named = claims.get("aud")
-    audiences = [named] if isinstance(named, str) else named
-    # An issuer without an audience has no owners, and no token of its names anybody.
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    # An issuer without an audience has no owners: none of its tokens has a valid audience.
     if issuer.audience is None or not isinstance(audiences, list):
         raise TokenInvalid
     if issuer.audience not in audiences:
         raise TokenInvalid
 
 
-def _subject(named: Any) -> str:
-    if not isinstance(named, str) or not 0 < len(named) <= MAX_SUBJECT_CHARS:
+def _subject(claim: Any) -> str:
+    if not isinstance(claim, str) or not 0 < len(claim) <= MAX_SUBJECT_CHARS:
         raise TokenInvalid
-    if UNSTORABLE.search(named):
+    if UNSTORABLE.search(claim):
         raise TokenInvalid
-    return named
+    return claim
 
 
-def _posts(named: Any) -> frozenset[UUID]:
-    """The posts of a claim; what is no post's id names none, and is no reason to refuse."""
-    entries = named if isinstance(named, list) else [named]
+def _posts(claim: Any) -> frozenset[UUID]:
+    """Return the posts of a claim; entries that are no UUID are ignored."""
+    entries = claim if isinstance(claim, list) else [claim]
     return frozenset(post for entry in entries if (post := _uuid(entry)) is not None)
 
 

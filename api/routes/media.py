@@ -9,7 +9,7 @@ from flask import Response, request
 from api.documents.described import RANGE, described
 from api.http import security_headers
 from api.http.problems import Problem
-from api.http.ranges import choose_part
+from api.http.ranges import choose_range
 from api.wiring.services import services
 from pipeline.content.media_tokens import TokenRejected, TokenRejection, verify_prefix
 from pipeline.content.object_urls import PUBLIC_PREFIXES
@@ -51,7 +51,7 @@ def read(token: str, key: str) -> Response:
         raise _missing() from None
     if _is_held(stored):
         return _described(Response(status=HTTPStatus.NOT_MODIFIED), stored, token)
-    part = choose_part(request.headers.get("Range"), request.headers.get("If-Range"), stored)
+    part = choose_range(request.headers.get("Range"), request.headers.get("If-Range"), stored)
     # A generator: the file is opened with the first chunk, which a HEAD request never takes.
     response = Response(storage.read(key, part.start, part.stop), part.status)
     response.headers.update(part.headers)

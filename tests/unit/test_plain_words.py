@@ -52,7 +52,7 @@ SAME_CLASS_NOUN = {
 TWO_MEANINGS_YET = frozenset(
     {
         *("filters", "streams"),
-        *("Filter", "Locked", "Part", "Place"),
+        *("Filter", "Locked", "Place"),
         *("Problem", "Standing", "TooLarge"),
     }
 )

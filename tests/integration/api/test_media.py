@@ -75,7 +75,11 @@ def test_a_part_that_is_asked_for_is_given_alone(
 
 
 @pytest.mark.parametrize(
-    "asked", ["bytes=a-b", "bytes=1-2-3", "pages=1-2", "bytes=0-1,5-6", "bytes=-", ""]
+    "asked",
+    [
+        *("bytes=a-b", "bytes=1-2-3", "pages=1-2", "bytes=0-1,5-6", "bytes=-", ""),
+        *("bytes=5-1", "bytes=-0"),
+    ],
 )
 def test_a_range_that_means_nothing_or_is_several_is_answered_with_the_whole(
     api: Client, asked: str
@@ -84,9 +88,7 @@ def test_a_range_that_means_nothing_or_is_several_is_answered_with_the_whole(
     assert (answer.status_code, len(answer.content)) == (200, len(CONTENT))
 
 
-@pytest.mark.parametrize(
-    "asked", [f"bytes={len(CONTENT)}-", "bytes=999999999-", "bytes=-0", "bytes=5-1"]
-)
+@pytest.mark.parametrize("asked", [f"bytes={len(CONTENT)}-", "bytes=999999999-"])
 def test_a_range_past_the_end_is_416_and_tells_the_size(api: Client, asked: str) -> None:
     answer = read(api, Range=asked)
     assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")

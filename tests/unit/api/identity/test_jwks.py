@@ -1,31 +1,31 @@
-import json
 from collections.abc import Callable
 from threading import Event, Lock, Thread, get_ident
 from typing import Any
 
 import pytest
 
-from api.identity.jwks import MAX_BYTES, KeySet, KeysUnavailable, Patience, fetching
+from api.identity.jwks import MAX_BYTES, KeyClient, KeySet, KeysUnavailable, Patience
 from pipeline.net.fetch import FetchCode, FetchRefused
 from tests.key_publisher import public_jwk, publishing
 
 PATIENCE = Patience(life_sec=600, cooldown_sec=10, stale_sec=3600)
 
 
-class Issuer:
-    """Answers as it is told, and counts how often it was asked."""
+class Issuer(KeyClient):
+    """An issuer that answers without a network and counts its requests."""
 
     def __init__(self) -> None:
+        super().__init__("https://issuer.example")
         self.asked = 0
         self.now = 1000.0
         self.keys: list[dict[str, Any]] = [public_jwk("ES256", "one")]
         self.is_away = False
 
-    def __call__(self) -> bytes:
+    def fetch_data(self) -> Any:
         self.asked += 1
         if self.is_away:
             raise ValueError("away")
-        return json.dumps({"keys": self.keys}).encode()
+        return {"keys": self.keys}
 
     def key_set(self, algorithm: str = "ES256") -> KeySet:
         return KeySet(self, algorithm, PATIENCE, clock=lambda: self.now)
@@ -111,7 +111,7 @@ def in_threads(number: int, work: Callable[[], None]) -> list[Thread]:
 
 
 def test_many_who_ask_at_once_share_one_request() -> None:
-    issuer, found, guard = Issuer(), [], Lock()
+    found, guard = [], Lock()
     came: set[int] = set()
     all_came = Event()
 
@@ -121,11 +121,13 @@ def test_many_who_ask_at_once_share_one_request() -> None:
             all_came.set()
         return issuer.now
 
-    def slow() -> bytes:
-        assert all_came.wait(60)  # everybody has seen that the keys are to be asked for
-        return issuer()
+    class SlowIssuer(Issuer):
+        def fetch_data(self) -> Any:
+            assert all_came.wait(60)  # every thread has seen that the keys have to be requested
+            return super().fetch_data()
 
-    keys = KeySet(slow, "ES256", PATIENCE, clock=clock)
+    issuer = SlowIssuer()
+    keys = KeySet(issuer, "ES256", PATIENCE, clock=clock)
 
     def ask() -> None:
         key = keys.key("one")
@@ -143,15 +145,17 @@ def test_whoever_has_a_known_key_does_not_wait_for_the_answer_to_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("api.identity.jwks.FETCH_TIMEOUT_SEC", 60.0)  # longer than the answer takes
-    issuer, asking, answer = Issuer(), Event(), Event()
+    asking, answer = Event(), Event()
 
-    def slow() -> bytes:
-        if issuer.asked == 1:
-            asking.set()
-            answer.wait(60)
-        return issuer()
+    class SlowIssuer(Issuer):
+        def fetch_data(self) -> Any:
+            if self.asked == 1:
+                asking.set()
+                answer.wait(60)
+            return super().fetch_data()
 
-    keys = KeySet(slow, "ES256", PATIENCE, clock=lambda: issuer.now)
+    issuer = SlowIssuer()
+    keys = issuer.key_set()
     keys.key("one")
     issuer.now += PATIENCE.life_sec
     [waiting] = in_threads(1, lambda: assert_known(keys))
@@ -204,27 +208,28 @@ def test_only_signature_keys_of_the_configured_algorithm_are_taken(key: dict[str
     ],
 )
 def test_what_is_no_key_set_is_no_answer(body: bytes) -> None:
-    keys = KeySet(lambda: body, "ES256", PATIENCE)
-    with pytest.raises(KeysUnavailable):
-        keys.key("one")
+    with publishing() as publisher:
+        publisher.body = body
+        with pytest.raises(KeysUnavailable):
+            KeySet(KeyClient(publisher.url), "ES256", PATIENCE).key("one")
 
 
 def test_keys_come_over_http_within_bounds_and_without_redirects() -> None:
     with publishing(public_jwk("EdDSA", "one")) as publisher:
-        fetch = fetching(publisher.url)
-        assert KeySet(fetch, "EdDSA", PATIENCE).key("one") is not None
+        client = KeyClient(publisher.url)
+        assert KeySet(client, "EdDSA", PATIENCE).key("one") is not None
         publisher.status, publisher.headers = 302, {"Location": "/elsewhere"}
         with pytest.raises(FetchRefused, match="redirects"):
-            fetch()
+            client.fetch_data()
         publisher.status, publisher.headers = 500, {}
         with pytest.raises(FetchRefused):
-            fetch()
+            client.fetch_data()
         publisher.status, publisher.body = 200, b" " * (MAX_BYTES + 1)
         with pytest.raises(FetchRefused) as refused:
-            fetch()
+            client.fetch_data()
         assert refused.value.code is FetchCode.SOURCE_TOO_LARGE
 
 
 def test_an_https_address_is_never_asked_in_the_clear() -> None:
     with publishing(public_jwk("EdDSA", "one")) as publisher, pytest.raises(FetchRefused):
-        fetching(publisher.url.replace("http:", "https:"))()
+        KeyClient(publisher.url.replace("http:", "https:")).fetch_data()
