@@ -45,6 +45,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # copied unchanged into logs
 
 JsonAnswer = tuple[Response, HTTPStatus]
 
+_AWAY = HTTPStatus.SERVICE_UNAVAILABLE
+_ANSWERS: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
+    JobMissing: (HTTPStatus.NOT_FOUND, "job_not_found", "There is no job of this id."),
+    NoRoom: (_AWAY, "insufficient_space", "There is no room for this video at the moment."),
+    OperationalError: (_AWAY, "unavailable", "The service is not ready."),
+}
+
 jobs = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 health = Blueprint("health", __name__)
 
@@ -62,11 +69,10 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
     app.before_request(_name_request)
     app.after_request(_return_request_id)
     app.register_error_handler(HTTPException, _on_http_error)
-    app.register_error_handler(JobMissing, _on_missing)
     app.register_error_handler(JobRefused, _on_refused)
-    app.register_error_handler(NoRoom, _on_no_room)
     app.register_error_handler(ValidationError, _on_invalid)
-    app.register_error_handler(OperationalError, _on_database_away)
+    for error in _ANSWERS:
+        app.register_error_handler(error, _on_error)
     return app
 
 
@@ -150,22 +156,18 @@ def _on_http_error(error: HTTPException) -> JsonAnswer:
     return _error(status, code, str(error.description), retryable=retryable)
 
 
-def _on_missing(_: JobMissing) -> JsonAnswer:
-    return _error(HTTPStatus.NOT_FOUND, "job_not_found", "There is no job of this id.")
-
-
 def _on_refused(error: JobRefused) -> JsonAnswer:
     conflict = error.code == "job_conflict"
     status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
     return _error(status, error.code, error.message)
 
 
-def _on_no_room(_: NoRoom) -> JsonAnswer:
-    message = "There is no room for this video at the moment."
-    answer, status = _error(
-        HTTPStatus.SERVICE_UNAVAILABLE, "insufficient_space", message, retryable=True
-    )
-    answer.headers["Retry-After"] = str(_ROOM_AFTER_SEC)
+def _on_error(error: Exception) -> JsonAnswer:
+    status, code, message = next(_ANSWERS[kind] for kind in _ANSWERS if isinstance(error, kind))
+    retryable = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    answer, _ = _error(status, code, message, retryable=retryable)
+    if isinstance(error, NoRoom):
+        answer.headers["Retry-After"] = str(_ROOM_AFTER_SEC)
     return answer, status
 
 
@@ -175,11 +177,6 @@ def _on_invalid(error: ValidationError) -> JsonAnswer:
         for problem in error.errors()
     ]
     return _error(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "; ".join(problems))
-
-
-def _on_database_away(_: OperationalError) -> JsonAnswer:
-    message = "The service is not ready."
-    return _error(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message, retryable=True)
 
 
 def _error(status: HTTPStatus, code: str, message: str, *, retryable: bool = False) -> JsonAnswer:

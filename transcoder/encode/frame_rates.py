@@ -4,24 +4,9 @@ from fractions import Fraction
 
 MAX_RATE = Fraction(60)  # Apple's HLS authoring rule 1.19: not above 60
 
-STANDARD_RATES = tuple(
-    Fraction(*pair)
-    for pair in (
-        (5, 1),
-        (10, 1),
-        (12, 1),
-        (15, 1),
-        (20, 1),
-        (24000, 1001),
-        (24, 1),
-        (25, 1),
-        (30000, 1001),
-        (30, 1),
-        (48, 1),
-        (50, 1),
-        (60000, 1001),
-        (60, 1),
-    )
+STANDARD_RATES = (
+    *map(Fraction, (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60)),
+    *map(Fraction, ("24000/1001", "30000/1001", "60000/1001")),
 )
 """Rates of cameras, films and slow recordings; a variable rate becomes the nearest of them."""
 

@@ -1,6 +1,7 @@
 """Measurements of a finished rendition, read from its files and not from the encode's settings."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -47,12 +48,6 @@ class MeasuredRendition:
     duration_sec: float
 
 
-@dataclass(frozen=True)
-class _Piece:
-    size_bytes: int
-    duration_sec: float
-
-
 def measure_rendition(folder: Path, tools: Tools) -> MeasuredRendition:
     """Measure the rendition in `folder`, which is named after its profile.
 
@@ -69,20 +64,17 @@ def measure_rendition(folder: Path, tools: Tools) -> MeasuredRendition:
     if not playlist.ended:
         raise _unreadable(folder)
     pieces = [
-        _Piece((folder / segment.uri).stat().st_size, segment.duration_sec)
+        ((folder / segment.uri).stat().st_size, segment.duration_sec)
         for segment in playlist.segments
     ]
     stream = _video_stream(folder, tools)
-    total_bits = 8 * sum(piece.size_bytes for piece in pieces)
+    total_bits = 8 * sum(size for size, _ in pieces)
     return MeasuredRendition(
         profile=folder.name,
         width=int(stream["width"]),
         height=int(stream["height"]),
         frame_rate=_frame_rate(stream["avg_frame_rate"], playlist.duration_sec),
-        bandwidth_bps=peak_bps(
-            [(piece.size_bytes, piece.duration_sec) for piece in pieces],
-            playlist.target_duration_sec,
-        ),
+        bandwidth_bps=peak_bps(pieces, playlist.target_duration_sec),
         average_bandwidth_bps=round(total_bits / playlist.duration_sec),
         codecs=codecs,
         duration_sec=playlist.duration_sec,
@@ -120,11 +112,7 @@ def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) 
         for last in range(first + 1, min(first + 8, len(segments)) + 1)
     ]
     rates = [size * 8 / length for size, length in runs if shortest <= length <= longest]
-    return _ceil(max(rates, default=sizes[-1] * 8 / ends[-1]))
-
-
-def _ceil(bits_per_second: float) -> int:
-    return int(-(-bits_per_second // 1))
+    return math.ceil(max(rates, default=sizes[-1] * 8 / ends[-1]))
 
 
 def _frame_rate(average: str, duration_sec: float) -> Fraction:

@@ -1,9 +1,12 @@
 import hmac
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
+from pipeline.runtime.database import make_engine
 from tests.integration.transcoder.conftest import Client, row
+from transcoder.app import create_app
 from transcoder.services import TranscoderServices
 
 BODY = {
@@ -106,3 +109,13 @@ def test_deleting_cancels_once_and_is_then_only_told_again(client: Client) -> No
     assert (first.status_code, second.status_code) == (202, 200)
     assert second.get_json()["status"] == "cancelled"
     assert client.delete(uuid4()).status_code == 404
+
+
+def test_without_its_database_the_service_is_not_ready(services: TranscoderServices) -> None:
+    engine = make_engine("postgresql://nobody@127.0.0.1:1/none")
+    http = create_app(replace(services, engine=engine)).test_client()
+    answer = http.get("/readyz")
+    assert answer.status_code == 503
+    error = answer.get_json()["error"]
+    assert (error["code"], error["retryable"]) == ("unavailable", True)
+    assert http.get("/healthz").status_code == 200
