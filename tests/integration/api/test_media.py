@@ -181,6 +181,7 @@ A_DAY = timedelta(days=1)
         ("Public", "media_token_invalid"),
         ("x.y", "media_token_invalid"),
     ],
+    ids=["expired", "other key", "folder above", "other owner", "wrong case", "no token"],
 )
 def test_any_other_token_opens_nothing(api: Client, token: str, code: str) -> None:
     answer = read(api, "original/ana/post/upload/source.mp4", token)

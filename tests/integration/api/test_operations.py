@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import requests
@@ -270,7 +270,7 @@ def test_the_documents_for_people_load_nothing_from_elsewhere(api: Client) -> No
         ("GET", "/static/x", 404, "not_found"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
         ("GET", "/api/video-assets/create", 405, "method_not_allowed"),
-        ("POST", f"/api/video-assets/{uuid4()}/nothing", 404, "not_found"),
+        ("POST", f"/api/video-assets/{UUID(int=1)}/nothing", 404, "not_found"),
     ],
 )
 def test_what_the_framework_refuses_is_a_problem_too(

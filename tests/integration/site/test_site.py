@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -21,7 +21,7 @@ URL = "http://127.0.0.1:8081"
 API = "http://127.0.0.1:8080"
 SECRET = "j" * 32
 AUTHOR, OTHER = USERS
-PAGES = ["/", "/compose", f"/posts/{uuid4()}", "/token", "/sample.mp4", "/static/site.css"]
+PAGES = ["/", "/compose", f"/posts/{UUID(int=1)}", "/token", "/sample.mp4", "/static/site.css"]
 
 SURROGATE = f'{{"id": "{uuid4()}", "text": "\\ud800"}}'
 """A text that no page can be encoded with."""
