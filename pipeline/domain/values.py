@@ -78,6 +78,38 @@ class Phase(StrEnum):
     """Given up at our request or the operator's."""
 
 
+class AttemptOutcome(StrEnum):
+    """Ends of an attempt. The column ``outcome`` is null while the attempt is open."""
+
+    ACCEPTED = "accepted"
+    """The provider has the job."""
+    REFUSED = "refused"
+    """The provider, or we on its behalf, refused the job before it was taken."""
+    SOURCE_REFUSED = "source_refused"
+    """The source was refused before the provider was asked."""
+    NOT_SUBMITTED = "not_submitted"
+    """Two look-ups agree that the submission never arrived."""
+    COMPLETED = "completed"
+    """The provider made the outputs."""
+    FAILED = "failed"
+    """The provider ended the job without outputs, or lost it."""
+    CANCELLED = "cancelled"
+    """The provider gave the job up."""
+
+
+class DeliveryStatus(StrEnum):
+    """Stages of a callback's delivery in the inbox."""
+
+    NEW = "new"
+    """Stored, and to be applied."""
+    APPLIED = "applied"
+    """Its report was applied."""
+    IGNORED = "ignored"
+    """Its report changed nothing; ``reason`` says why."""
+    DEAD = "dead"
+    """It cannot be read, or it ended its workers too often."""
+
+
 @dataclass(frozen=True)
 class Outputs:
     """Outputs of a finished job. URLs are absolute, or ``storage:{key}`` in our own storage."""

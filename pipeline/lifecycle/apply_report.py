@@ -22,7 +22,15 @@ from pipeline.domain.decide import (
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.processing_step import DONE_PERCENT
 from pipeline.domain.states import Status
-from pipeline.domain.values import Outputs, Phase, Playback, ProviderStatus, Setback
+from pipeline.domain.values import (
+    AttemptOutcome,
+    DeliveryStatus,
+    Outputs,
+    Phase,
+    Playback,
+    ProviderStatus,
+    Setback,
+)
 from pipeline.lifecycle.provider_report import Applied, ProviderReport
 from pipeline.lifecycle.publish import publish
 from pipeline.lifecycle.settle import settle
@@ -35,9 +43,9 @@ from pipeline.runtime.database import session_of
 from pipeline.services import Services, fetch_policy
 
 ATTEMPT_OUTCOMES = {
-    Phase.COMPLETED: "completed",
-    Phase.FAILED: "failed",
-    Phase.CANCELLED: "cancelled",
+    Phase.COMPLETED: AttemptOutcome.COMPLETED,
+    Phase.FAILED: AttemptOutcome.FAILED,
+    Phase.CANCELLED: AttemptOutcome.CANCELLED,
 }
 
 
@@ -109,7 +117,9 @@ def _apply(
         _record_on_attempt(session, attempt, report.status)
         applied = _write(services, session, asset, report, decision=decision, verdict=verdict)
         reason = decision.reason if isinstance(decision, Ignore) else None
-        report.settle_delivery(session, "ignored" if reason else "applied", reason)
+        report.settle_delivery(
+            session, DeliveryStatus.IGNORED if reason else DeliveryStatus.APPLIED, reason
+        )
         return applied if reason is None else _with_release_owed(session, asset, attempt, applied)
 
 
@@ -142,7 +152,7 @@ def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatu
     """Keep the provider's answer on the attempt, whether or not it changes the asset."""
     releases.note_job(session, attempt.id, status.provider_job_id)
     outcome = ATTEMPT_OUTCOMES.get(status.phase)
-    if outcome is not None and attempt.outcome in {None, "accepted", *releases.NO_JOB}:
+    if outcome is not None and attempt.outcome in {None, AttemptOutcome.ACCEPTED, *releases.NO_JOB}:
         store.update_attempt(
             session,
             attempt.id,

@@ -11,7 +11,7 @@ from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition, TransientProviderError
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.states import Status
-from pipeline.domain.values import Phase, ProviderStatus, Setback
+from pipeline.domain.values import AttemptOutcome, DeliveryStatus, Phase, ProviderStatus, Setback
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.provider_report import ProviderReport
 from pipeline.lifecycle.settle import settle
@@ -75,8 +75,8 @@ def _is_due(asset: Asset, now: datetime) -> bool:
 
 
 def _apply(services: Services, asset: Asset, attempt: Attempt, status: ProviderStatus) -> Outcome:
-    def note_missed(session: Session, became: str, _reason: str | None) -> None:
-        if status.phase in TERMINAL and became == "applied":
+    def note_missed(session: Session, became: DeliveryStatus, _reason: str | None) -> None:
+        if status.phase in TERMINAL and became is DeliveryStatus.APPLIED:
             store.record(
                 session,
                 asset.id,
@@ -96,7 +96,9 @@ def _vanished(services: Services, asset: Asset) -> Outcome:
         store.lock(session, asset.id)
         # One answer proves no absence: what the provider may have after all is given up there.
         owed = releases.owe_release(session, asset.attempt_id)
-        store.update_attempt(session, asset.attempt_id, outcome="failed", error_code=setback.code)
+        store.update_attempt(
+            session, asset.attempt_id, outcome=AttemptOutcome.FAILED, error_code=setback.code
+        )
         settled = settle(
             session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"
         )

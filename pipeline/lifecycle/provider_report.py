@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.domain.values import ProviderStatus
+from pipeline.domain.values import DeliveryStatus, ProviderStatus
 from pipeline.runtime.wakes import Wake
 
 
@@ -26,7 +26,7 @@ class ProviderReport:
     status: ProviderStatus
     actor: str
     event_id: str | None
-    settle_delivery: Callable[[Session, str, str | None], None]
+    settle_delivery: Callable[[Session, DeliveryStatus, str | None], None]
 
 
 @dataclass(frozen=True)

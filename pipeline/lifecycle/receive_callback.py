@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_reconcile
 from pipeline.domain.errors import SignatureInvalid
+from pipeline.domain.values import DeliveryStatus
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import CallbackUnreadable, Provider
 from pipeline.records.models import Delivery
@@ -71,7 +72,7 @@ def receive_callback(
         "headers": {k: v for k, v in headers.items() if k.lower() not in SECRET_HEADERS},
         "body": body,
         "body_sha256": digest,
-        "status": "dead" if dead else "new",
+        "status": DeliveryStatus.DEAD if dead else DeliveryStatus.NEW,
         "reason": "unreadable" if dead else None,
         "next_try_at": None if dead else func.now(),
     }

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import StaleTransition
-from pipeline.domain.values import ProviderStatus
+from pipeline.domain.values import DeliveryStatus, ProviderStatus
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.provider_report import ProviderReport
 from pipeline.providers.base import CallbackUnreadable
@@ -51,7 +51,7 @@ def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery |
         select(Delivery.id)
         .where(
             Delivery.id == delivery_id,
-            Delivery.status == "new",
+            Delivery.status == DeliveryStatus.NEW,
             Delivery.next_try_at <= func.clock_timestamp(),
         )
         .with_for_update(skip_locked=True)
@@ -133,7 +133,7 @@ def _postpone(services: Services, session: Session, delivery: Delivery) -> None:
     delay_sec = poll_interval(waited_sec, services.rng, least_sec=LEAST_WAIT_SEC, cap_sec=60)
     session.execute(
         update(Delivery)
-        .where(Delivery.id == delivery.id, Delivery.status == "new")
+        .where(Delivery.id == delivery.id, Delivery.status == DeliveryStatus.NEW)
         .values(tries=Delivery.tries - 1, next_try_at=from_now(delay_sec))
         .execution_options(synchronize_session=False)
     )
@@ -142,7 +142,7 @@ def _postpone(services: Services, session: Session, delivery: Delivery) -> None:
 def _settle(
     delivery: Delivery,
     session: Session,
-    status: str,
+    status: DeliveryStatus,
     reason: str | None,
     *,
     asset_id: UUID | None = None,
@@ -154,7 +154,7 @@ def _settle(
     """
     settled = session.scalar(
         update(Delivery)
-        .where(Delivery.id == delivery.id, Delivery.status == "new")
+        .where(Delivery.id == delivery.id, Delivery.status == DeliveryStatus.NEW)
         .values(
             status=status,
             reason=reason,
@@ -170,7 +170,7 @@ def _settle(
 
 
 def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:
-    _settle(delivery, session, "ignored", reason)
+    _settle(delivery, session, DeliveryStatus.IGNORED, reason)
     store.audit(
         session,
         "callback_ignored",
@@ -183,5 +183,5 @@ def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:
 
 
 def _bury(session: Session, delivery: Delivery, reason: str) -> Outcome:
-    _settle(delivery, session, "dead", reason)
+    _settle(delivery, session, DeliveryStatus.DEAD, reason)
     return Outcome(f"dead: {reason}")

@@ -25,7 +25,7 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.failures import known_code
 from pipeline.domain.states import Status
-from pipeline.domain.values import Playback, Setback, SubmitRequest, Submitted
+from pipeline.domain.values import AttemptOutcome, Playback, Setback, SubmitRequest, Submitted
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
@@ -66,18 +66,18 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
             return found
     if claim.asset.playback == Playback.SIGNED and not provider.capabilities.protects_outputs:
         setback = Setback("playback_unsupported", f"by {provider.name}", retryable=False)
-        return _end_unasked(services, claim, setback, outcome="refused")
+        return _end_unasked(services, claim, setback, outcome=AttemptOutcome.REFUSED)
     try:
         measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
     except SourceRefused as error:
         setback = Setback(known_code(error.code), str(error), retryable=error.transient)
-        return _end_unasked(services, claim, setback, outcome="source_refused")
+        return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
     crash_point(Boundary.SUBMIT_VERIFIED)
     try:
         asset = _intend(services, claim, measured)
     except LimitReached as error:
         setback = Setback(known_code(error.code), str(error), retryable=False)
-        return _end_unasked(services, claim, setback, outcome="source_refused")
+        return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
     crash_point(Boundary.SUBMIT_INTENDED)
     return _call(services, provider, claim, asset)
 
@@ -135,7 +135,7 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
     except ProviderError as error:
         crash_point(Boundary.SUBMIT_REFUSED)
         _note_word(services, provider, error)
-        return _end_attempt(services, claim, asset, _setback(error), outcome="refused")
+        return _end_attempt(services, claim, asset, _setback(error), outcome=AttemptOutcome.REFUSED)
     crash_point(Boundary.SUBMIT_CALLED)
     return accept(services, claim, asset, submitted)
 
@@ -164,7 +164,9 @@ def _setback(error: ProviderError) -> Setback:
     )
 
 
-def _end_unasked(services: Services, claim: Claim, setback: Setback, *, outcome: str) -> Outcome:
+def _end_unasked(
+    services: Services, claim: Claim, setback: Setback, *, outcome: AttemptOutcome
+) -> Outcome:
     """End an attempt that never came to its provider, which may be waited for to be tried."""
     with session_of(services.engine) as session:
         circuit_breaker.note_unasked(session, claim.asset.provider)
@@ -172,7 +174,7 @@ def _end_unasked(services: Services, claim: Claim, setback: Setback, *, outcome:
 
 
 def _end_attempt(
-    services: Services, claim: Claim, asset: Asset, setback: Setback, *, outcome: str
+    services: Services, claim: Claim, asset: Asset, setback: Setback, *, outcome: AttemptOutcome
 ) -> Outcome:
     """Write down what was answered, and close the attempt if it is still ours to close."""
     attempt_id = claim.attempt.id
@@ -296,7 +298,7 @@ def _absent(services: Services, provider: Provider, claim: Claim) -> Outcome:
     setback = Setback("provider_failed", "the submission never arrived", retryable=True, held=True)
     with session_of(services.engine) as session:
         store.lock(session, claim.asset.id)
-        store.update_attempt(session, claim.attempt.id, outcome="not_submitted")
+        store.update_attempt(session, claim.attempt.id, outcome=AttemptOutcome.NOT_SUBMITTED)
         settled = settle(
             session,
             claim.asset,

@@ -10,9 +10,15 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import NotFound
+from pipeline.domain.values import DeliveryStatus
 from pipeline.records.models import Delivery
 
-STATUSES = ("new", "dead", "ignored", "applied")
+STATUSES = (
+    DeliveryStatus.NEW,
+    DeliveryStatus.DEAD,
+    DeliveryStatus.IGNORED,
+    DeliveryStatus.APPLIED,
+)
 COUNTED = 1000
 """Deliveries of a status are counted up to here."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pipeline.domain.states import LIVE, WAITING, Status
+from pipeline.domain.values import DeliveryStatus
 from pipeline.records.models import Asset, Attempt, Delivery, Upload
 
 BATCH = 200
@@ -63,7 +64,7 @@ def past_deadlines(session: Session) -> list[UUID]:
 
 def unread_deliveries(session: Session, *, grace_sec: float) -> list[UUID]:
     """Callbacks in the inbox that nobody has come for."""
-    unread = Delivery.status == "new"
+    unread = Delivery.status == DeliveryStatus.NEW
     return _oldest(session, Delivery.id, Delivery.next_try_at, unread, grace_sec=grace_sec)
 
 

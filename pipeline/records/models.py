@@ -117,8 +117,7 @@ class Attempt(Base):
     """When a look-up first found the provider to know of no such job."""
     submitted_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
-    """accepted, refused, failed, completed, cancelled, not_submitted, source_refused; null while
-    open."""
+    """An ``AttemptOutcome``; null while the attempt is open."""
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     release_requested_at: Mapped[datetime | None]

@@ -15,9 +15,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, CursorResult, case, exists, func, update
 from sqlalchemy.orm import Session
 
+from pipeline.domain.values import AttemptOutcome
 from pipeline.records.models import Attempt, Output
 
-NO_JOB = ("refused", "not_submitted", "source_refused")
+NO_JOB = (
+    AttemptOutcome.REFUSED,
+    AttemptOutcome.NOT_SUBMITTED,
+    AttemptOutcome.SOURCE_REFUSED,
+)
 """Outcomes of attempts that made no job, as far as we knew."""
 
 
@@ -52,7 +57,8 @@ def _owe(session: Session, *whose: ColumnElement[bool], published_too: bool) -> 
         *whose,
         Attempt.intended_at.is_not(None),
         Attempt.release_requested_at.is_(None),
-        Attempt.outcome.is_(None) | Attempt.outcome.in_(("accepted", "completed")),
+        Attempt.outcome.is_(None)
+        | Attempt.outcome.in_((AttemptOutcome.ACCEPTED, AttemptOutcome.COMPLETED)),
     ]
     if not published_too:
         owing.append(~exists().where(Output.attempt_id == Attempt.id))
@@ -80,7 +86,7 @@ def note_job(
         provider_request_id=func.coalesce(request_id, Attempt.provider_request_id),
         submitted_at=func.coalesce(Attempt.submitted_at, func.now()),
         outcome=case(
-            (Attempt.outcome.is_(None) | Attempt.outcome.in_(NO_JOB), "accepted"),
+            (Attempt.outcome.is_(None) | Attempt.outcome.in_(NO_JOB), AttemptOutcome.ACCEPTED),
             else_=Attempt.outcome,
         ),
         released_at=_unless_unseen(),

@@ -8,6 +8,7 @@ from flask import Response, request
 
 from api.ops.pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
 from api.wiring.services import services
+from pipeline.domain.values import DeliveryStatus
 from pipeline.lifecycle.receive_callback import SECRET_HEADERS
 from pipeline.operations import console_inbox
 from pipeline.runtime.redaction import REDACTED, Redactor, secrets_of
@@ -27,7 +28,10 @@ def listed() -> Response:
     since = None if before is None else console_inbox.InboxCursor(before.updated_at, before.id)
     with reading() as session:
         found = console_inbox.page(session, wanted, before=since, limit=PAGE + 1)
-        counts = {status: console_inbox.count(session, status) for status in ("new", "dead")}
+        counts = {
+            status: console_inbox.count(session, status)
+            for status in (DeliveryStatus.NEW, DeliveryStatus.DEAD)
+        }
     shown = found[:PAGE]
     last = shown[-1] if len(found) > PAGE else None
     return live_page(
@@ -67,7 +71,7 @@ def _wanted() -> console_inbox.OfStatus | console_inbox.OfAsset:
             return console_inbox.OfAsset(UUID(asset))
         except ValueError:
             raise wrong("asset") from None
-    status = request.args.get("status", "dead")
+    status = request.args.get("status", DeliveryStatus.DEAD)
     if status not in console_inbox.STATUSES:
         raise wrong("status")
     return console_inbox.OfStatus(status, words("provider"))

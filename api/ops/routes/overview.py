@@ -13,6 +13,7 @@ from api.monitoring.prometheus import QUEUES
 from api.ops.pages import console_blueprint, live_page, page, reading, see_other, words
 from api.wiring.services import services
 from pipeline.domain.states import Status
+from pipeline.domain.values import DeliveryStatus
 from pipeline.limits import circuit_breaker
 from pipeline.operations import console_inbox, console_overview, console_search, metrics
 
@@ -42,8 +43,8 @@ def home() -> Response:
         held=_read(console_overview.held),
         spend=_read(metrics.spend_by_provider),
         spend_limits={name: here.settings.spend_limits(name) for name in here.providers},
-        dead=_read(lambda session: console_inbox.count(session, "dead")),
-        unread=_read(lambda session: console_inbox.count(session, "new")),
+        dead=_read(lambda session: console_inbox.count(session, DeliveryStatus.DEAD)),
+        unread=_read(lambda session: console_inbox.count(session, DeliveryStatus.NEW)),
         quotas=_quotas(),
     )
 
