@@ -5,7 +5,8 @@ Each setting has its reason beside it.
 
 from datetime import timedelta
 
-from pipeline.config.settings import load_settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import BeatSettings
 from pipeline.config.task_names import (
     BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
@@ -20,9 +21,9 @@ from pipeline.config.task_names import (
     TASK_TIDY,
 )
 
-_settings = load_settings()
+_settings = load_settings(BeatSettings)
 
-broker_url = _settings.broker_url.get_secret_value()
+broker_url = _settings.broker.broker_url.get_secret_value()
 
 # A task's result is in the asset's row; no process waits for a Celery result.
 task_ignore_result = True
@@ -47,10 +48,10 @@ worker_prefetch_multiplier = 1
 
 # HTTP call < soft limit < hard limit < lease < visibility timeout: each bound acts only after the
 # one before it has failed.
-task_soft_time_limit = _settings.task_soft_limit_sec
-task_time_limit = _settings.task_hard_limit_sec
+task_soft_time_limit = _settings.leases.task_soft_limit_sec
+task_time_limit = _settings.leases.task_hard_limit_sec
 broker_transport_options = {
-    "visibility_timeout": max(900, 4 * _settings.lease_sec),
+    "visibility_timeout": max(900, 4 * _settings.leases.lease_sec),
     # Without it, a read from a half-open connection never ends.
     "socket_timeout": 10,
     "socket_connect_timeout": 1,
@@ -101,8 +102,8 @@ worker_hijack_root_logger = False
 beat_schedule = {
     "sweep": {
         "task": TASK_SWEEP,
-        "schedule": timedelta(seconds=_settings.sweep_every_sec),
-        "options": {"expires": 4 * _settings.sweep_every_sec},
+        "schedule": timedelta(seconds=_settings.sweep.sweep_every_sec),
+        "options": {"expires": 4 * _settings.sweep.sweep_every_sec},
     },
     "tidy": {
         "task": TASK_TIDY,

@@ -26,8 +26,10 @@ from api.routes import (
     web,
 )
 from api.wiring.services import EXTENSION, Services, build_services
+from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.config.settings import Settings, load_settings
+from pipeline.config.process_settings import ApiSettings
+from pipeline.config.web_settings import PostSettings
 from pipeline.media.tools import ToolsMissing
 from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.runtime.filed_settings import SettingsInvalid
@@ -50,7 +52,7 @@ BLUEPRINTS = (
 )
 
 
-def create_app(settings: Settings | None = None) -> APIFlask:
+def create_app(settings: ApiSettings | None = None) -> APIFlask:
     """Make the application.
 
     Args:
@@ -60,13 +62,13 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         SystemExit: The environment is wrong; what is wrong has been printed.
     """
     try:
-        here = build_services(settings or load_settings())
+        here = build_services(settings or load_settings(ApiSettings))
     except (SettingsInvalid, ToolsMissing, StorageUrlInvalid) as error:
         print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         raise SystemExit(1) from None
-    configure_logs(here.settings)
+    configure_logs(here.settings.logs, secrets_in(here.settings))
     _read_secrets(here)
-    _warn_of_open_posts(here.settings)
+    _warn_of_open_posts(here.settings.posts)
     return _assemble(here)
 
 
@@ -82,9 +84,9 @@ def _read_secrets(here: Services) -> None:
         log.warning("callback_secrets_not_read_yet", error=type(error).__name__)
 
 
-def _warn_of_open_posts(settings: Settings) -> None:
+def _warn_of_open_posts(rules: PostSettings) -> None:
     """Warn that a stranger may take a post, unless the environment itself says so."""
-    if settings.posts_are_whose_comes_first and "post_claim" not in settings.model_fields_set:
+    if rules.are_first_come_first_served and "post_claim" not in rules.model_fields_set:
         log.warning(
             "posts_are_first_come_first_served",
             hint="Set KHRONIKA_POSTS_TABLE, or KHRONIKA_POST_CLAIM=required: until then whoever "
@@ -104,15 +106,15 @@ def _assemble(here: Services) -> APIFlask:
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES
     app.extensions[EXTENSION] = here
-    app.extensions[operations.FIGURES] = Figures(here.engines.operator, here.publisher)
+    app.extensions[operations.FIGURES] = Figures(here.engines.operator_login, here.publisher)
     openapi.configure(app)
-    client_address.register(app, here.settings.proxies)
+    client_address.register(app, here.settings.clients.proxies)
     # after_request functions run in reverse: the lifecycle's log line comes last.
     request_log.register(app)
     security_headers.register(app)
     cors.register(app)
     error_handlers.register(app)
-    request_limits.register(app, here.settings)
+    request_limits.register(app, here.settings.limit_store_url)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app

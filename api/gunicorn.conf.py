@@ -13,33 +13,43 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.slow_clients import close_silent_connections
-from pipeline.config.settings import load_settings
-from pipeline.providers.active_secrets import SecretsUnreadable, check_book
+from api.identity.database_roles import make_engines
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import ApiSettings
+from pipeline.providers.active_secrets import SecretsUnreadable, open_book
 from pipeline.runtime.filed_settings import SettingsInvalid
 
 try:
-    _settings = load_settings()
+    _settings = load_settings(ApiSettings)
 except SettingsInvalid as error:
     # Before any worker starts: one that exits is started again, for ever.
     print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(1) from None
 
+_engines = make_engines(_settings)
 try:
-    check_book(_settings)
+    open_book(
+        _settings.media_urls.key,
+        _settings.callback_secrets,
+        reading=_engines.api,
+        seeding=_engines.operator_login,
+    ).read_all()
 except SecretsUnreadable as error:
     print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(1) from None
 except SQLAlchemyError:
     # Workers are up before their database is; each of them looks again.
     pass
+finally:
+    _engines.close()  # no connection survives a fork
 
-bind = f"0.0.0.0:{_settings.port}"
+bind = f"0.0.0.0:{_settings.media_urls.port}"
 """A container has no other interface; on one machine `--bind 127.0.0.1:…` is given."""
 worker_class = "api.http.slow_clients.Worker"
 """gunicorn's threads: requests wait for the database or for bytes to arrive, and threads wait
 cheaply."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-threads = max(64, 2 * _settings.stream_clients + 2)
+threads = max(64, 2 * _settings.streams.clients + 2)
 """A stream holds one all its life, and at most half of them: enough for uploads and downloads to
 trickle while requests go on."""
 graceful_timeout = 20
@@ -63,7 +73,7 @@ def post_fork(_server: Any, worker: Any) -> None:
     close_silent_connections(
         [listening.sock for listening in worker.sockets],
         worker.log.error_log,
-        after_sec=_settings.client_patience_sec,
+        after_sec=_settings.clients.client_patience_sec,
     )
 
 

@@ -12,11 +12,10 @@ from sqlalchemy import Engine
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.operator_session import current_operator, operator_engine, operator_settings
-from pipeline.config.settings import Settings
+from pipeline.config.process_settings import OperatorSettings
 from pipeline.operations.backfill import Page, backfill_page
 from pipeline.records.site_posts import Posts, check_posts, count_videos
 from pipeline.runtime.database import session_of
-from pipeline.services import fetch_policy
 
 PAGE_SIZE = 500
 """Posts in one transaction, which takes a few hundred milliseconds however large the table is."""
@@ -75,7 +74,7 @@ def backfill_posts(run: BackfillRun, console: Console) -> BackfillTotals:
         Unprocessable: the table cannot be read as a table of posts.
     """
     settings = operator_settings()
-    name = run.posts_table or settings.posts_table
+    name = run.posts_table or settings.posts.posts_table
     if not name:
         raise CommandFailed(
             ExitCode.USAGE,
@@ -101,7 +100,9 @@ def _count_videos(engine: Engine, posts: Posts) -> int:
         return count_videos(session, posts)
 
 
-def _pages(engine: Engine, posts: Posts, settings: Settings, run: BackfillRun) -> Iterator[Page]:
+def _pages(
+    engine: Engine, posts: Posts, settings: OperatorSettings, run: BackfillRun
+) -> Iterator[Page]:
     """Process the posts page by page; each page is committed before it is yielded."""
     after: UUID | None = None
     left = PAGE_SIZE if run.limit is None else run.limit
@@ -118,7 +119,7 @@ def _pages(engine: Engine, posts: Posts, settings: Settings, run: BackfillRun) -
 def _process_page(
     engine: Engine,
     posts: Posts,
-    settings: Settings,
+    settings: OperatorSettings,
     run: BackfillRun,
     *,
     after: UUID | None,
@@ -133,8 +134,9 @@ def _process_page(
         page = backfill_page(
             session,
             posts,
-            settings=settings,
-            policy=fetch_policy(settings),
+            new_videos=settings.new_videos,
+            retry=settings.retry,
+            policy=settings.sources.fetch_policy,
             actor=operator.actor,
             after=after,
             size=size,

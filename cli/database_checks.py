@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.check_failed import CheckFailed
-from pipeline.config.settings import Settings
+from pipeline.config.process_settings import DoctorSettings
 from pipeline.domain.errors import Unprocessable
 from pipeline.operations.schema_check import check_catalogue
 from pipeline.providers.active_secrets import first_secrets, vault_of
@@ -25,7 +26,7 @@ MAX_CLOCK_DIFFERENCE_SEC = 5.0
 comparison between the two tolerates 30 s."""
 
 
-def check_role(settings: Settings, role: str) -> str:
+def check_role(settings: DoctorSettings, role: str) -> str:
     """Log in as a role; check that the login is the role itself."""
     with _connected(settings, role) as connection:
         user = connection.scalar(text("SELECT current_user"))
@@ -39,7 +40,7 @@ def check_role(settings: Settings, role: str) -> str:
     return f"{user}, PostgreSQL {version}"
 
 
-def check_migrations(settings: Settings) -> str:
+def check_migrations(settings: DoctorSettings) -> str:
     """Compare the database's migration with the newest one of this code."""
     with _connected(settings, "api") as connection:
         found = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -51,7 +52,7 @@ def check_migrations(settings: Settings) -> str:
     return f"at {found}, the newest"
 
 
-def check_schema(settings: Settings) -> str:
+def check_schema(settings: DoctorSettings) -> str:
     """Compare the live schema, policies and grants with those of the migrations."""
     with _connected(settings, "operator") as connection:
         findings = check_catalogue(connection)
@@ -63,7 +64,7 @@ def check_schema(settings: Settings) -> str:
     return "equal to what the migrations make"
 
 
-def check_clock(settings: Settings) -> str:
+def check_clock(settings: DoctorSettings) -> str:
     """Compare the database's clock with this machine's."""
     with _connected(settings, "worker") as connection:
         connection.execute(text("SELECT 1"))  # so that the time to connect is not counted
@@ -80,15 +81,16 @@ def check_clock(settings: Settings) -> str:
     return f"the database's clock differs by {apart_sec:+.3f} s from this machine's"
 
 
-def check_callback_secrets(settings: Settings) -> str:
+def check_callback_secrets(settings: DoctorSettings) -> str:
     """Check that each provider account has a callback secret that can be decrypted."""
-    first = first_secrets(settings)
+    seals = settings.api.callback_secrets
+    first = first_secrets(seals)
     with _connected(settings, "operator") as connection, Session(connection) as session:
         found = {
             provider: session.scalars(select(ProviderSecret).where(active(provider))).all()
             for provider in first
         }
-    vault = vault_of(settings)
+    vault = vault_of(settings.api.media_urls.key, seals)
     for provider, rows in found.items():
         if not rows and not first[provider]:
             raise CheckFailed(
@@ -107,13 +109,14 @@ def check_callback_secrets(settings: Settings) -> str:
     return f"active: {', '.join(counts)}"
 
 
-def check_posts_table(settings: Settings) -> str:
+def check_posts_table(settings: DoctorSettings) -> str:
     """Check that the site's table of posts, if configured, can be read."""
-    if settings.posts_are_whose_comes_first:
+    rules = settings.api.posts
+    if rules.are_first_come_first_served:
         return "no table is configured and tokens name no posts: the first owner gets a post"
-    if settings.posts_table is None:
+    if rules.posts_table is None:
         return "no table is configured; owners' tokens name their posts"
-    posts = Posts(settings.posts_table, settings.posts_owner_column)
+    posts = Posts(rules.posts_table, rules.posts_owner_column)
     for role in ("api", "operator"):
         with _connected(settings, role) as connection, Session(connection) as session:
             try:
@@ -126,16 +129,27 @@ def check_posts_table(settings: Settings) -> str:
 
 
 @contextmanager
-def _connected(settings: Settings, role: str) -> Iterator[Connection]:
-    variable = f"{role}_database_url"
-    url = getattr(settings, variable).get_secret_value()
+def _connected(settings: DoctorSettings, role: str) -> Iterator[Connection]:
+    url = _login(settings, role).get_secret_value()
     engine = make_engine(url, pool_size=1, name="khronika doctor")
     try:
         with engine.connect() as connection:
             yield connection
     except SQLAlchemyError as error:
         detail = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        step = f"Check KHRONIKA_{variable.upper()}, and that the server runs and is migrated."
+        step = (
+            f"Check KHRONIKA_{role.upper()}_DATABASE_URL, and that the server runs and is migrated."
+        )
         raise CheckFailed(detail, step) from None
     finally:
         engine.dispose()
+
+
+def _login(settings: DoctorSettings, role: str) -> SecretStr:
+    logins = {
+        "api": settings.api.api_login.url,
+        "public": settings.api.public_login.url,
+        "operator": settings.operator.operator_login.url,
+        "worker": settings.worker.worker_login.url,
+    }
+    return logins[role]

@@ -7,7 +7,8 @@ from typing import Any
 
 from cli import database_checks, service_checks
 from cli.check_failed import CheckFailed
-from pipeline.config.settings import Settings, load_settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import DoctorSettings
 from pipeline.runtime.filed_settings import SettingsInvalid
 
 ROLES = ("api", "worker", "operator", "public")
@@ -34,7 +35,7 @@ class CheckResult:
         return asdict(self)
 
 
-CHECKS: Mapping[str, Callable[[Settings], str]] = {
+CHECKS: Mapping[str, Callable[[DoctorSettings], str]] = {
     **{f"database as {role}": partial(database_checks.check_role, role=role) for role in ROLES},
     "migrations": database_checks.check_migrations,
     "catalogue": database_checks.check_schema,
@@ -54,17 +55,19 @@ CHECKS: Mapping[str, Callable[[Settings], str]] = {
 def run_checks() -> Iterator[CheckResult]:
     """Make all checks; a check comes after those that it depends on."""
     try:
-        settings = load_settings()
+        settings = load_settings(DoctorSettings)
     except SettingsInvalid as error:
         yield CheckResult("settings", False, str(error), "Set the variables that are named.")
         yield from (CheckResult(name, None, "not checked: needs the settings") for name in CHECKS)
         return
-    yield CheckResult("settings", True, f"complete, for {settings.base_url}")
+    yield CheckResult("settings", True, f"complete, for {settings.api.media_urls.base_url}")
     for name, check in CHECKS.items():
         yield _run_check(name, check, settings)
 
 
-def _run_check(name: str, check: Callable[[Settings], str], settings: Settings) -> CheckResult:
+def _run_check(
+    name: str, check: Callable[[DoctorSettings], str], settings: DoctorSettings
+) -> CheckResult:
     try:
         return CheckResult(name, True, check(settings))
     except CheckFailed as failed:

@@ -54,10 +54,8 @@ def ops_link(
 
     settings = operator_settings()
     subject = current_operator().actor.removeprefix("operator:")
-    link = sign_link(
-        settings.secret_key.get_secret_value(), subject, reads_only=read_only, now=datetime.now(UTC)
-    )
-    url = f"{settings.base_url}/ops/sign-in?link={link}"
+    link = sign_link(settings.media_urls.key, subject, reads_only=read_only, now=datetime.now(UTC))
+    url = f"{settings.media_urls.base_url}/ops/sign-in?link={link}"
     output.data({"url": url, "subject": subject, "expires_in_sec": LIFE_SEC})
     output.show(Text(url))
 
@@ -142,11 +140,12 @@ def clean(output: CommandOutput, *, dry_run: DryRun = False) -> None:
 
     The worker removes such files every ten minutes, a day after they were discarded.
     """
-    from cli.operator_session import operator_settings
+    from cli.operator_session import command_settings
+    from pipeline.config.process_settings import WorkerSettings
     from pipeline.operations.purge import purge
     from pipeline.services import build_services
 
-    with closing(build_services(operator_settings())) as services:
+    with closing(build_services(command_settings(WorkerSettings))) as services:
         purged = purge(services, dry_run=dry_run)
     output.data(
         {

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.environment import complete_environment
-from pipeline.config.settings import Settings, load_settings
+from pipeline.config.groups import ProcessSettings, load_settings
+from pipeline.config.process_settings import OperatorSettings
 from pipeline.records import store
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.runtime.filed_settings import SettingsInvalid
@@ -45,15 +46,24 @@ def current_operator() -> Operator:
     return Operator(f"operator:{getuser()}", gethostname())
 
 
-def operator_settings() -> Settings:
-    """Load the settings from the environment and from the stack of this checkout.
+def operator_settings() -> OperatorSettings:
+    """Load the settings of the operators' commands.
+
+    Raises:
+        CommandFailed: the settings are wrong.
+    """
+    return command_settings(OperatorSettings)
+
+
+def command_settings(process: type[ProcessSettings]) -> ProcessSettings:
+    """Load settings from the environment and from the stack of this checkout.
 
     Raises:
         CommandFailed: the settings are wrong.
     """
     os.environ.update(complete_environment(os.environ))
     try:
-        return load_settings()
+        return load_settings(process)
     except SettingsInvalid as error:
         raise CommandFailed(
             ExitCode.USAGE, "not_configured", str(error), "Set the variables that are named."
@@ -67,7 +77,7 @@ def operator_engine() -> Iterator[Engine]:
     Raises:
         CommandFailed: the settings are wrong, or the database refuses or does not answer.
     """
-    url = operator_settings().operator_database_url.get_secret_value()
+    url = operator_settings().operator_login.url.get_secret_value()
     engine = make_engine(url, pool_size=1, name="khronika")
     try:
         yield engine

@@ -75,9 +75,9 @@ def rotate(
         with _provider_session(provider) as session:
             rotated = rotate_secret(
                 session,
-                vault_of(settings),
+                vault_of(settings.media_urls.key, settings.callback_secrets),
                 provider,
-                overlap_sec=settings.callback_secret_overlap_sec,
+                overlap_sec=settings.callback_secrets.callback_secret_overlap_sec,
                 actor=current_operator().actor,
                 given=given,
             )
@@ -124,13 +124,17 @@ def _provider_session(provider: str) -> "Iterator[Session]":
     from pipeline.providers.callback_secrets import seed_secrets
 
     settings = operator_settings()
-    first = first_secrets(settings)
+    first = first_secrets(settings.callback_secrets)
     if provider not in first:
         raise NotFound("unknown_provider", f"There is no provider {provider!r}.")
     with operator_session() as session:
-        overlap_sec = settings.callback_secret_overlap_sec
+        overlap_sec = settings.callback_secrets.callback_secret_overlap_sec
         seed_secrets(
-            session, vault_of(settings), provider, first[provider], overlap_sec=overlap_sec
+            session,
+            vault_of(settings.media_urls.key, settings.callback_secrets),
+            provider,
+            first[provider],
+            overlap_sec=overlap_sec,
         )
         yield session
 

@@ -10,7 +10,7 @@ from kombu.connection import Connection as BrokerConnection
 
 from api.identity.jwks import NO_KEYS, KeyClient
 from cli.check_failed import CheckFailed
-from pipeline.config.settings import Settings
+from pipeline.config.process_settings import DoctorSettings
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.storage.base import StorageError
@@ -19,9 +19,9 @@ from pipeline.storage.open import open_storage
 TIMEOUT_SEC = 5.0
 
 
-def check_broker(settings: Settings) -> str:
+def check_broker(settings: DoctorSettings) -> str:
     """Connect to the broker."""
-    url = settings.broker_url.get_secret_value()
+    url = settings.api.broker.broker_url.get_secret_value()
     try:
         with BrokerConnection(url, connect_timeout=TIMEOUT_SEC) as broker:  # type: ignore[no-untyped-call] # kombu has no types
             broker.ensure_connection(
@@ -35,11 +35,11 @@ def check_broker(settings: Settings) -> str:
         ) from None
 
 
-def check_storage(settings: Settings) -> str:
+def check_storage(settings: DoctorSettings) -> str:
     """Write, read and delete an object in the storage."""
     key = f"health/doctor-{uuid4()}/probe"
     try:
-        storage = open_storage(settings.storage_url, settings.storage_credentials)
+        storage = open_storage(settings.api.storage.url, settings.api.storage.credentials)
         storage.write(key, [b"ok"])
         readable = b"".join(storage.read(key)) == b"ok"
         storage.delete_prefix(key.rpartition("/")[0])
@@ -49,10 +49,10 @@ def check_storage(settings: Settings) -> str:
         ) from None
     if not readable:
         raise CheckFailed("it returned other bytes than were written", "Check STORAGE_URL.")
-    return f"writable: {settings.storage_url}"
+    return f"writable: {settings.api.storage.url}"
 
 
-def check_tools(_: Settings) -> str:
+def check_tools(_: DoctorSettings) -> str:
     """Start ffmpeg and ffprobe."""
     try:
         tools = locate_tools(os.environ)
@@ -61,7 +61,7 @@ def check_tools(_: Settings) -> str:
     return ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
 
 
-def check_isolation(_: Settings) -> str:
+def check_isolation(_: DoctorSettings) -> str:
     """Report the active isolation; a missing part is no problem.
 
     Containers often forbid a part. The limits work everywhere.
@@ -77,10 +77,10 @@ def check_isolation(_: Settings) -> str:
     return f"limits, {', '.join(active) or 'nothing more'}{lacking}"
 
 
-def check_transcoder(settings: Settings) -> str:
+def check_transcoder(settings: DoctorSettings) -> str:
     """Check that the transcoder answers and accepts our token."""
-    url = str(settings.selfhosted_url).rstrip("/")
-    token = settings.selfhosted_token.get_secret_value()
+    url = str(settings.api.selfhosted.url).rstrip("/")
+    token = settings.api.selfhosted.token.get_secret_value()
     try:
         # Asking for a job that does not exist tests the service and the token, and changes nothing.
         answer = requests.get(
@@ -101,9 +101,9 @@ def check_transcoder(settings: Settings) -> str:
     return f"answers at {url}, accepts our token"
 
 
-def check_issuers(settings: Settings) -> str:
+def check_issuers(settings: DoctorSettings) -> str:
     """Fetch the keys of each token issuer that publishes them."""
-    for issuer in settings.issuers.values():
+    for issuer in settings.api.tokens.issuers.values():
         if issuer.jwks_url is None:
             continue
         try:
@@ -118,7 +118,7 @@ def check_issuers(settings: Settings) -> str:
                 f"{issuer.issuer} publishes no {issuer.algorithm} key at {issuer.jwks_url}",
                 "Check its algorithm in KHRONIKA_JWT_ISSUERS.",
             )
-    return ", ".join(settings.issuers)
+    return ", ".join(settings.api.tokens.issuers)
 
 
 def _version(program: str) -> str:

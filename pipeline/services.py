@@ -1,7 +1,7 @@
 """What the worker's use cases work with, chosen in one place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from os import environ
 from random import Random, SystemRandom
@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
-from pipeline.config.settings import Settings
-from pipeline.media.source_limits import Limits
+from pipeline.config.process_settings import WorkerSettings
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
-from pipeline.net.fetch_policy import DEFAULT_PORTS, allowed_ports
+from pipeline.net.fetch_policy import DEFAULT_PORTS
 from pipeline.providers import load_providers
 from pipeline.providers.base import Provider
 from pipeline.runtime.database import make_engine
@@ -34,14 +33,13 @@ class Services:
             through that of our storage; no other host.
     """
 
-    settings: Settings
+    settings: WorkerSettings
     engine: Engine
     providers: Mapping[str, Provider]
     storage: Storage
     fetcher: GuardedFetcher
     own_fetcher: GuardedFetcher
     tools: Tools
-    limits: Limits
     rng: Random
 
     def close(self) -> None:
@@ -59,28 +57,9 @@ class Outcome:
     wakes: tuple[Wake, ...] = ()
 
 
-def limits_of(settings: Settings) -> Limits:
-    """What a source may measure."""
-    return Limits(
-        max_bytes=settings.source_max_bytes,
-        max_duration_sec=settings.source_max_duration_sec,
-        max_frames=settings.source_max_frames,
-    )
-
-
-def fetch_policy(settings: Settings) -> FetchPolicy:
-    """What may be fetched on a stranger's word."""
-    return FetchPolicy(
-        allow=settings.source_allow,
-        https_only=not settings.source_http,
-        ports=allowed_ports(settings.source_ports, http=settings.source_http),
-        total_timeout_sec=settings.task_soft_limit_sec / 2,
-    )
-
-
-def own_policy(settings: Settings, storage: Storage) -> FetchPolicy:
+def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchPolicy:
     """What may be fetched of our own: it may lie inside, so no address but ours will do."""
-    ours = [urlsplit(origin) for origin in (settings.base_url, *storage.origins)]
+    ours = [urlsplit(origin) for origin in (base_url, *storage.origins)]
     return FetchPolicy(
         allow=EVERYWHERE,
         https_only=False,
@@ -88,25 +67,30 @@ def own_policy(settings: Settings, storage: Storage) -> FetchPolicy:
         # 443 as well: the proxy before us may turn http into https.
         ports=frozenset(origin.port or DEFAULT_PORTS[origin.scheme] for origin in ours)
         | {DEFAULT_PORTS["https"]},
-        total_timeout_sec=settings.provider_timeout_sec,
+        total_timeout_sec=timeout_sec,
     )
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: WorkerSettings) -> Services:
     """Choose the real things."""
-    storage = open_storage(settings.storage_url, settings.storage_credentials)
+    timeout_sec = settings.providers.provider_timeout_sec
+    strangers = replace(
+        settings.sources.fetch_policy, total_timeout_sec=settings.leases.task_soft_limit_sec / 2
+    )
+    storage = open_storage(settings.storage.url, settings.storage.credentials)
     return Services(
         settings=settings,
         engine=make_engine(
-            settings.worker_database_url.get_secret_value(),
-            pool_size=settings.database_pool_size,
+            settings.worker_login.url.get_secret_value(),
+            pool_size=settings.pool.database_pool_size,
             name="khronika worker",
         ),
-        providers=load_providers(settings),
+        providers=load_providers(settings.selfhosted, settings.providers, settings.callbacks),
         storage=storage,
-        fetcher=GuardedFetcher(fetch_policy(settings)),
-        own_fetcher=GuardedFetcher(own_policy(settings, storage)),
+        fetcher=GuardedFetcher(strangers),
+        own_fetcher=GuardedFetcher(
+            own_policy(settings.media_urls.base_url, storage, timeout_sec=timeout_sec)
+        ),
         tools=locate_tools(environ),
-        limits=limits_of(settings),
         rng=SystemRandom(),
     )

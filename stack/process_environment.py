@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config.settings import Settings
-from pipeline.runtime.filed_settings import may_come_in_files
+from pipeline.config.groups import groups_of
+from pipeline.config.process_settings import DoctorSettings
+from pipeline.runtime.filed_settings import FiledSettings, may_come_in_files
 from pipeline.runtime.secret_files import SUFFIX, read_secret
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, login_variable
+from stack.process_variables import is_ours
 from stack.servers import Servers
 from transcoder.settings import TranscoderSettings
 
@@ -20,11 +22,11 @@ LIMITS = tuple(
     f"KHRONIKA_LIMIT_{name}" for name in ("CREATE", "RETRY", "UPLOADS", "BAD_SIGNATURES", "SIGN_IN")
 )
 
-SECRETS = (
-    frozenset({"DATABASE_URL"})
-    | may_come_in_files(Settings)
-    | may_come_in_files(TranscoderSettings)
+_GROUPS: tuple[type[FiledSettings], ...] = (*groups_of(DoctorSettings), TranscoderSettings)
+SECRETS = frozenset(
+    {"DATABASE_URL", *(name for group in _GROUPS for name in may_come_in_files(group))}
 )
+"""The variables in whose place the caller may name a file."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,4 @@ def read_environment(home: Home) -> dict[str, str]:
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Select the settings, without the rest of the caller's environment."""
-    named = ("PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL")
-    return {
-        name: value
-        for name, value in sorted(environment.items())
-        if name in named or name.startswith("KHRONIKA_")
-    }
+    return {name: value for name, value in sorted(environment.items()) if is_ours(name)}

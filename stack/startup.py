@@ -24,6 +24,7 @@ from stack.process_environment import (
     with_secrets_read,
     write_environment,
 )
+from stack.process_variables import environment_of
 from stack.schema import migrate_all
 from stack.servers import Servers, running_servers
 from stack.stop_signals import ignore_signals
@@ -127,7 +128,7 @@ def running_stack(
                 running_processes(
                     commands,
                     home=home,
-                    env=_for_processes(environment, listeners),
+                    environments=_environments(commands, environment, listeners),
                     echo=echo,
                     keep_open=[listener.fileno() for listener in listeners.values()],
                 )
@@ -179,15 +180,15 @@ def _prepare_database(
     replace(waiting, patience_sec=patience_sec).until(prepare, migration)
 
 
-def _for_processes(
-    environment: Mapping[str, str], listeners: Mapping[str, socket.socket]
-) -> dict[str, str]:
-    """Return the settings with the listening sockets and without the owner of the schema.
-
-    Only the migrations need the owner, and they have ended.
-    """
+def _environments(
+    commands: Mapping[str, str],
+    environment: Mapping[str, str],
+    listeners: Mapping[str, socket.socket],
+) -> Mapping[str, Mapping[str, str]]:
+    """Return the environment of each process, with the sockets that it listens on."""
     binds = {name: f"fd://{listener.fileno()}" for name, listener in listeners.items()}
-    return {k: v for k, v in environment.items() if k != "DATABASE_URL"} | binds
+    whole = {**environment, **binds}
+    return {name: environment_of(name, line, whole) for name, line in commands.items()}
 
 
 def _wait_until_ready(stack: Stack, home: Home, waiting: Waiting) -> None:

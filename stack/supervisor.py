@@ -78,7 +78,7 @@ def running_processes(
     commands: Mapping[str, str],
     *,
     home: Home,
-    env: Mapping[str, str],
+    environments: Mapping[str, Mapping[str, str]],
     echo: Echo,
     keep_open: Sequence[int] = (),
 ) -> Iterator[Sequence[SupervisedProcess]]:
@@ -89,7 +89,7 @@ def running_processes(
     Args:
         commands: From ``read_procfile``.
         home: Held by the caller.
-        env: Their environment.
+        environments: The environment of each.
         echo: Receives their output line by line.
         keep_open: File descriptors they inherit.
     """
@@ -102,7 +102,7 @@ def running_processes(
                 ["/bin/sh", "-c", f"exec {line}"],  # the shell expands $PORT and is gone
                 death_signal=signal.SIGTERM,
                 cwd=CHECKOUT,
-                env={**env, RUN_VARIABLE: run_id},
+                env={**environments[name], RUN_VARIABLE: run_id},
                 output=subprocess.PIPE,
                 keep_open=keep_open,
             )

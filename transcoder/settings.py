@@ -54,6 +54,7 @@ class TranscoderSettings(FiledSettings):
     storage_key_id: str | None = None
     """Access key id for storages in S3; unset, boto3 searches its usual places."""
     storage_secret: SecretStr | None = Field(default=None, validate_default=True)
+    """Secret of that access key."""
     scratch: Path
     """Folder of work in progress; all of it may be removed while no job runs."""
     scratch_quota_bytes: int | None = Field(default=None, gt=0)

@@ -1,12 +1,14 @@
-"""The Celery app: what every process of the worker has, made after the fork."""
+"""The Celery app of the worker, and the services of each of its processes."""
 
 from functools import cache
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 
+from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.config.settings import load_settings
+from pipeline.config.process_settings import WorkerSettings
+from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.services import Services, build_services
 
 app = Celery(
@@ -19,7 +21,16 @@ app = Celery(
 @cache
 def services() -> Services:
     """The outside world of this process, made at first use and never before a fork."""
-    return build_services(load_settings())
+    return build_services(load_settings(WorkerSettings))
+
+
+@app.on_configure.connect
+def _require_settings(**_: object) -> None:
+    # Before celeryconfig.py, which would only list what is wrong with the few that it reads.
+    try:
+        load_settings(WorkerSettings)
+    except SettingsInvalid as error:
+        raise SystemExit(f"khronika worker: {error}") from None
 
 
 @worker_process_init.connect
@@ -30,4 +41,5 @@ def _start_fresh(**_: object) -> None:
 
 @setup_logging.connect
 def _configure(**_: object) -> None:
-    configure_logs(load_settings())
+    settings = load_settings(WorkerSettings)
+    configure_logs(settings.logs, secrets_in(settings))

@@ -45,4 +45,4 @@ def _allowed_origin() -> str | None:
     if request.path.startswith(OPEN):
         return "*"
     origin = request.headers.get("Origin")
-    return origin if origin in services().settings.cors_origins else None
+    return origin if origin in services().settings.clients.cors_origins else None

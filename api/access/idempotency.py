@@ -63,7 +63,7 @@ def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Re
             return rendered(first, replayed=True)
         changed = change(session, post_id, actor=caller().actor)
         audit_operator(session, route, post_id=post_id, asset_id=changed.asset.id)
-        document = asset_out(changed.asset, here.settings).model_dump(mode="json")
+        document = asset_out(changed.asset, here.settings.media_urls).model_dump(mode="json")
         answer = Answer(HTTPStatus.ACCEPTED, document)
         keep(session, key, answer)
     here.publisher.publish(changed.wakes)

@@ -27,7 +27,6 @@ from api.http.client_address import client_address
 from api.http.problems import Problem, answer
 from api.wiring.services import services
 from pipeline.config.request_rates import times
-from pipeline.config.settings import Settings
 
 REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
 
@@ -38,7 +37,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Policy(StrEnum):
-    """What is limited; the setting of each is ``limit_{policy}``."""
+    """What is limited; each is a member of the settings `request_limits`."""
 
     CREATE = "create"
     RETRY = "retry"
@@ -63,9 +62,9 @@ class LimitState(NamedTuple):
 limiter = Limiter(key_func=client_address, strategy="moving-window", swallow_errors=True)
 
 
-def register(app: APIFlask, settings: Settings) -> None:
+def register(app: APIFlask, store_url: str) -> None:
     """Count this application's requests, and tell callers where they stand."""
-    app.config["RATELIMIT_STORAGE_URI"] = bounded(settings.limit_store_url)
+    app.config["RATELIMIT_STORAGE_URI"] = bounded(store_url)
     # It reports every request that a store which is away could not count; the store does so once.
     logging.getLogger("flask-limiter").setLevel(logging.CRITICAL)
     limiter.init_app(app)
@@ -102,11 +101,11 @@ def limited_by_address(policy: Policy) -> Callable[[View], View]:
 
 
 def _of_owner(policy: Policy) -> str:
-    return cast("str", getattr(services().settings, f"limit_{policy}"))
+    return cast("str", getattr(services().settings.request_limits, policy))
 
 
 def _of_address(policy: Policy) -> str:
-    return times(_of_owner(policy), services().settings.limit_address_factor)
+    return times(_of_owner(policy), services().settings.request_limits.address_factor)
 
 
 def _is_operator() -> bool:

@@ -33,7 +33,7 @@ def holder(upload_id: UUID) -> Begin:
     """
     here = services()
     token = request.headers.get(TICKET_HEADER, "")
-    owner_id = owner_of_ticket(token, upload_id, settings=here.settings)
+    owner_id = owner_of_ticket(token, upload_id, key=here.settings.media_urls.key)
     return lambda: user_session(here.engines.api, owner_id)
 
 

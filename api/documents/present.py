@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from api.documents.schemas import AssetOut, CardOut, EventOut
-from pipeline.config.settings import Settings
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.object_urls import object_url, playback_ends_at, playback_url
 from pipeline.content.original import original_key
 from pipeline.domain.failures import failure_of
@@ -33,7 +33,7 @@ class QueuePosition(TypedDict):
     queue_wait_sec: float | None
 
 
-def asset_out(asset: Asset, settings: Settings, *, turn: Turn | None = None) -> AssetOut:
+def asset_out(asset: Asset, urls: MediaUrlSettings, *, turn: Turn | None = None) -> AssetOut:
     """An asset as its owner sees it; with its place in the queue where that was asked for."""
     submitted = asset.provider_job_id is not None
     return AssetOut(
@@ -43,7 +43,7 @@ def asset_out(asset: Asset, settings: Settings, *, turn: Turn | None = None) -> 
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
         **turn_out(turn),
-        **_addresses(asset, settings),
+        **_addresses(asset, urls),
     )
 
 
@@ -55,9 +55,9 @@ def turn_out(turn: Turn | None) -> QueuePosition:
     return {"queue_position": turn.position, "queue_wait_sec": wait_sec}
 
 
-def card_out(card: Card, settings: Settings) -> CardOut:
+def card_out(card: Card, urls: MediaUrlSettings) -> CardOut:
     """A post's video as a page shows it, of which the card holds what its asker may see."""
-    key = original_key(card.original, settings)
+    key = original_key(card.original, urls)
     return CardOut(
         asset_id=card.id,
         post_id=card.post_id,
@@ -72,7 +72,7 @@ def card_out(card: Card, settings: Settings) -> CardOut:
         width=card.width,
         height=card.height,
         updated_at=card.updated_at,
-        **(_original(key, settings) if key else _addresses(card, settings)),
+        **(_original(key, urls) if key else _addresses(card, urls)),
     )
 
 
@@ -81,23 +81,22 @@ def event_out(event: Event) -> EventOut:
     return EventOut.model_validate(event)
 
 
-def _addresses(row: Asset | Card, settings: Settings) -> dict[str, Any]:
+def _addresses(row: Asset | Card, urls: MediaUrlSettings) -> dict[str, Any]:
     """Return the addresses of the published outputs, and the instant they end."""
     published = row.manifest_url is not None
-    until = _until(settings) if published and row.playback == Playback.SIGNED else None
+    until = _until(urls) if published and row.playback == Playback.SIGNED else None
     addresses = {
-        name: playback_url(settings, getattr(row, name), expires_at=until)
-        for name in ADDRESS_FIELDS
+        name: playback_url(urls, getattr(row, name), expires_at=until) for name in ADDRESS_FIELDS
     }
     return {**addresses, "urls_expire_at": until}
 
 
-def _original(key: str, settings: Settings) -> dict[str, Any]:
+def _original(key: str, urls: MediaUrlSettings) -> dict[str, Any]:
     """Return the address of the source that stands in, and the instant it ends."""
-    until = _until(settings)
-    address = object_url(settings, key, expires_at=until)
+    until = _until(urls)
+    address = object_url(urls, key, expires_at=until)
     return {**dict.fromkeys(ADDRESS_FIELDS), "fallback_url": address, "urls_expire_at": until}
 
 
-def _until(settings: Settings) -> datetime:
-    return playback_ends_at(datetime.now(UTC), settings.playback_expires_sec)
+def _until(urls: MediaUrlSettings) -> datetime:
+    return playback_ends_at(datetime.now(UTC), urls.playback_expires_sec)

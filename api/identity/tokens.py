@@ -15,8 +15,8 @@ import jwt
 
 from api.documents.schemas import UNSTORABLE
 from api.identity.jwks import KeyClient, KeySet, Patience
-from pipeline.config.settings import Settings
 from pipeline.config.token_issuers import Issuer
+from pipeline.config.token_settings import TokenSettings
 
 LEEWAY_SEC = 30
 """The accepted difference between the clocks of issuer and API."""
@@ -129,7 +129,7 @@ class Verifier:
         return key
 
 
-def verifier_of(settings: Settings) -> Verifier:
+def verifier_of(settings: TokenSettings) -> Verifier:
     """Return the verifier of the configured issuers."""
     patience = Patience(
         life_sec=settings.jwks_life_sec,

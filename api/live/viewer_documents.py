@@ -19,7 +19,7 @@ from api.documents.schemas import AssetOut, GoneOut
 from api.identity.database_roles import Engines
 from api.live.event_stream import Document
 from api.live.stream_tickets import PUBLIC, Viewer
-from pipeline.config.settings import Settings
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.object_urls import playback_ends_at
 from pipeline.domain.states import WAITING
 from pipeline.records import queries
@@ -41,10 +41,10 @@ class Sight:
     """
 
     def __init__(
-        self, engines: Engines, settings: Settings, clock: Callable[[], float] = monotonic
+        self, engines: Engines, urls: MediaUrlSettings, clock: Callable[[], float] = monotonic
     ) -> None:
         self._engines = engines
-        self._settings = settings
+        self._urls = urls
         self._clock = clock
         self._cards: dict[UUID, Card] = {}
         self._seen: dict[Viewer, dict[UUID, Document]] = {}
@@ -70,7 +70,7 @@ class Sight:
 
     def _renew_addresses(self) -> None:
         """Write everything out anew once addresses are given that work for longer."""
-        now, lifetime_sec = datetime.now(UTC), self._settings.playback_expires_sec
+        now, lifetime_sec = datetime.now(UTC), self._urls.playback_expires_sec
         ends_at = playback_ends_at(now, lifetime_sec)
         if ends_at != self._addresses_end_at:
             self._seen.clear()
@@ -105,7 +105,7 @@ class Sight:
         if owners is not None:
             return Document("asset", owners.model_dump_json())
         if card := self._cards.get(post_id):
-            return Document("asset", card_out(card, self._settings).model_dump_json())
+            return Document("asset", card_out(card, self._urls).model_dump_json())
         return Document("gone", GoneOut(post_id=post_id).model_dump_json())
 
     def _read_owners(self, viewer: Viewer, post_ids: Collection[UUID]) -> dict[UUID, AssetOut]:
@@ -114,7 +114,7 @@ class Sight:
             waiting = [asset.id for asset in assets if asset.status in WAITING]
             places = turns(session, waiting) if waiting else {}
         shown = {
-            asset.post_id: asset_out(asset, self._settings, turn=places.get(asset.id))
+            asset.post_id: asset_out(asset, self._urls, turn=places.get(asset.id))
             for asset in assets
         }
         self._waiting |= {(viewer, p): out for p, out in shown.items() if out.status in WAITING}

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from api.access.audit import audit_operator
 from api.access.caller import caller
 from api.wiring.services import services
-from pipeline.config.settings import Settings
+from pipeline.config.process_settings import ApiSettings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
 from pipeline.lifecycle.owner_actions import (
@@ -23,7 +23,7 @@ from pipeline.operations import console_assets
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 
-Change = Callable[[Session, UUID, Settings, str], Changed]
+Change = Callable[[Session, UUID, ApiSettings, str], Changed]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ ACTIONS: Mapping[str, Action] = {
         "It is queued again.",
         frozenset({Status.FAILED}),
         lambda session, post_id, settings, actor: retry_asset(
-            session, post_id, settings=settings, actor=actor
+            session, post_id, retry=settings.retry, owner_limits=settings.owner_limits, actor=actor
         ),
     ),
     "cancel": Action(
@@ -70,7 +70,7 @@ ACTIONS: Mapping[str, Action] = {
         "It is queued to be encoded anew.",
         frozenset({Status.COMPLETED}),
         lambda session, post_id, settings, actor: reencode_asset(
-            session, post_id, settings=settings, actor=actor
+            session, post_id, retry=settings.retry, owner_limits=settings.owner_limits, actor=actor
         ),
     ),
     "delete": Action(

@@ -97,7 +97,13 @@ def _batch(run: Run) -> Run:
         found = _next(session, run)
         # Taken now: a retry changes when its row was last changed.
         last = PageCursor(found[-1].updated_at, found[-1].id) if found else run.before
-        done = retry_batch(session, found, settings=here.settings, actor=caller().actor)
+        done = retry_batch(
+            session,
+            found,
+            retry=here.settings.retry,
+            owner_limits=here.settings.owner_limits,
+            actor=caller().actor,
+        )
         for asset in done.retried:
             audit_operator(session, "retry", post_id=asset.post_id, asset_id=asset.id, run=run.id)
     here.publisher.publish(done.wakes)
@@ -126,7 +132,7 @@ def sign(run: Run) -> str:
         [run.matched, run.retried, run.skipped, run.is_done],
         None if run.before is None else [_text(run.before.updated_at), run.before.id.hex],
     ]
-    return sign_token(services().settings.secret_key.get_secret_value(), payload, purpose=_PURPOSE)
+    return sign_token(services().settings.media_urls.key, payload, purpose=_PURPOSE)
 
 
 def read(signed: str | None) -> Run:
@@ -135,7 +141,7 @@ def read(signed: str | None) -> Run:
     Raises:
         Problem: 422 ``validation_failed``.
     """
-    key = services().settings.secret_key.get_secret_value()
+    key = services().settings.media_urls.key
     try:
         run_id, wanted, chosen, counts, before = read_token(key, signed or "", purpose=_PURPOSE)
     except BadData:

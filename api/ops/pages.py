@@ -43,6 +43,7 @@ def console_blueprint(name: str, import_name: str, *, is_open: bool = False) -> 
         is_open: Whether those may see it who have not signed in.
     """
     blueprint = APIBlueprint(name, import_name, url_prefix=PATH, enable_openapi=False)
+    blueprint.before_request(_require_operators)
     blueprint.before_request(_read_session if is_open else _let_in)
     blueprint.after_request(_seal)
     for kind in (Problem, DomainError, RateLimitExceeded, HTTPException):
@@ -52,6 +53,10 @@ def console_blueprint(name: str, import_name: str, *, is_open: bool = False) -> 
     for word, write in FILTERS.items():
         blueprint.add_app_template_filter(write, word)
     return blueprint
+
+
+def _require_operators() -> None:
+    services().engines.require_operators()
 
 
 def _read_session() -> None:
@@ -86,7 +91,7 @@ def _seal(response: Response) -> Response:
 
 def _policy() -> str:
     """That of our pages; media come from the public address, which may be another than this."""
-    parts = urlsplit(services().settings.base_url)
+    parts = urlsplit(services().settings.media_urls.base_url)
     public = f"{parts.scheme}://{parts.netloc}"
     return PAGE if public == request.host_url.rstrip("/") else page_with(public)
 

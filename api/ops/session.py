@@ -156,8 +156,8 @@ def require_csrf() -> None:
 
 
 def _is_https() -> bool:
-    return request.is_secure or services().settings.base_url.startswith("https:")
+    return request.is_secure or services().settings.media_urls.base_url.startswith("https:")
 
 
 def _key() -> str:
-    return services().settings.secret_key.get_secret_value()
+    return services().settings.media_urls.key

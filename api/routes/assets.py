@@ -69,9 +69,9 @@ def create(json_data: CreateBody) -> Response:
     here, who = services(), caller()
     owner_id = owner_named(json_data.owner_id)
     if json_data.source_url is not None:
-        check_source(json_data.source_url, owner_id, here.fetch_policy)
+        check_source(json_data.source_url, owner_id, here.settings.sources.fetch_policy)
     check_declared(
-        here.settings,
+        here.settings.sources,
         mime_type=json_data.mime_type,
         size_bytes=json_data.size_bytes,
         duration_sec=json_data.duration_sec,
@@ -81,16 +81,18 @@ def create(json_data: CreateBody) -> Response:
             session,
             json_data.post_id,
             owner_id,
-            settings=here.settings,
+            rules=here.settings.posts,
             claimed=who.claimed_posts,
         )
         created = create_asset(
             session,
             _command(json_data, owner_id),
-            settings=here.settings,
+            new_videos=here.settings.new_videos,
+            retry=here.settings.retry,
+            owner_limits=here.settings.owner_limits,
             actor=who.actor,
             idempotency=idempotency_key("create", json_data.model_dump(mode="json")),
-            render=lambda asset: asset_out(asset, here.settings).model_dump(mode="json"),
+            render=lambda asset: asset_out(asset, here.settings.media_urls).model_dump(mode="json"),
         )
         if created.wake is not None:
             audit_operator(
@@ -144,7 +146,7 @@ def retry(json_data: RetryBody) -> Response:
         "retry",
         json_data.post_id,
         lambda session, post_id, *, actor: retry_asset(
-            session, post_id, settings=settings, actor=actor
+            session, post_id, retry=settings.retry, owner_limits=settings.owner_limits, actor=actor
         ),
     )
 
@@ -159,7 +161,7 @@ def read(post_id: UUID) -> Response:
     with caller_session() as session:
         asset = queries.asset_of_post(session, post_id)
         turn = turns(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
-    return conditional(asset_out(asset, services().settings, turn=turn))
+    return conditional(asset_out(asset, services().settings.media_urls, turn=turn))
 
 
 @blueprint.get("/<uuid:post_id>/events")

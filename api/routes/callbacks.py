@@ -39,7 +39,7 @@ ANSWERS = {
 )
 def take_default() -> tuple[CallbackOut, int]:
     """Take a callback of the default provider."""
-    return take(services().settings.default_provider)
+    return take(services().settings.new_videos.default_provider)
 
 
 @blueprint.post("/webhook/<provider>")
@@ -59,7 +59,7 @@ def take(name: str) -> tuple[CallbackOut, int]:
     provider = here.providers.get(name)
     if provider is None:
         raise NotFound("unknown_provider", "There is no provider of this name.")
-    request.max_content_length = here.settings.callback_max_bytes
+    request.max_content_length = here.settings.callbacks.max_bytes
     received = _receive(provider, request.get_data(cache=False))
     here.publisher.publish([received.wake] if received.wake else [])
     result, status = ANSWERS[received.kind]

@@ -44,7 +44,7 @@ def reencode(post_id: UUID) -> Response:
         "reencode",
         post_id,
         lambda session, post, *, actor: reencode_asset(
-            session, post, settings=settings, actor=actor
+            session, post, retry=settings.retry, owner_limits=settings.owner_limits, actor=actor
         ),
     )
 

@@ -40,7 +40,9 @@ def playback(post_id: UUID) -> Response:
     card = card or _public(post_id)
     if card is None:
         raise NotFound("post_not_found")
-    return conditional(card_out(card, services().settings), shared=card.playback is Playback.PUBLIC)
+    return conditional(
+        card_out(card, services().settings.media_urls), shared=card.playback is Playback.PUBLIC
+    )
 
 
 @authorised(*Role, scope=Scope.PLAYBACK)
@@ -80,22 +82,20 @@ def _cards(post_ids: str) -> Response:
     with session_of(services().engines.public) as session:
         cards = queries.public_cards(session, asked)
     own = {} if is_everybodys else _own(asked)
-    settings = services().settings
-    listed = CardList(assets=[own.get(card.post_id) or card_out(card, settings) for card in cards])
+    urls = services().settings.media_urls
+    listed = CardList(assets=[own.get(card.post_id) or card_out(card, urls) for card in cards])
     return conditional(listed, shared=is_everybodys)
 
 
 @authorised(*Role)
 def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
     """The documents of those posts that are the caller's own."""
-    settings = services().settings
+    urls = services().settings.media_urls
     with caller_session() as session:
         assets = queries.assets_of_posts(session, post_ids)
         waiting = [asset.id for asset in assets if asset.status in WAITING]
         places = turns(session, waiting) if waiting else {}
-    return {
-        asset.post_id: asset_out(asset, settings, turn=places.get(asset.id)) for asset in assets
-    }
+    return {asset.post_id: asset_out(asset, urls, turn=places.get(asset.id)) for asset in assets}
 
 
 @authorised(Role.OPERATOR, Role.READER)
@@ -106,10 +106,10 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
         found = queries.assets_in_status(session, status, before=before, limit=limit + 1)
     shown = found[:limit]
     last = shown[-1] if len(found) > limit else None
-    settings = services().settings
+    urls = services().settings.media_urls
     return conditional(
         AssetPage(
-            assets=[asset_out(asset, settings) for asset in shown],
+            assets=[asset_out(asset, urls) for asset in shown],
             next_cursor=_cursor(queries.PageCursor(last.updated_at, last.id)) if last else None,
         )
     )

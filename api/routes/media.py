@@ -64,9 +64,9 @@ def _let_in(token: str, key: str) -> int:
     if token == PUBLIC_TOKEN:
         if not key.startswith(PUBLIC_PREFIXES) or not _is_key(key):
             raise _missing()
-        return settings.playback_expires_sec
+        return settings.media_urls.playback_expires_sec
     try:
-        ends_at = verify_prefix(settings.secret_key.get_secret_value(), token, key, now=now)
+        ends_at = verify_prefix(settings.media_urls.key, token, key, now=now)
         return max(1, int((ends_at - now).total_seconds()))
     except TokenRejected as error:
         expired = error.reason is TokenRejection.EXPIRED

@@ -95,7 +95,9 @@ def _request_out(upload_id: UUID, part: PartRequest, md5: str | None) -> PartReq
     if part.direct is not None:
         url, headers = part.direct.url, dict(part.direct.headers)
     else:
-        url = f"{services().settings.base_url}/api/uploads/{upload_id}/parts/{part.number}"
+        url = (
+            f"{services().settings.media_urls.base_url}/api/uploads/{upload_id}/parts/{part.number}"
+        )
         headers = {TICKET_HEADER: request.headers[TICKET_HEADER]}
         headers |= {"Content-MD5": md5} if md5 else {}
     return PartRequestOut(

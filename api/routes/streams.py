@@ -23,7 +23,6 @@ from api.live.hub import Streams, StreamsFull
 from api.live.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
 from api.live.subscription import Subscription
 from api.wiring.services import services
-from pipeline.config.settings import Settings
 
 blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")
 
@@ -57,9 +56,9 @@ def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
     every post. Ask for another before it ends.
     """
     settings, who = services().settings, caller()
-    expires_at = datetime.now(UTC) + timedelta(seconds=settings.stream_ticket_sec)
+    expires_at = datetime.now(UTC) + timedelta(seconds=settings.streams.ticket_sec)
     expires_at = expires_at.replace(microsecond=0)
-    ticket = sign_ticket(settings, who.subject, who.role, expires_at=expires_at)
+    ticket = sign_ticket(settings.media_urls.key, who.subject, who.role, expires_at=expires_at)
     document = StreamTicketOut(ticket=ticket, expires_at=expires_at)
     return document, HTTPStatus.CREATED, {"Cache-Control": "no-store"}
 
@@ -83,7 +82,11 @@ def stream(query_data: StreamQuery) -> Response:
         raise wrong_parameter("post_ids", "names no post")
     viewer = PUBLIC
     if query_data.ticket is not None:
-        viewer = viewer_of_ticket(here.settings, query_data.ticket, now=datetime.now(UTC))
+        viewer = viewer_of_ticket(
+            here.settings.media_urls.key, query_data.ticket, now=datetime.now(UTC)
+        )
+    if viewer.is_operator:
+        here.engines.require_operators()
     if request.method == "HEAD":
         return Response(content_type="text/event-stream", headers=HEADERS)
     held = read_id(post_ids, request.headers.get("Last-Event-ID", ""))
@@ -94,7 +97,9 @@ def stream(query_data: StreamQuery) -> Response:
         )
     except StreamsFull:
         raise _full() from None
-    events = _events(here.streams, subscription, connection, dict(held), here.settings)
+    events = _events(
+        here.streams, subscription, connection, dict(held), here.settings.streams.life_sec
+    )
     response = Response(events, content_type="text/event-stream", headers=HEADERS)
     # Called whatever happens, also when not even the first event was sent.
     response.call_on_close(lambda: here.streams.close(subscription))
@@ -115,11 +120,11 @@ def _events(
     subscription: Subscription,
     connection: Connection,
     held: dict[UUID, bytes],
-    settings: Settings,
+    life_sec: float,
 ) -> Iterator[str]:
     """The stream itself, run by its own thread for as long as it lives."""
     now = monotonic()
-    ends_at = now + settings.stream_life_sec * (1 - JITTER * SystemRandom().random())
+    ends_at = now + life_sec * (1 - JITTER * SystemRandom().random())
     beats_at = now + HEARTBEAT_SEC
     yield write_retry(RETRY_MS)
     while now < ends_at and not (

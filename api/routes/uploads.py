@@ -25,7 +25,6 @@ from api.documents.upload_schemas import (
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer, claim, keep
 from pipeline.access.post_ownership import require_post
-from pipeline.config.settings import Settings
 from pipeline.media.source_info import SourceInfo
 from pipeline.records.upload_rows import load
 from pipeline.runtime.database import user_session
@@ -72,23 +71,33 @@ def issue(json_data: UploadBody) -> Response:
             session,
             json_data.post_id,
             owner_id,
-            settings=settings,
+            rules=settings.posts,
             claimed=caller().claimed_posts,
         )
         first = claim(session, key)
         if first is not None:
-            ticket = reissue_ticket(session, UUID(first.body["upload_id"]), settings=settings)
+            ticket = reissue_ticket(
+                session, UUID(first.body["upload_id"]), key=settings.media_urls.key
+            )
         else:
-            ticket = issue_ticket(session, command, settings=settings, now=datetime.now(UTC))
+            ticket = issue_ticket(
+                session,
+                command,
+                key=settings.media_urls.key,
+                uploads=settings.uploads,
+                sources=settings.sources,
+                owner_limits=settings.owner_limits,
+                now=datetime.now(UTC),
+            )
             # Not the whole answer: the ticket in it is an authority, and can be made again.
             keep(session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)}))
             audit_operator(session, "upload", post_id=json_data.post_id, upload_id=ticket.upload_id)
-    document = _ticket_out(ticket, settings).model_dump(mode="json")
+    document = _ticket_out(ticket, settings.media_urls.base_url).model_dump(mode="json")
     return rendered(Answer(HTTPStatus.CREATED, document), replayed=first is not None)
 
 
-def _ticket_out(ticket: Ticket, settings: Settings) -> TicketOut:
-    here, plan = f"{settings.base_url}/api/uploads/{ticket.upload_id}", ticket.parts
+def _ticket_out(ticket: Ticket, base_url: str) -> TicketOut:
+    here, plan = f"{base_url}/api/uploads/{ticket.upload_id}", ticket.parts
     return TicketOut(
         upload_id=ticket.upload_id,
         method=None if plan else "PUT",
@@ -155,7 +164,7 @@ def complete(upload_id: UUID) -> UploadOut:
         upload_id,
         storage=here.storage,
         tools=here.tools,
-        limits=here.limits,
+        limits=here.settings.sources.limits,
         now=datetime.now(UTC),
     )
     assert upload.source_info is not None

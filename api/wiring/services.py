@@ -13,14 +13,11 @@ from api.live.hub import Streams
 from api.live.viewer_documents import Sight
 from api.wiring.publisher import Publisher
 from api.wiring.rejection_alarm import RejectionAlarm
-from pipeline.config.settings import Settings
-from pipeline.media.source_limits import Limits
+from pipeline.config.process_settings import ApiSettings
 from pipeline.media.tools import Tools, locate_tools
-from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.providers import load_providers
 from pipeline.providers.active_secrets import SecretBook, open_book
 from pipeline.providers.base import Provider
-from pipeline.services import fetch_policy, limits_of
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 
@@ -31,7 +28,7 @@ EXTENSION = "khronika"
 class Services:
     """The outside world, as the routes see it."""
 
-    settings: Settings
+    settings: ApiSettings
     engines: Engines
     providers: Mapping[str, Provider]
     storage: Storage
@@ -41,8 +38,6 @@ class Services:
     secrets: SecretBook
     alarm: RejectionAlarm
     tools: Tools
-    limits: Limits
-    fetch_policy: FetchPolicy
 
     def close(self) -> None:
         """End every stream and let every connection go."""
@@ -51,7 +46,7 @@ class Services:
         self.publisher.close()
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: ApiSettings) -> Services:
     """Choose the real things. Connects to nothing yet: a process is up before its database is.
 
     Raises:
@@ -62,21 +57,24 @@ def build_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         engines=engines,
-        providers=load_providers(settings),
-        storage=open_storage(settings.storage_url, settings.storage_credentials),
-        publisher=Publisher(settings.broker_url.get_secret_value()),
+        providers=load_providers(settings.selfhosted, settings.providers, settings.callbacks),
+        storage=open_storage(settings.storage.url, settings.storage.credentials),
+        publisher=Publisher(settings.broker.broker_url.get_secret_value()),
         streams=Streams(
-            lambda: Sight(engines, settings),
-            most=settings.stream_clients,
-            most_per_address=settings.stream_clients_per_address,
-            every_sec=settings.stream_look_sec,
+            lambda: Sight(engines, settings.media_urls),
+            most=settings.streams.clients,
+            most_per_address=settings.streams.clients_per_address,
+            every_sec=settings.streams.look_sec,
         ),
-        verifier=verifier_of(settings),
-        secrets=open_book(settings, reading=engines.api, seeding=engines.operator),
-        alarm=RejectionAlarm(settings.callback_alarm_rejections),
+        verifier=verifier_of(settings.tokens),
+        secrets=open_book(
+            settings.media_urls.key,
+            settings.callback_secrets,
+            reading=engines.api,
+            seeding=engines.operator_login,
+        ),
+        alarm=RejectionAlarm(settings.callbacks.alarm_rejections),
         tools=locate_tools(environ),
-        limits=limits_of(settings),
-        fetch_policy=fetch_policy(settings),
     )
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.web_settings import PostSettings
 from pipeline.domain.errors import Forbidden, NotFound
 from pipeline.domain.values import PostClaim
 from pipeline.records.site_posts import Posts, owns_post
@@ -16,7 +16,7 @@ def require_post(
     post_id: UUID,
     owner_id: str,
     *,
-    settings: Settings,
+    rules: PostSettings,
     claimed: AbstractSet[UUID] | None,
 ) -> None:
     """Let this owner have the video of this post, or refuse before anything is written.
@@ -32,12 +32,12 @@ def require_post(
             the two can be told neither from the answer nor from what was asked of the database.
         Forbidden: ``post_not_claimed``.
     """
-    if settings.posts_table is not None:
-        posts = Posts(settings.posts_table, settings.posts_owner_column)
+    if rules.posts_table is not None:
+        posts = Posts(rules.posts_table, rules.posts_owner_column)
         if not owns_post(session, posts, post_id, owner_id):
             raise NotFound("post_not_found")
         return
-    if settings.post_claim is PostClaim.OFF or claimed is None:
+    if rules.post_claim is PostClaim.OFF or claimed is None:
         return
     if post_id not in claimed:
         raise Forbidden("post_not_claimed", "The token does not name this post in post_id.")

@@ -2,17 +2,18 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 
 import structlog
 
-from pipeline.config.settings import Settings
-from pipeline.runtime.redaction import Redactor, redact_logs, secrets_of
+from pipeline.config.server_settings import LogSettings
+from pipeline.runtime.redaction import Redactor, redact_logs
 
 SERVERS = ("gunicorn.error",)
 """Loggers that have handlers of their own."""
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(logs: LogSettings, secrets: Iterable[str]) -> None:
     """Send our own logs and the libraries' through one formatter, which lets no secret by."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -38,7 +39,7 @@ def configure_logs(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level)
-    redact = Redactor(secrets_of(settings))
+    root.setLevel(logs.log_level)
+    redact = Redactor(secrets)
     for logger in (root, *map(logging.getLogger, SERVERS)):
         redact_logs(logger, redact)

@@ -3,13 +3,32 @@
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 """One for each issuer, and never the token's own choice (RFC 8725, 3.1)."""
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, 3.2: an HMAC key is at least as long as its digest."""
+
+
+def check_length(secret: SecretStr | None) -> SecretStr | None:
+    """Return the secret if HMAC with SHA-256 may use it.
+
+    Raises:
+        ValueError: It is too short.
+    """
+    if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
+    return secret
 
 
 class Issuer(BaseModel):
@@ -26,7 +45,7 @@ class Issuer(BaseModel):
     audience: Annotated[str, Field(min_length=1)] | None = None
     """What owners' tokens must say in ``aud``."""
     algorithm: Algorithm
-    secret: SecretStr | None = None
+    secret: Annotated[SecretStr | None, AfterValidator(check_length)] = None
     """The key of HS256."""
     jwks_url: AnyHttpUrl | None = None
     """Where the public keys of every other algorithm are published (RFC 7517)."""
@@ -38,8 +57,6 @@ class Issuer(BaseModel):
         is_symmetric = self.algorithm == "HS256"
         if (self.secret is not None, self.jwks_url is not None) != (is_symmetric, not is_symmetric):
             raise ValueError("HS256 needs a secret and no jwks_url, any other a jwks_url alone")
-        if self.secret is not None and not is_long_enough(self.secret):
-            raise ValueError(f"the secret must be at least {MIN_SECRET_BYTES} bytes")
         if self.audience is None and not self.operators:
             raise ValueError("without an audience it can only issue operators' tokens")
         return self
@@ -57,8 +74,3 @@ class Issuer(BaseModel):
             return ip_address(host.strip("[]")).is_loopback
         except ValueError:
             return host == "localhost"
-
-
-def is_long_enough(secret: SecretStr) -> bool:
-    """Whether a secret has the bytes that HMAC with SHA-256 needs."""
-    return len(secret.get_secret_value().encode()) >= MIN_SECRET_BYTES

@@ -160,7 +160,7 @@ class _Gate:
         key = key_of(address)
         if key is None:
             return address, self._services.fetcher
-        url = signed_url(self._services.settings, key, expires_at=self._expires_at)
+        url = signed_url(self._services.settings.media_urls, key, expires_at=self._expires_at)
         return url, self._services.own_fetcher
 
     @property

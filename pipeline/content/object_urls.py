@@ -6,7 +6,7 @@ from math import ceil
 from urllib.parse import quote
 from uuid import UUID
 
-from pipeline.config.settings import Settings
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.media_tokens import sign_object, sign_prefix
 from pipeline.domain.values import Playback
 
@@ -74,7 +74,7 @@ def playback_ends_at(now: datetime, lifetime_sec: int) -> datetime:
 
 
 def playback_url(
-    settings: Settings, address: str | None, *, expires_at: datetime | None
+    urls: MediaUrlSettings, address: str | None, *, expires_at: datetime | None
 ) -> str | None:
     """What a viewer is given for a ``*_url`` column.
 
@@ -85,22 +85,22 @@ def playback_url(
     if key is None:
         return address
     if expires_at is not None:
-        return signed_url(settings, key, expires_at=expires_at)
-    return f"{settings.base_url}/media/public/{quote(key)}"
+        return signed_url(urls, key, expires_at=expires_at)
+    return f"{urls.base_url}/media/public/{quote(key)}"
 
 
-def signed_url(settings: Settings, key: str, *, expires_at: datetime) -> str:
+def signed_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str:
     """A URL that reads what lies in the folder of ``key``, until ``expires_at``.
 
     The same arguments give the same URL: a repeated request to a provider must not differ from
     the first.
     """
     prefix = key.rpartition("/")[0]
-    token = sign_prefix(settings.secret_key.get_secret_value(), prefix, expires_at=expires_at)
-    return f"{settings.base_url}/media/{token}/{quote(key)}"
+    token = sign_prefix(urls.key, prefix, expires_at=expires_at)
+    return f"{urls.base_url}/media/{token}/{quote(key)}"
 
 
-def object_url(settings: Settings, key: str, *, expires_at: datetime) -> str:
+def object_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str:
     """A URL that reads this one object and nothing beside it, until ``expires_at``."""
-    token = sign_object(settings.secret_key.get_secret_value(), key, expires_at=expires_at)
-    return f"{settings.base_url}/media/{token}/{quote(key)}"
+    token = sign_object(urls.key, key, expires_at=expires_at)
+    return f"{urls.base_url}/media/{token}/{quote(key)}"

@@ -7,20 +7,20 @@ storage. Here is the rest: what the operator says, why it failed, and what brows
 
 from collections.abc import Mapping
 
-from pipeline.config.settings import Settings
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.object_urls import key_of
 from pipeline.domain.failures import failure_of
 from pipeline.media.browsers import plays_as_it_is
 
 
-def original_key(original: Mapping[str, str | None] | None, settings: Settings) -> str | None:
+def original_key(original: Mapping[str, str | None] | None, urls: MediaUrlSettings) -> str | None:
     """The storage key of a source that may be played as it is.
 
     Args:
         original: The member of that name of a card: the source's address and facts, and the code
             of the failure.
     """
-    if original is None or not settings.original_playback:
+    if original is None or not urls.original_playback:
         return None
     if failure_of(original["error_code"] or "").refuses_source or not plays_as_it_is(original):
         return None

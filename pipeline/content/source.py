@@ -65,8 +65,10 @@ def url_for_provider(services: Services, source: Source, attempt: Attempt) -> st
     if source.url is not None:
         return source.url
     assert source.key is not None
-    lifetime = timedelta(seconds=services.settings.token_expires_sec)
-    return object_url(services.settings, source.key, expires_at=attempt.created_at + lifetime)
+    lifetime = timedelta(seconds=services.settings.media_urls.token_expires_sec)
+    return object_url(
+        services.settings.media_urls, source.key, expires_at=attempt.created_at + lifetime
+    )
 
 
 def measure(services: Services, source: Source, *, pinned_etag: str | None) -> Measured:
@@ -128,13 +130,13 @@ def _measure_remote(services: Services, url: str, pinned_etag: str | None) -> Me
             )
         else:
             remote = services.fetcher.download(
-                url, path, max_bytes=services.settings.source_max_bytes
+                url, path, max_bytes=services.settings.sources.max_bytes
             )
         return Measured(_probe(services, path), path.stat().st_size, remote.etag)
 
 
 def _refuse_size(services: Services, size_bytes: int) -> None:
-    if size_bytes > services.settings.source_max_bytes:
+    if size_bytes > services.settings.sources.max_bytes:
         raise SourceRefused("source_too_large", f"{size_bytes} bytes")
     if size_bytes == 0:
         raise SourceRefused("source_empty", "0 bytes")
@@ -142,5 +144,5 @@ def _refuse_size(services: Services, size_bytes: int) -> None:
 
 def _probe(services: Services, path: Path) -> SourceInfo:
     info = probe(path, services.tools)
-    check_limits(info, services.limits)
+    check_limits(info, services.settings.sources.limits)
     return info

@@ -40,7 +40,7 @@ from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
-from pipeline.services import Services, fetch_policy
+from pipeline.services import Services
 
 ATTEMPT_OUTCOMES = {
     Phase.COMPLETED: AttemptOutcome.COMPLETED,
@@ -79,7 +79,7 @@ def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> Ga
         playback=Playback(asset.playback),
         hosts=services.providers[account].trust.output_hosts,
     )
-    policy = fetch_policy(services.settings)
+    policy = services.settings.sources.fetch_policy
     wrong = misplaced(outputs, allowed, policy)
     if wrong:
         return GateVerdict(GateResult.MISPLACED, wrong)
@@ -181,7 +181,7 @@ def _write(
                 session,
                 asset,
                 setback,
-                settings=services.settings,
+                retry=services.settings.retry,
                 rng=services.rng,
                 actor=report.actor,
                 event_id=report.event_id,
@@ -198,7 +198,7 @@ def _write(
 
 
 def _note(services: Services, session: Session, asset: Asset, progress: float | None) -> None:
-    delay_sec = poll_interval(0, services.rng, least_sec=services.settings.poll_least_sec)
+    delay_sec = poll_interval(0, services.rng, least_sec=services.settings.sweep.poll_least_sec)
     store.report_progress(session, asset, progress or 0, from_now(delay_sec))
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
+from pipeline.config.work_settings import RetrySettings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.records.models import Asset
@@ -31,7 +32,12 @@ class Retries:
 
 
 def retry_batch(
-    session: Session, assets: Sequence[Asset], *, settings: Settings, actor: str
+    session: Session,
+    assets: Sequence[Asset],
+    *,
+    retry: RetrySettings,
+    owner_limits: OwnerLimitSettings,
+    actor: str,
 ) -> Retries:
     """Retry each of these that is still failed, by the use case that retries one.
 
@@ -47,7 +53,9 @@ def retry_batch(
         try:
             # A savepoint: what is refused takes back nothing of the others.
             with session.begin_nested():
-                done = retry_asset(session, asset.post_id, settings=settings, actor=actor)
+                done = retry_asset(
+                    session, asset.post_id, retry=retry, owner_limits=owner_limits, actor=actor
+                )
                 _require_same(asset.id, done.asset)
         except (Conflict, NotFound):
             skipped.append(asset)

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
 from pipeline.config.task_names import wake_release
+from pipeline.config.work_settings import LeaseSettings
 from pipeline.content.source import Source, locate
 from pipeline.domain.states import WAITING, Status
 from pipeline.limits import circuit_breaker, spend_guard
@@ -57,7 +57,7 @@ def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim |
     if asset.status in WAITING and _is_past(asset.next_attempt_at, now):
         return _fresh(services, session, asset, now)
     if asset.status is Status.PROCESSING and _is_past(asset.lease_expires_at, now):
-        return _take_over(services.settings, session, asset)
+        return _take_over(services.settings.leases, session, asset)
     return NoClaim("nothing_to_submit")
 
 
@@ -67,16 +67,16 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
 
 def _fresh(services: Services, session: Session, asset: Asset, now: datetime) -> Claim | NoClaim:
     settings, account = services.settings, asset.provider
-    wait_sec = circuit_breaker.sec_to_wait(session, account, settings.breaker_limits())
+    wait_sec = circuit_breaker.sec_to_wait(session, account, settings.breaker_limits)
     if wait_sec is not None:
-        delay_sec = wait_sec + services.rng.uniform(0, settings.breaker_open_sec)
+        delay_sec = wait_sec + services.rng.uniform(0, settings.breaker.open_sec)
         return _hold(session, asset, circuit_breaker.PROVIDER_DOWN, delay_sec)
     media_sec = spend_guard.media_sec_of(asset)
-    if not spend_guard.reserve(session, account, media_sec, settings.spend_limits(account)):
+    if not spend_guard.reserve(session, account, media_sec, settings.spend.limits(account)):
         circuit_breaker.note_unasked(session, account)
         delay_sec = spend_guard.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
         return _hold(session, asset, spend_guard.SPEND_GUARD, delay_sec)
-    return _start(services.settings, session, asset, reserved_sec=media_sec)
+    return _start(services.settings.leases, session, asset, reserved_sec=media_sec)
 
 
 def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoClaim:
@@ -86,7 +86,7 @@ def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoCl
     return NoClaim("held")
 
 
-def _start(settings: Settings, session: Session, asset: Asset, *, reserved_sec: float) -> Claim:
+def _start(leases: LeaseSettings, session: Session, asset: Asset, *, reserved_sec: float) -> Claim:
     # Whatever an earlier attempt may still have at a provider is owed its release before this
     # attempt can submit.
     releases.owe_releases(session, asset.id)
@@ -109,15 +109,17 @@ def _start(settings: Settings, session: Session, asset: Asset, *, reserved_sec: 
         )
     )
     change = transitions.claimed(
-        attempt, lease_sec=settings.lease_sec, deadline_sec=settings.processing_deadline_sec
+        attempt,
+        lease_sec=leases.lease_sec,
+        deadline_sec=leases.processing_deadline_sec,
     )
     return _claim(session, store.advance(session, asset, change), taken_over=False)
 
 
-def _take_over(settings: Settings, session: Session, asset: Asset) -> Claim | NoClaim:
-    if asset.claims >= settings.max_claims:
+def _take_over(leases: LeaseSettings, session: Session, asset: Asset) -> Claim | NoClaim:
+    if asset.claims >= leases.max_claims:
         return _give_up(session, asset)
-    change = transitions.lease_taken_over(asset, lease_sec=settings.lease_sec)
+    change = transitions.lease_taken_over(asset, lease_sec=leases.lease_sec)
     return _claim(session, store.advance(session, asset, change), taken_over=True)
 
 

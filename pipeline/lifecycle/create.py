@@ -18,8 +18,9 @@ from pipeline.access.idempotency import (
     in_flight_is_a_conflict,
     keep,
 )
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.config.task_names import wake_submit
+from pipeline.config.work_settings import NewVideoSettings, RetrySettings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.values import CreateAsset
 from pipeline.limits.owner_quotas import OwnerLoad, owner_is_busy, refuse_excess
@@ -119,7 +120,9 @@ def create_asset(
     session: Session,
     request: CreateAsset,
     *,
-    settings: Settings,
+    new_videos: NewVideoSettings,
+    retry: RetrySettings,
+    owner_limits: OwnerLimitSettings,
     actor: str,
     render: Callable[[Asset], dict[str, Any]],
     idempotency: IdempotencyKey | None = None,
@@ -140,7 +143,15 @@ def create_asset(
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``, ``owner_busy``. The transaction
             must not be committed.
     """
-    asset = _insert(session, request, settings, actor, idempotency)
+    asset = _insert(
+        session,
+        request,
+        actor,
+        idempotency,
+        new_videos=new_videos,
+        retry=retry,
+        owner_limits=owner_limits,
+    )
     if asset is not None:
         created = Created(asset, 202, render(asset), wake=wake_submit(asset.id))
     else:
@@ -156,9 +167,12 @@ def create_asset(
 def _insert(
     session: Session,
     request: CreateAsset,
-    settings: Settings,
     actor: str,
     idempotency: IdempotencyKey | None,
+    *,
+    new_videos: NewVideoSettings,
+    retry: RetrySettings,
+    owner_limits: OwnerLimitSettings,
 ) -> Asset | None:
     parameters = {
         "asset_id": uuid4(),
@@ -169,11 +183,11 @@ def _insert(
         "declared": json.dumps(dict(request.declared)),
         "title": request.title,
         "poster_time_sec": request.poster_time_sec,
-        "playback": (request.playback or settings.playback).value,
+        "playback": (request.playback or new_videos.playback).value,
         "allow_original": request.allow_original,
-        "max_attempts": settings.max_attempts,
-        "provider": settings.default_provider,
-        "wait_deadline_sec": settings.wait_deadline_sec,
+        "max_attempts": retry.max_attempts,
+        "provider": new_videos.default_provider,
+        "wait_deadline_sec": retry.wait_deadline_sec,
         "actor": actor,
         "declared_bytes": request.declared.get("size_bytes") or 0,
         "declared_sec": request.declared.get("duration_sec") or 0,
@@ -185,7 +199,7 @@ def _insert(
     if row is None:
         return None
     asset: Asset = row[0]
-    refuse_excess(settings, asset, OwnerLoad(*row[1:]))
+    refuse_excess(owner_limits, asset, OwnerLoad(*row[1:]))
     return asset
 
 

@@ -10,8 +10,9 @@ from uuid import UUID
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.config.task_names import wake_release, wake_submit
+from pipeline.config.work_settings import RetrySettings
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import LIVE, Status
 from pipeline.limits.owner_quotas import refuse_one_more_live
@@ -30,7 +31,14 @@ class Changed:
     wakes: tuple[Wake, ...]
 
 
-def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: str) -> Changed:
+def retry_asset(
+    session: Session,
+    post_id: UUID,
+    *,
+    retry: RetrySettings,
+    owner_limits: OwnerLimitSettings,
+    actor: str,
+) -> Changed:
     """Queue a failed asset again: the retry budget starts over, the history stays.
 
     Not idempotent: of two concurrent retries one wins, the other is answered with a conflict.
@@ -44,11 +52,18 @@ def retry_asset(session: Session, post_id: UUID, *, settings: Settings, actor: s
     asset = queries.asset_of_post(session, post_id)
     if asset.status is not Status.FAILED:
         raise _conflict("not_failed", "Only a failed video can be retried.", asset)
-    change = transitions.retried(asset, actor, deadline_sec=settings.wait_deadline_sec)
-    return _start_over(session, settings, asset, change, actor)
+    change = transitions.retried(asset, actor, deadline_sec=retry.wait_deadline_sec)
+    return _start_over(session, owner_limits, asset, change, actor)
 
 
-def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor: str) -> Changed:
+def reencode_asset(
+    session: Session,
+    post_id: UUID,
+    *,
+    retry: RetrySettings,
+    owner_limits: OwnerLimitSettings,
+    actor: str,
+) -> Changed:
     """Queue a completed asset for a new generation; its outputs stay published meanwhile.
 
     Raises:
@@ -60,8 +75,8 @@ def reencode_asset(session: Session, post_id: UUID, *, settings: Settings, actor
     asset = queries.asset_of_post(session, post_id)
     if asset.status is not Status.COMPLETED:
         raise _conflict("not_completed", "Only a completed video can be encoded anew.", asset)
-    change = transitions.reencode_requested(asset, actor, deadline_sec=settings.wait_deadline_sec)
-    return _start_over(session, settings, asset, change, actor)
+    change = transitions.reencode_requested(asset, actor, deadline_sec=retry.wait_deadline_sec)
+    return _start_over(session, owner_limits, asset, change, actor)
 
 
 def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
@@ -97,10 +112,10 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
 
 
 def _start_over(
-    session: Session, settings: Settings, asset: Asset, change: Transition, actor: str
+    session: Session, owner_limits: OwnerLimitSettings, asset: Asset, change: Transition, actor: str
 ) -> Changed:
     queued = _write_or_conflict(session, asset, change)
-    refuse_one_more_live(session, settings, queued, actor=actor)
+    refuse_one_more_live(session, owner_limits, queued, actor=actor)
     return Changed(queued, (wake_submit(queued.id),))
 
 

@@ -58,7 +58,7 @@ def _take(services: Services, session: Session, asset_id: UUID) -> tuple[Asset, 
     delay_sec = poll_interval(
         (locked.now - submitted_at).total_seconds(),
         services.rng,
-        least_sec=services.settings.poll_least_sec,
+        least_sec=services.settings.sweep.poll_least_sec,
     )
     asset = store.advance(session, locked.asset, transitions.poll_scheduled(delay_sec))
     return asset, attempt
@@ -100,6 +100,6 @@ def _vanished(services: Services, asset: Asset) -> Outcome:
             session, asset.attempt_id, outcome=AttemptOutcome.FAILED, error_code=setback.code
         )
         settled = settle(
-            session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"
+            session, asset, setback, retry=services.settings.retry, rng=services.rng, actor="sweep"
         )
     return Outcome(settled.status.value, tuple(map(wake_release, owed)))

@@ -34,7 +34,7 @@ def reconcile(services: Services, delivery_id: UUID) -> Outcome:
         delivery = _take(services, session, delivery_id)
         if delivery is None:
             return Outcome("not_due")
-        if delivery.tries > services.settings.max_delivery_tries:
+        if delivery.tries > services.settings.callbacks.max_delivery_tries:
             return _bury(session, delivery, "worker_crashed")
     crash_point(Boundary.RECONCILE_TAKEN)
     try:
@@ -59,7 +59,7 @@ def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery |
     taken = (
         update(Delivery)
         .where(Delivery.id.in_(due.scalar_subquery()))
-        .values(tries=Delivery.tries + 1, next_try_at=from_now(services.settings.lease_sec))
+        .values(tries=Delivery.tries + 1, next_try_at=from_now(services.settings.leases.lease_sec))
         .returning(Delivery)
         .execution_options(synchronize_session=False)
     )
@@ -110,7 +110,7 @@ def _attempt_of(session: Session, provider: str, status: ProviderStatus) -> Atte
 def _unknown(services: Services, session: Session, delivery: Delivery) -> Outcome:
     """Keep a callback for an unknown job for a while: its submission may still be on its way."""
     now = session.scalars(select(func.clock_timestamp())).one()
-    kept = timedelta(seconds=services.settings.callback_unknown_sec)
+    kept = timedelta(seconds=services.settings.callbacks.unknown_sec)
     if now - delivery.received_at > kept:
         return _ignore(session, delivery, "unknown_job")
     _postpone(services, session, delivery)

@@ -31,7 +31,7 @@ def release(services: Services, attempt_id: UUID) -> Outcome:
     except TransientProviderError as error:
         return Outcome(f"waiting: {error}")
     crash_point(Boundary.RELEASE_CALLED)
-    settle_sec = services.settings.provider_timeout_sec + provider.capabilities.margin_sec
+    settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
     if releases.may_still_arrive(attempt, now, settle_sec=settle_sec):
         return Outcome("waiting: its submission may be on its way")
     with session_of(services.engine) as session:

@@ -5,7 +5,7 @@ from random import Random
 
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.work_settings import RetrySettings
 from pipeline.domain.backoff import equal_jitter, full_jitter
 from pipeline.domain.values import Setback
 from pipeline.records import store, transitions
@@ -35,14 +35,14 @@ class GiveUp:
 
 
 def next_step(
-    setback: Setback, *, failures: int, max_attempts: int, settings: Settings, rng: Random
+    setback: Setback, *, failures: int, max_attempts: int, retry: RetrySettings, rng: Random
 ) -> Hold | TryAgain | GiveUp:
     """Decide: a pure function of what happened and what budget is left.
 
     Args:
         failures: Failures spent before this one.
     """
-    bounds = {"base_sec": settings.backoff_base_sec, "cap_sec": settings.backoff_cap_sec}
+    bounds = {"base_sec": retry.backoff_base_sec, "cap_sec": retry.backoff_cap_sec}
     if setback.held:
         hint = setback.retry_after_sec
         return Hold(equal_jitter(failures + 1, rng, retry_after_sec=hint, **bounds))
@@ -58,7 +58,7 @@ def settle(
     asset: Asset,
     setback: Setback,
     *,
-    settings: Settings,
+    retry: RetrySettings,
     rng: Random,
     actor: str,
     event_id: str | None = None,
@@ -75,10 +75,10 @@ def settle(
         setback,
         failures=asset.failures,
         max_attempts=asset.max_attempts,
-        settings=settings,
+        retry=retry,
         rng=rng,
     )
-    settled = store.advance(session, asset, _transition(step, setback, settings, actor, event_id))
+    settled = store.advance(session, asset, _transition(step, setback, retry, actor, event_id))
     # After the guard: the files may be those of an attempt that another writer goes on with.
     store.discard(session, Attempt.id == asset.attempt_id)
     return settled
@@ -87,7 +87,7 @@ def settle(
 def _transition(
     step: Hold | TryAgain | GiveUp,
     setback: Setback,
-    settings: Settings,
+    retry: RetrySettings,
     actor: str,
     event_id: str | None,
 ) -> Transition:
@@ -103,7 +103,7 @@ def _transition(
     return make(
         setback,
         delay_sec=delay_sec,
-        deadline_sec=settings.wait_deadline_sec,
+        deadline_sec=retry.wait_deadline_sec,
         actor=actor,
         event_id=event_id,
     )

@@ -90,7 +90,7 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
     """
     with session_of(services.engine) as session:
         asset = store.advance(session, claim.asset, transitions.source_verified(measured))
-        owner_quotas.book_measured(session, services.settings, claim.asset, measured)
+        owner_quotas.book_measured(session, services.settings.owner_limits, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch:
             asset = store.advance(session, asset, transitions.metadata_mismatch(mismatch))
@@ -125,7 +125,7 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         poster_time_sec=asset.poster_time_sec,
         title=asset.title,
         source_size_bytes=asset.source_size_bytes,
-        max_profile=services.settings.max_profile,
+        max_profile=services.settings.providers.max_profile,
     )
     try:
         submitted = provider.submit(request)
@@ -144,7 +144,7 @@ def _note_word(services: Services, provider: Provider, error: ProviderError) -> 
     """Tell the account's breaker of a refusal: its own word, or what stands for silence."""
     with session_of(services.engine) as session:
         if isinstance(error, TransientProviderError) and error.code == UNANSWERED:
-            circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits())
+            circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits)
         else:
             circuit_breaker.note_answer(session, provider.name)
 
@@ -192,7 +192,7 @@ def _end_attempt(
                 session,
                 asset,
                 setback,
-                settings=services.settings,
+                retry=services.settings.retry,
                 rng=services.rng,
                 actor="worker",
             )
@@ -219,7 +219,7 @@ def _note_unknown(
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
         releases.note_unanswered(session, claim.attempt.id)
-        circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits())
+        circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits)
         try:
             store.advance(session, asset, change)
         except StaleTransition:
@@ -246,7 +246,9 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
 def _let_go(
     services: Services, session: Session, claim: Claim, asset: Asset, submitted: Submitted
 ) -> None:
-    first_poll_sec = poll_interval(0, services.rng, least_sec=services.settings.poll_least_sec)
+    first_poll_sec = poll_interval(
+        0, services.rng, least_sec=services.settings.sweep.poll_least_sec
+    )
     change = transitions.submitted(claim.attempt.id, submitted, first_poll_sec=first_poll_sec)
     store.advance(session, asset, change)
 
@@ -303,7 +305,7 @@ def _absent(services: Services, provider: Provider, claim: Claim) -> Outcome:
             session,
             claim.asset,
             setback,
-            settings=services.settings,
+            retry=services.settings.retry,
             rng=services.rng,
             actor="worker",
         )
@@ -319,7 +321,7 @@ def _ask_again(
     note_absence: bool = False,
 ) -> Outcome:
     """Let the lease lapse later. The claim ended in order and does not count as a crash."""
-    settle_sec = services.settings.provider_timeout_sec + provider.capabilities.margin_sec
+    settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
     with session_of(services.engine) as session:
         locked = store.lock(session, claim.asset.id)
         intended_at = claim.attempt.intended_at

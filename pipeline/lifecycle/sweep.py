@@ -24,7 +24,7 @@ INBOX_GRACE_SEC = 2.0
 
 def sweep(services: Services) -> Outcome:
     """Wake workers for everything that is due. Any number of sweeps may run at once."""
-    grace_sec = services.settings.wake_grace_sec
+    grace_sec = services.settings.sweep.wake_grace_sec
     passes: list[tuple[Callable[[Session], list[UUID]], Callable[[UUID], Wake]]] = [
         (lambda session: due.waiting_assets(session, grace_sec=grace_sec), wake_submit),
         (due.lapsed_leases, wake_submit),
@@ -50,7 +50,7 @@ def _release_held(services: Services) -> None:
     """Make due what waits for a budget that has room again, or a provider that answers again."""
     for account in services.providers:
         with session_of(services.engine) as session:
-            spend_guard.release_held(session, account, services.settings.spend_limits(account))
+            spend_guard.release_held(session, account, services.settings.spend.limits(account))
         with session_of(services.engine) as session:
             circuit_breaker.release_held(session, account)
 
@@ -97,7 +97,7 @@ def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
         owed = releases.owe_releases(session, asset.id)
         setback = Setback("expired", "the provider did not finish in time", retryable=True)
         settled = settle(
-            session, asset, setback, settings=services.settings, rng=services.rng, actor="sweep"
+            session, asset, setback, retry=services.settings.retry, rng=services.rng, actor="sweep"
         )
         return Outcome(settled.status.value, tuple(map(wake_release, owed)))
     store.advance(session, asset, transitions.expired(asset))

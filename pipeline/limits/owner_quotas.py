@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.domain.errors import LimitReached
 from pipeline.limits.spend_guard import KEPT_DAYS
 from pipeline.media.source_info import Measured
@@ -64,18 +64,18 @@ class OwnerLoad:
     resets_in_sec: int
 
 
-def refuse_excess(settings: Settings, charged: Asset, load: OwnerLoad) -> None:
+def refuse_excess(limits: OwnerLimitSettings, charged: Asset, load: OwnerLoad) -> None:
     """Refuse what is over a limit; whoever calls must undo what was counted in.
 
     Raises:
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``.
     """
-    _refuse_crowd(settings, load.live_assets)
-    _refuse_exceeded(_quotas(settings, charged, load), load.resets_in_sec)
+    _refuse_crowd(limits, load.live_assets)
+    _refuse_exceeded(_quotas(limits, charged, load), load.resets_in_sec)
 
 
 def refuse_one_more_live(
-    session: Session, settings: Settings, started: Asset, *, actor: str
+    session: Session, limits: OwnerLimitSettings, started: Asset, *, actor: str
 ) -> None:
     """Refuse what an owner starts over beyond what may be in flight; operators may all the same.
 
@@ -91,7 +91,7 @@ def refuse_one_more_live(
         return
     with owner_is_busy():
         live_assets = session.scalars(select(func.khronika_live_assets(started.owner_id))).one()
-    _refuse_crowd(settings, live_assets)
+    _refuse_crowd(limits, live_assets)
 
 
 def _refuse_exceeded(quotas: Iterable["_Quota"], resets_in_sec: int) -> None:
@@ -105,14 +105,14 @@ def _refuse_exceeded(quotas: Iterable["_Quota"], resets_in_sec: int) -> None:
             )
 
 
-def _refuse_crowd(settings: Settings, live_assets: int) -> None:
-    if live_assets > settings.owner_max_live:
+def _refuse_crowd(limits: OwnerLimitSettings, live_assets: int) -> None:
+    if live_assets > limits.max_live:
         raise LimitReached(
             "too_many_in_flight",
-            f"At most {settings.owner_max_live} of an owner's videos may be in progress at once. "
+            f"At most {limits.max_live} of an owner's videos may be in progress at once. "
             "Come again with this one when one of them is done.",
             retry_after_sec=IN_FLIGHT_RETRY_SEC,
-            limit=settings.owner_max_live,
+            limit=limits.max_live,
             used=live_assets - 1,
         )
 
@@ -163,27 +163,27 @@ class _Quota:
         return {"quota": self.name, "limit": self.limit, "used": self.used, "asked": self.asked}
 
 
-def _quotas(settings: Settings, charged: Asset, now: OwnerLoad) -> tuple[_Quota, ...]:
+def _quotas(limits: OwnerLimitSettings, charged: Asset, now: OwnerLoad) -> tuple[_Quota, ...]:
     size, length = charged.charged_bytes or 0, charged.charged_sec or 0.0
     return (
-        _Quota("assets", "videos", settings.owner_daily_assets, now.day_assets - 1, 1),
-        _bytes_quota(settings, now.day_bytes, size),
-        _length_quota(settings, now.day_media_sec, length),
+        _Quota("assets", "videos", limits.daily_assets, now.day_assets - 1, 1),
+        _bytes_quota(limits, now.day_bytes, size),
+        _length_quota(limits, now.day_media_sec, length),
     )
 
 
-def _bytes_quota(settings: Settings, booked: int, asked: int) -> _Quota:
-    return _Quota("bytes", "bytes", settings.owner_daily_bytes, booked - asked, asked)
+def _bytes_quota(limits: OwnerLimitSettings, booked: int, asked: int) -> _Quota:
+    return _Quota("bytes", "bytes", limits.daily_bytes, booked - asked, asked)
 
 
-def _length_quota(settings: Settings, booked_sec: float, asked_sec: float) -> _Quota:
+def _length_quota(limits: OwnerLimitSettings, booked_sec: float, asked_sec: float) -> _Quota:
     used_sec = round(booked_sec - asked_sec, 3)
-    return _Quota(
-        "media_sec", "seconds of video", settings.owner_daily_media_sec, used_sec, asked_sec
-    )
+    return _Quota("media_sec", "seconds of video", limits.daily_media_sec, used_sec, asked_sec)
 
 
-def book_measured(session: Session, settings: Settings, asset: Asset, measured: Measured) -> None:
+def book_measured(
+    session: Session, limits: OwnerLimitSettings, asset: Asset, measured: Measured
+) -> None:
     """Charge the owner's day with what a source was found to be, in place of what was said.
 
     Once in an asset's life: the caller writes ``source_info`` in the same transaction, under the
@@ -192,7 +192,7 @@ def book_measured(session: Session, settings: Settings, asset: Asset, measured: 
 
     Args:
         session: Of the worker. An owner's sources are booked one after the other, at the day's row.
-        settings: What a day may hold.
+        limits: What a day may hold.
         asset: As it was read before it was measured.
         measured: What it turned out to be.
 
@@ -209,9 +209,9 @@ def book_measured(session: Session, settings: Settings, asset: Asset, measured: 
     ).one()
     quotas = []
     if more_bytes > 0:
-        quotas.append(_bytes_quota(settings, day_bytes, more_bytes))
+        quotas.append(_bytes_quota(limits, day_bytes, more_bytes))
     if more_sec > DECLARED_SHORT_SEC:
-        quotas.append(_length_quota(settings, day_sec, more_sec))
+        quotas.append(_length_quota(limits, day_sec, more_sec))
     _refuse_exceeded(quotas, resets_in_sec)
 
 

@@ -7,7 +7,7 @@ is given up, expired or claimed by a video counts no more.
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.domain.errors import LimitReached
 from pipeline.limits.owner_quotas import owner_is_busy
 from pipeline.records.models import Upload
@@ -16,7 +16,9 @@ RETRY_SEC = 60
 """What an owner with too much of it is told to wait: room is for the owner to make."""
 
 
-def refuse_hoard(session: Session, settings: Settings, owner_id: str, *, asked_bytes: int) -> None:
+def refuse_hoard(
+    session: Session, limits: OwnerLimitSettings, owner_id: str, *, asked_bytes: int
+) -> None:
     """Refuse one more ticket where too much is unused; the owner's other tickets wait meanwhile.
 
     Raises:
@@ -33,10 +35,10 @@ def refuse_hoard(session: Session, settings: Settings, owner_id: str, *, asked_b
             or_(Upload.completed_at.is_not(None), Upload.expires_at > func.now()),
         )
     ).one()
-    if count >= settings.owner_max_uploads:
-        raise _refused("uploads", settings.owner_max_uploads, int(count), 1)
-    if count and size_bytes + asked_bytes > settings.owner_max_upload_bytes:
-        raise _refused("bytes", settings.owner_max_upload_bytes, int(size_bytes), asked_bytes)
+    if count >= limits.max_uploads:
+        raise _refused("uploads", limits.max_uploads, int(count), 1)
+    if count and size_bytes + asked_bytes > limits.max_upload_bytes:
+        raise _refused("bytes", limits.max_upload_bytes, int(size_bytes), asked_bytes)
 
 
 def _refused(quota: str, limit: int, used: int, asked: int) -> LimitReached:

@@ -15,7 +15,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.work_settings import NewVideoSettings, RetrySettings
 from pipeline.domain.events import EventType
 from pipeline.domain.hold_reasons import AWAITING_ENQUEUE
 from pipeline.domain.states import Status
@@ -68,7 +68,8 @@ def backfill_page(
     session: Session,
     posts: Posts,
     *,
-    settings: Settings,
+    new_videos: NewVideoSettings,
+    retry: RetrySettings,
     policy: FetchPolicy,
     actor: str,
     after: UUID | None = None,
@@ -94,8 +95,8 @@ def backfill_page(
     if dry_run:
         registered, released = len(plan.new), len(plan.held)
     else:
-        registered = _register(session, plan.new, settings, actor, enqueue=enqueue)
-        released = _release(session, plan.held, settings, actor) if enqueue else 0
+        registered = _register(session, plan.new, new_videos, retry, actor, enqueue=enqueue)
+        released = _release(session, plan.held, retry, actor) if enqueue else 0
     return Page(
         last=page[-1].id if len(page) == size else None,
         seen=len(page),
@@ -139,15 +140,21 @@ def _fault(post: Post, policy: FetchPolicy) -> str | None:
 
 
 def _register(
-    session: Session, posts: Sequence[Post], settings: Settings, actor: str, *, enqueue: bool
+    session: Session,
+    posts: Sequence[Post],
+    new_videos: NewVideoSettings,
+    retry: RetrySettings,
+    actor: str,
+    *,
+    enqueue: bool,
 ) -> int:
     """Insert the assets that are not there by now, each with its first event."""
     if not posts:
         return 0
-    timing = _timing(settings, enqueue=enqueue)
+    timing = _timing(retry, enqueue=enqueue)
     made = session.scalars(
         insert(Asset)
-        .values([{**_row(post, settings), **timing} for post in posts])
+        .values([{**_row(post, new_videos, retry), **timing} for post in posts])
         .on_conflict_do_nothing()
         .returning(Asset)
     ).all()
@@ -156,22 +163,22 @@ def _register(
     return len(made)
 
 
-def _row(post: Post, settings: Settings) -> dict[str, Any]:
+def _row(post: Post, new_videos: NewVideoSettings, retry: RetrySettings) -> dict[str, Any]:
     return {
         "id": uuid4(),
         "post_id": post.id,
         "owner_id": post.owner_id,
         "source_url": post.video_url,
-        "max_attempts": settings.max_attempts,
-        "provider": settings.default_provider,
-        "playback": settings.playback.value,
+        "max_attempts": retry.max_attempts,
+        "provider": new_videos.default_provider,
+        "playback": new_videos.playback.value,
         "last_seq": 1,
     }
 
 
-def _timing(settings: Settings, *, enqueue: bool) -> Mapping[str, Any]:
+def _timing(retry: RetrySettings, *, enqueue: bool) -> Mapping[str, Any]:
     if enqueue:
-        return transitions.due_columns(settings.wait_deadline_sec)
+        return transitions.due_columns(retry.wait_deadline_sec)
     return transitions.awaiting_enqueue_columns()
 
 
@@ -189,11 +196,11 @@ def _created(asset: Asset, actor: str) -> dict[str, Any]:
     }
 
 
-def _release(session: Session, post_ids: Sequence[UUID], settings: Settings, actor: str) -> int:
+def _release(session: Session, post_ids: Sequence[UUID], retry: RetrySettings, actor: str) -> int:
     """Make held assets due; those that another run has just released are skipped."""
     query = select(Asset).where(Asset.post_id.in_(post_ids), Asset.deleted_at.is_(None), _IS_HELD)
     held = session.scalars(query.with_for_update()).all()
     for asset in held:
-        change = transitions.enqueued(actor, deadline_sec=settings.wait_deadline_sec)
+        change = transitions.enqueued(actor, deadline_sec=retry.wait_deadline_sec)
         store.advance(session, asset, change)
     return len(held)

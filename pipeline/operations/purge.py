@@ -39,7 +39,7 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
         attempts = due.discarded_attempts(session)
         assets = due.deleted_assets(session, keep_sec=store.KEEP_DISCARDED_SEC)
         abandoned = due.abandoned_uploads(session)
-        unclaimed = due.unclaimed_uploads(session, keep_sec=services.settings.upload_expires_sec)
+        unclaimed = due.unclaimed_uploads(session, keep_sec=services.settings.uploads.expires_sec)
         sources = {asset.id: _source_prefix(asset) for asset in assets}
     removed = [
         *(_purge_attempt(services, attempt, dry_run=dry_run) for attempt in attempts),
@@ -50,7 +50,7 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
     prefixes = tuple(prefix for part in removed for prefix in part.prefixes)
     unfinished_bytes = services.storage.remove_unfinished(
         # A storage may go by when the first part came: that upload may last as long as its ticket.
-        older_than_sec=max(store.KEEP_DISCARDED_SEC, services.settings.upload_expires_sec),
+        older_than_sec=max(store.KEEP_DISCARDED_SEC, services.settings.uploads.expires_sec),
         dry_run=dry_run,
     )
     return Purged(prefixes, unfinished_bytes + sum(part.reclaimed_bytes for part in removed))

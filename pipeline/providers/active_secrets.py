@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
-from pipeline.config.settings import Settings
+from pipeline.config.work_settings import CallbackSecretSettings
 from pipeline.domain.errors import KhronikaError
 from pipeline.providers.callback_secrets import active, seed_secrets
 from pipeline.providers.secret_sealing import Vault, VaultLocked
 from pipeline.records.models import ProviderSecret
-from pipeline.runtime.database import make_engine, session_of
+from pipeline.runtime.database import session_of
 
 FRESH_SEC = 5.0
 """Below what a person needs to bring a new secret from here to the provider."""
@@ -43,7 +43,8 @@ class SecretBook:
 
     Args:
         reading: Engine of a login that may read the rows.
-        seeding: Engine of the operators' login, which may add the first.
+        seeding: Engine of the operators' login, which may add the first. Without it, an account
+            that has no row is verified with its first secrets as the settings name them.
         first: What the settings name, by account.
     """
 
@@ -52,7 +53,7 @@ class SecretBook:
         vault: Vault,
         *,
         reading: Engine,
-        seeding: Engine,
+        seeding: Engine | None,
         first: Mapping[str, Sequence[str]],
         overlap_sec: float,
         clock: Callable[[], float] = time.monotonic,
@@ -92,9 +93,16 @@ class SecretBook:
         first = self._first.get(provider, ())
         if not first:
             return ()
+        if self._seeding is None:
+            return () if self._has_rows(provider) else tuple(first)
         with session_of(self._seeding) as session:
             seed_secrets(session, self._vault, provider, first, overlap_sec=self._overlap_sec)
         return self._read(provider)
+
+    def _has_rows(self, provider: str) -> bool:
+        known = select(ProviderSecret.id).where(ProviderSecret.provider == provider).limit(1)
+        with session_of(self._reading) as session:
+            return session.scalar(known) is not None
 
     def _read(self, provider: str) -> tuple[str, ...]:
         chosen = (
@@ -110,42 +118,26 @@ class SecretBook:
             raise SecretsUnreadable(provider) from None
 
 
-def vault_of(settings: Settings) -> Vault:
-    """The vault under the installation's key."""
+def vault_of(key: str, settings: CallbackSecretSettings) -> Vault:
+    """Return the vault under the installation's key."""
     previous = settings.secret_key_previous
-    return Vault(
-        settings.secret_key.get_secret_value(),
-        [previous.get_secret_value()] if previous is not None else [],
-    )
+    return Vault(key, [previous.get_secret_value()] if previous is not None else [])
 
 
-def first_secrets(settings: Settings) -> Mapping[str, Sequence[str]]:
-    """What the settings name, by account."""
+def first_secrets(settings: CallbackSecretSettings) -> Mapping[str, Sequence[str]]:
+    """Return the secrets that the settings name, by account."""
     given = settings.selfhosted_webhook_secrets
     return {"selfhosted": [secret.get_secret_value() for secret in given]}
 
 
-def open_book(settings: Settings, *, reading: Engine, seeding: Engine) -> SecretBook:
-    """The book of these settings. Reads nothing yet."""
+def open_book(
+    key: str, settings: CallbackSecretSettings, *, reading: Engine, seeding: Engine | None
+) -> SecretBook:
+    """Make the book of these settings. It reads nothing yet."""
     return SecretBook(
-        vault_of(settings),
+        vault_of(key, settings),
         reading=reading,
         seeding=seeding,
         first=first_secrets(settings),
         overlap_sec=settings.callback_secret_overlap_sec,
     )
-
-
-def check_book(settings: Settings) -> None:
-    """Read all secrets once, over connections of its own, before a server forks.
-
-    Raises:
-        SecretsUnreadable: the key is wrong.
-        SQLAlchemyError: the database does not answer.
-    """
-    url = settings.operator_database_url.get_secret_value()
-    engine = make_engine(url, pool_size=1, name="khronika secrets")
-    try:
-        open_book(settings, reading=engine, seeding=engine).read_all()
-    finally:
-        engine.dispose()

@@ -1,6 +1,7 @@
 """Settings from the environment whose secrets may come in files instead."""
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError, field_validator
@@ -26,9 +27,18 @@ def read_settings(settings: type[Read]) -> Read:
     try:
         return settings()
     except ValidationError as error:
-        prefix = settings.model_config.get("env_prefix", "")
-        lines = [f"  {_location(prefix, found['loc'])}{found['msg']}" for found in error.errors()]
-        raise SettingsInvalid("the settings are wrong:\n" + "\n".join(lines)) from None
+        raise invalid(problems_of(settings, error)) from None
+
+
+def problems_of(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+    """Return a line about each variable that is missing or wrong, without its value."""
+    prefix = settings.model_config.get("env_prefix", "")
+    return [f"{_location(prefix, found['loc'])}{found['msg']}" for found in error.errors()]
+
+
+def invalid(problems: Iterable[str]) -> SettingsInvalid:
+    """Return the exception that lists these problems."""
+    return SettingsInvalid("\n  ".join(["the settings are wrong:", *problems]))
 
 
 def _location(prefix: str, location: tuple[int | str, ...]) -> str:
@@ -90,13 +100,16 @@ class _SecretFiles(PydanticBaseSettingsSource):
             return error, key, False
 
 
+def variables_of(settings: type[BaseSettings]) -> Mapping[str, FieldInfo]:
+    """Return the field of each variable that the settings read."""
+    fields = settings.model_fields.items()
+    return {_variable(settings, field, name): field for name, field in fields}
+
+
 def may_come_in_files(settings: type[FiledSettings]) -> frozenset[str]:
-    """The variables in whose place a file may be named."""
-    return frozenset(
-        _variable(settings, field, name)
-        for name, field in settings.model_fields.items()
-        if _may_hold_secret(field.annotation)
-    )
+    """Return the variables in whose place a file may be named."""
+    fields = variables_of(settings).items()
+    return frozenset(name for name, field in fields if _may_hold_secret(field.annotation))
 
 
 def _variable(settings: type[BaseSettings], field: FieldInfo, name: str) -> str:

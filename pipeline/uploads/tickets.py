@@ -13,7 +13,8 @@ from itsdangerous import BadData
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
+from pipeline.config.media_settings import SourceSettings, UploadSettings
 from pipeline.content.object_urls import source_key
 from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
@@ -52,7 +53,7 @@ class Ticket:
 
 
 def check_declared(
-    settings: Settings,
+    sources: SourceSettings,
     *,
     mime_type: str | None = None,
     size_bytes: int | None = None,
@@ -68,18 +69,23 @@ def check_declared(
         raise Unprocessable("unsupported_media", f"{mime_type} is not a video type.")
     if size_bytes == 0:
         raise Unprocessable("source_empty", "A file of 0 bytes holds no video.")
-    if size_bytes is not None and size_bytes > settings.source_max_bytes:
-        raise TooLarge(
-            "source_too_large", f"At most {settings.source_max_bytes} bytes are accepted."
-        )
-    if duration_sec is not None and duration_sec > settings.source_max_duration_sec:
+    if size_bytes is not None and size_bytes > sources.max_bytes:
+        raise TooLarge("source_too_large", f"At most {sources.max_bytes} bytes are accepted.")
+    if duration_sec is not None and duration_sec > sources.max_duration_sec:
         raise Unprocessable(
-            "source_too_long", f"At most {settings.source_max_duration_sec:.0f} s are accepted."
+            "source_too_long", f"At most {sources.max_duration_sec:.0f} s are accepted."
         )
 
 
 def issue_ticket(
-    session: Session, request: NewUpload, *, settings: Settings, now: datetime
+    session: Session,
+    request: NewUpload,
+    *,
+    key: str,
+    uploads: UploadSettings,
+    sources: SourceSettings,
+    owner_limits: OwnerLimitSettings,
+    now: datetime,
 ) -> Ticket:
     """Register an upload and hand out the right to send its content.
 
@@ -87,8 +93,8 @@ def issue_ticket(
         TooLarge, Unprocessable: see ``check_declared``.
         LimitReached: ``too_many_uploads``, ``owner_busy``.
     """
-    check_declared(settings, mime_type=request.mime_type, size_bytes=request.size_bytes)
-    refuse_hoard(session, settings, request.owner_id, asked_bytes=request.size_bytes)
+    check_declared(sources, mime_type=request.mime_type, size_bytes=request.size_bytes)
+    refuse_hoard(session, owner_limits, request.owner_id, asked_bytes=request.size_bytes)
     upload_id = uuid4()
     issued = insert(Upload).values(
         id=upload_id,
@@ -100,16 +106,16 @@ def issue_ticket(
         storage_key=source_key(
             request.owner_id, request.post_id, upload_id, _extension(request.filename)
         ),
-        part_size_bytes=part_size_for(request.size_bytes, least_bytes=settings.upload_part_bytes),
+        part_size_bytes=part_size_for(request.size_bytes, least_bytes=uploads.part_bytes),
         created_at=now,
-        expires_at=now + timedelta(seconds=settings.upload_expires_sec),
+        expires_at=now + timedelta(seconds=uploads.expires_sec),
     )
     # By name: the API may write these columns of a new upload and no others.
     upload = session.scalars(issued.returning(Upload)).one()
-    return _ticket(upload, settings)
+    return _ticket(upload, key)
 
 
-def reissue_ticket(session: Session, upload_id: UUID, *, settings: Settings) -> Ticket:
+def reissue_ticket(session: Session, upload_id: UUID, *, key: str) -> Ticket:
     """The ticket of an upload that was registered before: the same one, because it is signed.
 
     Raises:
@@ -118,24 +124,22 @@ def reissue_ticket(session: Session, upload_id: UUID, *, settings: Settings) -> 
     upload = session.scalars(select(Upload).where(Upload.id == upload_id)).one_or_none()
     if upload is None:
         raise Conflict("upload_expired", "This ticket has expired; ask for a new one.")
-    return _ticket(upload, settings)
+    return _ticket(upload, key)
 
 
-def _ticket(upload: Upload, settings: Settings) -> Ticket:
-    key = settings.secret_key.get_secret_value()
+def _ticket(upload: Upload, key: str) -> Ticket:
     token = sign_token(key, [str(upload.id), upload.owner_id], purpose=_PURPOSE)
     part_size = upload.part_size_bytes
     plan = None if part_size is None else PartPlan(upload.size_bytes, part_size)
     return Ticket(upload.id, token, upload.expires_at, plan)
 
 
-def owner_of_ticket(token: str, upload_id: UUID, *, settings: Settings) -> str:
+def owner_of_ticket(token: str, upload_id: UUID, *, key: str) -> str:
     """Whose upload a ticket is for.
 
     Raises:
         NotFound: ``upload_not_found``: not a ticket of ours, or one for another upload.
     """
-    key = settings.secret_key.get_secret_value()
     try:
         named, owner_id = read_token(key, token, purpose=_PURPOSE)
     except (BadData, ValueError, TypeError):

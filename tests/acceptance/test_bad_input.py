@@ -4,9 +4,7 @@ Requests that are refused in the request itself are tested against the API in
 ``tests/integration/api``.
 """
 
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -15,29 +13,10 @@ import pytest
 
 from cli.api_requests import ApiProblem
 from pipeline.domain.failures import FAILURES
-from stack.home import CHECKOUT
-from stack.supervisor import read_procfile
 from tests import clips
 from tests.acceptance.conftest import MAX_BYTES, MAX_DURATION_SEC
 from tests.acceptance.stage import Stage, Video
 from tests.clips import Kind
-from tests.running import RunningStack
-
-START_SEC = 60
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-"""So that ``gunicorn`` and ``celery`` are those of this interpreter's environment."""
-
-WRONG = {
-    "KHRONIKA_JWT_SECRET": "short",
-    "KHRONIKA_MAX_ATTEMPTS": "none",
-    "KHRONIKA_TRANSCODER_TOKEN": "short",
-    "KHRONIKA_TRANSCODER_STALL_SEC": "-1",
-    # Nothing may be listened on, should a process start after all.
-    "KHRONIKA_WEB_BIND": "127.0.0.1:0",
-    "KHRONIKA_TRANSCODER_BIND": "127.0.0.1:0",
-}
-OURS = ("KHRONIKA_JWT_SECRET", "KHRONIKA_MAX_ATTEMPTS")
-THE_TRANSCODERS = ("KHRONIKA_TRANSCODER_TOKEN", "KHRONIKA_TRANSCODER_STALL_SEC")
 
 
 @pytest.fixture(scope="module")
@@ -135,36 +114,3 @@ def explain_failure(stage: Stage, video: Video, code: str) -> None:
     assert asset["manifest_url"] is None
     last = stage.events(video)[-1]
     assert (last["type"], last["to_status"], last["detail"]["code"]) == ("failed", "failed", code)
-
-
-@pytest.mark.parametrize(
-    ("process", "named"),
-    [
-        ("web", OURS),
-        ("worker", OURS),
-        ("beat", OURS),
-        ("transcoder", THE_TRANSCODERS),
-        ("transcoder-worker", THE_TRANSCODERS),
-        ("transcoder-beat", THE_TRANSCODERS),
-    ],
-)
-def test_wrong_settings_stop_the_start_with_every_one_of_them_named(
-    running_stack: RunningStack, process: str, named: tuple[str, ...]
-) -> None:
-    command = read_procfile(CHECKOUT / "Procfile")[process]
-
-    started = subprocess.run(
-        f"exec {command}",
-        shell=True,
-        check=False,
-        cwd=CHECKOUT,
-        env={**os.environ, **running_stack.environment, **WRONG, "PATH": PATH},
-        capture_output=True,
-        text=True,
-        timeout=START_SEC,
-    )
-
-    said = started.stdout + started.stderr
-    assert started.returncode != 0
-    assert [name for name in named if name not in said] == []
-    assert "short" not in said

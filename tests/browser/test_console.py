@@ -97,7 +97,7 @@ def test_every_page_can_be_read_and_used(
 def publish(console: Client, world: World, asset_id: str) -> None:
     """Publish a video with a poster; these tests do not play it."""
     asset = world.complete(asset_id)
-    root = Path(str(console.services.settings.storage_url).removeprefix("file://"))
+    root = Path(str(console.services.settings.storage.url).removeprefix("file://"))
     poster = root / (key_of(asset.poster_url or "") or "")
     poster.parent.mkdir(parents=True)
     poster.write_bytes(

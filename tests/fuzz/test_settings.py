@@ -1,6 +1,7 @@
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from unittest import mock
 
 import pytest
@@ -8,10 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings
 
-import pipeline.config.settings
 import transcoder.settings
-from pipeline.runtime.filed_settings import SettingsInvalid
+from pipeline.config.groups import groups_of, load_settings
+from pipeline.config.process_settings import (
+    ApiSettings,
+    DoctorSettings,
+    OperatorSettings,
+    WorkerSettings,
+)
+from pipeline.runtime.filed_settings import SettingsInvalid, variables_of
 from tests.fuzz.mutations import HOSTILE_TEXT
+from transcoder.settings import TranscoderSettings
 
 SECRET = "s3cret-" + "k" * 40
 OF_THE_PIPELINE = {
@@ -41,37 +49,39 @@ OF_THE_TRANSCODER = {
 
 @dataclass(frozen=True)
 class Reader:
-    """One program's settings: an environment that works, and how it is read."""
+    """One process's settings: an environment that works, and the function that reads it."""
 
     working: Mapping[str, str]
-    settings: type[BaseSettings]
-    invalid: type[Exception]
-    load: Callable[[], BaseSettings]
+    settings: type
+    groups: Collection[type[BaseSettings]]
+    load: Callable[[], object]
 
     @property
     def variables(self) -> list[str]:
         """Every variable there is."""
-        prefix = self.settings.model_config.get("env_prefix", "")
-        fields = self.settings.model_fields.items()
-        return sorted(
-            str(field.validation_alias or prefix + name.upper()) for name, field in fields
-        )
+        return sorted({name for group in self.groups for name in variables_of(group)})
 
-    def read(self, environment: Mapping[str, str]) -> BaseSettings | Exception:
-        """The settings of an environment, or their refusal."""
+    def read(self, environment: Mapping[str, str]) -> object:
+        """Return the settings of an environment, or their refusal."""
         with mock.patch.dict("os.environ", environment, clear=True):
             try:
                 return self.load()
-            except self.invalid as invalid:
+            except SettingsInvalid as invalid:
                 return invalid
 
 
+PROCESSES = (ApiSettings, WorkerSettings, OperatorSettings, DoctorSettings)
 READERS = [
-    Reader(working, settings, SettingsInvalid, module.load_settings)
-    for working, module, settings in (
-        (OF_THE_PIPELINE, pipeline.config.settings, pipeline.config.settings.Settings),
-        (OF_THE_TRANSCODER, transcoder.settings, transcoder.settings.TranscoderSettings),
-    )
+    *(
+        Reader(OF_THE_PIPELINE, each, groups_of(each), partial(load_settings, each))
+        for each in PROCESSES
+    ),
+    Reader(
+        OF_THE_TRANSCODER,
+        TranscoderSettings,
+        [TranscoderSettings],
+        transcoder.settings.load_settings,
+    ),
 ]
 DOCUMENTS = st.sampled_from(
     (
@@ -93,7 +103,9 @@ def strange_environments(
     return st.tuples(st.just(reader), st.dictionaries(names, VALUES, min_size=1, max_size=6))
 
 
-each_reader = pytest.mark.parametrize("reader", READERS, ids=("pipeline", "transcoder"))
+each_reader = pytest.mark.parametrize(
+    "reader", READERS, ids=[each.settings.__name__ for each in READERS]
+)
 
 
 @each_reader
@@ -102,13 +114,13 @@ def test_the_example_works(reader: Reader) -> None:
 
 
 @given(st.one_of(*map(strange_environments, READERS)))
-@example((READERS[1], {"KHRONIKA_TRANSCODER_STORAGES": "[" * 2000}))
+@example((READERS[-1], {"KHRONIKA_TRANSCODER_STORAGES": "[" * 2000}))
 def test_any_environment_is_read_or_refused_by_name_without_its_values(
     environment: tuple[Reader, Mapping[str, str]],
 ) -> None:
     reader, wrong = environment
     found = reader.read({**reader.working, **wrong})
-    if isinstance(found, reader.invalid):
+    if isinstance(found, SettingsInvalid):
         assert any(name in str(found) for name in wrong)
         assert SECRET not in str(found)
     else:

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import create_engine, text
 
-from pipeline.config.settings import load_settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import WorkerSettings
 from pipeline.lifecycle.owner_actions import cancel_asset
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
@@ -127,7 +128,7 @@ def broken_laws(name: str, folder: Path) -> list[str]:
     """Play it to its end and let the world come to rest; the laws that were broken first."""
     with scripted_provider(folder) as provider:
         environ["KHRONIKA_SELFHOSTED_URL"] = provider.url
-        services = patient(build_services(load_settings()), repeats=False)
+        services = patient(build_services(load_settings(WorkerSettings)), repeats=False)
         world = World(services, provider)
         try:
             stage = Stage(world, strictly=True)

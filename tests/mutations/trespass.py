@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.wiring.services import EXTENSION
-from pipeline.config.settings import load_settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import WorkerSettings
 from pipeline.content.object_urls import source_key
 from pipeline.lifecycle.submit import submit
 from pipeline.services import build_services
@@ -60,7 +61,7 @@ def fate_of_a_named_original(client: FlaskClient) -> tuple[int, str]:
 
 
 def _work(asset_id: UUID) -> None:
-    worker = build_services(load_settings())
+    worker = build_services(load_settings(WorkerSettings))
     submit(worker, asset_id)
     worker.close()
 

@@ -98,8 +98,10 @@ class Lives(RuleBasedStateMachine):
     @rule(pick=PICK)
     def retry(self, pick: int) -> None:
         failed = self.stage.those(which=lambda asset: asset.status is Status.FAILED)
-        settings = self.stage.services.settings
-        self.stage.as_owner(retry_asset, chosen(failed, pick), settings=settings)
+        rules = self.stage.world.api
+        self.stage.as_owner(
+            retry_asset, chosen(failed, pick), retry=rules.retry, owner_limits=rules.owner_limits
+        )
 
     @concerning(lambda asset: asset.status in LIVE)
     @rule(pick=PICK)
@@ -117,8 +119,13 @@ class Lives(RuleBasedStateMachine):
     @rule(pick=PICK)
     def reencode(self, pick: int) -> None:
         completed = self.stage.those(which=lambda asset: asset.status is Status.COMPLETED)
-        settings = self.stage.services.settings
-        self.stage.as_owner(reencode_asset, chosen(completed, pick), settings=settings)
+        rules = self.stage.world.api
+        self.stage.as_owner(
+            reencode_asset,
+            chosen(completed, pick),
+            retry=rules.retry,
+            owner_limits=rules.owner_limits,
+        )
 
     @concerning(lambda asset: asset.generation > 1)
     @rule(pick=PICK)

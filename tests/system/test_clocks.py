@@ -68,7 +68,7 @@ def worker_with_clock(shift: str, log: Path) -> Iterator[None]:
 
 
 def send(world: World, wake: Wake) -> None:
-    app = Celery("test", broker=world.services.settings.broker_url.get_secret_value())
+    app = Celery("test", broker=world.services.settings.broker.broker_url.get_secret_value())
     app.conf.broker_transport_options = {"global_keyprefix": BROKER_KEY_PREFIX}
     app.send_task(wake.task, args=[str(wake.id)], queue=wake.queue)
     app.close()

@@ -37,7 +37,7 @@ def shown(asset_id: UUID) -> Response:
     return live_page(
         "asset.html",
         asset=asset,
-        published=_published(asset_out(asset, services().settings)),
+        published=_published(asset_out(asset, services().settings.media_urls)),
         failure=failure_of(asset.error_code) if asset.error_code else None,
         waits_for=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         actions=[name for name, action in ACTIONS.items() if is_allowed(action, asset)],

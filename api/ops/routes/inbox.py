@@ -8,10 +8,11 @@ from flask import Response, request
 
 from api.ops.pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
 from api.wiring.services import services
+from pipeline.config.groups import secrets_in
 from pipeline.domain.values import DeliveryStatus
 from pipeline.lifecycle.receive_callback import SECRET_HEADERS
 from pipeline.operations import console_inbox
-from pipeline.runtime.redaction import REDACTED, Redactor, secrets_of
+from pipeline.runtime.redaction import REDACTED, Redactor
 
 blueprint = console_blueprint("ops_inbox", __name__)
 
@@ -52,7 +53,7 @@ def shown(delivery_id: UUID) -> Response:
     """Show one delivery; what it said, to operators only."""
     with reading() as session:
         delivery = console_inbox.delivery(session, delivery_id)
-    redact = Redactor(secrets_of(services().settings))
+    redact = Redactor(secrets_in(services().settings))
     body = redact(delivery.body[:BODY_SHOWN_BYTES].decode(errors="replace"))
     return page(
         "delivery.html",

@@ -42,7 +42,7 @@ def home() -> Response:
         accounts=sorted(here.providers),
         held=_read(console_overview.held),
         spend=_read(metrics.spend_by_provider),
-        spend_limits={name: here.settings.spend_limits(name) for name in here.providers},
+        spend_limits={name: here.settings.spend.limits(name) for name in here.providers},
         dead=_read(lambda session: console_inbox.count(session, DeliveryStatus.DEAD)),
         unread=_read(lambda session: console_inbox.count(session, DeliveryStatus.NEW)),
         quotas=_quotas(),
@@ -63,13 +63,13 @@ def _read(read: Callable[[Session], Read]) -> Read | None:
 
 
 def _quotas() -> dict[str, Any]:
-    settings = services().settings
+    limits = services().settings.owner_limits
     return {
-        "videos in flight": settings.owner_max_live,
-        "uploads without a video": settings.owner_max_uploads,
-        "videos a day": settings.owner_daily_assets,
-        "bytes a day": settings.owner_daily_bytes,
-        "seconds a day": settings.owner_daily_media_sec,
+        "videos in flight": limits.max_live,
+        "uploads without a video": limits.max_uploads,
+        "videos a day": limits.daily_assets,
+        "bytes a day": limits.daily_bytes,
+        "seconds a day": limits.daily_media_sec,
     }
 
 

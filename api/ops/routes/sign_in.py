@@ -102,7 +102,7 @@ def _write_down(database: Session, who: Caller, how: str) -> None:
 
 
 def _read(given: str) -> OperatorLink:
-    key = services().settings.secret_key.get_secret_value()
+    key = services().settings.media_urls.key
     try:
         return read_link(key, given, now=datetime.now(UTC))
     except LinkInvalid:

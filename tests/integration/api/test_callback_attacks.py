@@ -178,7 +178,11 @@ def test_through_a_rotation_the_transcoder_is_believed_before_and_after_it_is_to
     operator = make_engine(role_urls["operator"])
     with session_of(operator) as session:
         rotated = rotate_secret(
-            session, vault_of(settings), "selfhosted", overlap_sec=3600, actor="operator:o"
+            session,
+            vault_of(settings.media_urls.key, settings.callback_secrets),
+            "selfhosted",
+            overlap_sec=3600,
+            actor="operator:o",
         )
     clock[0] += 1e9  # whatever was read before is stale
     assert tell(SECRET) is CallbackAnswer.TAKEN
@@ -237,5 +241,10 @@ def test_the_first_secrets_are_taken_over_when_the_api_starts(api: Client, world
     with session_of(world.engine) as session:
         row = session.scalars(select(ProviderSecret)).one()
     settings: Any = api.services.settings
-    assert vault_of(settings).open(row.secret, account="selfhosted") == SECRET
+    assert (
+        vault_of(settings.media_urls.key, settings.callback_secrets).open(
+            row.secret, account="selfhosted"
+        )
+        == SECRET
+    )
     assert row.retires_at is None

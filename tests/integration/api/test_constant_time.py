@@ -45,8 +45,8 @@ def uses(api: Client, role_urls: Mapping[str, str]) -> Mapping[str, tuple[Use, i
         key = make_key(session, wanted, actor="operator:ops", source="desk").key
     engine.dispose()
     settings = api.services.settings
-    media = sign_prefix(settings.secret_key.get_secret_value(), "processed/a", expires_at=until)
-    ticket = sign_ticket(settings, OWNER, Role.OWNER, expires_at=until)
+    media = sign_prefix(settings.media_urls.key, "processed/a", expires_at=until)
+    ticket = sign_ticket(settings.media_urls.key, OWNER, Role.OWNER, expires_at=until)
     headers, body = callback(job(), "job.progress")
     ask = partial(api.get, as_=None)
     return {

@@ -6,9 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from pydantic import AnyHttpUrl
 
-from pipeline.config.settings import Settings
 from pipeline.content.media_tokens import sign_prefix
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.services import own_policy
@@ -69,7 +67,7 @@ def test_the_buckets_address_ends_no_later_than_the_token(api: Client) -> None:
 def test_a_redirect_of_a_signed_address_is_nobodys_to_keep(api: Client) -> None:
     assert ask(api, signed(PROTECTED)).headers["Cache-Control"] == "private, no-store"
     kept = ask(api, f"/media/public/{SEGMENT}").headers["Cache-Control"]
-    assert kept == f"public, max-age={api.services.settings.playback_expires_sec // 2}"
+    assert kept == f"public, max-age={api.services.settings.media_urls.playback_expires_sec // 2}"
 
 
 def test_a_playlist_comes_from_here_so_that_what_it_names_keeps_the_token(api: Client) -> None:
@@ -92,9 +90,8 @@ def test_a_head_is_answered_from_here(api: Client) -> None:
 
 
 def test_the_gate_reaches_the_bucket_by_our_address(api: Client) -> None:
-    here = Settings.model_construct(public_url=AnyHttpUrl(api.url), provider_timeout_sec=10)
     url = f"{api.url}{signed(PROTECTED)}"
-    with GuardedFetcher(own_policy(here, api.services.storage)) as fetcher:
+    with GuardedFetcher(own_policy(api.url, api.services.storage, timeout_sec=10)) as fetcher:
         remote = fetcher.size_of(url)
         assert (remote.size_bytes, remote.accepts_ranges) == (len(CONTENT), True)
         assert fetcher.read(url, 5, 5, etag=remote.etag) == CONTENT[5:10]

@@ -54,7 +54,7 @@ def test_it_is_not_ready_without_its_database_but_stays_healthy(
 
 
 def test_it_is_not_ready_when_nothing_can_be_stored(api: Client) -> None:
-    root = Path(urlsplit(api.services.settings.storage_url).path)
+    root = Path(urlsplit(api.services.settings.storage.url).path)
     shutil.rmtree(root)
     root.write_text("a file where a folder should be")
     answer = requests.get(f"{api.url}/readyz", timeout=60)

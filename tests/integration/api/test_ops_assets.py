@@ -189,7 +189,7 @@ def test_callbacks_are_shown_with_what_became_of_them_and_no_secret(
     api: Client, world: World
 ) -> None:
     asset = api.create().json()
-    secret = api.services.settings.secret_key.get_secret_value()
+    secret = api.services.settings.media_urls.key
     body = f'{{"type": "job.completed", "leak": "{secret}"}}'.encode()
     delivery_id = receive(api, world, asset["id"], body=body + b" " * 20_000)
     operator = signed_in(api)

@@ -85,7 +85,7 @@ def test_the_cookie_is_for_our_pages_alone_and_ends_with_the_token(
     api: Client, monkeypatch: pytest.MonkeyPatch, public_url: str, *, secure: bool
 ) -> None:
     monkeypatch.setitem(
-        api.services.settings.__dict__, "base_url", f"{public_url}://videos.example"
+        api.services.settings.media_urls.__dict__, "base_url", f"{public_url}://videos.example"
     )
     operator = Operator(api)
     form = operator.get("/ops/sign-in").form("/ops/sign-in")

@@ -101,7 +101,7 @@ def test_a_server_with_a_right_gets_a_card_whose_addresses_work_for_a_while(
     for name in STORED:
         assert fetch(shown[name]).status_code == 200
     left = datetime.fromisoformat(shown["urls_expire_at"]) - datetime.now(UTC)
-    lifetime = timedelta(seconds=api.services.settings.playback_expires_sec)
+    lifetime = timedelta(seconds=api.services.settings.media_urls.playback_expires_sec)
     assert timedelta(0) < left <= lifetime * 1.25
 
 

@@ -217,7 +217,7 @@ def test_a_look_is_one_statement_however_many_follow_and_more_only_for_what_has_
 ) -> None:
     wanted = [UUID(post_id) for post_id in posts]
     mine = Viewer(owner_id=OWNER)
-    looking = Sight(api.services.engines, api.services.settings, clock=lambda: 0.0)
+    looking = Sight(api.services.engines, api.services.settings.media_urls, clock=lambda: 0.0)
     followed = {PUBLIC: wanted, mine: wanted}
     looking.look(followed)
     engines = api.services.engines
@@ -260,7 +260,7 @@ def test_addresses_are_given_anew_before_they_end(
 ) -> None:
     asset = api.create(playback="signed").json()
     world.complete(asset["id"])
-    looking = Sight(api.services.engines, api.services.settings)
+    looking = Sight(api.services.engines, api.services.settings.media_urls)
     post_id, mine = UUID(asset["post_id"]), Viewer(owner_id=OWNER)
     first = looking.look({mine: [post_id]})[mine][post_id]
     assert looking.look({mine: [post_id]})[mine][post_id] is first
@@ -303,8 +303,8 @@ def refusal(api: Client, **query: str) -> tuple[int, str]:
 
 
 def test_a_ticket_that_is_none_or_of_yesterday_opens_nothing(api: Client) -> None:
-    settings, post_id = api.services.settings, str(uuid4())
-    ended = sign_ticket(settings, OWNER, Role.OWNER, expires_at=datetime.now(UTC))
+    key, post_id = api.services.settings.media_urls.key, str(uuid4())
+    ended = sign_ticket(key, OWNER, Role.OWNER, expires_at=datetime.now(UTC))
     upload = {"post_id": post_id, "filename": "a.mp4", "size_bytes": 9, "mime_type": "video/mp4"}
     foreign = api.post("/api/uploads", upload).json()["headers"]["X-Upload-Token"]
     good = ticket_of(api.url, OWNER)
@@ -318,7 +318,7 @@ def test_a_ticket_that_is_none_or_of_yesterday_opens_nothing(api: Client) -> Non
 def test_a_ticket_lasts_as_long_as_it_says_and_is_kept_nowhere(api: Client) -> None:
     answer = api.post("/api/stream-tickets")
     ends_at = datetime.fromisoformat(answer.json()["expires_at"])
-    lifetime = timedelta(seconds=api.services.settings.stream_ticket_sec)
+    lifetime = timedelta(seconds=api.services.settings.streams.ticket_sec)
     assert timedelta(0) < ends_at - datetime.now(UTC) <= lifetime
     assert answer.headers["Cache-Control"] == "no-store"
 

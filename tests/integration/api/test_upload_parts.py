@@ -337,7 +337,7 @@ def test_first_parts_that_come_at_once_leave_nothing_behind(api: Client, sender:
     sender.send_all()
     assert sender.complete().status_code == 200
 
-    root = Path(urlsplit(api.services.settings.storage_url).path)
+    root = Path(urlsplit(api.services.settings.storage.url).path)
     assert list((root / ".incoming").iterdir()) == []
 
 

@@ -56,7 +56,7 @@ def complete(api: Client, issued: dict[str, Any], **options: Any) -> requests.Re
 
 def files(api: Client) -> list[Path]:
     """Every file in the storage, half-written ones included."""
-    root = Path(urlsplit(api.services.settings.storage_url).path)
+    root = Path(urlsplit(api.services.settings.storage.url).path)
     return [path for path in root.rglob("*") if path.is_file()]
 
 

@@ -1,10 +1,12 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, select, text
 
-from pipeline.config.settings import Settings, load_settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import OperatorSettings
 from pipeline.domain.errors import Unprocessable
 from pipeline.domain.hold_reasons import AWAITING_ENQUEUE
 from pipeline.domain.states import Status
@@ -22,13 +24,13 @@ POSTS = Posts("posts")
 
 
 @pytest.fixture
-def settings(environment: Mapping[str, str]) -> Settings:
-    return load_settings()
+def settings(environment: Mapping[str, str]) -> OperatorSettings:
+    return load_settings(OperatorSettings)
 
 
 def backfill(
     engine: Engine,
-    settings: Settings,
+    settings: OperatorSettings,
     *,
     enqueue: bool = False,
     dry_run: bool = False,
@@ -39,7 +41,8 @@ def backfill(
         return backfill_page(
             session,
             POSTS,
-            settings=settings,
+            new_videos=settings.new_videos,
+            retry=settings.retry,
             policy=FetchPolicy(),
             actor="operator:ops",
             after=after,
@@ -61,17 +64,18 @@ def events(engine: Engine, asset: Asset) -> list[tuple[int, str, str]]:
 
 
 def test_a_registered_post_has_the_installations_playback_policy(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     post_id = site.post()
 
-    backfill(operator, settings.model_copy(update={"playback": Playback.SIGNED}))
+    signed = settings.new_videos.model_copy(update={"playback": Playback.SIGNED})
+    backfill(operator, replace(settings, new_videos=signed))
 
     assert assets(operator)[post_id].playback == "signed"
 
 
 def test_a_registered_post_is_held_for_as_long_as_nobody_enqueues_it(
-    site: Site, operator: Engine, settings: Settings, role_urls: Mapping[str, str]
+    site: Site, operator: Engine, settings: OperatorSettings, role_urls: Mapping[str, str]
 ) -> None:
     post_id = site.post(owner_id="ana")
 
@@ -93,7 +97,7 @@ def test_a_registered_post_is_held_for_as_long_as_nobody_enqueues_it(
 
 
 def test_enqueuing_later_makes_what_was_registered_due_and_starts_its_deadline(
-    site: Site, operator: Engine, settings: Settings, role_urls: Mapping[str, str]
+    site: Site, operator: Engine, settings: OperatorSettings, role_urls: Mapping[str, str]
 ) -> None:
     post_id = site.post()
     backfill(operator, settings)
@@ -106,7 +110,7 @@ def test_enqueuing_later_makes_what_was_registered_due_and_starts_its_deadline(
     assert asset.deadline_at is not None
     assert asset.next_attempt_at is not None
     waits = (asset.deadline_at - asset.next_attempt_at).total_seconds()
-    assert waits == pytest.approx(settings.wait_deadline_sec, abs=1)
+    assert waits == pytest.approx(settings.retry.wait_deadline_sec, abs=1)
     assert events(operator, asset) == [
         (1, "created", "operator:ops"),
         (2, "enqueued", "operator:ops"),
@@ -118,7 +122,7 @@ def test_enqueuing_later_makes_what_was_registered_due_and_starts_its_deadline(
 
 
 def test_enqueuing_at_once_registers_and_queues(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     post_id = site.post()
 
@@ -133,7 +137,7 @@ def test_enqueuing_at_once_registers_and_queues(
 
 @pytest.mark.parametrize("enqueue", [False, True])
 def test_running_again_changes_nothing(
-    site: Site, operator: Engine, settings: Settings, enqueue: bool
+    site: Site, operator: Engine, settings: OperatorSettings, enqueue: bool
 ) -> None:
     post_id = site.post()
     backfill(operator, settings, enqueue=enqueue)
@@ -151,7 +155,7 @@ def test_running_again_changes_nothing(
 
 
 def test_an_asset_that_is_under_way_is_left_alone(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     post_id = site.post()
     backfill(operator, settings, enqueue=True)
@@ -169,7 +173,9 @@ def test_an_asset_that_is_under_way_is_left_alone(
     assert assets(operator)[post_id].status is Status.PROCESSING
 
 
-def test_the_posts_are_not_touched(site: Site, operator: Engine, settings: Settings) -> None:
+def test_the_posts_are_not_touched(
+    site: Site, operator: Engine, settings: OperatorSettings
+) -> None:
     site.post()
     before = site.posts()
 
@@ -179,7 +185,7 @@ def test_the_posts_are_not_touched(site: Site, operator: Engine, settings: Setti
 
 
 def test_posts_without_a_video_are_passed_over(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     site.post(media_kind="text", video_url=None)
     site.post(media_kind="image", video_url="https://videos.example/picture.jpg")
@@ -208,7 +214,7 @@ def test_a_post_that_cannot_be_registered_is_reported_with_its_reason(
     *,
     site: Site,
     operator: Engine,
-    settings: Settings,
+    settings: OperatorSettings,
     owner_id: str | None,
     video_url: str,
     reason: str,
@@ -223,7 +229,7 @@ def test_a_post_that_cannot_be_registered_is_reported_with_its_reason(
 
 
 def test_a_dry_run_counts_and_writes_nothing(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     site.post()
     site.post(owner_id=None)
@@ -235,7 +241,7 @@ def test_a_dry_run_counts_and_writes_nothing(
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     wanted = {site.post() for _ in range(7)}
     pages: list[Page] = []
@@ -250,7 +256,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(
 
 
 def test_posts_in_another_schema_with_another_owner_column_are_found(
-    site: Site, operator: Engine, settings: Settings
+    site: Site, operator: Engine, settings: OperatorSettings
 ) -> None:
     site.run('CREATE SCHEMA "Site"')
     site.run('GRANT USAGE ON SCHEMA "Site" TO khronika_operator')

@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 
-from pipeline.config.settings import Settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import OperatorSettings
 from pipeline.providers.active_secrets import vault_of
 from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import session_of
@@ -17,7 +18,8 @@ def secrets(*arguments: str, env: Mapping[str, str]) -> Ran:
 
 def stored(world: World) -> list[str]:
     """Decrypt the stored secrets."""
-    vault = vault_of(Settings())
+    settings = load_settings(OperatorSettings)
+    vault = vault_of(settings.media_urls.key, settings.callback_secrets)
     with session_of(world.engine) as session:
         rows = session.query(ProviderSecret).order_by(ProviderSecret.created_at).all()
     return [vault.open(row.secret, account=row.provider) for row in rows]

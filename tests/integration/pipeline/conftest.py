@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
-from pipeline.config.settings import Settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import ApiSettings, WorkerSettings
 from pipeline.domain.values import CreateAsset, Playback
 from pipeline.lifecycle.create import create_asset
 from pipeline.lifecycle.receive_callback import Received, receive_callback
@@ -91,7 +92,7 @@ def settings(
     broker_url: str,
     provider: ScriptedProvider,
     tmp_path: Path,
-) -> Settings:
+) -> WorkerSettings:
     """Real settings from a real environment, with waits short enough to watch."""
     variables = {
         "BROKER_URL": broker_url,
@@ -114,14 +115,21 @@ def settings(
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    return Settings()
+    return load_settings(WorkerSettings)
 
 
 @pytest.fixture
-def services(settings: Settings) -> Iterator[Services]:
+def services(settings: WorkerSettings) -> Iterator[Services]:
     services = replace(build_services(settings), rng=Random(1))
     yield services
     services.engine.dispose()
+
+
+def with_changed(services: Services, group: str, **changed: object) -> Services:
+    """The services of a worker in whose environment some settings of a group differ."""
+    settings = services.settings
+    told = getattr(settings, group).model_copy(update=changed)
+    return replace(services, settings=replace(settings, **{group: told}))
 
 
 class World:
@@ -130,8 +138,10 @@ class World:
     def __init__(self, services: Services, provider: ScriptedProvider) -> None:
         self.services = services
         self.provider = provider
-        self._api = make_engine(services.settings.api_database_url.get_secret_value())
-        self.operator = make_engine(services.settings.operator_database_url.get_secret_value())
+        self.api = load_settings(ApiSettings)
+        assert self.api.operator_login is not None
+        self._api = make_engine(self.api.api_login.url.get_secret_value())
+        self.operator = make_engine(self.api.operator_login.url.get_secret_value())
 
     def close(self) -> None:
         self._api.dispose()
@@ -157,7 +167,9 @@ class World:
             created = create_asset(
                 session,
                 request,
-                settings=self.services.settings,
+                new_videos=self.api.new_videos,
+                retry=self.api.retry,
+                owner_limits=self.api.owner_limits,
                 actor=f"owner:{OWNER}",
                 render=lambda asset: {"id": str(asset.id)},
             )

@@ -102,7 +102,13 @@ def replaced(world: World) -> Given:
     asset_id = world.create()
     for generation in (1, 2):
         if generation > 1:
-            as_owner(world, reencode_asset, asset_id, settings=world.services.settings)
+            as_owner(
+                world,
+                reencode_asset,
+                asset_id,
+                retry=world.api.retry,
+                owner_limits=world.api.owner_limits,
+            )
         submit(world.services, asset_id)
         attempt_id = world.attempt_id(asset_id)
         received = world.receive(callback(world.provider.finish(attempt_id)))
@@ -119,7 +125,13 @@ def ticket(world: World) -> Given:
     request = NewUpload(uuid4(), OWNER, "holiday.mp4", len(CONTENT), "video/mp4")
     with owner(world) as session:
         issued = issue_ticket(
-            session, request, settings=world.services.settings, now=datetime.now(UTC)
+            session,
+            request,
+            key=world.api.media_urls.key,
+            uploads=world.api.uploads,
+            sources=world.api.sources,
+            owner_limits=world.api.owner_limits,
+            now=datetime.now(UTC),
         )
     return (issued.upload_id, CONTENT)
 
@@ -165,7 +177,7 @@ def requested(world: World) -> Given:
         "role": "authenticated",
         "exp": int(datetime.now(UTC).timestamp()) + 600,
     }
-    secret = world.services.settings.jwt_secret
+    secret = world.api.tokens.jwt_secret
     assert secret is not None
     key = secret.get_secret_value()
     headers = {
@@ -207,7 +219,7 @@ def complete(world: World) -> Upload:
         only_upload(world).id,
         storage=world.services.storage,
         tools=world.services.tools,
-        limits=world.services.limits,
+        limits=world.api.sources.limits,
         now=datetime.now(UTC),
     )
 
@@ -219,7 +231,9 @@ def use_upload(world: World) -> UUID:
         created = create_asset(
             session,
             CreateAsset(upload.post_id, OWNER, None, upload.id, {}),
-            settings=world.services.settings,
+            new_videos=world.api.new_videos,
+            retry=world.api.retry,
+            owner_limits=world.api.owner_limits,
             actor=ACTOR,
             render=lambda asset: {"id": str(asset.id)},
         )

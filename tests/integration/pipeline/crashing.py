@@ -12,7 +12,8 @@ from multiprocessing import get_context
 from uuid import UUID
 
 from api.app import create_app
-from pipeline.config.settings import load_settings
+from pipeline.config.groups import load_settings
+from pipeline.config.process_settings import ApiSettings, WorkerSettings
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
@@ -52,7 +53,7 @@ def _run(environment: Mapping[str, str], deed: str, arguments: tuple[object, ...
 
 
 def _with_services(use_case: Callable[[Services], object]) -> None:
-    use_case(build_services(load_settings()))
+    use_case(build_services(load_settings(WorkerSettings)))
 
 
 def _use_case(use_case: Callable[[Services, UUID], object], id_: UUID) -> None:
@@ -72,7 +73,7 @@ def _request(path: str, headers: Mapping[str, str], body: bytes) -> None:
 def _upload(upload_id: UUID, content: bytes) -> None:
     def receive(services: Services) -> None:
         receive_whole(
-            _begin(services),
+            _begin(),
             upload_id,
             [content],
             digests=Digests(),
@@ -86,11 +87,11 @@ def _upload(upload_id: UUID, content: bytes) -> None:
 def _complete(upload_id: UUID) -> None:
     def complete(services: Services) -> None:
         complete_upload(
-            _begin(services),
+            _begin(),
             upload_id,
             storage=services.storage,
             tools=services.tools,
-            limits=services.limits,
+            limits=services.settings.sources.limits,
             now=datetime.now(UTC),
         )
 
@@ -99,13 +100,13 @@ def _complete(upload_id: UUID) -> None:
 
 def _abandon(upload_id: UUID) -> None:
     def abandon(services: Services) -> None:
-        abandon_upload(_begin(services), upload_id, storage=services.storage)
+        abandon_upload(_begin(), upload_id, storage=services.storage)
 
     _with_services(abandon)
 
 
-def _begin(services: Services) -> Begin:
-    engine = make_engine(services.settings.api_database_url.get_secret_value())
+def _begin() -> Begin:
+    engine = make_engine(load_settings(ApiSettings).api_login.url.get_secret_value())
     return partial(user_session, engine, OWNER)
 
 

@@ -1,7 +1,6 @@
 """A provider that is down is asked by one video at a time; the others wait and spend nothing."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from pipeline.records.models import ProviderBreaker
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import World, with_changed
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.stateful.boundaries import dying_at
 
@@ -28,13 +27,8 @@ CAP_SEC = 100.0
 @pytest.fixture
 def down(world: World) -> Services:
     """The world's services, whose provider has just been found to be down."""
-    changed = {
-        "breaker_failures": FAILURES,
-        "breaker_open_sec": OPEN_SEC,
-        "breaker_cap_sec": CAP_SEC,
-    }
-    settings = world.services.settings.model_copy(update=changed)
-    services = replace(world.services, settings=settings)
+    changed = {"failures": FAILURES, "open_sec": OPEN_SEC, "cap_sec": CAP_SEC}
+    services = with_changed(world.services, "breaker", **changed)
     for _ in range(FAILURES):
         world.provider.script.append("503")
         assert submit(services, world.create()).what == "retrying"
@@ -89,7 +83,7 @@ def test_what_waits_for_a_provider_spends_nothing_and_says_why_once(
     world: World, down: Services
 ) -> None:
     asset_id = world.create()
-    before, deadline_sec = world.asset(asset_id), down.settings.wait_deadline_sec
+    before, deadline_sec = world.asset(asset_id), down.settings.retry.wait_deadline_sec
     for _ in range(3):
         assert submit(down, asset_id).what == "held"
         world.make_past(asset_id, "next_attempt_at")
@@ -152,7 +146,7 @@ def test_those_let_through_before_it_opened_do_not_keep_it_open_longer(
 ) -> None:
     probe_at: datetime | None = breaker(world).probe_at
     with session_of(down.engine) as session:
-        circuit_breaker.note_failure(session, "selfhosted", down.settings.breaker_limits())
+        circuit_breaker.note_failure(session, "selfhosted", down.settings.breaker_limits)
     assert breaker(world).probe_at == probe_at
 
 

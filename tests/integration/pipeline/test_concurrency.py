@@ -44,9 +44,7 @@ def at_once(*deeds: Callable[[], T]) -> list[T]:
 def crowd(world: World) -> World:
     """A world whose API has a connection for each of many callers."""
     world._api.dispose()
-    world._api = make_engine(
-        world.services.settings.api_database_url.get_secret_value(), pool_size=20
-    )
+    world._api = make_engine(world.api.api_login.url.get_secret_value(), pool_size=20)
     return world
 
 
@@ -67,7 +65,11 @@ def retry(world: World, asset_id: UUID) -> str:
     try:
         with user_session(world._api, OWNER) as session:
             retried = retry_asset(
-                session, post_id, settings=world.services.settings, actor=f"owner:{OWNER}"
+                session,
+                post_id,
+                retry=world.api.retry,
+                owner_limits=world.api.owner_limits,
+                actor=f"owner:{OWNER}",
             )
             return retried.asset.status.value
     except Conflict as conflict:

@@ -165,7 +165,8 @@ def test_what_is_purged_here_is_given_up_at_its_provider(world: World) -> None:
         reencode_asset(
             session,
             world.asset(asset_id).post_id,
-            settings=world.services.settings,
+            retry=world.api.retry,
+            owner_limits=world.api.owner_limits,
             actor=f"owner:{OWNER}",
         )
     complete(world, asset_id)

@@ -204,7 +204,8 @@ def test_a_late_success_is_used(world: World, waiting_for: str) -> None:
             retry_asset(
                 session,
                 world.asset(asset_id).post_id,
-                settings=world.services.settings,
+                retry=world.api.retry,
+                owner_limits=world.api.owner_limits,
                 actor=f"owner:{OWNER}",
             )
     if waiting_for == "newer attempt":
@@ -302,10 +303,20 @@ def test_retry_starts_the_budget_over_and_keeps_the_history(world: World) -> Non
 
     with user_session(world._api, OWNER) as session:
         retried = retry_asset(
-            session, post_id, settings=world.services.settings, actor=f"owner:{OWNER}"
+            session,
+            post_id,
+            retry=world.api.retry,
+            owner_limits=world.api.owner_limits,
+            actor=f"owner:{OWNER}",
         )
     with pytest.raises(Conflict) as refused, user_session(world._api, OWNER) as session:
-        retry_asset(session, post_id, settings=world.services.settings, actor=f"owner:{OWNER}")
+        retry_asset(
+            session,
+            post_id,
+            retry=world.api.retry,
+            owner_limits=world.api.owner_limits,
+            actor=f"owner:{OWNER}",
+        )
 
     assert retried.wakes == (wake_submit(asset_id),)
     assert (refused.value.code, refused.value.extra["status"]) == ("not_failed", "queued")

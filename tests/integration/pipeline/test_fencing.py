@@ -50,7 +50,9 @@ def tell(world: World, job: dict[str, Any], type_: str | None = None) -> str:
 
 
 def reencode(world: World, asset_id: UUID) -> Changed:
-    fenced = as_owner(world, reencode_asset, asset_id, settings=world.services.settings)
+    fenced = as_owner(
+        world, reencode_asset, asset_id, retry=world.api.retry, owner_limits=world.api.owner_limits
+    )
     assert isinstance(fenced, Changed)
     return fenced
 
@@ -257,7 +259,9 @@ def test_a_retry_after_cancel_starts_over(world: World) -> None:
     submit(world.services, asset_id)
     as_owner(world, cancel_asset, asset_id)
 
-    retried = as_owner(world, retry_asset, asset_id, settings=world.services.settings)
+    retried = as_owner(
+        world, retry_asset, asset_id, retry=world.api.retry, owner_limits=world.api.owner_limits
+    )
 
     assert retried.asset.status is Status.QUEUED
     complete(world, asset_id)

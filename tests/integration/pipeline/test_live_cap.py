@@ -26,9 +26,11 @@ def ended(world: World, how: str) -> Asset:
 
 
 def start_over(world: World, verb: Verb, post_id: UUID, *, most: int) -> str:
-    settings = world.services.settings.model_copy(update={"owner_max_live": most})
+    limits = world.api.owner_limits.model_copy(update={"max_live": most})
     with user_session(world._api, OWNER) as session:
-        done = verb(session, post_id, settings=settings, actor=f"owner:{OWNER}")
+        done = verb(
+            session, post_id, retry=world.api.retry, owner_limits=limits, actor=f"owner:{OWNER}"
+        )
     return str(done.asset.status)
 
 
@@ -49,9 +51,11 @@ def test_nothing_is_started_over_beyond_the_cap_but_by_an_operator(
     assert world.asset(asset.id).status == asset.status
     assert world.types(asset.id) == ["created"]
 
-    settings = world.services.settings.model_copy(update={"owner_max_live": 1})
+    limits = world.api.owner_limits.model_copy(update={"max_live": 1})
     with session_of(world.operator) as session:
-        verb(session, asset.post_id, settings=settings, actor="operator:ops")
+        verb(
+            session, asset.post_id, retry=world.api.retry, owner_limits=limits, actor="operator:ops"
+        )
     assert world.asset(asset.id).status == "queued"
 
 

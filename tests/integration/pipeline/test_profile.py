@@ -1,13 +1,11 @@
 """The cap of the renditions, on its way to whoever makes them."""
 
-from dataclasses import replace
-
 import pytest
 
 from pipeline.domain.values import Profile
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import World, with_changed
 from tests.scripted_provider import callback
 
 
@@ -15,10 +13,10 @@ from tests.scripted_provider import callback
 def test_a_provider_is_told_the_cap_and_less_than_the_source_completes(
     world: World, cap: Profile | None
 ) -> None:
-    settings = world.services.settings.model_copy(update={"max_profile": cap})
+    services = with_changed(world.services, "providers", max_profile=cap)
     asset_id = world.create()
 
-    submit(replace(world.services, settings=settings), asset_id)
+    submit(services, asset_id)
 
     attempt_id = world.attempt_id(asset_id)
     assert world.provider.jobs[attempt_id]["spec"]["max_profile"] == cap

@@ -4,7 +4,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -12,7 +11,6 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pipeline.access.idempotency import IdempotencyKey
-from pipeline.config.settings import Settings
 from pipeline.domain.errors import LimitReached
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import Created, create_asset
@@ -23,7 +21,7 @@ from pipeline.limits.spend_guard import KEPT_DAYS
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
-from tests.integration.pipeline.conftest import CLIP, OWNER, World
+from tests.integration.pipeline.conftest import CLIP, OWNER, World, with_changed
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.stateful.boundaries import dying_at
 
@@ -37,7 +35,7 @@ Register = Callable[..., Created]
 @pytest.fixture
 def register(world: World) -> Iterator[Register]:
     """Register a video for an owner whose limits are these."""
-    api = make_engine(world.services.settings.api_database_url.get_secret_value(), pool_size=12)
+    api = make_engine(world.api.api_login.url.get_secret_value(), pool_size=12)
 
     def create(
         limits: dict[str, float],
@@ -49,14 +47,15 @@ def register(world: World) -> Iterator[Register]:
         by: Engine | None = None,
         **declared: float,
     ) -> Created:
-        settings: Settings = world.services.settings.model_copy(update=limits)
         source = None if upload_id else SOURCE
         request = CreateAsset(post_id or uuid4(), owner, source, upload_id, declared)
         with user_session(api, owner) if by is None else session_of(by) as session:
             return create_asset(
                 session,
                 request,
-                settings=settings,
+                new_videos=world.api.new_videos,
+                retry=world.api.retry,
+                owner_limits=world.api.owner_limits.model_copy(update=limits),
                 actor=f"owner:{owner}",
                 render=lambda asset: {"id": str(asset.id)},
                 idempotency=IdempotencyKey(owner, "create", key, "") if key else None,
@@ -96,7 +95,7 @@ def usage(world: World, owner: str = OWNER) -> tuple[int, int, float]:
 def test_over_the_cap_nothing_is_written_and_a_key_may_be_used_again(
     world: World, register: Register
 ) -> None:
-    cap = {"owner_max_live": 1}
+    cap = {"max_live": 1}
     post_id = uuid4()
     first = register(cap, post_id=post_id)
     tables = ("video_assets", "video_processing_events", "idempotency_keys", "owner_usage")
@@ -130,10 +129,10 @@ NOT_DUE = "next_attempt_at = NULL, deadline_at = NULL"
 def test_what_is_no_work_any_more_blocks_nobody(
     world: World, register: Register, ended: str
 ) -> None:
-    register({"owner_max_live": 1})
+    register({"max_live": 1})
     world.execute(f"UPDATE video_assets SET {ended}")
 
-    assert register({"owner_max_live": 1}).status_code == 202
+    assert register({"max_live": 1}).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -146,18 +145,18 @@ def test_what_is_no_work_any_more_blocks_nobody(
     ids=["queued", "retrying", "processing"],
 )
 def test_what_is_live_counts(world: World, register: Register, live: str) -> None:
-    register({"owner_max_live": 1})
+    register({"max_live": 1})
     world.execute(f"UPDATE video_assets SET {live}")
 
-    assert refusal(lambda: register({"owner_max_live": 1})).code == "too_many_in_flight"
+    assert refusal(lambda: register({"max_live": 1})).code == "too_many_in_flight"
 
 
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        ({"owner_max_live": 3}, "too_many_in_flight"),
-        ({"owner_daily_assets": 3}, "quota_exceeded"),
-        ({"owner_daily_media_sec": 30.0}, "quota_exceeded"),
+        ({"max_live": 3}, "too_many_in_flight"),
+        ({"daily_assets": 3}, "quota_exceeded"),
+        ({"daily_media_sec": 30.0}, "quota_exceeded"),
     ],
 )
 def test_of_many_at_once_exactly_as_many_pass_as_there_is_room_for(
@@ -198,17 +197,17 @@ def test_an_operator_registers_within_the_limits_of_the_owner(
     register({}, by=world.operator)
 
     assert usage(world)[0] == 1
-    for limits in ({"owner_max_live": 1}, {"owner_daily_assets": 1}):
+    for limits in ({"max_live": 1}, {"daily_assets": 1}):
         refusal(lambda limits=limits: register(limits, by=world.operator))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
     ("limits", "numbers"),
     [
-        ({"owner_daily_assets": 1}, {"quota": "assets", "limit": 1, "used": 1, "asked": 1}),
-        ({"owner_daily_bytes": 50}, {"quota": "bytes", "limit": 50, "used": 40, "asked": 20}),
+        ({"daily_assets": 1}, {"quota": "assets", "limit": 1, "used": 1, "asked": 1}),
+        ({"daily_bytes": 50}, {"quota": "bytes", "limit": 50, "used": 40, "asked": 20}),
         (
-            {"owner_daily_media_sec": 10.0},
+            {"daily_media_sec": 10.0},
             {"quota": "media_sec", "limit": 10.0, "used": 7.5, "asked": 5.0},
         ),
     ],
@@ -235,7 +234,7 @@ def test_over_a_quota_it_says_which_and_when_it_begins_anew(
 
 
 def test_where_nothing_is_left_nothing_unknown_is_taken(register: Register) -> None:
-    limits = {"owner_daily_bytes": 40}
+    limits = {"daily_bytes": 40}
     register(limits, size_bytes=40)
 
     assert refusal(lambda: register(limits)).code == "quota_exceeded"
@@ -279,9 +278,7 @@ def test_what_a_remote_source_turns_out_to_be_is_charged_once(
     assert usage(world) == (1, CLIP_BYTES, CLIP_SEC)
 
 
-@pytest.mark.parametrize(
-    "limits", [{"owner_daily_media_sec": 8.0}, {"owner_daily_bytes": CLIP_BYTES + 100}]
-)
+@pytest.mark.parametrize("limits", [{"daily_media_sec": 8.0}, {"daily_bytes": CLIP_BYTES + 100}])
 def test_what_turns_out_to_be_more_than_the_day_holds_is_not_submitted_that_day(
     world: World, limits: dict[str, float]
 ) -> None:
@@ -294,7 +291,13 @@ def test_what_turns_out_to_be_more_than_the_day_holds_is_not_submitted_that_day(
         assert (asset.error_code, asset.source_info) == ("quota_exceeded", None)
         assert usage(world) == (2, CLIP_BYTES + 1, round(CLIP_SEC + 1, 2))
         with session_of(world.operator) as session:
-            retry_asset(session, asset.post_id, settings=services.settings, actor="operator:ops")
+            retry_asset(
+                session,
+                asset.post_id,
+                retry=world.api.retry,
+                owner_limits=world.api.owner_limits,
+                actor="operator:ops",
+            )
     assert len(world.provider.puts) == 1
 
     world.execute("UPDATE owner_usage SET day = day - 1")  # midnight passes
@@ -306,7 +309,7 @@ def test_what_turns_out_to_be_more_than_the_day_holds_is_not_submitted_that_day(
 def test_of_many_that_turn_out_to_be_more_only_what_the_day_holds_is_submitted(
     world: World,
 ) -> None:
-    services = limited(world, {"owner_daily_media_sec": 2 * CLIP_SEC + 1})
+    services = limited(world, {"daily_media_sec": 2 * CLIP_SEC + 1})
     assets = [world.create() for _ in range(3)]
 
     told = at_once(*[partial(submit, services, asset_id) for asset_id in assets])
@@ -318,13 +321,13 @@ def test_what_was_said_truly_is_submitted_though_the_day_has_been_used_up(world:
     asset_id = world.create(size_bytes=CLIP_BYTES, duration_sec=CLIP_SEC)
     world.create(duration_sec=1000.0)
 
-    services = limited(world, {"owner_daily_media_sec": 8.0, "owner_daily_bytes": 8})
+    services = limited(world, {"daily_media_sec": 8.0, "daily_bytes": 8})
     assert submit(services, asset_id).what == "submitted"
 
 
 def limited(world: World, limits: dict[str, float]) -> Services:
     """A worker that is told these limits of an owner's day."""
-    return replace(world.services, settings=world.services.settings.model_copy(update=limits))
+    return with_changed(world.services, "owner_limits", **limits)
 
 
 def test_neither_another_attempt_nor_deleting_changes_what_was_charged(world: World) -> None:

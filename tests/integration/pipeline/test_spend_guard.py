@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from pipeline.limits import spend_guard
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import World, with_changed
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.scripted_provider import callback
 from tests.stateful.boundaries import dying_at, meanwhile
@@ -44,8 +43,8 @@ def limited(world: World) -> Limited:
     """The world's services with an hourly budget."""
 
     def limit(assets: int | None = None, minutes: float | None = None) -> Services:
-        changed = {"spend_assets_per_hour": assets, "spend_minutes_per_hour": minutes}
-        return replace(world.services, settings=world.services.settings.model_copy(update=changed))
+        changed = {"assets_per_hour": assets, "minutes_per_hour": minutes}
+        return with_changed(world.services, "spend", **changed)
 
     return limit
 

@@ -55,7 +55,9 @@ def create(world: World, upload: Upload) -> Created:
         return create_asset(
             session,
             CreateAsset(upload.post_id, OWNER, None, upload.id, {}),
-            settings=world.services.settings,
+            new_videos=world.api.new_videos,
+            retry=world.api.retry,
+            owner_limits=world.api.owner_limits,
             actor=ACTOR,
             render=lambda asset: {"id": str(asset.id)},
         )
@@ -123,7 +125,9 @@ def test_a_create_that_was_first_leaves_nothing_to_purge(world: World) -> None:
         create_asset(
             session,
             CreateAsset(upload.post_id, OWNER, None, upload.id, {}),
-            settings=world.services.settings,
+            new_videos=world.api.new_videos,
+            retry=world.api.retry,
+            owner_limits=world.api.owner_limits,
             actor=ACTOR,
             render=lambda asset: {"id": str(asset.id)},
         )
@@ -160,10 +164,18 @@ def test_a_create_that_is_refused_claims_nothing(world: World) -> None:
 
 
 def issue(world: World, size_bytes: int = 100, **limits: int) -> UUID:
-    settings = world.services.settings.model_copy(update=limits)
+    told = world.api.owner_limits.model_copy(update=limits)
     request = NewUpload(uuid4(), OWNER, "a.mp4", size_bytes, "video/mp4")
     with owner(world) as session:
-        return issue_ticket(session, request, settings=settings, now=datetime.now(UTC)).upload_id
+        return issue_ticket(
+            session,
+            request,
+            key=world.api.media_urls.key,
+            uploads=world.api.uploads,
+            sources=world.api.sources,
+            owner_limits=told,
+            now=datetime.now(UTC),
+        ).upload_id
 
 
 def refusal(world: World, size_bytes: int = 100, **limits: int) -> LimitReached:
@@ -177,11 +189,11 @@ def refusal(world: World, size_bytes: int = 100, **limits: int) -> LimitReached:
     ("limits", "numbers"),
     [
         (
-            {"owner_max_uploads": 1},
+            {"max_uploads": 1},
             {"quota": "uploads", "limit": 1, "used": 1, "asked": 1},
         ),
         (
-            {"owner_max_upload_bytes": 199},
+            {"max_upload_bytes": 199},
             {"quota": "bytes", "limit": 199, "used": 100, "asked": 100},
         ),
     ],
@@ -200,27 +212,27 @@ def test_over_a_cap_no_ticket_is_issued_and_it_says_which(
 
 
 def test_the_first_file_is_taken_however_large(world: World) -> None:
-    issue(world, 1000, owner_max_upload_bytes=10)
+    issue(world, 1000, max_upload_bytes=10)
 
 
 def test_what_is_given_up_expired_or_made_a_video_leaves_room(world: World) -> None:
     given_up = issue(world)
     abandon_upload(partial(owner, world), given_up, storage=world.services.storage)
-    issue(world, owner_max_uploads=1)
+    issue(world, max_uploads=1)
     world.execute("UPDATE uploads SET expires_at = now()")
-    issue(world, owner_max_uploads=1)
+    issue(world, max_uploads=1)
     world.execute("DELETE FROM uploads")
 
     uploaded(world)
-    refusal(world, owner_max_uploads=1)
+    refusal(world, max_uploads=1)
     use_upload(world)
-    issue(world, owner_max_uploads=1)
+    issue(world, max_uploads=1)
 
 
 def test_what_is_complete_counts_though_its_ticket_has_expired(world: World) -> None:
     completed(world, ago="1 hour")
 
-    refusal(world, owner_max_uploads=1)
+    refusal(world, max_uploads=1)
 
 
 def test_of_many_tickets_at_once_exactly_as_many_are_issued_as_there_is_room_for(
@@ -229,7 +241,7 @@ def test_of_many_tickets_at_once_exactly_as_many_are_issued_as_there_is_room_for
     def persist() -> str:
         while True:
             try:
-                issue(world, owner_max_uploads=3)
+                issue(world, max_uploads=3)
             except LimitReached as refused:
                 if refused.code != "owner_busy":
                     return refused.code

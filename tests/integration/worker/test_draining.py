@@ -53,7 +53,7 @@ def worker(world: World, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def send(world: World, asset_id: UUID) -> None:
-    app = Celery("test", broker=world.services.settings.broker_url.get_secret_value())
+    app = Celery("test", broker=world.services.settings.broker.broker_url.get_secret_value())
     app.conf.broker_transport_options = {"global_keyprefix": BROKER_KEY_PREFIX}
     app.send_task(TASK_SUBMIT, args=[str(asset_id)], queue=QUEUE_SUBMIT)
     app.close()

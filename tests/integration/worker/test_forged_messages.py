@@ -104,7 +104,7 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     waiting = world.create()
     world.make_past(waiting, "deadline_at")  # so that its own row would fail it, were it swept
     before, trace = everything(world), tmp_path / "unpickled"
-    url = world.services.settings.broker_url.get_secret_value()
+    url = world.services.settings.broker.broker_url.get_secret_value()
     options = {"global_keyprefix": BROKER_KEY_PREFIX}
     app = Celery("forger", broker=url)
     app.conf.broker_transport_options = options

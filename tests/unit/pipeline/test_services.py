@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import AnyHttpUrl
 
-from pipeline.config.settings import Settings
 from pipeline.net.fetch_policy import FetchPolicy, FetchRefused, check_url
 from pipeline.services import own_policy
 from pipeline.storage.base import Storage
@@ -18,8 +16,7 @@ IN_A_REGION = "s3://my-videos?region=eu-west-1"
 
 
 def policy_of(storage: Storage, public_url: str = "http://10.0.0.5:8080") -> FetchPolicy:
-    settings = Settings.model_construct(public_url=AnyHttpUrl(public_url), provider_timeout_sec=10)
-    return own_policy(settings, storage)
+    return own_policy(public_url, storage, timeout_sec=10)
 
 
 @pytest.fixture

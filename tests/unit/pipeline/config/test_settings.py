@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.settings import Settings, load_settings
+from pipeline.config.groups import groups_of, load_settings
+from pipeline.config.process_settings import ApiSettings, DoctorSettings
 from pipeline.runtime.filed_settings import SettingsInvalid, may_come_in_files
-from pipeline.services import fetch_policy, limits_of
 from pipeline.storage.urls import Credentials
 
 
@@ -19,7 +19,7 @@ def test_every_wrong_variable_is_named_at_once_and_no_value_is_shown(
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
     with pytest.raises(SettingsInvalid) as refused:
-        load_settings()
+        load_settings(ApiSettings)
 
     said = str(refused.value)
     for name in (
@@ -64,7 +64,7 @@ def test_how_large_a_source_may_be_is_said_by_settings(
     for name, value in (("BYTES", "5"), ("DURATION_SEC", "6"), ("FRAMES", "7")):
         monkeypatch.setenv(f"KHRONIKA_SOURCE_MAX_{name}", value)
 
-    limits = limits_of(load_settings())
+    limits = load_settings(ApiSettings).sources.limits
 
     assert (limits.max_bytes, limits.max_duration_sec, limits.max_frames) == (5, 6, 7)
 
@@ -74,7 +74,7 @@ def test_the_simple_issuer_is_one_more_and_may_make_operators(
 ) -> None:
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
     monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([BY_KEYS, BY_SECRET]))
-    issuers = load_settings().issuers
+    issuers = load_settings(ApiSettings).tokens.issuers
     assert {name: issuer.operators for name, issuer in issuers.items()} == {
         "site": False,
         "supabase": True,
@@ -87,9 +87,9 @@ def test_the_simple_issuer_is_needed_only_where_there_is_no_other(
     working: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SettingsInvalid, match=r"KHRONIKA_JWT_SECRET: .*missing"):
-        load_settings()
+        load_settings(ApiSettings)
     monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([BY_KEYS]))
-    assert list(load_settings().issuers) == ["site"]
+    assert list(load_settings(ApiSettings).tokens.issuers) == ["site"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_simple_issuer_is_needed_only_where_there_is_no_other(
         ("7", "KHRONIKA_JWT_ISSUERS: .*JSON list"),
         ("[" * 5000, "KHRONIKA_JWT_ISSUERS: .*JSON list"),
         ([BY_KEYS | {"algorithm": "none"}], r"KHRONIKA_JWT_ISSUERS\.0\.algorithm"),
-        ([BY_SECRET | {"secret": "short"}], r"KHRONIKA_JWT_ISSUERS\.0: .*32 bytes"),
+        ([BY_SECRET | {"secret": "short"}], r"KHRONIKA_JWT_ISSUERS\.0\.secret: .*32 bytes"),
         ([BY_KEYS, BY_KEYS], "more than once"),
         ([BY_KEYS | {"issuer": "khronika"}], "more than once"),
         ([BY_KEYS | {"jwks_url": "http://site.example/keys"}], "must be https"),
@@ -113,7 +113,7 @@ def test_issuers_that_are_wrong_stop_the_start(
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
     monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", given)
     with pytest.raises(SettingsInvalid, match=said) as refused:
-        load_settings()
+        load_settings(ApiSettings)
     assert SECRET not in str(refused.value)
 
 
@@ -124,12 +124,12 @@ def test_keys_come_in_the_clear_from_this_machine_alone_and_only_where_that_is_a
     for host in ("127.0.0.1", "[::1]", "localhost"):
         issuer = BY_KEYS | {"jwks_url": f"http://{host}:8000/keys"}
         monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([issuer]))
-        assert load_settings().issuers
+        assert load_settings(ApiSettings).tokens.issuers
     for host in ("127.0.0.1.site.example", "10.0.0.1", "localhost.site.example"):
         issuer = BY_KEYS | {"jwks_url": f"http://{host}/keys"}
         monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([issuer]))
         with pytest.raises(SettingsInvalid, match="must be https"):
-            load_settings()
+            load_settings(ApiSettings)
 
 
 @pytest.mark.parametrize("profile", ["999p", "1080", "1080P", ""])
@@ -139,7 +139,7 @@ def test_a_profile_that_is_none_stops_the_start_and_says_which_there_are(
     monkeypatch.setenv("KHRONIKA_MAX_PROFILE", profile)
 
     with pytest.raises(SettingsInvalid) as refused:
-        load_settings()
+        load_settings(ApiSettings)
 
     [said] = [line for line in str(refused.value).splitlines() if "MAX_PROFILE" in line]
     assert "'2160p'" in said
@@ -153,22 +153,22 @@ def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
     monkeypatch.setenv("BROKER_URL", url)
     with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*brings no password"):
-        load_settings()
+        load_settings(ApiSettings)
     monkeypatch.setenv("KHRONIKA_BROKER_OPEN", "true")
-    assert load_settings().broker_open
+    assert load_settings(ApiSettings).broker.broker_open
 
 
 def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
     working: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
-    assert fetch_policy(load_settings()).ports == frozenset({443})
+    assert load_settings(ApiSettings).sources.fetch_policy.ports == frozenset({443})
     monkeypatch.setenv("KHRONIKA_SOURCE_HTTP", "true")
-    assert fetch_policy(load_settings()).ports == frozenset({80, 443})
+    assert load_settings(ApiSettings).sources.fetch_policy.ports == frozenset({80, 443})
     monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "443, 8443")
-    assert fetch_policy(load_settings()).ports == frozenset({443, 8443})
+    assert load_settings(ApiSettings).sources.fetch_policy.ports == frozenset({443, 8443})
     monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "any")
-    assert fetch_policy(load_settings()).ports is None
+    assert load_settings(ApiSettings).sources.fetch_policy.ports is None
 
 
 @pytest.mark.parametrize(
@@ -189,20 +189,20 @@ def test_what_would_believe_nobody_or_everybody_stops_the_start(
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
     monkeypatch.setenv(f"KHRONIKA_{name}", value)
     with pytest.raises(SettingsInvalid, match=f"KHRONIKA_{name}") as refused:
-        load_settings()
+        load_settings(ApiSettings)
     assert "b25l" not in str(refused.value)
 
 
 @pytest.mark.usefixtures("working")
 def test_credentials_of_the_storage_are_whole_or_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
-    assert load_settings().storage_credentials is None
+    assert load_settings(ApiSettings).storage.credentials is None
     monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", "id")
     with pytest.raises(SettingsInvalid, match="KHRONIKA_STORAGE_SECRET"):
-        load_settings()
+        load_settings(ApiSettings)
     monkeypatch.setenv("KHRONIKA_STORAGE_SECRET", "hunter2")
-    settings = load_settings()
-    assert settings.storage_credentials == Credentials("id", "hunter2")
+    settings = load_settings(ApiSettings)
+    assert settings.storage.credentials == Credentials("id", "hunter2")
     assert "hunter2" not in repr(settings)
 
 
@@ -234,14 +234,15 @@ def test_every_secret_may_come_in_a_file(
     monkeypatch.setenv("KHRONIKA_SECRET_KEY_PREVIOUS", SECRET)
     monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", "id")
     monkeypatch.setenv("KHRONIKA_STORAGE_SECRET", "hunter2")
-    given = load_settings()
+    given = load_settings(DoctorSettings)
     for name in SECRETS:
         (tmp_path / name).write_text(os.environ[name] + "\n")
         monkeypatch.delenv(name)
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
 
-    assert load_settings() == given
-    assert may_come_in_files(Settings) == SECRETS
+    assert load_settings(DoctorSettings) == given
+    groups = groups_of(DoctorSettings)
+    assert frozenset().union(*map(may_come_in_files, groups)) == SECRETS
 
 
 def test_every_file_that_holds_no_secret_is_named_at_once_with_what_else_is_wrong(
@@ -255,7 +256,7 @@ def test_every_file_that_holds_no_secret_is_named_at_once_with_what_else_is_wron
     monkeypatch.setenv("KHRONIKA_SOURCE_ALLOW", "everywhere")
 
     with pytest.raises(SettingsInvalid) as refused:
-        load_settings()
+        load_settings(ApiSettings)
 
     said = str(refused.value)
     assert "KHRONIKA_JWT_SECRET and KHRONIKA_JWT_SECRET_FILE are both set" in said

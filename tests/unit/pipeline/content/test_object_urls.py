@@ -1,11 +1,10 @@
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import SecretStr
+from pydantic import AnyHttpUrl, SecretStr
 
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.media_tokens import TokenRejected, verify_prefix
 from pipeline.content.object_urls import (
     PROTECTED,
@@ -23,7 +22,9 @@ from pipeline.content.object_urls import (
 )
 from pipeline.domain.values import Playback
 
-SETTINGS: Any = SimpleNamespace(base_url="https://video.example", secret_key=SecretStr("s" * 32))
+URLS = MediaUrlSettings.model_construct(
+    public_url=AnyHttpUrl("https://video.example"), secret_key=SecretStr("s" * 32)
+)
 ID = UUID(int=1)
 
 
@@ -48,12 +49,10 @@ def test_a_source_lies_in_its_owners_folder() -> None:
 
 def test_a_repeated_signature_is_the_same_url() -> None:
     expires_at = datetime(2026, 1, 1, tzinfo=UTC)
-    url = signed_url(SETTINGS, "original/ana/p/u/source.mp4", expires_at=expires_at)
+    url = signed_url(URLS, "original/ana/p/u/source.mp4", expires_at=expires_at)
 
-    assert url == signed_url(SETTINGS, "original/ana/p/u/source.mp4", expires_at=expires_at)
-    later = signed_url(
-        SETTINGS, "original/ana/p/u/source.mp4", expires_at=expires_at + timedelta(1)
-    )
+    assert url == signed_url(URLS, "original/ana/p/u/source.mp4", expires_at=expires_at)
+    later = signed_url(URLS, "original/ana/p/u/source.mp4", expires_at=expires_at + timedelta(1))
     assert url != later
 
 
@@ -61,10 +60,10 @@ def test_addresses_in_storage_are_resolved_and_others_left_alone() -> None:
     assert key_of("storage:processed/a/b") == "processed/a/b"
     for expires_at in (None, datetime(2026, 1, 1, tzinfo=UTC)):
         elsewhere = "https://cdn.example/x"
-        assert playback_url(SETTINGS, elsewhere, expires_at=expires_at) == elsewhere
-        assert playback_url(SETTINGS, None, expires_at=expires_at) is None
+        assert playback_url(URLS, elsewhere, expires_at=expires_at) == elsewhere
+        assert playback_url(URLS, None, expires_at=expires_at) is None
     assert (
-        playback_url(SETTINGS, "storage:processed/a/b", expires_at=None)
+        playback_url(URLS, "storage:processed/a/b", expires_at=None)
         == "https://video.example/media/public/processed/a/b"
     )
 
@@ -72,15 +71,15 @@ def test_addresses_in_storage_are_resolved_and_others_left_alone() -> None:
 def test_an_address_that_ends_is_signed_for_its_folder() -> None:
     expires_at = datetime(2026, 1, 1, tzinfo=UTC)
 
-    url = playback_url(SETTINGS, "storage:protected/a/master.m3u8", expires_at=expires_at)
+    url = playback_url(URLS, "storage:protected/a/master.m3u8", expires_at=expires_at)
 
-    assert url == signed_url(SETTINGS, "protected/a/master.m3u8", expires_at=expires_at)
+    assert url == signed_url(URLS, "protected/a/master.m3u8", expires_at=expires_at)
     assert "/media/public/" not in url
 
 
 def test_a_token_for_one_object_opens_nothing_beside_it() -> None:
     expires_at = datetime(2026, 1, 1, tzinfo=UTC)
-    url = object_url(SETTINGS, "original/ana/one.mp4", expires_at=expires_at)
+    url = object_url(URLS, "original/ana/one.mp4", expires_at=expires_at)
     token = url.removeprefix("https://video.example/media/").partition("/")[0]
     now = expires_at - timedelta(seconds=1)
 

@@ -3,19 +3,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import AnyHttpUrl, SecretStr
 
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.media_tokens import TokenRejected, verify_prefix
 from pipeline.content.source import Source, url_for_provider
 from pipeline.records.models import Attempt
 
 KEY = "s" * 32
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-SERVICES: Any = SimpleNamespace(
-    settings=SimpleNamespace(
-        base_url="https://video.example", secret_key=SecretStr(KEY), token_expires_sec=3600
-    )
+URLS = MediaUrlSettings.model_construct(
+    public_url=AnyHttpUrl("https://video.example"),
+    secret_key=SecretStr(KEY),
+    token_expires_sec=3600,
 )
+SERVICES: Any = SimpleNamespace(settings=SimpleNamespace(media_urls=URLS))
 ATTEMPT = Attempt(created_at=BEGAN)
 
 

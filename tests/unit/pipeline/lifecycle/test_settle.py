@@ -1,19 +1,18 @@
 from random import Random
-from types import SimpleNamespace
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.work_settings import RetrySettings
 from pipeline.domain.values import Setback
 from pipeline.lifecycle.settle import GiveUp, Hold, TryAgain, next_step
 
-SETTINGS: Any = SimpleNamespace(backoff_base_sec=2.0, backoff_cap_sec=600.0)
+RETRY = RetrySettings.model_construct(backoff_base_sec=2.0, backoff_cap_sec=600.0)
 
 
 def step(setback: Setback, failures: int, max_attempts: int = 5) -> Hold | TryAgain | GiveUp:
     return next_step(
-        setback, failures=failures, max_attempts=max_attempts, settings=SETTINGS, rng=Random(1)
+        setback, failures=failures, max_attempts=max_attempts, retry=RETRY, rng=Random(1)
     )
 
 

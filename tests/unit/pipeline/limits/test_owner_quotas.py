@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.settings import Settings
+from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.domain.errors import LimitReached
 from pipeline.limits.owner_quotas import IN_FLIGHT_RETRY_SEC, OwnerLoad, refuse_excess
 from pipeline.records.models import Asset
 
 UNLIMITED = MappingProxyType(
     {
-        "owner_max_live": 10,
-        "owner_daily_assets": None,
-        "owner_daily_bytes": None,
-        "owner_daily_media_sec": None,
+        "max_live": 10,
+        "daily_assets": None,
+        "daily_bytes": None,
+        "daily_media_sec": None,
     }
 )
 CHARGED = Asset(charged_bytes=100, charged_sec=10.0)
@@ -32,9 +32,9 @@ OWNER_LOAD = MappingProxyType(
 
 def decide(limits: dict[str, Any], charged: Asset = CHARGED, **load: Any) -> str | None:
     """The code of the refusal and when to come again; None when there is room."""
-    settings = Settings.model_construct(**{**UNLIMITED, **limits})
+    told = OwnerLimitSettings.model_construct(**{**UNLIMITED, **limits})
     try:
-        refuse_excess(settings, charged, OwnerLoad(**{**OWNER_LOAD, **load}))
+        refuse_excess(told, charged, OwnerLoad(**{**OWNER_LOAD, **load}))
     except LimitReached as refused:
         named = refused.extra.get("quota", refused.code)
         return f"{named} {refused.retry_after_sec}"
@@ -45,14 +45,14 @@ def decide(limits: dict[str, Any], charged: Asset = CHARGED, **load: Any) -> str
     ("limits", "refused"),
     [
         ({}, None),
-        ({"owner_max_live": 5}, None),
-        ({"owner_max_live": 4}, f"too_many_in_flight {IN_FLIGHT_RETRY_SEC}"),
-        ({"owner_daily_assets": 5}, None),
-        ({"owner_daily_assets": 4}, "assets 3600"),
-        ({"owner_daily_bytes": 500}, None),
-        ({"owner_daily_bytes": 499}, "bytes 3600"),
-        ({"owner_daily_media_sec": 50.0}, None),
-        ({"owner_daily_media_sec": 49.9}, "media_sec 3600"),
+        ({"max_live": 5}, None),
+        ({"max_live": 4}, f"too_many_in_flight {IN_FLIGHT_RETRY_SEC}"),
+        ({"daily_assets": 5}, None),
+        ({"daily_assets": 4}, "assets 3600"),
+        ({"daily_bytes": 500}, None),
+        ({"daily_bytes": 499}, "bytes 3600"),
+        ({"daily_media_sec": 50.0}, None),
+        ({"daily_media_sec": 49.9}, "media_sec 3600"),
     ],
 )
 def test_a_limit_may_be_reached_and_not_passed(limits: dict[str, Any], refused: str | None) -> None:
@@ -62,6 +62,6 @@ def test_a_limit_may_be_reached_and_not_passed(limits: dict[str, Any], refused: 
 def test_what_nobody_has_measured_passes_only_while_something_is_left() -> None:
     unknown = Asset(charged_bytes=0, charged_sec=0.0)
 
-    assert decide({"owner_daily_bytes": 501}, unknown) is None
-    assert decide({"owner_daily_bytes": 500}, unknown) == "bytes 3600"
-    assert decide({"owner_daily_media_sec": 50.0}, unknown) == "media_sec 3600"
+    assert decide({"daily_bytes": 501}, unknown) is None
+    assert decide({"daily_bytes": 500}, unknown) == "bytes 3600"
+    assert decide({"daily_media_sec": 50.0}, unknown) == "media_sec 3600"

@@ -3,7 +3,6 @@ from typing import cast
 
 import pytest
 
-from pipeline.config.settings import Settings
 from pipeline.domain.values import Profile
 from pipeline.providers import refuse_uncapped
 from pipeline.providers.base import Capabilities, Provider
@@ -20,13 +19,12 @@ ACCOUNTS = {"obeys": account(caps_profile=True), "ignores": account(caps_profile
 
 def test_a_cap_that_an_account_would_ignore_stops_the_start_and_names_it() -> None:
     with pytest.raises(SettingsInvalid) as refused:
-        refuse_uncapped(Settings.model_construct(max_profile=Profile.P720), ACCOUNTS)
+        refuse_uncapped(Profile.P720, ACCOUNTS)
 
     assert "ignores" in str(refused.value)
     assert "obeys" not in str(refused.value)
 
 
 def test_where_there_is_no_cap_every_account_will_do() -> None:
-    refuse_uncapped(Settings.model_construct(max_profile=None), ACCOUNTS)
-    capped = Settings.model_construct(max_profile=Profile.P720)
-    refuse_uncapped(capped, {"obeys": ACCOUNTS["obeys"]})
+    refuse_uncapped(None, ACCOUNTS)
+    refuse_uncapped(Profile.P720, {"obeys": ACCOUNTS["obeys"]})

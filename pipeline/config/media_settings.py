@@ -1,0 +1,104 @@
+"""Settings of videos: accepted sources, uploads, and the URLs under which media are served."""
+
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from pipeline.config.groups import SettingsGroup
+from pipeline.config.lists import split_set, split_tuple
+from pipeline.config.token_issuers import check_length
+from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
+from pipeline.net.fetch_policy import FetchPolicy, allowed_ports
+
+MIB = 1024**2
+GIB = 1024**3
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class MediaUrlSettings(SettingsGroup):
+    """The API's own address, and the key and life of the URLs that it signs."""
+
+    port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
+    """Port that the API listens on."""
+    public_url: AnyHttpUrl | None = None
+    """The API's address for clients; URLs of outputs begin with it. Unset: the port of this
+    machine."""
+    secret_key: SecretStr
+    """Key that signs URLs of media, upload and stream tickets and the console's sessions, and that
+    seals callback secrets; at least 32 bytes."""
+    token_expires_sec: int = Field(24 * 3600, ge=60)
+    """Seconds that a provider may fetch a source through its signed URL."""
+    playback_expires_sec: int = Field(6 * 3600, ge=60)
+    """Seconds that a viewer's signed URLs work, at the least: longer than the longest video
+    (``KHRONIKA_SOURCE_MAX_DURATION_SEC``) and a pause in it."""
+    original_playback: bool = False
+    """True lets a source stand in for a video that failed, if its owner allows it too."""
+
+    _checked_length = field_validator("secret_key")(check_length)
+
+    @cached_property
+    def base_url(self) -> str:
+        """The API's address, with no slash at its end."""
+        return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def key(self) -> str:
+        """The secret key itself."""
+        return self.secret_key.get_secret_value()
+
+
+class SourceSettings(SettingsGroup):
+    """Sources that are accepted, and the addresses that they may be fetched from."""
+
+    model_config = SettingsConfigDict(env_prefix="KHRONIKA_SOURCE_")
+
+    allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Private networks that sources may be fetched from; empty in production."""
+    http: bool = False
+    """True accepts plain http for sources and for a provider's outputs; for development."""
+    ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
+    """Ports that either may be fetched from, or ``any``. Empty: 443, and 80 where plain http is
+    accepted. Any other port rarely serves videos, and often a service that is nobody's source."""
+    max_bytes: int = Field(5 * GIB, ge=1)
+    """Largest source, in bytes."""
+    max_duration_sec: float = Field(4 * 3600, gt=0)
+    """Longest source, in seconds."""
+    max_frames: int = Field(DEFAULT_MAX_FRAMES, ge=1)
+    """Largest number of frames of a source, for any duration: the longest at 120 a second."""
+
+    _split_networks = field_validator("allow", mode="before")(split_tuple)
+    _split_ports = field_validator("ports", mode="before")(split_set)
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of an accepted source."""
+        return Limits(
+            max_bytes=self.max_bytes,
+            max_duration_sec=self.max_duration_sec,
+            max_frames=self.max_frames,
+        )
+
+    @property
+    def fetch_policy(self) -> FetchPolicy:
+        """Policy for addresses that strangers name."""
+        return FetchPolicy(
+            allow=self.allow,
+            https_only=not self.http,
+            ports=allowed_ports(self.ports, http=self.http),
+        )
+
+
+class UploadSettings(SettingsGroup):
+    """Direct uploads."""
+
+    model_config = SettingsConfigDict(env_prefix="KHRONIKA_UPLOAD_")
+
+    expires_sec: int = Field(24 * 3600, ge=60)
+    """Seconds that an upload ticket lives."""
+    part_bytes: int = Field(8 * MIB, ge=5 * MIB, le=GIB)
+    """Bytes of a part; very large files have larger parts. S3 takes no less than 5 MiB. A lost
+    connection costs one part at most."""

@@ -1,0 +1,136 @@
+"""The settings of each process: the groups that it needs, and no others.
+
+A process reads its own once, at its root, with `pipeline.config.groups.load_settings`. Functions
+take the group that they read.
+"""
+
+from dataclasses import dataclass
+
+from pipeline.config.limit_settings import (
+    BreakerSettings,
+    OwnerLimitSettings,
+    RequestLimitSettings,
+    SpendSettings,
+)
+from pipeline.config.media_settings import MediaUrlSettings, SourceSettings, UploadSettings
+from pipeline.config.server_settings import (
+    ApiLogin,
+    BrokerSettings,
+    LogSettings,
+    OperatorLogin,
+    PoolSettings,
+    PublicLogin,
+    StorageSettings,
+    WorkerLogin,
+)
+from pipeline.config.token_settings import TokenSettings
+from pipeline.config.web_settings import (
+    ClientSettings,
+    PostSettings,
+    StreamSettings,
+)
+from pipeline.config.work_settings import (
+    CallbackSecretSettings,
+    CallbackSettings,
+    LeaseSettings,
+    NewVideoSettings,
+    ProviderSettings,
+    RetrySettings,
+    SelfhostedSettings,
+    SweepSettings,
+)
+from pipeline.domain.values import BreakerLimits
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """The API's."""
+
+    logs: LogSettings
+    api_login: ApiLogin
+    public_login: PublicLogin
+    operator_login: OperatorLogin | None
+    pool: PoolSettings
+    broker: BrokerSettings
+    storage: StorageSettings
+    media_urls: MediaUrlSettings
+    tokens: TokenSettings
+    posts: PostSettings
+    sources: SourceSettings
+    uploads: UploadSettings
+    clients: ClientSettings
+    streams: StreamSettings
+    request_limits: RequestLimitSettings
+    owner_limits: OwnerLimitSettings
+    spend: SpendSettings
+    new_videos: NewVideoSettings
+    retry: RetrySettings
+    providers: ProviderSettings
+    selfhosted: SelfhostedSettings
+    callbacks: CallbackSettings
+    callback_secrets: CallbackSecretSettings
+
+    @property
+    def limit_store_url(self) -> str:
+        """URL of the counter of requests."""
+        return self.request_limits.store(self.broker.broker_url.get_secret_value())
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """The worker's. ``khronika clean`` does one of its tasks, and needs the same."""
+
+    logs: LogSettings
+    worker_login: WorkerLogin
+    pool: PoolSettings
+    broker: BrokerSettings
+    storage: StorageSettings
+    media_urls: MediaUrlSettings
+    sources: SourceSettings
+    uploads: UploadSettings
+    owner_limits: OwnerLimitSettings
+    spend: SpendSettings
+    breaker: BreakerSettings
+    retry: RetrySettings
+    leases: LeaseSettings
+    sweep: SweepSettings
+    providers: ProviderSettings
+    selfhosted: SelfhostedSettings
+    callbacks: CallbackSettings
+
+    @property
+    def breaker_limits(self) -> BreakerLimits:
+        """Limits of the circuit breakers; a try lasts as long as a lease at most."""
+        return self.breaker.limits(probe_sec=self.leases.lease_sec)
+
+
+@dataclass(frozen=True)
+class BeatSettings:
+    """Those of a process that runs no task and reads celeryconfig.py: the beat, and Flower."""
+
+    logs: LogSettings
+    broker: BrokerSettings
+    leases: LeaseSettings
+    sweep: SweepSettings
+
+
+@dataclass(frozen=True)
+class OperatorSettings:
+    """Those of the operators' commands."""
+
+    operator_login: OperatorLogin
+    media_urls: MediaUrlSettings
+    posts: PostSettings
+    sources: SourceSettings
+    new_videos: NewVideoSettings
+    retry: RetrySettings
+    callback_secrets: CallbackSecretSettings
+
+
+@dataclass(frozen=True)
+class DoctorSettings:
+    """Those of ``khronika doctor``, which examines a whole system."""
+
+    api: ApiSettings
+    worker: WorkerSettings
+    operator: OperatorSettings

@@ -1,0 +1,61 @@
+"""Settings that only the API and its operators read: pages, posts, live status."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from pipeline.config.groups import SettingsGroup
+from pipeline.config.lists import split_tuple
+from pipeline.domain.values import PostClaim
+
+
+class ClientSettings(SettingsGroup):
+    """Clients of the API, and the proxies between."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Sites whose pages may call the API."""
+    proxies: int = Field(0, ge=0, le=10)
+    """Proxies before the API that each add an address to ``X-Forwarded-For``. If the number is too
+    high, a caller can forge the address that limits are counted by."""
+    client_patience_sec: float = Field(30.0, gt=0)
+    """Seconds that a client may send no more of its request, or take no more of its answer."""
+
+    _split = field_validator("cors_origins", mode="before")(split_tuple)
+
+
+class PostSettings(SettingsGroup):
+    """The ownership of posts."""
+
+    posts_table: str | None = None
+    """The site's table of posts, where it shares our database: only a post's owner may then
+    register a video for it."""
+    posts_owner_column: str = Field("owner_id", min_length=1)
+    """Column of that table with the owner's id."""
+    post_claim: PostClaim = PostClaim.OFF
+    """``required`` lets owners' tokens register videos only for the posts that they name, where
+    there is no table to ask; ``off`` asks nothing of them."""
+
+    @property
+    def are_first_come_first_served(self) -> bool:
+        """True if no rule ties a post to its owner, so that a stranger may take it."""
+        return self.posts_table is None and self.post_claim is PostClaim.OFF
+
+
+class StreamSettings(SettingsGroup):
+    """Streams of live status."""
+
+    model_config = SettingsConfigDict(env_prefix="KHRONIKA_STREAM_")
+
+    clients: int = Field(30, ge=1, le=1000)
+    """Streams that one API process keeps open. Each occupies a thread, of which there are 64, or
+    twice as many as streams and two more."""
+    clients_per_address: int = Field(10, ge=1)
+    """Streams of one address among them: an office behind one address polls with its eleventh
+    page."""
+    life_sec: float = Field(55.0, gt=0)
+    """Longest life of a stream, in seconds: many proxies end one at 60 s."""
+    look_sec: float = Field(1.0, ge=0.05)
+    """Seconds between two looks for changes; each look is one statement."""
+    ticket_sec: int = Field(600, ge=60)
+    """Seconds that a ticket opens streams: long enough for several, and short for one in a log."""

@@ -1,0 +1,67 @@
+"""The variables of each process of a stack: the process gets those that it declares, no others."""
+
+import re
+from collections.abc import Mapping
+
+from pydantic_settings import BaseSettings
+
+from pipeline.config.groups import groups_of
+from pipeline.config.process_settings import ApiSettings, BeatSettings, WorkerSettings
+from pipeline.runtime.filed_settings import variables_of
+from transcoder.settings import TranscoderSettings
+
+UNPREFIXED = frozenset({"PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL"})
+"""Our variables that do not begin with ``KHRONIKA_``."""
+
+ROOTS: Mapping[str, type] = {
+    "web": ApiSettings,
+    "worker": WorkerSettings,
+    "beat": BeatSettings,
+    "flower": BeatSettings,
+    "transcoder": TranscoderSettings,
+    "transcoder-worker": TranscoderSettings,
+    "transcoder-beat": TranscoderSettings,
+}
+"""The settings of each process of the Procfile."""
+
+PREFIXES: Mapping[str, str] = {"site": "KHRONIKA_SITE_"}
+"""The beginning of every variable of a process that is no part of the product."""
+
+_MENTIONED = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
+
+
+def environment_of(name: str, line: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of one process.
+
+    It has our variables that the process's settings read or that its command line mentions. The
+    rest of the caller's environment, such as PATH and the credentials that boto3 searches, is
+    passed on.
+
+    Args:
+        name: The name in the Procfile.
+        line: The command line there.
+        environment: The environment of the whole stack.
+    """
+    groups = groups_read_by(ROOTS[name]) if name in ROOTS else ()
+    declared = {variable for group in groups for variable in variables_of(group)}
+    declared |= set(_MENTIONED.findall(line))
+    prefix = PREFIXES.get(name)
+    return {
+        variable: value
+        for variable, value in environment.items()
+        if not is_ours(variable)
+        or variable in declared
+        or (prefix is not None and variable.startswith(prefix))
+    }
+
+
+def groups_read_by(root: type) -> Mapping[type[BaseSettings], bool]:
+    """Return the groups of a process; True for each one that it cannot start without."""
+    if issubclass(root, BaseSettings):
+        return {root: True}
+    return dict(groups_of(root).items())
+
+
+def is_ours(variable: str) -> bool:
+    """Return True for a variable that describes a stack."""
+    return variable in UNPREFIXED or variable.startswith("KHRONIKA_")

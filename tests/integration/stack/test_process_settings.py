@@ -1,0 +1,156 @@
+"""Each process of the Procfile, started with its own variables and no others."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from stack.home import CHECKOUT, Home
+from stack.ports import free_port
+from stack.process_environment import Ports, build_environment
+from stack.process_variables import environment_of, is_ours
+from stack.servers import Servers
+from stack.supervisor import read_procfile
+from tests.integration.stack.stack_runs import eventually
+
+COMMANDS = read_procfile(CHECKOUT / "Procfile")
+START_SEC = 120.0
+OPERATORS = "KHRONIKA_OPERATOR_DATABASE_URL"
+
+WEB, TRANSCODER, FLOWER = "KHRONIKA_WEB_BIND", "KHRONIKA_TRANSCODER_BIND", "KHRONIKA_FLOWER_PORT"
+ADDRESSES = {
+    "web": lambda env: f"http://{env[WEB]}/readyz",
+    "transcoder": lambda env: f"http://{env[TRANSCODER]}/readyz",
+    "flower": lambda env: f"http://127.0.0.1:{env[FLOWER]}/healthcheck",
+}
+"""Answers 200 once the process has started."""
+LINES = {
+    "worker": " ready.",
+    "transcoder-worker": " ready.",
+    "beat": "beat: Starting",
+    "transcoder-beat": "beat: Starting",
+}
+"""Written to the log of the others."""
+
+LACKING: Mapping[str, Mapping[str, str | None]] = {
+    "web": {"KHRONIKA_API_DATABASE_URL": None, "KHRONIKA_JWT_SECRET": "short"},
+    "worker": {"KHRONIKA_WORKER_DATABASE_URL": None, "KHRONIKA_MAX_ATTEMPTS": "short"},
+    "beat": {"BROKER_URL": None, "KHRONIKA_LEASE_SEC": "short"},
+    "flower": {"BROKER_URL": None, "KHRONIKA_LEASE_SEC": "short"},
+    **{
+        name: {"KHRONIKA_TRANSCODER_DATABASE_URL": None, "KHRONIKA_TRANSCODER_TOKEN": "short"}
+        for name in ("transcoder", "transcoder-worker", "transcoder-beat")
+    },
+}
+"""Variables of each process that are missing (None) or wrong."""
+
+
+@pytest.fixture
+def whole(
+    tmp_path: Path, postgres_url: str, broker_url: str, credentials: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The environment of a whole stack on the test's own database."""
+    home = Home(tmp_path / "home")
+    home.make()
+    others = {name: value for name, value in os.environ.items() if not is_ours(name)}
+    ports = Ports(free_port(), free_port(), free_port())
+    servers = Servers(postgres_url, broker_url, None, None)
+    return {
+        **build_environment(home, others, servers, credentials, ports),
+        WEB: f"127.0.0.1:{ports.web}",
+        TRANSCODER: f"127.0.0.1:{ports.transcoder}",
+    }
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]]]:
+    """Starts a process of the Procfile in an environment; its output goes to ``log``."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_one(name: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {COMMANDS[name]}"],
+                cwd=CHECKOUT,
+                env=dict(environment),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_process_starts_with_its_own_variables_alone(
+    whole: Mapping[str, str],
+    start: Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    environment = environment_of(name, COMMANDS[name], whole)
+    process = start(name, environment)
+    log = tmp_path / "log"
+    eventually(lambda: has_started(name, process, environment, log), f"{name} has started")
+
+
+def test_the_api_starts_without_the_logins_of_the_worker_and_the_operators(
+    whole: Mapping[str, str],
+    start: Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    without = {name: url for name, url in whole.items() if name != OPERATORS}
+    environment = environment_of("web", COMMANDS["web"], without)
+    process = start("web", environment)
+
+    log = tmp_path / "log"
+    eventually(lambda: has_started("web", process, environment, log), "the API has started")
+    held = Path(f"/proc/{process.pid}/environ").read_bytes()
+    assert whole["KHRONIKA_API_DATABASE_URL"].encode() in held
+    assert whole["KHRONIKA_WORKER_DATABASE_URL"].encode() not in held
+    assert whole[OPERATORS].encode() not in held
+
+
+def has_started(
+    name: str, process: subprocess.Popen[bytes], environment: Mapping[str, str], log: Path
+) -> bool:
+    assert process.poll() is None, log.read_text()
+    if name in LINES:
+        return LINES[name] in log.read_text()
+    with suppress(requests.RequestException):
+        return requests.get(ADDRESSES[name](environment), timeout=START_SEC).ok
+    return False
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_process_does_not_start_without_its_own_variables_and_names_all_of_them(
+    whole: Mapping[str, str],
+    start: Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    environment = environment_of(name, COMMANDS[name], whole)
+    missing = {variable for variable, value in LACKING[name].items() if value is None}
+    assert missing <= environment.keys()
+    kept = {
+        variable: value for variable, value in environment.items() if variable not in LACKING[name]
+    }
+    wrong = {variable: value for variable, value in LACKING[name].items() if value is not None}
+
+    process = start(name, {**kept, **wrong})
+
+    assert process.wait(START_SEC) != 0
+    written = (tmp_path / "log").read_text()
+    assert [variable for variable in LACKING[name] if variable not in written] == []
+    assert "short" not in written
