@@ -71,15 +71,21 @@ class KeptDatabase:
 
     def empty_again(self) -> bool:
         """End every connection and remove every row; False if the database cannot be kept."""
-        with psycopg.connect(self.admin_url) as connection:
-            connection.execute(END_OTHERS)
-            if connection.execute("SELECT FROM tests.changes LIMIT 1").rowcount:
-                return False
-            # Neither foreign keys nor the triggers that guard the chronicle apply to a replica.
-            deletes = "; ".join(f"DELETE FROM {table}" for table in self.empty)
-            connection.execute(f"SET session_replication_role = replica; {deletes}".encode())
-            connection.execute(RESTART_NUMBERS)
-            return all(_rows_of(connection, name) == rows for name, rows in self.filled.items())
+        try:
+            with psycopg.connect(self.admin_url) as connection:
+                return self._emptied(connection)
+        except psycopg.OperationalError:
+            return False  # the test has dropped it, or let no one in
+
+    def _emptied(self, connection: psycopg.Connection) -> bool:
+        connection.execute(END_OTHERS)
+        if connection.execute("SELECT FROM tests.changes LIMIT 1").rowcount:
+            return False
+        # Neither foreign keys nor the triggers that guard the chronicle apply to a replica.
+        deletes = "; ".join(f"DELETE FROM {table}" for table in self.empty)
+        connection.execute(f"SET session_replication_role = replica; {deletes}".encode())
+        connection.execute(RESTART_NUMBERS)
+        return all(_rows_of(connection, name) == rows for name, rows in self.filled.items())
 
 
 def _rows_of(connection: psycopg.Connection, table: str) -> str:
@@ -101,14 +107,16 @@ class DatabaseKeeper:
     @contextmanager
     def lent(self) -> Iterator[str]:
         """Lend an empty database for the length of the block: its owner's URL."""
-        if self.kept is None:
-            self.made += 1
-            name = f"{self.prefix}_{self.made}"
-            self.kept = KeptDatabase.cloned(self.databases, self.template, name)
-        lent = self.kept
+        lent, self.kept = self.kept or self._cloned(), None
         yield lent.url
-        if not lent.empty_again():
-            self.close()
+        if lent.empty_again():
+            self.kept = lent
+        else:
+            self.databases.drop(lent.name)
+
+    def _cloned(self) -> KeptDatabase:
+        self.made += 1
+        return KeptDatabase.cloned(self.databases, self.template, f"{self.prefix}_{self.made}")
 
     def close(self) -> None:
         """Drop the database that is kept."""

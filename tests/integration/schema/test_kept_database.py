@@ -6,6 +6,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from stack.servers import Servers
 from tests.kept_database import DatabaseKeeper
@@ -23,8 +24,8 @@ def keeper(servers: Servers, databases: Databases, template: str) -> Iterator[Da
 def test_rows_are_gone_numbers_begin_anew_and_connections_are_ended(keeper: DatabaseKeeper) -> None:
     audited = "INSERT INTO audit_events (type, actor) VALUES ('purged', 'operator') RETURNING id"
     with keeper.lent() as url:
-        assert keeper.kept is not None
-        admin_url = keeper.kept.admin_url
+        admin = make_url(keeper.databases.admin_url).set(database=make_url(url).database)
+        admin_url = admin.render_as_string(hide_password=False)
         left_open = psycopg.connect(admin_url)
         first = left_open.execute(audited).fetchall()
         left_open.commit()
@@ -32,7 +33,10 @@ def test_rows_are_gone_numbers_begin_anew_and_connections_are_ended(keeper: Data
         left_open.execute("SELECT")
     left_open.close()
 
-    with keeper.lent() as again, psycopg.connect(admin_url) as connection:
+    with (
+        keeper.lent() as again,
+        psycopg.connect(admin_url) as connection,
+    ):
         assert again == url
         assert connection.execute("SELECT FROM audit_events").fetchall() == []
         assert connection.execute(audited).fetchall() == first
@@ -53,6 +57,14 @@ def test_a_database_that_is_changed_beyond_its_rows_is_replaced(
 ) -> None:
     with keeper.lent() as url, psycopg.connect(url) as connection:
         connection.execute(change)
+
+    with keeper.lent() as another:
+        assert another != url
+
+
+def test_a_database_that_is_dropped_is_replaced(keeper: DatabaseKeeper) -> None:
+    with keeper.lent() as url:
+        keeper.databases.drop(str(make_url(url).database))
 
     with keeper.lent() as another:
         assert another != url
