@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jwt
 
-from pipeline.runtime.secret_files import left_open, read_secret
+from pipeline.runtime.secret_files import read_secret, unset_defaults
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = "8080"
@@ -36,7 +36,7 @@ def complete_environment(env: Mapping[str, str]) -> dict[str, str]:
     if secret:
         recorded.setdefault("KHRONIKA_JWT_SECRET", secret)
     given = {name: value for name, value in env.items() if value}
-    return left_open(recorded, given) | given
+    return unset_defaults(recorded, given) | given
 
 
 def api_address(env: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ from api.access.limit_store import StoreAway, bounded
 from api.http.client_address import client_address
 from api.http.problems import Problem, answer
 from api.wiring.services import services
-from pipeline.config.request_rates import times
+from pipeline.config.request_rates import multiply_rate
 
 REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
 
@@ -105,7 +105,7 @@ def _of_owner(policy: Policy) -> str:
 
 
 def _of_address(policy: Policy) -> str:
-    return times(_of_owner(policy), services().settings.request_limits.address_factor)
+    return multiply_rate(_of_owner(policy), services().settings.request_limits.address_factor)
 
 
 def _is_operator() -> bool:

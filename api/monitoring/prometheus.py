@@ -67,7 +67,7 @@ class Figures(Collector):
             # One transaction each: a figure that runs out of time must not take others along.
             try:
                 with session_of(self._engine) as session:
-                    metrics.bound(session)
+                    metrics.limit_statements(session)
                     found = list(read(session))
             except SQLAlchemyError as error:
                 missing += 1

@@ -43,7 +43,7 @@ class Run:
     """
 
     id: UUID
-    wanted: console_failed.Filter
+    wanted: console_failed.FailedFilter
     chosen: tuple[UUID, ...] | None
     matched: int
     retried: int = 0
@@ -63,7 +63,9 @@ class Run:
         return max(counted - self.retried - self.skipped, 0) if self.is_done else 0
 
 
-def preview(wanted: console_failed.Filter, chosen: Sequence[UUID] | None, matched: int) -> Run:
+def preview(
+    wanted: console_failed.FailedFilter, chosen: Sequence[UUID] | None, matched: int
+) -> Run:
     """A run that has not begun."""
     return Run(uuid4(), wanted, None if chosen is None else tuple(chosen), matched)
 
@@ -118,7 +120,7 @@ def _batch(run: Run) -> Run:
 
 def _next(session: Session, run: Run) -> Sequence[Asset]:
     if run.chosen is not None:
-        return console_failed.chosen(session, run.chosen)
+        return console_failed.still_failed(session, run.chosen)
     return console_failed.page(session, run.wanted, before=run.before, limit=BATCH)
 
 
@@ -152,7 +154,7 @@ def read(signed: str | None) -> Run:
     matched, retried, skipped, is_done = counts
     return Run(
         UUID(run_id),
-        console_failed.Filter(code, provider, _instant(since), _instant(until)),
+        console_failed.FailedFilter(code, provider, _instant(since), _instant(until)),
         None if chosen is None else tuple(UUID(each) for each in chosen),
         matched,
         retried,

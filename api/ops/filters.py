@@ -38,10 +38,10 @@ class Asked:
     provider: str | None
     age: str | None
 
-    def at(self, now: datetime) -> console_failed.Filter:
+    def at(self, now: datetime) -> console_failed.FailedFilter:
         """The same, from a given instant on the database's clock."""
         age = AGES[self.age] if self.age else Age("")
-        return console_failed.Filter(
+        return console_failed.FailedFilter(
             code=self.code,
             provider=self.provider,
             since=now - age.newer_than if age.newer_than else None,

@@ -144,7 +144,7 @@ def local(address: str | None) -> str:
 def reading() -> Iterator[Session]:
     """A transaction of the operators' login whose statements end in time."""
     with session_of(services().engines.operator) as session:
-        metrics.bound(session)
+        metrics.limit_statements(session)
         yield session
 
 

@@ -36,7 +36,7 @@ def _is_rate(text: str) -> str:
 Rate = Annotated[str, AfterValidator(_is_rate)]
 
 
-def times(rate: str, factor: int) -> str:
+def multiply_rate(rate: str, factor: int) -> str:
     """The rate at which ``factor`` callers may ask who share it."""
     item = parse_rate(rate)
     return f"{item.amount * factor} per {item.multiples} {item.GRANULARITY.name}"

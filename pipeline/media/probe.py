@@ -11,14 +11,14 @@ from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import PROBE
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
+from pipeline.media.probe_report import finite_number, played_streams, source_info
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.source_limits import MediaRefused, Refusal
-from pipeline.media.streams import number, played_streams, source_info
 from pipeline.media.tools import Tools
 
 __all__ = ["SourceInfo", "probe"]
 
-# Only what `streams.source_info` reads, so that a file's tags cannot flood us.
+# Only what `probe_report.source_info` reads, so that a file's tags cannot flood us.
 _STREAM_FIELDS = (
     *("index", "codec_type", "codec_name", "profile", "width", "height"),
     *("pix_fmt", "sample_aspect_ratio", "bits_per_raw_sample", "field_order", "channels"),
@@ -106,11 +106,11 @@ def _counted_duration_sec(
     printed = run(options, max_output_bytes=_MAX_TIMESTAMPS_BYTES)
     played = played_streams(report)
     ends = [
-        number(at) + number(length)
+        finite_number(at) + finite_number(length)
         for index, at, length, *_ in _cells(printed)
         if index in played and at != "N/A"
     ]
-    return max(ends, default=0.0) - number(report.get("format", {}).get("start_time"))
+    return max(ends, default=0.0) - finite_number(report.get("format", {}).get("start_time"))
 
 
 def _cells(printed: bytes) -> Iterator[list[str]]:

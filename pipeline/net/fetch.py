@@ -21,9 +21,9 @@ from pipeline.net.dialing import Dialer, GuardedAdapter
 from pipeline.net.fetch_errors import (
     FetchCode,
     FetchRefused,
+    refusal_of,
     timed_out,
     too_large,
-    translated,
     unreachable,
     url_refused,
 )
@@ -31,11 +31,11 @@ from pipeline.net.fetch_policy import FetchPolicy, check_url
 from pipeline.net.responses import (
     RANGE_NOT_SATISFIABLE,
     Remote,
-    arriving,
+    body_pieces,
     check_part,
     check_status,
-    described,
-    number,
+    header_size,
+    remote_of,
 )
 
 __all__ = [
@@ -99,7 +99,7 @@ class GuardedFetcher:
         with self._bounded(), self._answer(url, {"Range": "bytes=0-0"}) as (answer, final_url):
             if answer.status_code != RANGE_NOT_SATISFIABLE:
                 check_status(answer)
-            return described(answer, final_url)
+            return remote_of(answer, final_url)
 
     def read(self, url: str, offset: int, length: int, *, etag: str | None = None) -> bytes:
         """Read part of a file; shorter than `length` only where the file ends.
@@ -145,7 +145,7 @@ class GuardedFetcher:
         try:
             with self._bounded(), self._answer(url, {}) as (answer, final_url):
                 check_status(answer)
-                remote = described(answer, final_url)
+                remote = remote_of(answer, final_url)
                 self._write(answer, path, max_bytes, on_bytes or _ignore)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -207,10 +207,10 @@ class GuardedFetcher:
     def _body(self, answer: requests.Response, *, max_bytes: int) -> Iterator[bytes]:
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise unreachable("The server sends the file compressed although asked not to.")
-        if (number(answer.headers.get("Content-Length")) or 0) > max_bytes:
+        if (header_size(answer.headers.get("Content-Length")) or 0) > max_bytes:
             raise too_large(max_bytes)
         total, began_at = 0, time.monotonic()
-        for piece in arriving(answer):
+        for piece in body_pieces(answer):
             self._check_time()  # what had arrived before the cut can be read after it
             total += len(piece)
             if total > max_bytes:
@@ -243,7 +243,7 @@ class GuardedFetcher:
                 on_bytes(written)
 
     def _translated(self, error: Exception) -> FetchRefused:
-        return timed_out() if self._dialer.cut_off.is_set() else translated(error)
+        return timed_out() if self._dialer.cut_off.is_set() else refusal_of(error)
 
 
 def _joined(url: str, location: str) -> str:

@@ -72,7 +72,7 @@ def timed_out(detail: str = "The server did not answer in time.") -> FetchRefuse
     return FetchRefused(FetchCode.SOURCE_TIMEOUT, detail, transient=True)
 
 
-def translated(error: Exception) -> FetchRefused:
+def refusal_of(error: Exception) -> FetchRefused:
     """What the HTTP libraries raise, in our words."""
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return timed_out()

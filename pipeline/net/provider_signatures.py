@@ -14,8 +14,8 @@ from pipeline.net.signatures import (
     Rejection,
     SecretMalformed,
     SignatureRejected,
-    fresh,
-    one_matches,
+    any_matches,
+    read_sent_at,
 )
 
 
@@ -89,7 +89,7 @@ def verify_api_video(headers: Mapping[str, str], body: bytes, secrets: Sequence[
     it is the inbox that knows it again. Arguments and errors are those of `verify_mux`.
     """
     signature = _header(headers, _API_VIDEO_HEADER)
-    _refuse_unless_one_matches([signature], body, secrets)
+    _check_signature([signature], body, secrets)
 
 
 def _verify_timed(
@@ -105,9 +105,9 @@ def _verify_timed(
     stamps = [value for name, _, value in entries if name == scheme.time]
     if len(stamps) != 1:  # of two, one reader believes the first and another the last
         raise SignatureRejected(Rejection.MALFORMED_TIMESTAMP)
-    sent_at = fresh(stamps[0], now, tolerance_sec)
+    sent_at = read_sent_at(stamps[0], now, tolerance_sec)
     offered = [value for name, _, value in entries if name == scheme.signature]
-    _refuse_unless_one_matches(offered, f"{stamps[0]}.".encode() + body, secrets)
+    _check_signature(offered, f"{stamps[0]}.".encode() + body, secrets)
     return sent_at
 
 
@@ -120,10 +120,8 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _refuse_unless_one_matches(
-    offered: Sequence[str], content: bytes, secrets: Sequence[str]
-) -> None:
-    if not one_matches(offered, _digests(content, secrets)):
+def _check_signature(offered: Sequence[str], content: bytes, secrets: Sequence[str]) -> None:
+    if not any_matches(offered, _digests(content, secrets)):
         raise SignatureRejected(Rejection.BAD_SIGNATURE)
 
 

@@ -51,7 +51,7 @@ def check_part(answer: requests.Response, offset: int, etag: str | None) -> None
         raise unreachable("The server answered another range than was asked for.")
 
 
-def described(answer: requests.Response, final_url: str) -> Remote:
+def remote_of(answer: requests.Response, final_url: str) -> Remote:
     """What the headers say of the whole file."""
     headers = answer.headers
     size: str | None = headers.get("Content-Length")
@@ -60,7 +60,7 @@ def described(answer: requests.Response, final_url: str) -> Remote:
         found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         size = found[3] if found else None
     return Remote(
-        size_bytes=number(size),
+        size_bytes=header_size(size),
         etag=headers.get("ETag"),
         content_type=headers.get("Content-Type"),
         accepts_ranges=in_parts,
@@ -68,12 +68,12 @@ def described(answer: requests.Response, final_url: str) -> Remote:
     )
 
 
-def arriving(answer: requests.Response) -> Iterator[bytes]:
+def body_pieces(answer: requests.Response) -> Iterator[bytes]:
     """The body as it was sent, in pieces of what has arrived: a trickle is seen to be one."""
     while piece := answer.raw.read1(_PIECE_BYTES, decode_content=False):
         yield piece
 
 
-def number(text: str | None) -> int | None:
+def header_size(text: str | None) -> int | None:
     """A size in a header; None when there is none, or no number of at most 18 digits."""
     return int(text) if text is not None and _DIGITS.fullmatch(text) else None

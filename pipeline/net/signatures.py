@@ -94,7 +94,7 @@ def verify(
     signature = lowered.get(HEADER_SIGNATURE, "")
     if not (_ID.fullmatch(event_id) and stamp and signature):
         raise SignatureRejected(Rejection.MISSING_HEADER)
-    sent_at = fresh(stamp, now, tolerance_sec)
+    sent_at = read_sent_at(stamp, now, tolerance_sec)
     if not _matches(signature, _content(event_id, stamp, body), secrets):
         raise SignatureRejected(Rejection.BAD_SIGNATURE)
     return Signed(event_id, sent_at)
@@ -133,7 +133,7 @@ def sign(secret: str, event_id: str, timestamp: datetime, body: bytes) -> dict[s
     }
 
 
-def fresh(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
+def read_sent_at(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
     """Read when a callback was sent, in whole seconds since 1970.
 
     Raises:
@@ -150,7 +150,7 @@ def fresh(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
     return sent_at
 
 
-def one_matches(offered: Sequence[str], expected: Iterable[bytes]) -> bool:
+def any_matches(offered: Sequence[str], expected: Iterable[bytes]) -> bool:
     """Whether one of the signatures offered is one of those expected.
 
     All are compared, whichever matches. Of more than a sender has use for none counts: they are
@@ -169,7 +169,7 @@ def one_matches(offered: Sequence[str], expected: Iterable[bytes]) -> bool:
 def _matches(header: str, content: bytes, secrets: Sequence[str]) -> bool:
     entries = (entry.partition(",") for entry in header.split(" "))
     offered = [value for version, _, value in entries if version == _VERSION]
-    return one_matches(offered, (_digest(_key(secret), content) for secret in secrets))
+    return any_matches(offered, (_digest(_key(secret), content) for secret in secrets))
 
 
 def _content(event_id: str, stamp: str, body: bytes) -> bytes:

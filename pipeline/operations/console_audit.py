@@ -10,7 +10,7 @@ from pipeline.records.models import AuditEvent
 
 
 @dataclass(frozen=True)
-class Filter:
+class AuditFilter:
     """Which entries.
 
     Attributes:
@@ -23,7 +23,7 @@ class Filter:
 
 
 def page(
-    session: Session, wanted: Filter, *, before: int | None, limit: int
+    session: Session, wanted: AuditFilter, *, before: int | None, limit: int
 ) -> Sequence[AuditEvent]:
     """Entries, latest first, with ids below ``before``.
 

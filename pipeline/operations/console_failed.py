@@ -18,7 +18,7 @@ COUNTED = 10_000
 
 
 @dataclass(frozen=True)
-class Filter:
+class FailedFilter:
     """Which failed videos are meant.
 
     Attributes:
@@ -60,7 +60,7 @@ class Group(NamedTuple):
     newest_at: datetime
 
 
-def groups(session: Session, wanted: Filter) -> Sequence[Group]:
+def groups(session: Session, wanted: FailedFilter) -> Sequence[Group]:
     """How many are failed with each code, most frequent first. Index only: ``video_assets_failed``.
 
     The filter's own code is left aside: the groups are what it is chosen from.
@@ -78,7 +78,7 @@ def groups(session: Session, wanted: Filter) -> Sequence[Group]:
 
 
 def page(
-    session: Session, wanted: Filter, *, before: PageCursor | None, limit: int
+    session: Session, wanted: FailedFilter, *, before: PageCursor | None, limit: int
 ) -> Sequence[Asset]:
     """Those that match, most recently changed first, from ``before`` on.
 
@@ -95,20 +95,20 @@ def page(
     return session.scalars(query.order_by(*order).limit(limit)).all()
 
 
-def count(session: Session, wanted: Filter) -> int:
+def count(session: Session, wanted: FailedFilter) -> int:
     """How many match; ``COUNTED + 1`` stands for more than ``COUNTED``."""
     found = select(literal(1)).where(*wanted.conditions()).limit(COUNTED + 1).subquery()
     return session.scalars(select(func.count()).select_from(found)).one()
 
 
-def chosen(session: Session, asset_ids: Sequence[UUID]) -> Sequence[Asset]:
+def still_failed(session: Session, asset_ids: Sequence[UUID]) -> Sequence[Asset]:
     """Those of these assets that are failed now. Index: the primary key."""
     return session.scalars(
-        select(Asset).where(Asset.id.in_(asset_ids), *Filter().conditions())
+        select(Asset).where(Asset.id.in_(asset_ids), *FailedFilter().conditions())
     ).all()
 
 
-def present(session: Session) -> datetime:
+def database_time(session: Session) -> datetime:
     """The database's clock, which ``updated_at`` goes by."""
     now: datetime = session.scalars(select(func.clock_timestamp())).one()
     return now

@@ -24,7 +24,7 @@ COUNTED = 1000
 
 
 @dataclass(frozen=True)
-class OfStatus:
+class StatusFilter:
     """Deliveries in one status, of one account or of all."""
 
     status: str
@@ -32,7 +32,7 @@ class OfStatus:
 
 
 @dataclass(frozen=True)
-class OfAsset:
+class AssetFilter:
     """Deliveries that were found to be about one video."""
 
     asset_id: UUID
@@ -45,7 +45,7 @@ class InboxCursor(NamedTuple):
     id: UUID
 
 
-class Letter(NamedTuple):
+class DeliverySummary(NamedTuple):
     """A delivery without its body."""
 
     id: UUID
@@ -62,7 +62,7 @@ class Letter(NamedTuple):
     asset_id: UUID | None
 
 
-LETTER = (
+SUMMARY_COLUMNS = (
     *(Delivery.id, Delivery.provider, Delivery.event_id, Delivery.status, Delivery.reason),
     *(Delivery.tries, Delivery.body_sha256, func.octet_length(Delivery.body)),
     *(Delivery.received_at, Delivery.settled_at, Delivery.next_try_at, Delivery.asset_id),
@@ -70,22 +70,22 @@ LETTER = (
 
 
 def page(
-    session: Session, wanted: OfStatus | OfAsset, *, before: InboxCursor | None, limit: int
-) -> Sequence[Letter]:
+    session: Session, wanted: StatusFilter | AssetFilter, *, before: InboxCursor | None, limit: int
+) -> Sequence[DeliverySummary]:
     """Deliveries, latest first, from ``before`` on.
 
     Keyset-paged over ``webhook_deliveries_received (status, received_at, id)`` or
     ``webhook_deliveries_asset (asset_id, received_at, id)``.
     """
-    query: Select[Any] = select(*LETTER).where(*_conditions(wanted))
+    query: Select[Any] = select(*SUMMARY_COLUMNS).where(*_conditions(wanted))
     if before is not None:
         query = query.where(tuple_(Delivery.received_at, Delivery.id) < tuple_(*before))
     order = (Delivery.received_at.desc(), Delivery.id.desc())
-    return [Letter(*row) for row in session.execute(query.order_by(*order).limit(limit))]
+    return [DeliverySummary(*row) for row in session.execute(query.order_by(*order).limit(limit))]
 
 
-def _conditions(wanted: OfStatus | OfAsset) -> list[ColumnElement[bool]]:
-    if isinstance(wanted, OfAsset):
+def _conditions(wanted: StatusFilter | AssetFilter) -> list[ColumnElement[bool]]:
+    if isinstance(wanted, AssetFilter):
         return [Delivery.asset_id == wanted.asset_id]
     of_status: list[ColumnElement[bool]] = [Delivery.status == wanted.status]
     if wanted.provider is not None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 ROWS = 10_000
 
 
-class Ready(NamedTuple):
+class TimeToReady(NamedTuple):
     """How long an account's videos took from create to completed, in seconds."""
 
     provider: str
@@ -24,7 +24,7 @@ class Ready(NamedTuple):
     p99_sec: float
 
 
-class Ended(NamedTuple):
+class Endings(NamedTuple):
     """How an account's videos ended."""
 
     provider: str
@@ -37,7 +37,7 @@ class Ended(NamedTuple):
         return self.failed / max(self.completed + self.failed, 1)
 
 
-class Answers(NamedTuple):
+class AttemptOutcomes(NamedTuple):
     """Attempts at an account that had one outcome, and the last of them."""
 
     provider: str
@@ -47,7 +47,7 @@ class Answers(NamedTuple):
     last_at: datetime
 
 
-class Held(NamedTuple):
+class HeldVideos(NamedTuple):
     """Videos that wait for an account, by why."""
 
     provider: str
@@ -55,7 +55,7 @@ class Held(NamedTuple):
     total: int
 
 
-def time_to_ready(session: Session) -> Sequence[Ready]:
+def time_to_ready(session: Session) -> Sequence[TimeToReady]:
     """Percentiles of the last 24 h, by account. Index only: ``video_assets_completed``."""
     rows = session.execute(
         text("""
@@ -74,10 +74,10 @@ def time_to_ready(session: Session) -> Sequence[Ready]:
         """),
         {"rows": ROWS},
     )
-    return [Ready(*row) for row in rows]
+    return [TimeToReady(*row) for row in rows]
 
 
-def ended(session: Session) -> Sequence[Ended]:
+def endings(session: Session) -> Sequence[Endings]:
     """How the videos of the last 24 h ended, by account.
 
     Indexes: ``video_assets_completed``, ``video_assets_status_updated``.
@@ -99,10 +99,10 @@ def ended(session: Session) -> Sequence[Ended]:
         """),
         {"rows": ROWS},
     )
-    return [Ended(*row) for row in rows]
+    return [Endings(*row) for row in rows]
 
 
-def answers(session: Session) -> Sequence[Answers]:
+def attempt_outcomes(session: Session) -> Sequence[AttemptOutcomes]:
     """What became of the last hour's attempts, by account. Index: ``provider_attempts_created``.
 
     ``open`` are those without an outcome: submitted and not ended, or just begun.
@@ -121,10 +121,10 @@ def answers(session: Session) -> Sequence[Answers]:
         """),
         {"rows": ROWS},
     )
-    return [Answers(*row) for row in rows]
+    return [AttemptOutcomes(*row) for row in rows]
 
 
-def held(session: Session) -> Sequence[Held]:
+def held_videos(session: Session) -> Sequence[HeldVideos]:
     """What waits without spending its budget, by account and why. Index: ``video_assets_held``."""
     rows = session.execute(
         text("""
@@ -134,4 +134,4 @@ def held(session: Session) -> Sequence[Held]:
             GROUP BY provider, hold_reason ORDER BY provider, hold_reason
         """)
     )
-    return [Held(*row) for row in rows]
+    return [HeldVideos(*row) for row in rows]

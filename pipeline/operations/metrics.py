@@ -46,7 +46,7 @@ class Spend(NamedTuple):
     media_sec: float
 
 
-def bound(session: Session) -> None:
+def limit_statements(session: Session) -> None:
     """End every further statement of this transaction after ``BOUND_SEC``."""
     session.execute(
         text("SELECT set_config('statement_timeout', :bound, true)"), {"bound": f"{BOUND_SEC}s"}

@@ -54,7 +54,7 @@ Catalogue = Mapping[str, Mapping[str, str]]
 """Section → name → description in one line."""
 
 
-class Problem(StrEnum):
+class Difference(StrEnum):
     """How a thing differs from what was intended."""
 
     MISSING = "missing"
@@ -76,17 +76,17 @@ class Finding:
 
     section: str
     name: str
-    problem: Problem
+    difference: Difference
     intended: str | None = None
     live: str | None = None
 
     def __str__(self) -> str:
         said = {
-            Problem.MISSING: f"intended {self.intended}",
-            Problem.DIFFERENT: f"is {self.live}; intended {self.intended}",
-            Problem.UNEXPECTED: f"is {self.live}",
-        }[self.problem]
-        return f"{self.section} {self.name} is {self.problem}: {said}"
+            Difference.MISSING: f"intended {self.intended}",
+            Difference.DIFFERENT: f"is {self.live}; intended {self.intended}",
+            Difference.UNEXPECTED: f"is {self.live}",
+        }[self.difference]
+        return f"{self.section} {self.name} is {self.difference}: {said}"
 
 
 def check_catalogue(connection: Connection) -> list[Finding]:
@@ -151,12 +151,12 @@ def _compare_section(
     for name in sorted({*intended, *live}):
         wanted, found = intended.get(name), live.get(name)
         if found is None:
-            yield Finding(section, name, Problem.MISSING, intended=wanted)
+            yield Finding(section, name, Difference.MISSING, intended=wanted)
         elif wanted is None:
             if section not in HARMLESS_EXTRAS:
-                yield Finding(section, name, Problem.UNEXPECTED, live=found)
+                yield Finding(section, name, Difference.UNEXPECTED, live=found)
         elif wanted != found:
-            yield Finding(section, name, Problem.DIFFERENT, intended=wanted, live=found)
+            yield Finding(section, name, Difference.DIFFERENT, intended=wanted, live=found)
 
 
 def _write_anew() -> None:

@@ -26,7 +26,7 @@ from pipeline.domain.values import (
     SubmitRequest,
     Submitted,
 )
-from pipeline.net.responses import arriving
+from pipeline.net.responses import body_pieces
 from pipeline.net.signatures import verify
 from pipeline.providers.base import CallbackUnreadable, Capabilities, Trust
 from pipeline.runtime.strict_json import DocumentRefused, read_document
@@ -293,7 +293,7 @@ class SelfHosted:
 
     def _body_of(self, answer: requests.Response) -> bytes:
         body, deadline = bytearray(), time.monotonic() + self._timeout[1]
-        for piece in arriving(answer):
+        for piece in body_pieces(answer):
             body += piece
             if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
                 raise UnknownOutcome("provider_failed", "the answer does not end")

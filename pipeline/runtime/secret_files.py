@@ -46,7 +46,7 @@ def read_secret(env: Mapping[str, str], name: str) -> str | None:
     raise SecretUnreadable(f"{name}{SUFFIX} names a file that {fault}")
 
 
-def left_open(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def unset_defaults(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Those defaults that are given neither as they are nor in a file."""
     return {
         name: value

@@ -31,7 +31,7 @@ class ObjectMissing(StorageError):
     """There is no object of that key."""
 
 
-class TooLarge(StorageError):
+class ContentTooLarge(StorageError):
     """The content went on past its limit; nothing of it was kept."""
 
 
@@ -64,7 +64,7 @@ class Storage(TakesParts, Protocol):
             max_bytes: the most the content may have; None for no bound.
 
         Raises:
-            TooLarge: the content is larger; it is read no further than that takes.
+            ContentTooLarge: the content is larger; it is read no further than that takes.
         """
         ...
 
@@ -161,13 +161,13 @@ def bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
     """Pass chunks on.
 
     Raises:
-        TooLarge: they go on past the bound; no more of them is taken.
+        ContentTooLarge: they go on past the bound; no more of them is taken.
     """
     total = 0
     for chunk in chunks:
         total += len(chunk)
         if max_bytes is not None and total > max_bytes:
-            raise TooLarge(f"more than {max_bytes} bytes")
+            raise ContentTooLarge(f"more than {max_bytes} bytes")
         yield chunk
 
 

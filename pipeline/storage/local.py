@@ -26,7 +26,7 @@ from pipeline.storage.base import (
     check_key,
 )
 from pipeline.storage.content_types import content_type_of
-from pipeline.storage.local_folders import take_over
+from pipeline.storage.local_folders import link_tree
 from pipeline.storage.local_parts import PartsFolder, flush_folder
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
 
@@ -80,7 +80,7 @@ class LocalStorage:
         target = self._path(prefix)
         with self._scratch() as growing:
             growing.mkdir()
-            size_bytes = take_over(folder, growing, prefix, beat)
+            size_bytes = link_tree(folder, growing, prefix, beat)
             with self._set_aside(target):
                 self._rename(growing, target)
         return size_bytes

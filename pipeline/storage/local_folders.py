@@ -10,7 +10,7 @@ from pipeline.storage.base import KeyRefused, check_key
 from pipeline.storage.local_parts import flush_folder
 
 
-def take_over(folder: Path, into: Path, prefix: str, beat: Callable[[], object]) -> int:
+def link_tree(folder: Path, into: Path, prefix: str, beat: Callable[[], object]) -> int:
     """Link or copy a tree of plain files, flushed to the disk; returns its bytes."""
     size_bytes = 0
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -19,7 +19,7 @@ def take_over(folder: Path, into: Path, prefix: str, beat: Callable[[], object])
         target = into / entry.name
         if entry.is_dir(follow_symlinks=False):
             target.mkdir()
-            size_bytes += take_over(Path(entry.path), target, key, beat)
+            size_bytes += link_tree(Path(entry.path), target, key, beat)
         elif entry.is_file(follow_symlinks=False):
             size_bytes += _link_or_copy(Path(entry.path), target)
         else:

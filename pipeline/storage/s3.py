@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from pipeline.storage.base import ObjectMissing, Stat, bounded, check_key
 from pipeline.storage.content_types import content_type_of
 from pipeline.storage.multipart import Part
-from pipeline.storage.s3_client import S3Trouble, connect, origins_of, translated
+from pipeline.storage.s3_client import S3Trouble, connect, origins_of, translating_errors
 from pipeline.storage.s3_folders import files_by_key, upload_all
 from pipeline.storage.s3_parts import S3Parts
 from pipeline.storage.urls import Credentials, S3Place
@@ -43,7 +43,7 @@ class S3Storage(S3Parts):
         if second is not None:
             self._write_in_parts(key, chain((first, second), pieces))
             return self.stat(key)
-        with translated("PutObject"):
+        with translating_errors("PutObject"):
             self._client.put_object(
                 Bucket=self._bucket, Key=name, Body=first, ContentType=content_type_of(key)
             )
@@ -57,7 +57,7 @@ class S3Storage(S3Parts):
 
     def stat(self, key: str) -> Stat:
         """See `Storage.stat`."""
-        with translated("HeadObject"):
+        with translating_errors("HeadObject"):
             found = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
         return _described(key, found["ContentLength"], found["ETag"], found["LastModified"])
 
@@ -117,7 +117,7 @@ class S3Storage(S3Parts):
     def _slices(self, name: str, start: int, stop: int, etag: str) -> Iterator[bytes]:
         if start >= stop:
             return
-        with translated("GetObject"):
+        with translating_errors("GetObject"):
             body = self._client.get_object(
                 Bucket=self._bucket, Key=name, Range=f"bytes={start}-{stop - 1}", IfMatch=etag
             )["Body"]
@@ -128,14 +128,14 @@ class S3Storage(S3Parts):
 
     def _below(self, name: str) -> Iterator[Stat]:
         pages = self._client.get_paginator("list_objects_v2")
-        with translated("ListObjectsV2"):
+        with translating_errors("ListObjectsV2"):
             for page in pages.paginate(Bucket=self._bucket, Prefix=name):
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
                     yield _described(key, found["Size"], found["ETag"], found["LastModified"])
 
     def _upload(self, key: str, path: Path) -> None:
-        with translated("PutObject"):
+        with translating_errors("PutObject"):
             self._client.upload_file(
                 str(path),
                 self._bucket,
@@ -151,7 +151,7 @@ class S3Storage(S3Parts):
 
     def _delete_some(self, names: Sequence[str]) -> None:
         try:
-            with translated("DeleteObjects"):
+            with translating_errors("DeleteObjects"):
                 answer = self._client.delete_objects(
                     Bucket=self._bucket,
                     Delete={"Objects": [{"Key": name} for name in names], "Quiet": True},
@@ -166,7 +166,7 @@ class S3Storage(S3Parts):
 
     def _delete_each(self, names: Sequence[str]) -> None:
         for name in names:
-            with translated("DeleteObject"):
+            with translating_errors("DeleteObject"):
                 self._client.delete_object(Bucket=self._bucket, Key=name)
 
 

@@ -107,7 +107,7 @@ def origins_of(service: str, place: S3Place) -> frozenset[str]:
 
 
 @contextmanager
-def translated(operation: str) -> Iterator[None]:
+def translating_errors(operation: str) -> Iterator[None]:
     """Turn the SDK's errors into ours.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.storage.base import KeyRefused, ObjectMissing, PartsRefused, check_key
 from pipeline.storage.content_types import OCTET_STREAM, content_type_of
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
-from pipeline.storage.s3_client import S3Trouble, translated
+from pipeline.storage.s3_client import S3Trouble, translating_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,7 +29,7 @@ class S3Parts:
 
     def start_multipart(self, key: str) -> Multipart:
         """See `TakesParts.start_multipart`."""
-        with translated("CreateMultipartUpload"):
+        with translating_errors("CreateMultipartUpload"):
             started = self._client.create_multipart_upload(
                 Bucket=self._bucket, Key=self._name(key), ContentType=content_type_of(key)
             )
@@ -48,7 +48,7 @@ class S3Parts:
                 body.write(chunk)
             size_bytes = body.tell()
             body.seek(0)
-            with translated("UploadPart"):
+            with translating_errors("UploadPart"):
                 stored = self._client.upload_part(
                     Bucket=self._bucket,
                     Key=self._name(multipart.key),
@@ -89,7 +89,7 @@ class S3Parts:
         """See `TakesParts.list_parts`; one part is one request, however many there are."""
         name = self._name(multipart.key)
         try:
-            with translated("ListParts"):
+            with translating_errors("ListParts"):
                 if only is None:
                     return list(self._parts(name, multipart.id))
                 return self._part(name, multipart.id, only)
@@ -102,7 +102,7 @@ class S3Parts:
         """See `TakesParts.complete_multipart`."""
         name = self._name(multipart.key)
         try:
-            with translated("CompleteMultipartUpload"):
+            with translating_errors("CompleteMultipartUpload"):
                 self._client.complete_multipart_upload(
                     Bucket=self._bucket,
                     Key=name,
@@ -130,14 +130,14 @@ class S3Parts:
         before = datetime.now(UTC) - timedelta(seconds=older_than_sec)
         size_bytes = 0
         try:
-            with translated("ListMultipartUploads"):
+            with translating_errors("ListMultipartUploads"):
                 abandoned = list(self._abandoned(before))
         except S3Trouble as trouble:
             if trouble.is_unsupported or trouble.is_forbidden:
                 return 0
             raise
         for name, upload_id in abandoned:
-            with suppress(PartsRefused), translated("ListParts"):  # it has ended just now
+            with suppress(PartsRefused), translating_errors("ListParts"):  # it has ended just now
                 size_bytes += sum(part.size_bytes for part in self._parts(name, upload_id))
             if not dry_run:
                 self._abort(name, upload_id)
@@ -168,7 +168,7 @@ class S3Parts:
 
     def _abort(self, name: str, upload_id: str) -> None:
         try:
-            with translated("AbortMultipartUpload"):
+            with translating_errors("AbortMultipartUpload"):
                 self._client.abort_multipart_upload(
                     Bucket=self._bucket, Key=name, UploadId=upload_id
                 )
@@ -177,7 +177,7 @@ class S3Parts:
 
     def _exists(self, name: str) -> bool:
         try:
-            with translated("HeadObject"):
+            with translating_errors("HeadObject"):
                 self._client.head_object(Bucket=self._bucket, Key=name)
         except ObjectMissing:
             return False

@@ -16,8 +16,7 @@ from pipeline.records import upload_rows
 from pipeline.records.models import Upload
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.crash import Boundary, crash_point
-from pipeline.storage.base import PartsRefused, Storage, bounded
-from pipeline.storage.base import TooLarge as ContentTooLarge
+from pipeline.storage.base import ContentTooLarge, PartsRefused, Storage, bounded
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
 
 REQUEST_LIVES = timedelta(hours=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.storage.base import KeyRefused, ObjectMissing, Storage, TooLarge
+from pipeline.storage.base import ContentTooLarge, KeyRefused, ObjectMissing, Storage
 
 UNUSABLE_KEYS = [
     "",
@@ -154,7 +154,7 @@ def test_content_right_at_its_limit_is_kept(storage: Storage) -> None:
 
 
 def test_content_over_its_limit_leaves_nothing(storage: Storage) -> None:
-    with pytest.raises(TooLarge):
+    with pytest.raises(ContentTooLarge):
         storage.write("a", [b"0123", b"4567890"], max_bytes=10)
 
     assert keys(storage) == []
@@ -165,7 +165,7 @@ def test_content_over_its_limit_is_read_no_further(storage: Storage) -> None:
         while True:
             yield b"x" * 1000
 
-    with pytest.raises(TooLarge):
+    with pytest.raises(ContentTooLarge):
         storage.write("a", endless(), max_bytes=10_000)
 
 

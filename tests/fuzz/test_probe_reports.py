@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from pipeline.media.boxes import walk
 from pipeline.media.containers import container_of
+from pipeline.media.probe_report import played_streams, source_info
 from pipeline.media.source_limits import MediaRefused
-from pipeline.media.streams import played_streams, source_info
 from tests.fuzz.mutations import ANY_JSON, mutated, with_replaced_members
 
 REPORT: dict[str, Any] = {

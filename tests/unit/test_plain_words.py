@@ -51,9 +51,8 @@ SAME_CLASS_NOUN = {
 # Names with two meanings that are not renamed yet; to be emptied.
 TWO_MEANINGS_YET = frozenset(
     {
-        *("filters", "streams"),
-        *("Filter", "Locked", "Place"),
-        *("Problem", "Standing", "TooLarge"),
+        "filters",
+        *("Locked", "Place", "Standing"),
     }
 )
 

@@ -29,7 +29,7 @@ def shown(asset_id: UUID) -> Response:
     with reading() as session:
         asset = console_assets.asset(session, asset_id)
         chronicle = timeline(session, asset_id, window, failures_only=failures_only, limit=EVENTS)
-        of_asset = console_inbox.OfAsset(asset_id)
+        of_asset = console_inbox.AssetFilter(asset_id)
         deliveries = console_inbox.page(session, of_asset, before=None, limit=DELIVERIES + 1)
         attempts = console_assets.attempts(session, asset_id)
         outputs = console_assets.outputs(session, asset_id)

@@ -13,7 +13,9 @@ PAGE = 50
 @blueprint.get("/audit")
 def listed() -> Response:
     """Show what operators did; with ``everything``, also callbacks that were turned away."""
-    wanted = console_audit.Filter(actor=words("actor"), everything="everything" in request.args)
+    wanted = console_audit.AuditFilter(
+        actor=words("actor"), everything="everything" in request.args
+    )
     with reading() as session:
         found = console_audit.page(session, wanted, before=number("before"), limit=PAGE + 1)
     shown = found[:PAGE]

@@ -21,12 +21,12 @@ def preview() -> Response:
     """Show how many would be retried and a sample of them; change nothing."""
     chosen, ids = asked(), _ids()
     with reading() as session:
-        wanted = chosen.at(console_failed.present(session))
+        wanted = chosen.at(console_failed.database_time(session))
         if ids is None:
             matched = console_failed.count(session, wanted)
             sample = console_failed.page(session, wanted, before=None, limit=SAMPLE)
         else:
-            sample = console_failed.chosen(session, ids)
+            sample = console_failed.still_failed(session, ids)
             matched = len(sample)
     run = bulk_runs.preview(wanted, ids and [asset.id for asset in sample], matched)
     return page(

@@ -19,7 +19,7 @@ def listed() -> Response:
     """Show the groups, and the videos of the chosen one."""
     chosen, before = asked(), place(words("before"))
     with reading() as session:
-        wanted = chosen.at(console_failed.present(session))
+        wanted = chosen.at(console_failed.database_time(session))
         groups = console_failed.groups(session, wanted)
         # One more than shown tells whether another page follows.
         found = console_failed.page(session, wanted, before=before, limit=PAGE + 1)

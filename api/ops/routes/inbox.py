@@ -38,7 +38,7 @@ def listed() -> Response:
     return live_page(
         "inbox.html",
         wanted=wanted,
-        asset_id=wanted.asset_id if isinstance(wanted, console_inbox.OfAsset) else None,
+        asset_id=wanted.asset_id if isinstance(wanted, console_inbox.AssetFilter) else None,
         counts=counts,
         counted=console_inbox.COUNTED,
         statuses=console_inbox.STATUSES,
@@ -65,17 +65,17 @@ def shown(delivery_id: UUID) -> Response:
     )
 
 
-def _wanted() -> console_inbox.OfStatus | console_inbox.OfAsset:
+def _wanted() -> console_inbox.StatusFilter | console_inbox.AssetFilter:
     asset = words("asset")
     if asset is not None:
         try:
-            return console_inbox.OfAsset(UUID(asset))
+            return console_inbox.AssetFilter(UUID(asset))
         except ValueError:
             raise wrong("asset") from None
     status = request.args.get("status", DeliveryStatus.DEAD)
     if status not in console_inbox.STATUSES:
         raise wrong("status")
-    return console_inbox.OfStatus(status, words("provider"))
+    return console_inbox.StatusFilter(status, words("provider"))
 
 
 def _headers(stored: Mapping[str, Any]) -> dict[str, str]:

@@ -174,7 +174,7 @@ def found_after(url: str, statements: str) -> tuple[Found, list[Finding]]:
         # Without parameters, psycopg sends several statements at once.
         connection.execution_options(no_parameters=True).exec_driver_sql(statements)
         findings = check_catalogue(connection)
-    return {(f.section, f.name, f.problem.value) for f in findings}, findings
+    return {(f.section, f.name, f.difference.value) for f in findings}, findings
 
 
 @pytest.mark.parametrize(("statements", "expected"), DRIFT.values(), ids=DRIFT.keys())

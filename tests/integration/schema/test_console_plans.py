@@ -116,8 +116,10 @@ def plans_of(connection: Connection, read: Callable[[Session], Any]) -> list[str
 
 NOW = datetime.now(UTC)
 SOMEWHERE = PageCursor(NOW - timedelta(days=3), uuid4())
-OF_CODE = console_failed.Filter(code="code-20", until=NOW)
-OF_ACCOUNT = console_failed.Filter(provider="account-1", since=NOW - timedelta(days=1), until=NOW)
+OF_CODE = console_failed.FailedFilter(code="code-20", until=NOW)
+OF_ACCOUNT = console_failed.FailedFilter(
+    provider="account-1", since=NOW - timedelta(days=1), until=NOW
+)
 
 SORT = "Sort  (cost"
 """A node that sorts; merging partitions that are in order names its key, too."""
@@ -125,7 +127,7 @@ SORT = "Sort  (cost"
 PAGES: Mapping[str, tuple[Callable[[Session], Any], str]] = {
     "all that failed": (
         lambda s: console_failed.page(
-            s, console_failed.Filter(until=NOW), before=SOMEWHERE, limit=50
+            s, console_failed.FailedFilter(until=NOW), before=SOMEWHERE, limit=50
         ),
         "video_assets_status_updated",
     ),
@@ -140,29 +142,29 @@ PAGES: Mapping[str, tuple[Callable[[Session], Any], str]] = {
     "deliveries of a status": (
         lambda s: console_inbox.page(
             s,
-            console_inbox.OfStatus("dead", "account-0"),
+            console_inbox.StatusFilter("dead", "account-0"),
             before=console_inbox.InboxCursor(*SOMEWHERE),
             limit=50,
         ),
         "webhook_deliveries_received",
     ),
     "deliveries of a video": (
-        lambda s: console_inbox.page(s, console_inbox.OfAsset(BUSY), before=None, limit=20),
+        lambda s: console_inbox.page(s, console_inbox.AssetFilter(BUSY), before=None, limit=20),
         "webhook_deliveries_asset",
     ),
     "what operators did": (
-        lambda s: console_audit.page(s, console_audit.Filter(), before=15_000, limit=50),
+        lambda s: console_audit.page(s, console_audit.AuditFilter(), before=15_000, limit=50),
         "audit_events_operators",
     ),
     "what one of them did": (
         lambda s: console_audit.page(
-            s, console_audit.Filter(actor="operator:3"), before=None, limit=50
+            s, console_audit.AuditFilter(actor="operator:3"), before=None, limit=50
         ),
         "audit_events_actor",
     ),
     "all of the audit": (
         lambda s: console_audit.page(
-            s, console_audit.Filter(everything=True), before=15_000, limit=50
+            s, console_audit.AuditFilter(everything=True), before=15_000, limit=50
         ),
         "audit_events_pkey",
     ),
@@ -182,14 +184,16 @@ def test_a_page_is_read_from_its_index_in_order(
 
 FIGURES: Mapping[str, tuple[Callable[[Session], Any], str]] = {
     "groups of an account": (
-        lambda s: console_failed.groups(s, console_failed.Filter(provider="account-1", until=NOW)),
+        lambda s: console_failed.groups(
+            s, console_failed.FailedFilter(provider="account-1", until=NOW)
+        ),
         "video_assets_failed",
     ),
     "how many of a code": (lambda s: console_failed.count(s, OF_CODE), "video_assets_failed"),
     "time to ready": (console_overview.time_to_ready, "video_assets_completed"),
-    "how videos ended": (console_overview.ended, "video_assets_status_updated"),
-    "attempts of the hour": (console_overview.answers, "provider_attempts_created"),
-    "what is held": (console_overview.held, "video_assets_held"),
+    "how videos ended": (console_overview.endings, "video_assets_status_updated"),
+    "attempts of the hour": (console_overview.attempt_outcomes, "provider_attempts_created"),
+    "what is held": (console_overview.held_videos, "video_assets_held"),
     "how many are dead": (lambda s: console_inbox.count(s, "dead"), "webhook_deliveries_received"),
     "a job at a provider": (lambda s: console_search.find(s, "job-7"), "provider_attempts_job"),
 }

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config.request_rates import PER_PROCESS, Rate, StoreUrl, store_for, times
+from pipeline.config.request_rates import PER_PROCESS, Rate, StoreUrl, multiply_rate, store_for
 
 
 @pytest.mark.parametrize("text", ["60/minute", "1 per 5 seconds", "100000/hour"])
@@ -16,7 +16,7 @@ def test_what_is_no_single_rate_is_refused(text: str) -> None:
 
 
 def test_a_rate_for_several_keeps_its_window() -> None:
-    assert times("10 per 5 minutes", 3) == "30 per 5 minute"
+    assert multiply_rate("10 per 5 minutes", 3) == "30 per 5 minute"
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.media.probe_report import source_info
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.source_limits import Limits, MediaRefused, check_limits
-from pipeline.media.streams import source_info
 
 LIMITS = Limits(
     max_bytes=1000,

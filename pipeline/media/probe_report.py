@@ -47,7 +47,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     average = _average_rate(video, intervals)
     variable = _is_variable(intervals, average)
     rate = average if variable else _even_rate(video, intervals) or average
-    start_sec = number(layout.get("start_time"))
+    start_sec = finite_number(layout.get("start_time"))
     pixel_format = str(video.get("pix_fmt") or "unknown")
     return SourceInfo(
         container=container,
@@ -71,11 +71,11 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         color_primaries=_word(video.get("color_primaries")),
         color_space=_word(video.get("color_space")),
         audio_codec=_word(audio.get("codec_name")) if audio else None,
-        audio_channels=int(number(audio.get("channels"))) if audio else None,
+        audio_channels=int(finite_number(audio.get("channels"))) if audio else None,
         audio_start_sec=_start_sec(audio, start_sec) if audio else 0.0,
         video_start_sec=_start_sec(video, start_sec),
-        bit_rate_bps=int(number(layout.get("bit_rate"))),
-        indexed_frames=max(0, int(number(video.get("nb_frames")))),
+        bit_rate_bps=int(finite_number(layout.get("bit_rate"))),
+        indexed_frames=max(0, int(finite_number(video.get("nb_frames")))),
     )
 
 
@@ -110,7 +110,7 @@ def _is_attached(stream: Mapping[str, Any]) -> bool:
 
 
 def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
-    width, height = int(number(video.get("width"))), int(number(video.get("height")))
+    width, height = int(finite_number(video.get("width"))), int(finite_number(video.get("height")))
     if width <= 0 or height <= 0:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video stream has no picture.")
     return width, height
@@ -125,7 +125,7 @@ def _rotation(video: Mapping[str, Any]) -> int:
     """Clockwise degrees; ffprobe gives the display matrix's counter-clockwise angle."""
     for side_data in _mappings(video.get("side_data_list")):
         if "rotation" in side_data:
-            return round(-number(side_data["rotation"]) / 90) * 90 % 360
+            return round(-finite_number(side_data["rotation"]) / 90) * 90 % 360
     return 0
 
 
@@ -136,15 +136,15 @@ def _display_size(width: int, height: int, aspect: Fraction, rotation: int) -> t
 
 
 def _duration_sec(layout: Mapping[str, Any], streams: Sequence[Mapping[str, Any]]) -> float:
-    if (whole := number(layout.get("duration"))) > 0:
+    if (whole := finite_number(layout.get("duration"))) > 0:
         return whole
-    return max((number(stream.get("duration")) for stream in streams), default=0.0)
+    return max((finite_number(stream.get("duration")) for stream in streams), default=0.0)
 
 
 def _start_sec(stream: Mapping[str, Any], origin_sec: float) -> float:
     if stream.get("start_time") is None:
         return 0.0
-    return round(max(0.0, number(stream["start_time"]) - origin_sec), 6)
+    return round(max(0.0, finite_number(stream["start_time"]) - origin_sec), 6)
 
 
 def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[float]:
@@ -154,7 +154,7 @@ def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[floa
     belong between them may not have been read yet.
     """
     shown = sorted(
-        number(packet["pts_time"])
+        finite_number(packet["pts_time"])
         for packet in packets
         if packet.get("stream_index") == index and "pts_time" in packet
     )
@@ -206,7 +206,7 @@ def _is_variable(intervals: Sequence[float], average: Fraction) -> bool:
 def _bit_depth(video: Mapping[str, Any], pixel_format: str) -> int:
     if match := _DEPTH_IN_NAME.search(pixel_format):
         return int(match[1])
-    return int(number(video.get("bits_per_raw_sample"))) or 8
+    return int(finite_number(video.get("bits_per_raw_sample"))) or 8
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -221,7 +221,7 @@ def _word(value: object) -> str | None:
     return None if value in (None, "", "unknown", "unspecified") else str(value)
 
 
-def number(value: object) -> float:
+def finite_number(value: object) -> float:
     """A finite number, or 0: ffprobe prints `N/A`, `nan` and worse for broken files."""
     try:
         number = float(value)  # type: ignore[arg-type]  # anything may stand there

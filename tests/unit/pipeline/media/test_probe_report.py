@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.media.probe_report import source_info
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.source_limits import MediaRefused
-from pipeline.media.streams import source_info
 
 
 def measured(video: dict[str, Any], stamps: list[float] | None = None) -> SourceInfo:
