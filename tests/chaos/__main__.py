@@ -18,18 +18,18 @@ from stack.home import Home
 from stack.stop_signals import StopRequested, stop_on_signals
 from tests.chaos.bounds import BACKLOG_SEC, MARGINS_SEC, recovery_sec
 from tests.chaos.clients import ClientLog
-from tests.chaos.invariants import judge
 from tests.chaos.plan import Plan, make_plan
 from tests.chaos.report import print_encodes, print_report, summary
 from tests.chaos.run import Tell, attack, attack_encodes
 from tests.chaos.stage import Stage, running_stage
+from tests.chaos.verdicts import judge
 
 TOLD_EVERY_SEC = 15.0
 """How often progress is told where there is no terminal."""
 
 
 def main() -> int:
-    """Run; 0 when every invariant held."""
+    """Run; 0 when every law held."""
     arguments = _parse()
     plan = make_plan(arguments.seed, arguments.assets, arguments.minutes)
     console = Console(width=None if sys.stdout.isatty() else 110)

@@ -3,46 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from tests.chaos.clients import ClientLog
-from tests.chaos.evidence import (
-    AssetRow,
-    AttemptRow,
-    DeliveryRow,
-    EventRow,
-    Evidence,
-    JobEntry,
-    OutputRow,
-    SentEntry,
-)
-
-Row = TypeVar("Row", AssetRow, AttemptRow, OutputRow, EventRow, DeliveryRow)
-
-IDS = frozenset({"id", "post_id", "asset_id", "attempt_id", "published_output_id"})
+from tests.chaos.evidence import Evidence, SentEntry
+from tests.laws.books import JobEntry, read_books
 
 
 def collect(
     connection: psycopg.Connection,
-    books: Mapping[str, Any],
+    ledger: Mapping[str, Any],
     log: ClientLog,
     *,
     last_fault_at: datetime,
     recovery_sec: float,
 ) -> Evidence:
-    """Everything the invariants look at."""
+    """Gather everything the checks look at; ``ledger`` is the provider's."""
     return Evidence(
-        assets=_rows(connection, AssetRow, "video_assets"),
-        attempts=_rows(connection, AttemptRow, "provider_attempts"),
-        outputs=_rows(connection, OutputRow, "video_outputs"),
-        events=_rows(connection, EventRow, "video_processing_events"),
-        deliveries=_rows(connection, DeliveryRow, "webhook_deliveries"),
-        jobs=tuple(map(_job, books["jobs"])),
-        sent=tuple(map(_sent, books["sent"])),
-        other_bodies=tuple(books["other_bodies"]),
+        books=read_books(connection, tuple(map(_job, ledger["jobs"]))),
+        sent=tuple(map(_sent, ledger["sent"])),
+        other_bodies=tuple(ledger["other_bodies"]),
         acknowledged=tuple(log.acknowledged),
         deeds=tuple(log.deeds),
         last_fault_at=last_fault_at,
@@ -50,24 +32,14 @@ def collect(
     )
 
 
-def _rows(connection: psycopg.Connection, row: type[Row], table: str) -> tuple[Row, ...]:
-    names = [field.name for field in fields(row)]
-    columns = ", ".join(f"{name}::text" if name in IDS else name for name in names)
-    with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(f"SELECT {columns} FROM {table}").fetchall()
-    return tuple(row(**values) for values in found)
-
-
 def _job(entry: Mapping[str, Any]) -> JobEntry:
-    accepted_at = _instant(entry["accepted_at"])
-    assert accepted_at is not None
     return JobEntry(
         id=entry["id"],
         status=entry["status"],
-        accepted_at=accepted_at,
-        finished_at=_instant(entry["finished_at"]),
-        deleted_at=_instant(entry["deleted_at"]),
         playable=entry["playable"],
+        given_up=entry["deleted_at"] is not None,
+        accepted_at=_instant(entry["accepted_at"]),
+        finished_at=_instant(entry["finished_at"]),
     )
 
 

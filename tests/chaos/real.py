@@ -17,9 +17,10 @@ from stack.home import CHECKOUT
 from stack.processes import find_processes
 from stack.supervisor import read_procfile
 from tests.chaos.clients import Acknowledged, ClientLog
-from tests.chaos.evidence import JobEntry, SentEntry
+from tests.chaos.evidence import SentEntry
 from tests.chaos.signals import kill
 from tests.chaos.stage import WORKERS, Stage, wait_until_ready
+from tests.laws.books import JobEntry
 
 PROCESSES = ("transcoder", "transcoder-worker", "transcoder-beat")
 OWNER = "owner-real"
@@ -150,7 +151,14 @@ def books(connection: psycopg.Connection) -> tuple[list[JobEntry], list[SentEntr
     ).fetchall()
     return (
         [
-            JobEntry(id_, status, created, ended, None, playable=status == "completed")
+            JobEntry(
+                id_,
+                status,
+                playable=status == "completed",
+                given_up=False,
+                accepted_at=created,
+                finished_at=ended,
+            )
             for id_, status, created, ended in jobs
         ],
         [_sent(*row) for row in sent],

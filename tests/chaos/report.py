@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.invariants import Verdict
-from tests.chaos.invariants.assets import recovery_sec
+from tests.chaos.verdicts import Verdict, recovery_sec
 
 CHRONICLES_SHOWN = 5
 
@@ -57,7 +56,7 @@ def print_report(
     console.print(_faults(tally))
     console.print(_answers(tally))
     console.print(_assets(evidence))
-    console.print(_invariants(verdicts))
+    console.print(_laws(verdicts))
     for verdict in verdicts:
         _print_violations(console, evidence, verdict)
 
@@ -67,7 +66,7 @@ def print_encodes(
     encodes: Encodes,
     verdicts: Sequence[Verdict],
 ) -> None:
-    """The second phase, and the invariants over both."""
+    """The second phase, and the laws over both."""
     table = _table("The real transcoder: faults injected", "kind", "count")
     for kind, count in sorted(encodes.strikes.items()):
         table.add_row(kind, str(count))
@@ -75,7 +74,7 @@ def print_encodes(
         table.add_row(f"skipped: {kind}", str(count), style="dim")
     console.print(table)
     console.print(_assets(encodes.evidence))
-    console.print(_invariants(verdicts))
+    console.print(_laws(verdicts))
     for verdict in verdicts:
         _print_violations(console, encodes.evidence, verdict)
     for leftover in encodes.leftovers:
@@ -115,7 +114,7 @@ def _assets(evidence: Evidence) -> Table:
     table = _table("Assets by end state", "end state", "acknowledged", "all")
     acknowledged = {entry.asset_id for entry in evidence.acknowledged}
     ends: Counter[tuple[str, bool]] = Counter()
-    for asset in evidence.assets:
+    for asset in evidence.books.assets:
         end = "deleted" if asset.deleted_at else asset.status
         if end == "failed":
             end = f"failed: {asset.error_code}"
@@ -123,22 +122,22 @@ def _assets(evidence: Evidence) -> Table:
     for end in sorted({end for end, _ in ends}):
         known = ends[end, True]
         table.add_row(end, str(known), str(known + ends[end, False]))
-    table.add_row("all", str(len(acknowledged)), str(len(evidence.assets)), style="bold")
+    table.add_row("all", str(len(acknowledged)), str(len(evidence.books.assets)), style="bold")
     return table
 
 
-def _invariants(verdicts: Sequence[Verdict]) -> Table:
-    table = _table("Invariants", "invariant", "checked", "violations")
+def _laws(verdicts: Sequence[Verdict]) -> Table:
+    table = _table("Laws", "law", "checked", "violations")
     for verdict in verdicts:
         style = "red" if verdict.violations else ""
-        row = (verdict.name, str(verdict.checked), str(len(verdict.violations)))
+        row = (verdict.law, str(verdict.checked), str(len(verdict.violations)))
         table.add_row(*row, style=style)
     return table
 
 
 def _print_violations(console: Console, evidence: Evidence, verdict: Verdict) -> None:
     for number, violation in enumerate(verdict.violations):
-        console.print(f"violated: {verdict.name}: {violation.what}", style="red", markup=False)
+        console.print(f"violated: {verdict.law}: {violation.what}", style="red", markup=False)
         if violation.asset_id is not None and number < CHRONICLES_SHOWN:
             for line in chronicle_lines(evidence, violation.asset_id):
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -146,16 +145,16 @@ def _print_violations(console: Console, evidence: Evidence, verdict: Verdict) ->
 
 def chronicle_lines(evidence: Evidence, asset_id: str) -> list[str]:
     """An asset's story: its events, and what the provider's books say of its jobs."""
-    asset = evidence.asset_of.get(asset_id)
+    asset = evidence.books.asset_of.get(asset_id)
     lines = [f"  asset {asset_id}: {asset or 'no such row'}"]
     lines += [
         f"  {event.seq:>3} {event.created_at:%H:%M:%S.%f} {event.type:<18} "
         f"{event.from_status or '':>10} -> {event.to_status or '':<10} "
         f"attempt {event.attempt} {event.actor} {dict(event.detail)}"
-        for event in evidence.chronicles.get(asset_id, ())
+        for event in evidence.books.chronicles.get(asset_id, ())
     ]
-    attempts = [attempt for attempt in evidence.attempts if attempt.asset_id == asset_id]
-    jobs = {job.id: job for job in evidence.jobs}
+    attempts = [attempt for attempt in evidence.books.attempts if attempt.asset_id == asset_id]
+    jobs = {job.id: job for job in evidence.books.jobs}
     for attempt in sorted(attempts, key=lambda attempt: attempt.number):
         lines.append(f"  {attempt}")
         lines.append(f"    in the books: {jobs.get(attempt.id, 'nothing')}")
@@ -173,10 +172,12 @@ def summary(
         held: Whether everything did, the second phase included.
     """
     faults = sum(tally.strikes.values()) + sum(tally.scripted.values())
-    slowest = max((recovery_sec(evidence, asset.id) for asset in evidence.assets), default=0.0)
+    slowest = max(
+        (recovery_sec(evidence, asset.id) for asset in evidence.books.assets), default=0.0
+    )
     broken = sum(1 for verdict in verdicts if verdict.violations)
     return (
-        f"chaos: {'ok' if held else 'FAILED'} seed={seed} assets={len(evidence.assets)} "
+        f"chaos: {'ok' if held else 'FAILED'} seed={seed} assets={len(evidence.books.assets)} "
         f"faults={faults} (strikes={sum(tally.strikes.values())}) "
         f"violated={broken}/{len(verdicts)} "
         f"slowest_recovery_sec={slowest:.1f} bound_sec={evidence.recovery_sec:.1f}"

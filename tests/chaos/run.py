@@ -124,7 +124,8 @@ def attack_encodes(stage: Stage, seed: int, videos: int, log: ClientLog, tell: T
             recovery_sec=real.RECOVERY_SEC,
         )
         jobs, sent = real.books(connection)
-    merged = replace(evidence, jobs=(*evidence.jobs, *jobs), sent=(*evidence.sent, *sent))
+    books = replace(evidence.books, jobs=(*evidence.books.jobs, *jobs))
+    merged = replace(evidence, books=books, sent=(*evidence.sent, *sent))
     return Encodes(merged, made, missed, real.leftovers(stage))
 
 

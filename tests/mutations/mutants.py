@@ -22,8 +22,8 @@ class Mutant:
     Attributes:
         file: Of the package.
         function: In which it is done.
-        cut: Source, as ``ast.unparse`` writes it, of the statement, argument or method call that
-            is left out.
+        cut: Source, as ``ast.unparse`` writes it, of the statement, argument, entry of a list or
+            dictionary, or method call that is left out.
         package: Which is copied.
     """
 
@@ -49,7 +49,7 @@ class Mutant:
 
 
 class _Scissors(ast.NodeTransformer):
-    """Cuts one thing out: a statement, an argument, or a link of a chain of calls."""
+    """Cuts one thing out: a statement, an argument, an entry, or a link of a chain of calls."""
 
     def __init__(self, cut: str) -> None:
         self._cut = cut
@@ -62,12 +62,26 @@ class _Scissors(ast.NodeTransformer):
         if isinstance(node, ast.Call):
             node.args = self._without(node.args)
             node.keywords = self._without(node.keywords)
+        if isinstance(node, ast.List):
+            node.elts = self._without(node.elts)
+        if isinstance(node, ast.Dict):
+            self._cut_entry(node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             link = f".{node.func.attr}({', '.join(map(ast.unparse, node.args))})"
             if link == self._cut:
                 self.cuts += 1
                 return node.func.value
         return node
+
+    def _cut_entry(self, node: ast.Dict) -> None:
+        entries = list(zip(node.keys, node.values, strict=True))
+        kept = [
+            (key, value)
+            for key, value in entries
+            if key is None or f"{ast.unparse(key)}: {ast.unparse(value)}" != self._cut
+        ]
+        self.cuts += len(entries) - len(kept)
+        node.keys, node.values = [key for key, _ in kept], [value for _, value in kept]
 
     def _without(self, nodes: list[T]) -> list[T]:
         kept = [node for node in nodes if ast.unparse(node) != self._cut]

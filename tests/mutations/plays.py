@@ -76,12 +76,30 @@ def overtaken_with_a_delivery(stage: Stage) -> None:
 def failed_when_another_was_under_way(stage: Stage) -> None:
     """An attempt that was given up fails after the next has been submitted."""
     old = _submitted(stage)
-    (asset_id,) = stage.books.assets
+    asset_id = UUID(stage.books.assets[0].id)
     stage.world.make_past(asset_id, "deadline_at")
     expire(stage.services, asset_id)
     stage.world.make_past(asset_id, "next_attempt_at")
     submit(stage.services, asset_id)
     stage.deliver(stage.report(old, "failed"))
+    stage.reconcile(stage.deliveries[0])
+
+
+def succeeded_after_it_was_given_up(stage: Stage) -> None:
+    """An attempt completes after its deadline, when its release is owed and not paid."""
+    attempt_id = _submitted(stage)
+    asset_id = UUID(stage.books.assets[0].id)
+    stage.world.make_past(asset_id, "deadline_at")
+    expire(stage.services, asset_id)
+    stage.deliver(stage.report(attempt_id, "completed"))
+    stage.reconcile(stage.deliveries[0])
+
+
+def succeeded_after_it_was_cancelled(stage: Stage) -> None:
+    """An attempt completes after its owner has cancelled the asset."""
+    attempt_id = _submitted(stage)
+    stage.as_owner(cancel_asset, UUID(stage.books.assets[0].id))
+    stage.deliver(stage.report(attempt_id, "completed"))
     stage.reconcile(stage.deliveries[0])
 
 
@@ -106,6 +124,8 @@ PLAYS: Mapping[str, Callable[[Stage], None]] = {
         called_back_twice,
         overtaken_with_a_delivery,
         failed_when_another_was_under_way,
+        succeeded_after_it_was_given_up,
+        succeeded_after_it_was_cancelled,
         released_before_it_was_there,
     )
 }
@@ -136,7 +156,7 @@ def broken_laws(name: str, folder: Path) -> list[str]:
             stage.check()
             stage.come_to_rest()
         except LawBroken as broken:
-            return broken.laws
+            return [law.name for law in broken.laws]
         finally:
             world.close()
             services.engine.dispose()

@@ -29,9 +29,9 @@ from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencod
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire
-from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from tests.integration.pipeline.conftest import World
+from tests.laws.books import AssetRow
 from tests.stateful.boundaries import dying_at
 from tests.stateful.rest import let_time_pass
 from tests.stateful.stage import Stage
@@ -58,11 +58,13 @@ def chosen(those: Sequence[T], pick: int) -> T:
     return those[pick % len(those)]
 
 
-def submittable(asset: Asset) -> bool:
+def submittable(asset: AssetRow) -> bool:
     return asset.status in WAITING or asset.lease_expires_at is not None
 
 
-def concerning(which: Callable[[Asset], object]) -> Callable[[Callable[..., T]], Callable[..., T]]:
+def concerning(
+    which: Callable[[AssetRow], object],
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Leave the rule out while no asset is so."""
     return precondition(lambda self: bool(self.stage.those(which=which)))
 
@@ -94,10 +96,10 @@ class Lives(RuleBasedStateMachine):
     def create(self) -> None:
         self.stage.world.create()
 
-    @concerning(lambda asset: asset.status is Status.FAILED)
+    @concerning(lambda asset: asset.status == Status.FAILED)
     @rule(pick=PICK)
     def retry(self, pick: int) -> None:
-        failed = self.stage.those(which=lambda asset: asset.status is Status.FAILED)
+        failed = self.stage.those(which=lambda asset: asset.status == Status.FAILED)
         rules = self.stage.world.api
         self.stage.as_owner(
             retry_asset, chosen(failed, pick), retry=rules.retry, owner_limits=rules.owner_limits
@@ -115,10 +117,10 @@ class Lives(RuleBasedStateMachine):
         begun = self.stage.those(which=lambda asset: asset.attempt > 0)
         self.stage.as_owner(delete_asset, chosen(begun, pick))
 
-    @concerning(lambda asset: asset.status is Status.COMPLETED)
+    @concerning(lambda asset: asset.status == Status.COMPLETED)
     @rule(pick=PICK)
     def reencode(self, pick: int) -> None:
-        completed = self.stage.those(which=lambda asset: asset.status is Status.COMPLETED)
+        completed = self.stage.those(which=lambda asset: asset.status == Status.COMPLETED)
         rules = self.stage.world.api
         self.stage.as_owner(
             reencode_asset,

@@ -9,9 +9,11 @@ from pipeline.lifecycle.sweep import sweep
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 from tests.integration.pipeline.conftest import World
+from tests.laws.books import Books
+from tests.laws.checks import ALWAYS, AT_REST, Checks
 from tests.scripted_provider import ScriptedProvider
-from tests.stateful.books import read_books
-from tests.stateful.laws import AT_REST, LAWS, Law, breaches
+from tests.stateful.books import books_of
+from tests.stateful.laws import breaches
 
 USE_CASES = {
     TASK_SUBMIT: submit,
@@ -68,12 +70,13 @@ def come_to_rest(world: World) -> None:
     raise AssertionError(f"something is due for ever: {wakes}")
 
 
-def assert_laws(world: World, *more: Law) -> None:
-    """Every law holds now."""
-    assert not breaches(read_books(world.services.engine), world.provider, *LAWS, *more)
+def assert_laws(world: World, *more: Checks[Books]) -> None:
+    """Require every law now."""
+    books = books_of(world.services.engine, world.provider)
+    assert not breaches(books, ALWAYS, *more)
 
 
-def assert_laws_at_rest(world: World, *more: Law) -> None:
-    """The world comes to rest, and every law holds there."""
+def assert_laws_at_rest(world: World) -> None:
+    """Let the world come to rest, and require every law there."""
     come_to_rest(world)
-    assert_laws(world, *AT_REST, *more)
+    assert_laws(world, AT_REST)

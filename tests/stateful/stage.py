@@ -1,6 +1,6 @@
 """Where the lives of a few assets are played: what each can do, and what is to hold after it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,20 +15,15 @@ from pipeline.lifecycle.publish import rollback_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
-from pipeline.records.models import Asset
 from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
 from tests.integration.pipeline.conftest import OWNER, World
+from tests.laws.books import AssetRow, Books
+from tests.laws.checks import ALWAYS, AT_REST, Checks
+from tests.laws.law import Law
 from tests.scripted_provider import callback
-from tests.stateful.books import Books, read_books
-from tests.stateful.laws import (
-    AT_REST,
-    LAWS,
-    Law,
-    an_attempt_is_posted_once,
-    breaches,
-    tokens_never_decrease,
-)
+from tests.stateful.books import books_of
+from tests.stateful.laws import Breaches, breaches, posted_once, tokens_never_fall
 from tests.stateful.rest import come_to_rest, work
 from tests.stateful.stalled import StalledWorker
 
@@ -43,11 +38,11 @@ CLEARING = (
 
 
 class LawBroken(AssertionError):
-    """What was found, by the names of the laws."""
+    """The violations, by law."""
 
-    def __init__(self, found: Mapping[str, list[str]]) -> None:
-        super().__init__(found)
-        self.laws = sorted(found)
+    def __init__(self, found: Breaches) -> None:
+        super().__init__({law.name: sentences for law, sentences in found.items()})
+        self.laws = list(found)
 
 
 class Stage:
@@ -67,7 +62,7 @@ class Stage:
             ledger.clear()
         with session_of(self.services.engine) as session:
             self._since = session.scalars(select(func.clock_timestamp())).one()
-        self._laws: tuple[Law, ...] = (*LAWS, an_attempt_is_posted_once) if strictly else LAWS
+        self._strictly = strictly
         self._stalled: list[StalledWorker] = []
         self.callbacks: list[Signed] = []
         self.deliveries: list[UUID] = []
@@ -78,20 +73,20 @@ class Stage:
         self.provider.script, self.provider.gets = [put], [get]
         self.provider.deletes = [delete]
 
-    def those(self, *, which: Callable[[Asset], object]) -> list[UUID]:
+    def those(self, *, which: Callable[[AssetRow], object]) -> list[UUID]:
         """Assets that were so when the books were last read, the oldest first."""
-        kept = [asset for asset in self.books.assets.values() if asset.deleted_at is None]
-        return [a.id for a in sorted(kept, key=lambda a: a.created_at) if which(a)]
+        kept = [asset for asset in self.books.assets if asset.deleted_at is None]
+        return [UUID(a.id) for a in sorted(kept, key=lambda a: a.created_at) if which(a)]
 
     def as_owner(self, verb: Callable[..., Any], asset_id: UUID, **more: Any) -> None:
         """The owner asks; what is refused changes nothing."""
-        post_id = self.books.assets[asset_id].post_id
+        post_id = self._post_of(asset_id)
         with suppress(Conflict, NotFound), user_session(self.world._api, OWNER) as session:
             verb(session, post_id, actor=f"owner:{OWNER}", **more)
 
     def roll_back(self, asset_id: UUID) -> None:
         """The operator asks for the outputs before these."""
-        post_id = self.books.assets[asset_id].post_id
+        post_id = self._post_of(asset_id)
         with suppress(Conflict, NotFound), session_of(self.world.operator) as session:
             rollback_asset(session, post_id, actor="operator:o")
 
@@ -163,7 +158,7 @@ class Stage:
     def check(self) -> None:
         """Every law holds."""
         before, self.books = self.books, self._read()
-        self._hold(*self._laws, partial(tokens_never_decrease, before))
+        self._hold(ALWAYS, {Law.TOKENS_RISE: (partial(tokens_never_fall, before),)})
 
     def come_to_rest(self) -> None:
         """Stalled workers go on, time passes, and nothing is left to do."""
@@ -171,12 +166,18 @@ class Stage:
             worker.resume()
         come_to_rest(self.world)
         self.books = self._read()
-        self._hold(*self._laws, *AT_REST)
+        self._hold(ALWAYS, AT_REST)
 
-    def _hold(self, *laws: Law) -> None:
-        found = breaches(self.books, self.provider, *laws)
+    def _hold(self, *laws: Checks[Books]) -> None:
+        if self._strictly:
+            once = partial(posted_once, self.provider.puts)
+            laws = (*laws, {Law.ONE_JOB_PER_ATTEMPT: (once,)})
+        found = breaches(self.books, *laws)
         if found:
             raise LawBroken(found)
 
+    def _post_of(self, asset_id: UUID) -> UUID:
+        return UUID(self.books.asset_of[str(asset_id)].post_id)
+
     def _read(self) -> Books:
-        return read_books(self.services.engine, since=self._since)
+        return books_of(self.services.engine, self.provider, since=self._since)

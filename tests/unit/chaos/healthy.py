@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from tests.chaos.clients import Acknowledged, Deed
-from tests.chaos.evidence import (
+from tests.chaos.evidence import Evidence, SentEntry
+from tests.laws.books import (
     AssetRow,
     AttemptRow,
+    Books,
     DeliveryRow,
     EventRow,
-    Evidence,
     JobEntry,
     OutputRow,
-    SentEntry,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,30 +31,32 @@ def at(seconds: float) -> datetime:
 
 def healthy() -> Evidence:
     return Evidence(
-        assets=(
-            _asset("A", "completed", 2, "a2", token=5, seq=9, output="out"),
-            _asset("B", "failed", 1, "b1", token=2, seq=5, error="cancelled"),
-            _asset("C", "queued", 1, "c1", token=4, seq=6, deleted=at(30)),
-        ),
-        attempts=(
-            _attempt("a1", "A", 1, "failed"),
-            _attempt("a2", "A", 2, "completed"),
-            _attempt("b1", "B", 1, "accepted", released=(at(12), at(13))),
-            _attempt("c1", "C", 1, "failed"),
-        ),
-        outputs=(OutputRow("out", "A", "a2", at(20), None),),
-        events=(*_story_of_a(), *_story_of_b(), *_story_of_c()),
-        deliveries=(
-            DeliveryRow("end-a1", "1", "applied", None, "A"),
-            DeliveryRow("end-a2", "2", "applied", None, "A"),
-            DeliveryRow("progress-a2", "3", "ignored", "already_completed", "A"),
-            DeliveryRow("end-c1", "4", "applied", None, "C"),
-        ),
-        jobs=(
-            JobEntry("a1", "failed", at(2), at(4), None, playable=False),
-            JobEntry("a2", "completed", at(8), at(19), None, playable=True),
-            JobEntry("b1", "cancelled", at(10), at(13), at(13), playable=False),
-            JobEntry("c1", "failed", at(10), at(14), None, playable=False),
+        books=Books(
+            assets=(
+                _asset("A", "completed", 2, "a2", token=5, seq=9, output="out"),
+                _asset("B", "failed", 1, "b1", token=2, seq=5, error="cancelled"),
+                _asset("C", "queued", 1, "c1", token=4, seq=6, deleted=at(30)),
+            ),
+            attempts=(
+                _attempt("a1", "A", 1, "failed"),
+                _attempt("a2", "A", 2, "completed"),
+                _attempt("b1", "B", 1, "accepted", released=(at(12), at(13))),
+                _attempt("c1", "C", 1, "failed"),
+            ),
+            outputs=(output("out", "A", "a2"),),
+            events=(*_story_of_a(), *_story_of_b(), *_story_of_c()),
+            deliveries=(
+                delivery("end-a1", "1", "applied", "A"),
+                delivery("end-a2", "2", "applied", "A"),
+                delivery("progress-a2", "3", "ignored", "A"),
+                delivery("end-c1", "4", "applied", "C"),
+            ),
+            jobs=(
+                job("a1", "failed", at(2), at(4)),
+                job("a2", "completed", at(8), at(19)),
+                job("b1", "cancelled", at(10), at(13), given_up=True),
+                job("c1", "failed", at(10), at(14)),
+            ),
         ),
         sent=(
             _sent("end-a1", "a1", "job.failed", "genuine", "1", (None, 202)),
@@ -136,9 +138,24 @@ def _asset(
     error: str | None = None,
     deleted: datetime | None = None,
 ) -> AssetRow:
-    post_id = f"post-{id_}"
     return AssetRow(
-        id_, post_id, status, 1, attempt, attempt_id, token, seq, output, error, deleted
+        id=id_,
+        post_id=f"post-{id_}",
+        status=status,
+        generation=1,
+        attempt=attempt,
+        attempt_id=attempt_id,
+        failures=attempt - 1,
+        max_attempts=3,
+        lease_token=token,
+        lease_expires_at=None,
+        next_poll_at=None,
+        deadline_at=None,
+        last_seq=seq,
+        published_output_id=output,
+        error_code=error,
+        created_at=at(0),
+        deleted_at=deleted,
     )
 
 
@@ -149,7 +166,22 @@ def _attempt(
     outcome: str,
     released: tuple[datetime | None, datetime | None] = (None, None),
 ) -> AttemptRow:
-    return AttemptRow(id_, asset_id, 1, number, outcome, at(1), *released)
+    return AttemptRow(id_, asset_id, 1, number, outcome, at(1), *released, None, None)
+
+
+def output(id_: str, asset_id: str, attempt_id: str) -> OutputRow:
+    return OutputRow(id_, asset_id, attempt_id, at(20), None, None)
+
+
+def delivery(event_id: str, digest: str, status: str, asset_id: str | None) -> DeliveryRow:
+    return DeliveryRow("x", event_id, digest, status, asset_id)
+
+
+def job(
+    id_: str, status: str, accepted: datetime, finished: datetime, *, given_up: bool = False
+) -> JobEntry:
+    playable = status == "completed"
+    return JobEntry(id_, status, playable, given_up, accepted, finished)
 
 
 def _edge(  # noqa: PLR0917 - the columns of a line of the chronicle, in their order

@@ -5,8 +5,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from tests.chaos.invariants import judge
 from tests.chaos.report import Tally, print_report, summary
+from tests.chaos.verdicts import judge
 from tests.unit.chaos.healthy import altered, healthy
 
 TALLY = Tally(
@@ -20,8 +20,8 @@ TALLY = Tally(
 
 def test_a_violation_prints_its_assets_chronicle_and_what_the_books_say_of_its_jobs() -> None:
     evidence = healthy()
-    attempts = altered(evidence.attempts, lambda row: row.id == "b1", released_at=None)
-    broken = replace(evidence, attempts=attempts)
+    attempts = altered(evidence.books.attempts, lambda row: row.id == "b1", released_at=None)
+    broken = replace(evidence, books=replace(evidence.books, attempts=attempts))
     output = StringIO()
     print_report(Console(file=output, width=200), TALLY, broken, judge(broken))
     told = output.getvalue()
@@ -38,7 +38,7 @@ def test_the_last_line_says_whether_everything_held_and_counts_what_did_not() ->
     stuck = replace(evidence, recovery_sec=0.5)
     line = summary(stuck, TALLY, judge(stuck), 1, held=False)
     assert line.startswith("chaos: FAILED")
-    assert "violated=1/18" in line
+    assert "violated=1/22" in line
 
 
 def test_faults_of_both_kinds_are_counted() -> None:

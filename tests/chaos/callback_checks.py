@@ -1,20 +1,28 @@
-"""About callbacks: what was acknowledged is kept and takes effect once; forgeries get nowhere."""
+"""Checks of callbacks by the sender's books: acknowledged ones are kept, forgeries get nowhere."""
 
 from collections import Counter
 
+from pipeline.domain.events import EventType
 from tests.chaos.evidence import Evidence, SentEntry
-from tests.chaos.invariants.finding import Finding
+from tests.laws.finding import Finding
 
-SETTLED = frozenset({"applied", "ignored", "dead"})
-EFFECTS = frozenset({"completed", "late_success", "failed", "retry_scheduled", "retry_exhausted"})
+EFFECTS = frozenset(
+    {
+        EventType.COMPLETED,
+        EventType.LATE_SUCCESS,
+        EventType.FAILED,
+        EventType.RETRY_SCHEDULED,
+        EventType.RETRY_EXHAUSTED,
+    }
+)
 """Events by which a callback that ended its job took effect."""
 
 
 def acknowledged_are_stored(evidence: Evidence) -> Finding:
-    """Each id that was answered 202 is one row, with the bytes that were answered so."""
+    """Require one row for each id that was answered 202, with the bytes that were answered so."""
     finding = Finding()
-    rows = Counter(delivery.event_id for delivery in evidence.deliveries)
-    digests = {delivery.event_id: delivery.body_sha256 for delivery in evidence.deliveries}
+    rows = Counter(delivery.event_id for delivery in evidence.books.deliveries)
+    digests = {delivery.event_id: delivery.body_sha256 for delivery in evidence.books.deliveries}
     for sent in evidence.sent:
         if 202 in sent.answers:
             asset_id = _asset_of(evidence, sent)
@@ -25,25 +33,16 @@ def acknowledged_are_stored(evidence: Evidence) -> Finding:
     return finding
 
 
-def all_are_settled(evidence: Evidence) -> Finding:
-    """Applied, ignored or dead: none is left unread."""
-    finding = Finding()
-    for delivery in evidence.deliveries:
-        what = f"{delivery.event_id} is {delivery.status}"
-        finding.require(delivery.status in SETTLED, delivery.asset_id, what)
-    return finding
-
-
 def applied_once(evidence: Evidence) -> Finding:
-    """The chronicle agrees with the inbox: one effect, or one ``callback_ignored``, and not both.
+    """Require a chronicle that agrees with the inbox: one effect, or one ``callback_ignored``.
 
     Progress leaves no event when it is applied.
     """
     finding = Finding()
     effects = _count(evidence, EFFECTS)
-    ignored = _count(evidence, frozenset({"callback_ignored"}))
+    ignored = _count(evidence, frozenset({EventType.CALLBACK_IGNORED}))
     ends = {sent.event_id for sent in evidence.sent if sent.type != "job.progress"}
-    for delivery in evidence.deliveries:
+    for delivery in evidence.books.deliveries:
         if delivery.asset_id is None:
             continue
         found = (effects[delivery.event_id], ignored[delivery.event_id])
@@ -55,9 +54,9 @@ def applied_once(evidence: Evidence) -> Finding:
 
 
 def repetitions_are_recognised(evidence: Evidence) -> Finding:
-    """After its 202 an id is only ever answered 200: a duplicate, or a conflict when it differs.
+    """Require 200 after the 202 of an id: a duplicate, or a conflict when it differs.
 
-    Failures of ours (5xx, no answer) say nothing either way.
+    Our own failures (5xx, no answer) prove nothing either way.
     """
     finding = Finding()
     for sent in evidence.sent:
@@ -78,9 +77,9 @@ def repetitions_are_recognised(evidence: Evidence) -> Finding:
 
 
 def forgeries_stay_out(evidence: Evidence) -> Finding:
-    """A wrong or stale signature is refused, and leaves no row."""
+    """Require that a wrong or stale signature is refused, and leaves no row."""
     finding = Finding()
-    stored = {delivery.event_id for delivery in evidence.deliveries}
+    stored = {delivery.event_id for delivery in evidence.books.deliveries}
     for sent in evidence.sent:
         if sent.manner in {"forged", "stale"}:
             asset_id = _asset_of(evidence, sent)
@@ -91,9 +90,11 @@ def forgeries_stay_out(evidence: Evidence) -> Finding:
 
 
 def _count(evidence: Evidence, types: frozenset[str]) -> "Counter[str | None]":
-    return Counter(event.provider_event_id for event in evidence.events if event.type in types)
+    return Counter(
+        event.provider_event_id for event in evidence.books.events if event.type in types
+    )
 
 
 def _asset_of(evidence: Evidence, sent: SentEntry) -> str | None:
-    attempt = evidence.attempt_of.get(sent.job_id)
+    attempt = evidence.books.attempt_of.get(sent.job_id)
     return attempt.asset_id if attempt else None

@@ -1,14 +1,14 @@
-"""What an invariant says."""
+"""The result of a check."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One place where the invariant does not hold.
+    """One place where a law does not hold.
 
     Attributes:
-        asset_id: Whose chronicle tells more; None where no asset is known.
+        asset_id: The asset whose chronicle tells more; None if no asset is known.
     """
 
     asset_id: str | None
@@ -17,7 +17,7 @@ class Violation:
 
 @dataclass
 class Finding:
-    """How many things were looked at, and which were wrong."""
+    """The number of things that were looked at, and the wrong ones."""
 
     checked: int = 0
     violations: list[Violation] = field(default_factory=list)
