@@ -28,11 +28,11 @@ IDEMPOTENCY_KEY = RequestHeader(
     "Gives a repeated request the first answer again, for a day.",
     {"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 )
-IF_NONE_MATCH = RequestHeader("If-None-Match", "The ETag that the caller holds.")
-LAST_EVENT_ID = RequestHeader("Last-Event-ID", "The last id that the caller was sent.")
+IF_NONE_MATCH = RequestHeader("If-None-Match", "The ETag of the document that the caller has.")
+LAST_EVENT_ID = RequestHeader("Last-Event-ID", "The id of the last event that the caller received.")
 RANGE = (
     RequestHeader("Range", "One range of bytes."),
-    RequestHeader("If-Range", "The ETag or date of the version that the range is of."),
+    RequestHeader("If-Range", "The ETag or date of the version that the range refers to."),
     IF_NONE_MATCH,
 )
 DIGESTS = (
@@ -65,11 +65,11 @@ class Described:
     """Facts of one operation.
 
     Attributes:
-        scope: The scope that a key must have, where the guard of the view does not say it.
-        once: The operation changes something, and an ``Idempotency-Key`` makes it happen once.
+        scope: The scope that a key must have, unless the guard of the view declares it.
+        once: The operation changes something; an ``Idempotency-Key`` makes it happen once.
         headers: Optional headers of the request.
         takes_bytes: The body of the request is bytes of any kind.
-        media_type: Of a success.
+        media_type: The media type of a success.
         links: The operations that can follow, by endpoint (``blueprint.view``), with arguments
             taken from this operation's answer.
     """

@@ -1,4 +1,4 @@
-"""Which posts a query names."""
+"""The posts that a query names."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -8,22 +8,22 @@ from api.http.problems import Problem
 
 
 def read_post_ids(text: str) -> list[UUID]:
-    """The posts of a comma-separated list, each once, in the order they are named.
+    """Return the posts of a comma-separated list in their order, without repetitions.
 
     Raises:
-        Problem: 422 ``validation_failed``: too many, or one that is no UUID.
+        Problem: 422 ``validation_failed``: there are too many, or one is no UUID.
     """
-    named = [part.strip() for part in text.split(",") if part.strip()]
-    if len(named) > MAX_CARDS:
-        raise wrong_parameter("post_ids", f"names more than {MAX_CARDS} posts")
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if len(names) > MAX_CARDS:
+        raise invalid_parameter("post_ids", f"names more than {MAX_CARDS} posts")
     try:
-        return list(dict.fromkeys(UUID(part) for part in named))
+        return list(dict.fromkeys(UUID(name) for name in names))
     except ValueError:
-        raise wrong_parameter("post_ids", "holds something that is not a UUID") from None
+        raise invalid_parameter("post_ids", "contains an entry that is not a UUID") from None
 
 
-def wrong_parameter(parameter: str, message: str) -> Problem:
-    """The problem of one parameter of the query, named by it."""
+def invalid_parameter(parameter: str, message: str) -> Problem:
+    """Return the problem of one parameter of the query, which it names."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "validation_failed",

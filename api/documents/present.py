@@ -1,4 +1,4 @@
-"""From rows to documents: which columns are shown, and addresses resolved."""
+"""The documents of rows: their members are columns, and resolved addresses."""
 
 from datetime import UTC, datetime
 from typing import Any, TypedDict
@@ -27,14 +27,14 @@ COPIED = tuple(name for name in AssetOut.model_fields if name not in DERIVED)
 
 
 class QueuePosition(TypedDict):
-    """Where in the queue, and for about how long."""
+    """The members of an asset's document about its queue."""
 
     queue_position: int | None
     queue_wait_sec: float | None
 
 
 def asset_out(asset: Asset, urls: MediaUrlSettings, *, turn: Turn | None = None) -> AssetOut:
-    """An asset as its owner sees it; with its place in the queue where that was asked for."""
+    """Return an asset's document, with its position in the queue if the caller read it."""
     submitted = asset.provider_job_id is not None
     return AssetOut(
         **{name: getattr(asset, name) for name in COPIED},
@@ -42,13 +42,13 @@ def asset_out(asset: Asset, urls: MediaUrlSettings, *, turn: Turn | None = None)
         hold_message=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
-        **turn_out(turn),
+        **queue_position_out(turn),
         **_addresses(asset, urls),
     )
 
 
-def turn_out(turn: Turn | None) -> QueuePosition:
-    """A place in the queue as members of an asset's document."""
+def queue_position_out(turn: Turn | None) -> QueuePosition:
+    """Return a position in the queue as members of an asset's document."""
     if turn is None:
         return {"queue_position": None, "queue_wait_sec": None}
     wait_sec = None if turn.wait_sec is None else round(turn.wait_sec, 1)
@@ -56,7 +56,7 @@ def turn_out(turn: Turn | None) -> QueuePosition:
 
 
 def card_out(card: Card, urls: MediaUrlSettings) -> CardOut:
-    """A post's video as a page shows it, of which the card holds what its asker may see."""
+    """Return the public view of a card, which contains only the columns its viewer may see."""
     key = original_key(card.original, urls)
     return CardOut(
         asset_id=card.id,
@@ -77,7 +77,7 @@ def card_out(card: Card, urls: MediaUrlSettings) -> CardOut:
 
 
 def event_out(event: Event) -> EventOut:
-    """One line of the chronicle."""
+    """Return the document of an event."""
     return EventOut.model_validate(event)
 
 
@@ -92,7 +92,7 @@ def _addresses(row: Asset | Card, urls: MediaUrlSettings) -> dict[str, Any]:
 
 
 def _original(key: str, urls: MediaUrlSettings) -> dict[str, Any]:
-    """Return the address of the source that stands in, and the instant it ends."""
+    """Return the address of the source in place of outputs, and the instant it ends."""
     until = _until(urls)
     address = object_url(urls, key, expires_at=until)
     return {**dict.fromkeys(ADDRESS_FIELDS), "fallback_url": address, "urls_expire_at": until}

@@ -1,4 +1,4 @@
-"""The documents that come in and go out. What is not named here is refused, or never shown."""
+"""The documents of requests and answers: other members are refused in requests, never answered."""
 
 import re
 from datetime import datetime
@@ -24,18 +24,18 @@ MAX_CARDS = 100
 MAX_EVENTS = 500
 MAX_LIST = 200
 MAX_SIDE = 32_768
-"""Pixels: above 8K with room, and a bound for what is merely declared."""
+"""Pixels; well above 8K. It bounds declared sizes, which are not measured."""
 MAX_BIGINT = 2**63 - 1
 
 
 UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""PostgreSQL stores neither NUL nor half a surrogate pair; the other control characters only
-serve to deceive whoever reads a log."""
+"""PostgreSQL stores neither NUL nor half of a surrogate pair; the other control characters can
+deceive readers of a log."""
 
 
 def _storable(text: str) -> str:
     if UNSTORABLE.search(text):
-        raise ValueError("holds control characters")
+        raise ValueError("contains control characters")
     return text
 
 
@@ -48,13 +48,13 @@ Mime = Annotated[Text, Field(min_length=1, max_length=255)]
 
 
 class Body(BaseModel):
-    """A document of a caller: unknown members are refused, not ignored."""
+    """A document of a caller; unknown members are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _one_of(*names: str) -> ConfigDict:
-    """Say in the schema, too, that exactly one of these members is given and not null."""
+    """Return a configuration whose schema demands exactly one of these members, not null."""
     alternatives: list[JsonValue] = [
         {
             "required": [chosen],
@@ -69,7 +69,7 @@ def _one_of(*names: str) -> ConfigDict:
 
 
 class CreateBody(Body):
-    """Registers a video for a post. Exactly one of ``source_url`` and ``upload_id``."""
+    """The registration of a video for a post, from either ``source_url`` or ``upload_id``."""
 
     model_config = _one_of("source_url", "upload_id")
 
@@ -79,19 +79,19 @@ class CreateBody(Body):
     upload_id: UUID | None = None
     """A completed upload of the same post."""
     owner_id: OwnerId | None = None
-    """Whose video it is to be: for operators, who must say so."""
+    """The owner of the video; required from operators, refused from others."""
     mime_type: Mime | None = None
     size_bytes: Bytes | None = None
     duration_sec: Seconds | None = None
     width: Pixels | None = None
     height: Pixels | None = None
     poster_time_sec: Seconds | None = None
-    """Where the poster is taken; chosen for you when absent."""
+    """The instant of the poster; chosen by the pipeline if absent."""
     title: Annotated[Text, Field(max_length=500)] | None = None
     playback: Playback | None = None
-    """Who is given the addresses of what is published; the site's own policy when absent."""
+    """The readers of the published addresses; the site's own policy if absent."""
     allow_original: Annotated[bool, Field(strict=True)] = False
-    """Whether the source itself may be shown, as it is, if it cannot be converted."""
+    """True if the source itself may be shown when it cannot be converted."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -100,19 +100,19 @@ class CreateBody(Body):
         return self
 
     def declared(self) -> dict[str, Any]:
-        """What the caller says of the media: kept, shown, and believed in nothing."""
+        """Return the caller's description of the media, which is shown and never relied on."""
         names = ("mime_type", "size_bytes", "duration_sec", "width", "height")
         return self.model_dump(include=set(names), exclude_none=True)
 
 
 class RetryBody(Body):
-    """Names the post whose failed video is to be tried again."""
+    """The post whose failed video is to be retried."""
 
     post_id: UUID
 
 
 class EventsQuery(Body):
-    """Which page of the chronicle."""
+    """A page of the chronicle."""
 
     after: Annotated[int, Field(ge=0, le=MAX_BIGINT)] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = 100
@@ -137,30 +137,30 @@ class ListQuery(Body):
 
 
 class StreamQuery(Body):
-    """Which posts to follow, and as whom."""
+    """The posts to follow, and the ticket of the viewer."""
 
     post_ids: Annotated[str, Field(max_length=40 * MAX_CARDS)]
     """Up to 100 ids, comma-separated."""
     ticket: Annotated[str, Field(max_length=1000)] | None = None
-    """Of `POST /api/stream-tickets`."""
+    """A ticket of `POST /api/stream-tickets`."""
 
 
 class StreamTicketOut(BaseModel):
-    """Opens streams as the caller."""
+    """A ticket that opens streams with the caller's rights."""
 
     ticket: str
     expires_at: AwareDatetime
-    """From when on it opens none. A stream that is open then goes on to its own end."""
+    """From this instant the ticket opens no stream; a stream that is open continues."""
 
 
 class GoneOut(BaseModel):
-    """What a stream says of a post that has no video."""
+    """The message of a stream that a post has no video."""
 
     post_id: UUID
 
 
 class AssetOut(BaseModel):
-    """A video of a post, as its owner and operators see it."""
+    """A video of a post, in the view of its owner and of operators."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -169,32 +169,32 @@ class AssetOut(BaseModel):
     owner_id: str
     title: str | None
     playback: Playback
-    """Who is given the addresses below: everybody, or those with a right, for a while."""
+    """The readers of the addresses below: `public` for everybody, `signed` for those with a right,
+    for a limited time."""
     allow_original: bool
     status: Status
     step: Step | None
-    """What is going on while it is ``processing``."""
+    """The current activity while the status is ``processing``."""
     generation: int
     attempt: int
     max_attempts: int
     next_attempt_at: datetime | None
     hold_reason: str | None
-    """Why it waits without spending its retry budget; null while it does not."""
+    """The reason that the video waits without spending its retry budget; null if it does not."""
     hold_message: str | None
-    """The same for people."""
+    """The sentence for people of ``hold_reason``."""
     queue_position: int | None
-    """Its place among everybody's videos that wait and are due, 1 being next. Told where it is
-    asked for by its post or followed; null in the operators' list, in answers to changes, and over
-    1000."""
+    """The position among all videos that wait and are due; 1 is next. It is given for a single
+    post and in streams; null in the operators' list, in answers to changes, and over 1000."""
     queue_wait_sec: float | None
-    """About how long until it is taken up, by the pace of the last hour; null where that is too
-    little to say."""
+    """The estimated wait until processing begins, by the pace of the last hour; null if the last
+    hour has too few videos for an estimate."""
     provider: str
     provider_job_id: str | None
     progress: float | None
-    """Percent, 0 to 100, while it is being processed."""
+    """Percent, 0 to 100, while the video is processed."""
     playable: bool
-    """Something is published, whatever the status."""
+    """True if an output is published, in any status."""
     manifest_url: str | None
     fallback_url: str | None
     poster_url: str | None
@@ -202,14 +202,14 @@ class AssetOut(BaseModel):
     storyboard_url: str | None
     """Small pictures along the timeline, for a preview while seeking."""
     urls_expire_at: AwareDatetime | None
-    """Until when the addresses work; null when they do not end."""
+    """The end of the addresses; null if they do not expire."""
     duration_sec: float | None
     width: int | None
     height: int | None
     error_code: str | None
     error_message: str | None
     retryable: bool | None
-    """Whether trying again may help; null unless it failed."""
+    """True if a retry may help; null unless the video failed."""
     created_at: AwareDatetime
     updated_at: AwareDatetime
     playable_at: AwareDatetime | None
@@ -221,14 +221,13 @@ class AssetPage(BaseModel):
 
     assets: list[AssetOut]
     next_cursor: str | None
-    """Give it as ``cursor`` for the next page; null on the last one."""
+    """The ``cursor`` of the next page; null on the last page."""
 
 
 class CardOut(BaseModel):
-    """What a page may show of a post's video.
+    """The public view of a post's video.
 
-    Everybody sees this of a public video. Of a signed one, those without a right to it see no
-    title and no address.
+    For a signed video, a viewer without a right to it gets no title and no address.
     """
 
     asset_id: UUID
@@ -237,12 +236,12 @@ class CardOut(BaseModel):
     playback: Playback
     status: Status
     step: Step | None
-    """What is going on while it is ``processing``."""
+    """The current activity while the status is ``processing``."""
     playable: bool
-    """Something is published, whatever the status. False for an original that stands in."""
+    """True if an output is published, in any status. False if only the original is shown."""
     source: Literal["processed", "original", "none"]
-    """Where the addresses below lead: to what was made of the source; to the source itself, as
-    ``fallback_url``, until the video is processed; or nowhere for who asks."""
+    """The origin of the addresses below: `processed` for our outputs; `original` for the source
+    itself, as ``fallback_url``, until the video is processed; `none` if the viewer gets none."""
     progress: float | None
     manifest_url: str | None
     fallback_url: str | None
@@ -251,7 +250,7 @@ class CardOut(BaseModel):
     storyboard_url: str | None
     """Small pictures along the timeline, for a preview while seeking."""
     urls_expire_at: AwareDatetime | None
-    """Until when the addresses work; null when they do not end. Ask again before."""
+    """The end of the addresses; null if they do not expire. Request the card again before."""
     duration_sec: float | None
     width: int | None
     height: int | None
@@ -259,20 +258,20 @@ class CardOut(BaseModel):
 
 
 class CardList(BaseModel):
-    """Cards in the order asked for, and in place of the caller's own the owner's documents.
+    """Cards in the order of the request; the caller's own videos are complete assets.
 
-    A post without a video has none.
+    A post without a video has no entry.
     """
 
     assets: list[CardOut | AssetOut]
 
 
 class ListOut(RootModel[CardList | AssetPage]):
-    """Cards for ``post_ids``, the operators' page for ``status``."""
+    """Cards for ``post_ids``, or the operators' page for ``status``."""
 
 
 class EventOut(BaseModel):
-    """One line of the chronicle."""
+    """An event of the chronicle."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -296,17 +295,17 @@ class EventPage(BaseModel):
 
     events: list[EventOut]
     next_after: int | None
-    """Give it as ``after`` for the next page; null when there is nothing more yet."""
+    """The ``after`` of the next page; null if there are no more events yet."""
 
 
 class CallbackOut(BaseModel):
-    """What became of a callback."""
+    """The result of a callback."""
 
     result: Literal["stored", "duplicate", "callback_conflict", "dead"]
 
 
 class ProblemError(BaseModel):
-    """What is wrong with one part of a request."""
+    """An error of one member of a request."""
 
     pointer: str | None = None
     """JSON Pointer into the body."""
@@ -316,7 +315,7 @@ class ProblemError(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """RFC 9457: every error looks like this."""
+    """An error, as RFC 9457 problem details."""
 
     type: str
     title: str
@@ -328,4 +327,4 @@ class ProblemOut(BaseModel):
     request_id: str | None
     errors: list[ProblemError]
     current: dict[str, Any] | None = None
-    """On a conflict: the state as it is."""
+    """The current state, on a conflict."""

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.documents.schemas import Body, Bytes, Mime, OwnerId, Text
 
 MAX_REQUESTED = 100
-"""Parts asked for at a time: hours of sending, and an answer of at most 100 kB."""
+"""The most parts in one request: hours of sending, and an answer of at most 100 kB."""
 
 Md5 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{22}==$")]
 """16 bytes in base64, as in ``Content-MD5`` (RFC 1864)."""
@@ -16,72 +16,72 @@ PartNumber = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 
 
 class UploadBody(Body):
-    """Asks for a ticket to upload one file."""
+    """A request for a ticket to upload one file."""
 
     post_id: UUID
     filename: Annotated[Text, Field(min_length=1, max_length=255)]
     size_bytes: Bytes
     mime_type: Mime
     owner_id: OwnerId | None = None
-    """Whose upload it is to be: for operators, who must say so."""
+    """The owner of the upload; required from operators, refused from others."""
 
 
 class PartNumbersBody(Body):
-    """Asks how parts are to be sent."""
+    """A request for the addresses and headers of parts."""
 
     numbers: Annotated[list[PartNumber], Field(min_length=1, max_length=MAX_REQUESTED)]
     md5: dict[Annotated[int, Field(ge=1, le=10_000)], Md5] = Field(default_factory=dict)
-    """Digests of parts, by number. What does not match is refused on arrival."""
+    """Digests of parts, by number. A part that does not match its digest is refused on arrival."""
 
 
 class PartBody(Body):
-    """Says that a part was sent."""
+    """The confirmation that a part was sent."""
 
     etag: Annotated[str, Field(pattern=r'^"?[!#-~]{1,128}"?$')] | None = None
-    """The ``ETag`` of the answer to the part; null where a page cannot see it."""
+    """The ``ETag`` of the answer to the part; null if a page cannot read it."""
 
 
 class PartPlanOut(BaseModel):
-    """How the file is cut: into parts of one size, but for the last."""
+    """The division of the file into parts of one size; the last one may be smaller."""
 
     size_bytes: int
     count: int
     url: str
-    """Where to ask how they are sent (``POST``), with the ticket's headers."""
+    """The address that returns how parts are sent (``POST``), with the ticket's headers."""
 
 
 class TicketOut(BaseModel):
-    """How to send the file: in one request, or in parts."""
+    """The permission to send the file, in one request or in parts."""
 
     upload_id: UUID
     method: Literal["PUT"] | None
-    """Of the one request; null where the file comes in parts."""
+    """The method of the one request; null if the file is sent in parts."""
     url: str | None
-    """Of the one request; null where the file comes in parts."""
+    """The address of the one request; null if the file is sent in parts."""
     headers: dict[str, str]
-    """The ticket: for the one request, or for whatever is asked about the parts."""
+    """The ticket: the headers of the one request, or of every request about parts."""
     parts: PartPlanOut | None
-    """Null where the file comes in one request."""
+    """Null if the file is sent in one request."""
     expires_at: AwareDatetime
 
 
 class PartRequestOut(BaseModel):
-    """How one part is sent: with these headers, and answered with an ``ETag``."""
+    """The request that sends one part; its answer has an ``ETag``."""
 
     number: int
     size_bytes: int
     method: Literal["PUT"]
     url: str
-    """An authority in itself: for nobody else, and for no log."""
+    """The address authorises its bearer: keep it secret and out of logs."""
     headers: dict[str, str]
 
 
 class PartRequestsOut(BaseModel):
-    """How parts are sent, each for itself, in any order, several at once."""
+    """The requests that send parts, in any order and several at once."""
 
     parts: list[PartRequestOut]
     expires_at: AwareDatetime
-    """Ask again after that."""
+    """The end of the addresses; request them again after it."""
 
 
 class PartOut(BaseModel):
@@ -93,14 +93,14 @@ class PartOut(BaseModel):
 
 
 class ReceivedOut(BaseModel):
-    """What has arrived of an upload."""
+    """The amount of an upload that has arrived."""
 
     upload_id: UUID
     received_bytes: int
 
 
 class ProgressOut(BaseModel):
-    """How far an upload is: what to go on from."""
+    """The state of an upload, from which a client resumes."""
 
     upload_id: UUID
     post_id: UUID
@@ -109,7 +109,7 @@ class ProgressOut(BaseModel):
     part_size_bytes: int
     part_count: int
     parts: list[PartOut]
-    """Those that have arrived, by number. Send the others."""
+    """The parts that have arrived, by number. The client sends the others."""
     expires_at: AwareDatetime
     completed_at: AwareDatetime | None
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from api.documents.present import asset_out, card_out, turn_out
+from api.documents.present import asset_out, card_out, queue_position_out
 from api.documents.schemas import AssetOut, GoneOut
 from api.identity.database_roles import Engines
 from api.live.event_stream import Document
@@ -136,7 +136,7 @@ class Sight:
             places = turns(session, [shown.id for shown in self._waiting.values()])
         self._turns_read_at = self._clock()
         for (viewer, post_id), shown in self._waiting.items():
-            placed = shown.model_copy(update=dict(turn_out(places.get(shown.id))))
+            placed = shown.model_copy(update=dict(queue_position_out(places.get(shown.id))))
             # An estimate that drifts is no news by itself.
             if placed.queue_position != shown.queue_position:
                 self._waiting[viewer, post_id] = placed

@@ -11,7 +11,7 @@ from flask import Response, request
 
 from api.access.caller import Role, Scope, authorised, caller_session
 from api.documents.described import IF_NONE_MATCH, described
-from api.documents.post_ids import read_post_ids, wrong_parameter
+from api.documents.post_ids import read_post_ids, invalid_parameter
 from api.documents.present import asset_out, card_out
 from api.documents.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.http.conditional import conditional
@@ -125,7 +125,7 @@ def _place(cursor: str) -> queries.PageCursor:
         updated_at = datetime.fromisoformat(instant)
         place = queries.PageCursor(updated_at, UUID(asset_id))
     except (binascii.Error, ValueError):
-        raise wrong_parameter("cursor", "is not one that this list handed out") from None
+        raise invalid_parameter("cursor", "is not one that this list handed out") from None
     if updated_at.tzinfo is None:
-        raise wrong_parameter("cursor", "is not one that this list handed out")
+        raise invalid_parameter("cursor", "is not one that this list handed out")
     return place

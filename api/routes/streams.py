@@ -13,7 +13,7 @@ from flask import Response, request
 from api.access.caller import Role, Scope, authorised, caller
 from api.access.request_limits import network_of
 from api.documents.described import LAST_EVENT_ID, described
-from api.documents.post_ids import read_post_ids, wrong_parameter
+from api.documents.post_ids import read_post_ids, invalid_parameter
 from api.documents.schemas import StreamQuery, StreamTicketOut
 from api.http.client_address import client_address
 from api.http.connections import Connection
@@ -79,7 +79,7 @@ def stream(query_data: StreamQuery) -> Response:
     here = services()
     post_ids = read_post_ids(query_data.post_ids)
     if not post_ids:
-        raise wrong_parameter("post_ids", "names no post")
+        raise invalid_parameter("post_ids", "names no post")
     viewer = PUBLIC
     if query_data.ticket is not None:
         viewer = viewer_of_ticket(
