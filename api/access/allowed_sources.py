@@ -1,4 +1,4 @@
-"""Which sources a caller may name."""
+"""The sources that a caller may name."""
 
 from api.http.problems import Problem, invalid
 from pipeline.content.object_urls import key_of, owner_prefix
@@ -7,7 +7,7 @@ from pipeline.storage.base import KeyRefused, check_key
 
 
 def check_source(address: str, owner_id: str, policy: FetchPolicy) -> None:
-    """Hold a ``source_url`` to what can be said of it without touching it.
+    """Refuse a ``source_url`` that cannot be allowed; nothing is requested from it.
 
     Raises:
         Problem: 422 ``url_refused``.
@@ -17,7 +17,7 @@ def check_source(address: str, owner_id: str, policy: FetchPolicy) -> None:
         if key is None:
             check_url(address, policy)
         elif not check_key(key).startswith(owner_prefix(owner_id)):
-            raise _refused("Only what you have uploaded yourself can be named by its key.")
+            raise _refused("Only your own uploads can be named by their key.")
     except FetchRefused as error:
         raise _refused(error.detail) from error
     except KeyRefused as error:

@@ -1,4 +1,4 @@
-"""What operators do over HTTP is written down, in the transaction of what they do."""
+"""The audit of operators' actions over HTTP, in the transaction of the action."""
 
 from uuid import UUID
 
@@ -11,14 +11,14 @@ from pipeline.records import store
 
 
 def audit_operator(session: Session, action: str, **concerned: UUID | str) -> None:
-    """Write down an action of an operator; an owner's is in the chronicle alone.
+    """Record an action of an operator; an owner's actions are in the chronicle alone.
 
     Call it in the transaction of the action, after it: both are committed, or neither.
 
     Args:
-        session: That transaction.
-        action: What was done, as the route is called: ``retry``, ``delete``, ….
-        concerned: Ids of what it was done to; never a secret.
+        session: The transaction of the action.
+        action: The name of the route: ``retry``, ``delete``, ….
+        concerned: Ids of the rows it changed; never a secret.
     """
     who = caller()
     if who.role is Role.OWNER:

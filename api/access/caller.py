@@ -1,4 +1,4 @@
-"""Who is calling, by a person's token or a server's key, and what they may do."""
+"""The caller of a request, by a person's token or a server's key, and the caller's rights."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,8 +29,7 @@ __all__ = [
     "caller_of",
     "caller_session",
     "guarded_scope",
-    "identify",
-    "owner_named",
+    "owner_of_request",
 ]
 
 OF_ROLES: Mapping[Role, frozenset[Scope]] = {
@@ -38,7 +37,7 @@ OF_ROLES: Mapping[Role, frozenset[Scope]] = {
     Role.OPERATOR: with_implied(frozenset({Scope.OPERATOR})),
     Role.READER: with_implied(frozenset({Scope.OPERATOR_READ})),
 }
-"""What a person's token lets its bearer do."""
+"""The scopes of a person's token, by its role."""
 
 SCOPE = "khronika_scope"
 """The attribute of a guarded view that holds its scope."""
@@ -50,11 +49,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent the request.
+    """The sender of a request.
 
     Attributes:
-        subject: The owner, or what an operator is called.
-        posts: The posts that their token names.
+        subject: The owner's id, or the name of an operator.
+        posts: The posts that the token names.
     """
 
     subject: str
@@ -64,30 +63,31 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """How the chronicle names them."""
+        """The caller's name in the chronicle."""
         kind = "owner" if self.role is Role.OWNER else "operator"
         return f"{kind}:{self.subject}"
 
     @property
     def claimed_posts(self) -> frozenset[UUID] | None:
-        """The posts they may register videos for; None for operators, who need no claim."""
+        """The posts that the caller may register videos for; None for operators (any post)."""
         return self.posts if self.role is Role.OWNER else None
 
 
 def authorised(*roles: Role, scope: Scope | None = None) -> Callable[[View], View]:
-    """Let only these roles through; the view finds the caller in ``caller()``.
+    """Let only these roles call a view; the view finds the caller in ``caller()``.
 
-    Stands above ``@input``: who may not ask is not told what is wrong with the question.
+    It stands above ``@input``, so that a caller without the right learns nothing about the
+    validation of the request.
 
     Args:
-        roles: Who may ask.
-        scope: What a key must be for; ``scope_of`` the request's method when absent.
+        roles: The roles that may call.
+        scope: The scope that a key needs; ``scope_of`` the request's method if absent.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.caller = _let_in(roles, scope or scope_of(request.method))
+            g.caller = _require_access(roles, scope or scope_of(request.method))
             return view(*args, **kwargs)
 
         setattr(guarded, SCOPE, scope)
@@ -102,18 +102,18 @@ def guarded_scope(view: Callable[..., Any], method: str) -> Scope:
 
 
 def scope_of(method: str) -> Scope:
-    """What a key must be for where a route does not say: reading, or changing."""
+    """Return the default scope that a key needs: to read or to write assets."""
     return Scope.ASSETS_READ if method in SAFE_METHODS else Scope.ASSETS_WRITE
 
 
 def caller() -> Caller:
-    """Who sent the request; only within a view that is ``@authorised``."""
+    """Return the sender of the request; only within a view that is ``@authorised``."""
     return cast("Caller", g.caller)
 
 
 @contextmanager
 def caller_session() -> Iterator[Session]:
-    """A transaction that sees what the caller may see; commits at the end."""
+    """Open a transaction with the caller's rights in the database; it commits at the end."""
     who, engines = caller(), services().engines
     if who.role is Role.OWNER:
         with user_session(engines.api, who.subject) as session:
@@ -123,8 +123,8 @@ def caller_session() -> Iterator[Session]:
             yield session
 
 
-def owner_named(owner_id: str | None) -> str:
-    """For whom the request is: its sender, or whom an operator names.
+def owner_of_request(owner_id: str | None) -> str:
+    """Return the owner that the request is for: its sender, or the owner that an operator names.
 
     Raises:
         Problem: 422 ``owner_not_yours``, ``owner_id_missing``.
@@ -132,14 +132,15 @@ def owner_named(owner_id: str | None) -> str:
     who = caller()
     if who.role is Role.OWNER:
         if owner_id not in (None, who.subject):
-            raise invalid("owner_id", "Only an operator acts for others.", code="owner_not_yours")
+            detail = "Only an operator may name another owner."
+            raise invalid("owner_id", detail, code="owner_not_yours")
         return who.subject
     if owner_id is None:
-        raise invalid("owner_id", "An operator names the owner.", code="owner_id_missing")
+        raise invalid("owner_id", "An operator must name the owner.", code="owner_id_missing")
     return owner_id
 
 
-def _let_in(roles: tuple[Role, ...], scope: Scope) -> Caller:
+def _require_access(roles: tuple[Role, ...], scope: Scope) -> Caller:
     who = identify(request.headers.get("Authorization"), services())
     if who.role not in roles:
         raise Problem(
@@ -153,7 +154,7 @@ def _let_in(roles: tuple[Role, ...], scope: Scope) -> Caller:
 
 
 def identify(authorization: str | None, here: Services) -> Caller:
-    """Verify what an ``Authorization`` header carries.
+    """Return the caller of an ``Authorization`` header, after verifying it.
 
     Raises:
         Problem: 401 ``token_missing``, ``token_expired`` or ``token_invalid``; 403
@@ -163,10 +164,11 @@ def identify(authorization: str | None, here: Services) -> Caller:
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise _unauthorised("token_missing", "Send a token: Authorization: Bearer ….")
-    return _of_key(token, here) if token.startswith(PREFIX) else _of_token(token, here)
+    is_key = token.startswith(PREFIX)
+    return _caller_of_key(token, here) if is_key else _caller_of_token(token, here)
 
 
-def _of_token(token: str, here: Services) -> Caller:
+def _caller_of_token(token: str, here: Services) -> Caller:
     try:
         identity = here.verifier.verify(token)
     except TokenExpired:
@@ -177,7 +179,7 @@ def _of_token(token: str, here: Services) -> Caller:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "role_not_trusted",
-            "The issuer of this token is not one that makes operators.",
+            "The issuer of this token may not grant operators' roles.",
         ) from None
     except KeysUnavailable:
         raise Problem(
@@ -189,7 +191,7 @@ def _of_token(token: str, here: Services) -> Caller:
     return Caller(identity.subject, identity.role, OF_ROLES[identity.role], identity.posts)
 
 
-def _of_key(key: str, here: Services) -> Caller:
+def _caller_of_key(key: str, here: Services) -> Caller:
     with session_of(here.engines.api) as session:
         bearer = recognise_key(session, key)
     if bearer is None:
@@ -199,7 +201,7 @@ def _of_key(key: str, here: Services) -> Caller:
 
 
 def caller_of(bearer: Bearer) -> Caller:
-    """Who calls with a key."""
+    """Return the caller of a recognised key."""
     scopes = with_implied(bearer.scopes)
     if bearer.owner_id is not None:
         return Caller(bearer.owner_id, Role.OWNER, scopes)
@@ -212,7 +214,7 @@ def _invalid() -> Problem:
 
 
 def _unauthorised(code: str, detail: str) -> Problem:
-    # RFC 6750, 3: a request without a token is told no error, only how to authenticate.
+    # RFC 6750, 3: the answer to a request without a token has no error, only the scheme.
     error = "" if code == "token_missing" else ', error="invalid_token"'
     return Problem(
         HTTPStatus.UNAUTHORIZED,

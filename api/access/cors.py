@@ -1,4 +1,4 @@
-"""Which sites' pages may call the API from a browser."""
+"""The CORS headers: the sites whose pages may call the API from a browser."""
 
 from apiflask import APIFlask
 from flask import Response, request
@@ -19,7 +19,7 @@ EXPOSED = (
 )
 
 OPEN = ("/media/public/", "/web/")
-"""Paths that pages of any site may read: what is published, and the player to show it with."""
+"""Paths that pages of any site may read: published media and the player."""
 
 
 def register(app: APIFlask) -> None:
@@ -29,7 +29,7 @@ def register(app: APIFlask) -> None:
 
 def _allow(response: Response) -> Response:
     allowed = _allowed_origin()
-    # Once an answer depends on who asks, caches must know, also when this asker is not allowed.
+    # If an answer depends on the origin, caches must know, even if this origin is not allowed.
     if allowed != "*":
         response.vary.add("Origin")
     if allowed is None:

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request again gets the first answer again, and changes nothing."""
+"""Idempotency-Key: a repeated request gets the first answer again and changes nothing."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,17 +19,17 @@ from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
 from pipeline.lifecycle.owner_actions import Changed
 
 MAX_KEY_CHARS = 255
-"""As long as Stripe's Idempotency-Key may be."""
+"""The longest Idempotency-Key of Stripe's API."""
 
 
-def idempotency_key(route: str, asked: Mapping[str, Any]) -> IdempotencyKey | None:
-    """The key of the present request; None when it carries none.
+def idempotency_key(route: str, parsed: Mapping[str, Any]) -> IdempotencyKey | None:
+    """Return the idempotency key of the current request, or None if it has none.
 
     Args:
-        route: What is asked for. An operator's keys are apart from those of an owner who has the
-            same subject.
-        asked: What was understood of the request, as JSON. Not its bytes: who repeats a request
-            may order its members otherwise.
+        route: The name of the operation. An operator's keys are separate from the keys of an owner
+            with the same subject.
+        parsed: The parsed request as JSON. Its bytes are not compared, because a repeated request
+            may order its members differently.
 
     Raises:
         Problem: 400 ``idempotency_key_invalid``.
@@ -45,33 +45,33 @@ def idempotency_key(route: str, asked: Mapping[str, Any]) -> IdempotencyKey | No
         )
     who = caller()
     scope = route if who.role is Role.OWNER else f"{who.role.value}:{route}"
-    digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    digest = sha256(json.dumps(parsed, sort_keys=True).encode()).hexdigest()
     return IdempotencyKey(who.subject, scope, key, digest)
 
 
 def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Response:
-    """Change the video of a post, unless this very request did already; wake who is to go on.
+    """Change the video of a post once for each idempotency key, and publish the wakes.
 
     Args:
-        change: Called with the session, the post and the actor.
+        change: The use case; it gets the session, the post and the actor.
     """
     here = services()
     key = idempotency_key(route, {"post_id": str(post_id)})
     with caller_session() as session:
         first = claim(session, key)
         if first is not None:
-            return rendered(first, replayed=True)
+            return respond(first, replayed=True)
         changed = change(session, post_id, actor=caller().actor)
         audit_operator(session, route, post_id=post_id, asset_id=changed.asset.id)
         document = asset_out(changed.asset, here.settings.media_urls).model_dump(mode="json")
         answer = Answer(HTTPStatus.ACCEPTED, document)
         keep(session, key, answer)
     here.publisher.publish(changed.wakes)
-    return rendered(answer)
+    return respond(answer)
 
 
-def rendered(answer: Answer, *, replayed: bool = False) -> Response:
-    """An answer over HTTP; one that was given before says so."""
+def respond(answer: Answer, *, replayed: bool = False) -> Response:
+    """Return an answer as a response; a replayed one has a header that says so."""
     response = jsonify(answer.body)
     response.status_code = answer.status_code
     if replayed:

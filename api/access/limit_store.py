@@ -1,4 +1,4 @@
-"""The store that requests are counted in: never waited for long, and left alone while it fails."""
+"""The store of the rate limits: short timeouts, and a breaker while it fails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,22 +13,22 @@ from api.wiring.publish_breaker import Breaker
 from pipeline.config.request_rates import PER_PROCESS, SHARED
 
 TIMEOUT_SEC = 0.1
-"""Each of connecting and reading; a store on the same network answers in 1 ms."""
+"""For connecting and for reading; a store on the same network answers in 1 ms."""
 
 KEY_PREFIX = "khronika:limits"
 
 BOUNDED = "bounded+"
-"""Stands before the scheme of a store that is used through the class below."""
+"""The prefix of the scheme of a store that is used through ``BoundedRedis``."""
 
 log = structlog.get_logger()
 
 
 class StoreAway(Exception):
-    """The store has failed lately and is not asked."""
+    """The store has failed recently and is not called."""
 
 
 class BoundedRedis(RedisStorage):
-    """Redis or Valkey behind a breaker. A request waits for it ``2 * TIMEOUT_SEC`` at worst."""
+    """Redis or Valkey behind a breaker. A request waits for it at most ``2 * TIMEOUT_SEC``."""
 
     STORAGE_SCHEME = [BOUNDED + scheme for scheme in sorted(SHARED)]  # noqa: RUF012 - its base's
 
@@ -39,22 +39,22 @@ class BoundedRedis(RedisStorage):
             key_prefix=KEY_PREFIX,
             socket_connect_timeout=TIMEOUT_SEC,
             socket_timeout=TIMEOUT_SEC,
-            # The client's own patience is three more tries with pauses of seconds between them.
+            # The client's default is three more tries with pauses of seconds between them.
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # all go to the client
         )
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count a request, if there is room for it."""
-        with self._watched():
+        """Count a request if the limit allows it."""
+        with self._breaking():
             return super().acquire_entry(key, limit, expiry, amount)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """When the oldest request was counted that still is, and how many are."""
-        with self._watched():
+        """Return the time of the oldest request in the window, and the number of requests."""
+        with self._breaking():
             return super().get_moving_window(key, limit, expiry)
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _breaking(self) -> Iterator[None]:
         if not self._breaker.allows():
             raise StoreAway
         try:
@@ -66,6 +66,6 @@ class BoundedRedis(RedisStorage):
         self._breaker.succeeded()
 
 
-def bounded(url: str) -> str:
-    """The same store, through the class above."""
+def bounded_url(url: str) -> str:
+    """Return the address of the same store, used through ``BoundedRedis``."""
     return url if url == PER_PROCESS else BOUNDED + url

@@ -1,8 +1,8 @@
-"""How often one owner, and one address, may ask for what costs something.
+"""The rate limits of each owner and of each address.
 
-Limits protect the service from haste, not its money: that is what the quotas in the database are
-for. They are therefore open while their store is away. Operators are not limited: a site's own
-server that acts for all of its owners is one of them.
+Rate limits protect the service from haste; the quotas in the database protect its money. Requests
+are therefore not limited while the store of the limits is unavailable. Operators are not limited,
+because a site's server that acts for all of its owners is one.
 """
 
 import logging
@@ -22,7 +22,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from api.access.caller import Role, caller
-from api.access.limit_store import StoreAway, bounded
+from api.access.limit_store import StoreAway, bounded_url
 from api.http.client_address import client_address
 from api.http.problems import Problem, answer
 from api.wiring.services import services
@@ -31,17 +31,17 @@ from pipeline.config.request_rates import multiply_rate
 REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
 
 NETWORK_BITS = 64
-"""Of an IPv6 address: the rest of it every customer of a provider chooses at will (RFC 6177)."""
+"""The network part of an IPv6 address; a provider's customer chooses the rest (RFC 6177)."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Policy(StrEnum):
-    """What is limited; each is a member of the settings `request_limits`."""
+    """A limit; its setting is the member of the same name of `request_limits`."""
 
     CREATE = "create"
     RETRY = "retry"
-    """Whatever has a registered video encoded once more."""
+    """Every request that encodes a registered video again."""
     UPLOADS = "uploads"
     BAD_SIGNATURES = "bad_signatures"
     SIGN_IN = "sign_in"
@@ -49,31 +49,31 @@ class Policy(StrEnum):
 
 
 class LimitState(NamedTuple):
-    """How much of a limit is left to whoever asked."""
+    """The use of a limit by one caller."""
 
     policy: str
     quota: int
     window_sec: int
     remaining: int
     reset_sec: int
-    """Until the oldest request that counts no longer does, and there is room for one more."""
+    """Seconds until the oldest counted request leaves the window."""
 
 
 limiter = Limiter(key_func=client_address, strategy="moving-window", swallow_errors=True)
 
 
 def register(app: APIFlask, store_url: str) -> None:
-    """Count this application's requests, and tell callers where they stand."""
-    app.config["RATELIMIT_STORAGE_URI"] = bounded(store_url)
-    # It reports every request that a store which is away could not count; the store does so once.
+    """Count the requests of an application, and send callers their use of the limits."""
+    app.config["RATELIMIT_STORAGE_URI"] = bounded_url(store_url)
+    # Flask-Limiter logs every request that an unavailable store did not count; the store logs once.
     logging.getLogger("flask-limiter").setLevel(logging.CRITICAL)
     limiter.init_app(app)
     app.register_error_handler(RateLimitExceeded, _refuse)
-    app.after_request(_tell)
+    app.after_request(_add_limit_headers)
 
 
 def limited(policy: Policy) -> Callable[[View], View]:
-    """Limit a route per owner, and per address; stands below ``@authorised``."""
+    """Limit a route per owner and per address; the decorator stands below ``@authorised``."""
 
     def decorate(view: View) -> View:
         by_owner = limiter.shared_limit(
@@ -91,7 +91,7 @@ def limited(policy: Policy) -> Callable[[View], View]:
 
 
 def limited_by_address(policy: Policy) -> Callable[[View], View]:
-    """Limit what nobody in particular asks for, per address."""
+    """Limit a route without a known caller per address."""
 
     def decorate(view: View) -> View:
         limit = limiter.shared_limit(partial(_of_owner, policy), policy, key_func=_network)
@@ -121,7 +121,7 @@ def _network() -> str:
 
 
 def network_of(address: str) -> str:
-    """What one party holds: an IPv4 address, or the network of an IPv6 address."""
+    """Return the address range of one party: an IPv4 address, or the network of an IPv6 one."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -142,7 +142,7 @@ def _refuse(_error: RateLimitExceeded) -> Response:
         Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
             "rate_limited",
-            f"Too many requests: {breached.limit} are served. Try again in {wait_sec} s.",
+            f"Too many requests: the limit is {breached.limit}. Try again in {wait_sec} s.",
             headers={"Retry-After": str(wait_sec)},
         )
     )
@@ -155,15 +155,15 @@ def _wait_sec(breached: RequestLimit) -> int:
         return breached.limit.get_expiry()
 
 
-def _tell(response: Response) -> Response:
-    """Say where the caller stands with the limit that is used up first."""
+def _add_limit_headers(response: Response) -> Response:
+    """Add the state of the limit with the fewest requests left."""
     try:
-        standings = [_state_of(limit) for limit in limiter.current_limits]
+        states = [_state_of(limit) for limit in limiter.current_limits]
     except (RedisError, StoreAway):
         return response
-    if not standings:
+    if not states:
         return response
-    nearest = min(standings, key=lambda standing: standing.remaining)
+    nearest = min(states, key=lambda state: state.remaining)
     name = f'"{nearest.policy}"'
     response.headers["RateLimit-Policy"] = f"{name};q={nearest.quota};w={nearest.window_sec}"
     response.headers["RateLimit"] = f"{name};r={nearest.remaining};t={nearest.reset_sec}"

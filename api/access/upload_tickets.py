@@ -1,4 +1,4 @@
-"""What is done with a ticket in hand: it names the upload and whose it is, and nobody signs in."""
+"""Requests that an upload's ticket authorises; it names the upload and its owner."""
 
 import re
 from base64 import b64decode
@@ -25,11 +25,11 @@ SHA_256 = re.compile(r"(?:^|,)\s*sha-256=:(?P<digest>[^:]*):")
 """One member of a ``Content-Digest`` (RFC 9530, 2): a byte sequence of RFC 8941."""
 
 
-def holder(upload_id: UUID) -> Begin:
-    """Transactions of the owner whose ticket the request carries.
+def ticket_session(upload_id: UUID) -> Begin:
+    """Return the opener of transactions of the owner whose ticket the request carries.
 
     Raises:
-        NotFound: ``upload_not_found``: it carries none, or one for something else.
+        NotFound: ``upload_not_found``: the ticket is absent or belongs to another upload.
     """
     here = services()
     token = request.headers.get(TICKET_HEADER, "")
@@ -37,15 +37,15 @@ def holder(upload_id: UUID) -> Begin:
     return lambda: user_session(here.engines.api, owner_id)
 
 
-def chunks() -> Iterator[bytes]:
-    """The body as it arrives, however long it is."""
+def body_chunks() -> Iterator[bytes]:
+    """Yield the body as it arrives, of any length."""
     request.max_content_length = UNBOUNDED
     while chunk := request.stream.read(CHUNK_BYTES):
         yield chunk
 
 
-def digests() -> Digests:
-    """What the headers say of the body.
+def sent_digests() -> Digests:
+    """Return the digests of the body in the request's headers.
 
     Raises:
         Problem: 400 ``checksum_invalid``.
@@ -66,6 +66,7 @@ def _bytes(text: str, length: int) -> bytes:
         digest = b""
     if len(digest) != length:
         raise Problem(
-            HTTPStatus.BAD_REQUEST, "checksum_invalid", "The digest is not one in base64."
-        )
+            HTTPStatus.BAD_REQUEST,
+            "checksum_invalid",
+            "The digest is not base64 of the right length.",
     return digest

@@ -7,8 +7,8 @@ from flask import Response, url_for
 
 from api.access.allowed_sources import check_source
 from api.access.audit import audit_operator
-from api.access.caller import Role, authorised, caller, caller_session, owner_named
-from api.access.idempotency import change_once, idempotency_key, rendered
+from api.access.caller import Role, authorised, caller, caller_session, owner_of_request
+from api.access.idempotency import change_once, idempotency_key, respond
 from api.access.request_limits import Policy, limited
 from api.documents.described import BODY_OF_POST, BY_POST, IF_NONE_MATCH, described
 from api.documents.present import asset_out, event_out
@@ -67,7 +67,7 @@ def create(json_data: CreateBody) -> Response:
     a repeated request gets the first answer again.
     """
     here, who = services(), caller()
-    owner_id = owner_named(json_data.owner_id)
+    owner_id = owner_of_request(json_data.owner_id)
     if json_data.source_url is not None:
         check_source(json_data.source_url, owner_id, here.settings.sources.fetch_policy)
     check_declared(
@@ -117,7 +117,7 @@ def _command(body: CreateBody, owner_id: str) -> CreateAsset:
 
 
 def _created(created: Created) -> Response:
-    response = rendered(Answer(created.status_code, created.body), replayed=created.replayed)
+    response = respond(Answer(created.status_code, created.body), replayed=created.replayed)
     response.headers["Location"] = url_for("assets.read", post_id=created.body["post_id"])
     return response
 

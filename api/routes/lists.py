@@ -11,7 +11,7 @@ from flask import Response, request
 
 from api.access.caller import Role, Scope, authorised, caller_session
 from api.documents.described import IF_NONE_MATCH, described
-from api.documents.post_ids import read_post_ids, invalid_parameter
+from api.documents.post_ids import invalid_parameter, read_post_ids
 from api.documents.present import asset_out, card_out
 from api.documents.schemas import AssetOut, AssetPage, CardList, CardOut, ListOut, ListQuery
 from api.http.conditional import conditional

@@ -11,7 +11,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from api.access.upload_tickets import TICKET_HEADER, chunks, digests, holder
+from api.access.upload_tickets import TICKET_HEADER, body_chunks, sent_digests, ticket_session
 from api.documents.described import DIGESTS, described
 from api.documents.upload_schemas import (
     PartBody,
@@ -33,7 +33,7 @@ blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="
 def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
     """Ask how parts are sent. The ticket's header is the authority."""
     parts, until = request_parts(
-        holder(upload_id),
+        ticket_session(upload_id),
         upload_id,
         json_data.numbers,
         json_data.md5,
@@ -57,11 +57,11 @@ def receive(upload_id: UUID, number: int) -> Response:
     May be repeated until the upload is completed; the last content counts.
     """
     part = receive_part(
-        holder(upload_id),
+        ticket_session(upload_id),
         upload_id,
         number,
-        chunks(),
-        digests=digests(),
+        body_chunks(),
+        digests=sent_digests(),
         storage=services().storage,
         now=datetime.now(UTC),
     )
@@ -81,7 +81,7 @@ def confirm(upload_id: UUID, number: int, json_data: PartBody) -> PartOut:
     asked now.
     """
     part = confirm_part(
-        holder(upload_id),
+        ticket_session(upload_id),
         upload_id,
         number,
         json_data.etag and json_data.etag.strip('"'),

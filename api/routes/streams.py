@@ -13,7 +13,7 @@ from flask import Response, request
 from api.access.caller import Role, Scope, authorised, caller
 from api.access.request_limits import network_of
 from api.documents.described import LAST_EVENT_ID, described
-from api.documents.post_ids import read_post_ids, invalid_parameter
+from api.documents.post_ids import invalid_parameter, read_post_ids
 from api.documents.schemas import StreamQuery, StreamTicketOut
 from api.http.client_address import client_address
 from api.http.connections import Connection

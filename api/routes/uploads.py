@@ -8,10 +8,10 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from api.access.audit import audit_operator
-from api.access.caller import Role, authorised, caller, caller_session, owner_named
-from api.access.idempotency import idempotency_key, rendered
+from api.access.caller import Role, authorised, caller, caller_session, owner_of_request
+from api.access.idempotency import idempotency_key, respond
 from api.access.request_limits import Policy, limited
-from api.access.upload_tickets import TICKET_HEADER, chunks, digests, holder
+from api.access.upload_tickets import TICKET_HEADER, body_chunks, sent_digests, ticket_session
 from api.documents.described import BY_TICKET, BY_UPLOAD, DIGESTS, described
 from api.documents.upload_schemas import (
     PartOut,
@@ -63,7 +63,7 @@ blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/up
 def issue(json_data: UploadBody) -> Response:
     """Ask for the right to send a file; an operator does it for an owner whom it names."""
     settings = services().settings
-    owner_id = owner_named(json_data.owner_id)
+    owner_id = owner_of_request(json_data.owner_id)
     command = NewUpload(**json_data.model_dump() | {"owner_id": owner_id})
     key = idempotency_key("uploads", json_data.model_dump(mode="json"))
     with caller_session() as session:
@@ -93,7 +93,7 @@ def issue(json_data: UploadBody) -> Response:
             keep(session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)}))
             audit_operator(session, "upload", post_id=json_data.post_id, upload_id=ticket.upload_id)
     document = _ticket_out(ticket, settings.media_urls.base_url).model_dump(mode="json")
-    return rendered(Answer(HTTPStatus.CREATED, document), replayed=first is not None)
+    return respond(Answer(HTTPStatus.CREATED, document), replayed=first is not None)
 
 
 def _ticket_out(ticket: Ticket, base_url: str) -> TicketOut:
@@ -115,7 +115,7 @@ def _ticket_out(ticket: Ticket, base_url: str) -> TicketOut:
 @blueprint.doc(responses={404: ""}, security="ticket")
 def progress(upload_id: UUID) -> ProgressOut:
     """See what has arrived, to go on from there. The ticket's header is the authority."""
-    known = progress_of(holder(upload_id), upload_id)
+    known = progress_of(ticket_session(upload_id), upload_id)
     return ProgressOut(
         upload_id=upload_id,
         post_id=known.upload.post_id,
@@ -140,10 +140,10 @@ def content(upload_id: UUID) -> ReceivedOut:
     """
     here = services()
     received_bytes = receive_whole(
-        holder(upload_id),
+        ticket_session(upload_id),
         upload_id,
-        chunks(),
-        digests=digests(),
+        body_chunks(),
+        digests=sent_digests(),
         storage=here.storage,
         now=datetime.now(UTC),
     )
@@ -188,5 +188,5 @@ def complete(upload_id: UUID) -> UploadOut:
 @blueprint.doc(responses={404: "", 409: ""}, security="ticket")
 def abandon(upload_id: UUID) -> str:
     """Give the upload up, and what has arrived of it. The ticket's header is the authority."""
-    abandon_upload(holder(upload_id), upload_id, storage=services().storage)
+    abandon_upload(ticket_session(upload_id), upload_id, storage=services().storage)
     return ""
