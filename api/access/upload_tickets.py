@@ -69,4 +69,5 @@ def _bytes(text: str, length: int) -> bytes:
             HTTPStatus.BAD_REQUEST,
             "checksum_invalid",
             "The digest is not base64 of the right length.",
+        )
     return digest

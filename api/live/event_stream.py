@@ -1,9 +1,9 @@
-"""Server-sent events as text, and the opaque id by which a stream goes on where it ended.
+"""Server-sent events as text, and the opaque event id by which a stream resumes.
 
-The id of an event says what its receiver holds after it: a digest of the last document of each of
-the stream's posts. It comes back as Last-Event-ID, to whichever process, and what differs from it
-is sent. There is no clock in it and nothing to look up, so that it stays right across processes,
-restarts and failovers. (WHATWG HTML, 9.2 "Server-sent events".)
+An event's id encodes the documents that its receiver has: a digest of the last document of each of
+the stream's posts. The receiver sends it back as Last-Event-ID, to any process, which sends the
+documents that differ. The id needs no clock and no stored state, so it stays valid across
+processes, restarts and failovers. (WHATWG HTML, 9.2 "Server-sent events".)
 """
 
 import binascii
@@ -14,17 +14,17 @@ from typing import NamedTuple
 from uuid import UUID
 
 DIGEST_BYTES = 6
-"""Two documents of a post that are told apart wrongly once in 2^48 are told apart; and 100 posts
-make an id of 800 characters, which every server takes as a header."""
+"""Two different documents of a post have the same digest once in 2^48; 100 posts make an id of 800
+characters, which every server accepts as a header."""
 UNKNOWN = bytes(DIGEST_BYTES)
-"""Stands for a post of which the receiver has nothing yet."""
+"""The digest of a post of which the receiver has no document yet."""
 
 Held = Mapping[UUID, bytes]
-"""Digests of what a receiver has of its posts."""
+"""The digests of the documents that a receiver has, by post."""
 
 
 class Document(NamedTuple):
-    """What there is to say of a post now.
+    """The current document of a post.
 
     Attributes:
         event: ``asset`` or ``gone``.
@@ -36,36 +36,36 @@ class Document(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """Differs where the document does."""
+        """The digest of the document; it differs if the document differs."""
         digest = blake2b(f"{self.event} {self.data}".encode(), digest_size=DIGEST_BYTES).digest()
         return digest if digest != UNKNOWN else b"\1" * DIGEST_BYTES
 
 
 def write_event(document: Document, event_id: str) -> str:
-    """An event, with the empty line that ends it."""
+    """Return an event, with the empty line that ends it."""
     return f"event: {document.event}\nid: {event_id}\ndata: {document.data}\n\n"
 
 
 def write_comment(text: str) -> str:
-    """Something that keeps the connection open and that nobody is told of."""
+    """Return a comment, which keeps the connection open and is not shown to the page."""
     return f": {text}\n\n"
 
 
 def write_retry(delay_ms: int) -> str:
-    """How long the receiver is to wait before it connects again."""
+    """Return the message that sets the receiver's delay before it reconnects."""
     return f"retry: {delay_ms}\n\n"
 
 
 def write_id(post_ids: Sequence[UUID], held: Held) -> str:
-    """What a receiver holds of these posts."""
+    """Return the id that encodes the documents which a receiver has of these posts."""
     digests = b"".join(held.get(post_id, UNKNOWN) for post_id in sorted(post_ids))
     return urlsafe_b64encode(digests).decode()
 
 
 def read_id(post_ids: Sequence[UUID], event_id: str) -> dict[UUID, bytes]:
-    """What a receiver of these posts holds, by the last id it got; nothing where that is not ours.
+    """Return the documents that a receiver has, by the last id it got; empty if it is not ours.
 
-    An id made for other posts is as good as none: its digests match no document.
+    An id made for other posts is harmless: its digests match no document.
     """
     try:
         digests = urlsafe_b64decode(event_id)

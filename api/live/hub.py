@@ -1,9 +1,9 @@
-"""The open streams of this process, and the one thread that looks for all of them.
+"""The open streams of this process, and the one thread that reads the database for all of them.
 
-While anybody follows anything, one thread looks at everything that is followed, once a second, and
-offers it to every stream. No stream holds a database session, and a thousandth stream of the same
-posts costs no further statement. When the database is away, streams stay open and go on when it
-is back: a receiver that polled instead would find as little.
+While a stream is open, one thread reads every followed post once a second and offers the documents
+to every stream. No stream holds a database session, and more streams of the same posts cost no
+further statement. While the database is unavailable, streams stay open and continue afterwards;
+polling would not give the receiver more.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ from api.live.subscription import Subscription
 from api.live.viewer_documents import Followed, Seen
 
 STUCK_SEC = 10.0
-"""How long the sending of a few events may take: connections that are merely slow take a moment."""
+"""The longest time to send a few events; slow connections need a moment only."""
 JOIN_SEC = 10.0
-"""How long the reader's last statement is waited for at the end."""
+"""The wait for the reader's last statement when the streams end."""
 
 OPEN = Gauge("khronika_stream_clients", "Open streams of live status.", multiprocess_mode="livesum")
 FULL = Counter("khronika_stream_full", "Streams refused because the process had its fill of them.")
@@ -31,49 +31,49 @@ FULL = Counter("khronika_stream_full", "Streams refused because the process had 
 log = structlog.get_logger()
 
 
-class Looking(Protocol):
-    """Looks at what is followed."""
+class DocumentReader(Protocol):
+    """Reads the documents of followed posts."""
 
-    def look(self, followed: Followed) -> Seen:
-        """What each viewer sees of the posts that they follow."""
+    def read(self, followed: Followed) -> Seen:
+        """Return the current documents of each viewer's posts."""
         ...
 
 
 class StreamsFull(Exception):
-    """This process takes no further stream."""
+    """This process accepts no further stream."""
 
 
 class Streams:
-    """Every stream of this process. Safe to share between threads."""
+    """Every stream of this process; safe for any number of threads."""
 
     def __init__(
         self,
-        make_sight: Callable[[], Looking],
+        make_reader: Callable[[], DocumentReader],
         *,
         most: int,
         most_per_address: int,
         every_sec: float,
     ) -> None:
-        """Hold no stream yet, and look at nothing.
+        """Start without streams; nothing is read until one opens.
 
         Args:
-            make_sight: Makes what looks, for as long as there are streams.
-            most: Streams at once.
-            most_per_address: Of them, those of one address, so that nobody takes every place.
-            every_sec: How often it looks.
+            make_reader: Makes the reader of documents, which lives as long as there are streams.
+            most: The most streams at once.
+            most_per_address: The most streams of one address, so that one cannot take every place.
+            every_sec: The interval of reading.
         """
-        self._make_sight = make_sight
+        self._make_reader = make_reader
         self._most = most
         self._most_per_address = most_per_address
         self._every_sec = every_sec
         self._open: dict[Subscription, str] = {}
-        self._reader: Thread | None = None
+        self._thread: Thread | None = None
         self._lock = Lock()
         self._wake = Event()
         self._closed = False
-        self._is_told_to_end: Callable[[], bool] = lambda: False
-        self.is_blind = False
-        """Whether the database is away, so that nothing is seen."""
+        self._is_process_ending: Callable[[], bool] = lambda: False
+        self.is_database_away = False
+        """True while the database cannot be read."""
 
     def open(
         self,
@@ -84,27 +84,27 @@ class Streams:
         address: str = "",
         cut: Callable[[], None] = lambda: None,
     ) -> Subscription:
-        """Begin a stream; what its receiver does not hold is offered at once.
+        """Open a stream; documents that its receiver does not have are offered at once.
 
         Raises:
-            StreamsFull: this process or this address has as many as it may, or the process is
-                about to end.
+            StreamsFull: This process or this address has as many streams as it may, or the process
+                is ending.
         """
         subscription = Subscription(viewer, post_ids, held, cut=cut)
         with self._lock:
-            if self.are_ending or self._has_no_place_for(address):
+            if self.are_ending or self._is_full_for(address):
                 FULL.inc()
                 raise StreamsFull
             self._open[subscription] = address
             OPEN.inc()
-            if self._reader is None:
-                self._reader = Thread(target=self._read, name="streams", daemon=True)
-                self._reader.start()
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="streams", daemon=True)
+                self._thread.start()
         self._wake.set()
         return subscription
 
     def close(self, subscription: Subscription) -> None:
-        """Forget a stream; idempotent."""
+        """End and remove a stream; idempotent."""
         subscription.end()
         with self._lock:
             if subscription in self._open:
@@ -113,68 +113,70 @@ class Streams:
 
     @property
     def are_ending(self) -> bool:
-        """Whether the process is about to end, and every stream before it."""
-        return self._closed or self._is_told_to_end()
+        """True if the process, and every stream with it, is ending."""
+        return self._closed or self._is_process_ending()
 
-    def end_when(self, is_told_to_end: Callable[[], bool]) -> None:
-        """Have every stream end within a second of this becoming true. It is asked often."""
-        self._is_told_to_end = is_told_to_end
+    def end_when(self, is_process_ending: Callable[[], bool]) -> None:
+        """End every stream within a second after this function returns True; it is called often."""
+        self._is_process_ending = is_process_ending
 
     def end_all(self) -> None:
-        """End every stream and the looking, and take no more."""
+        """End every stream and the reading; accept no more streams."""
         self._closed = True
         with self._lock:
-            reader, subscriptions = self._reader, list(self._open)
+            thread, subscriptions = self._thread, list(self._open)
         for subscription in subscriptions:
             subscription.end()
         self._wake.set()
-        if reader is not None:
-            reader.join(JOIN_SEC)
+        if thread is not None:
+            thread.join(JOIN_SEC)
 
-    def _has_no_place_for(self, address: str) -> bool:
-        theirs = sum(holder == address for holder in self._open.values())
-        return len(self._open) >= self._most or theirs >= self._most_per_address
+    def _is_full_for(self, address: str) -> bool:
+        of_address = sum(client == address for client in self._open.values())
+        return len(self._open) >= self._most or of_address >= self._most_per_address
 
-    def _read(self) -> None:
-        """The reader's life: as long as there are streams."""
+    def _run(self) -> None:
+        """Read and offer documents as long as there are streams."""
         try:
-            sight = self._make_sight()
-            while subscriptions := self._watched():
-                self._look(sight, subscriptions)
+            reader = self._make_reader()
+            while subscriptions := self._next_subscriptions():
+                self._offer_documents(reader, subscriptions)
                 for subscription in subscriptions:
                     if subscription.drop_if_stuck(STUCK_SEC):
                         log.info("stream_dropped", posts=len(subscription.post_ids))
                 self._wake.wait(self._every_sec)
         except Exception:
-            # Nothing is seen any more: whoever follows had better poll, and come again.
+            # Nothing is read any more: the streams end, so that receivers poll and reconnect.
             log.exception("streams_failed")
             with self._lock:
-                self._reader = None
+                self._thread = None
                 subscriptions = list(self._open)
             for subscription in subscriptions:
                 subscription.end()
 
-    def _watched(self) -> list[Subscription]:
-        """The streams to look for; when there are none, this reader is none any more."""
-        # Before the streams are counted: one that comes later wakes us again.
+    def _next_subscriptions(self) -> list[Subscription]:
+        """Return the streams to read for; if there are none, this thread ends."""
+        # Cleared before the streams are listed: a stream that opens later wakes the thread again.
         self._wake.clear()
         with self._lock:
             if not self._open or self._closed:
-                self._reader = None
+                self._thread = None
                 return []
             return list(self._open)
 
-    def _look(self, sight: Looking, subscriptions: Sequence[Subscription]) -> None:
+    def _offer_documents(
+        self, reader: DocumentReader, subscriptions: Sequence[Subscription]
+    ) -> None:
         followed: dict[Viewer, set[UUID]] = {}
         for subscription in subscriptions:
             followed.setdefault(subscription.viewer, set()).update(subscription.post_ids)
         try:
-            seen = sight.look(followed)
+            seen = reader.read(followed)
         except SQLAlchemyError as error:
-            if not self.is_blind:
+            if not self.is_database_away:
                 log.warning("streams_see_nothing", error=type(error).__name__)
-            self.is_blind = True
+            self.is_database_away = True
             return
-        self.is_blind = False
+        self.is_database_away = False
         for subscription in subscriptions:
             subscription.offer(seen[subscription.viewer])

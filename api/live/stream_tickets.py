@@ -1,7 +1,7 @@
-"""Tickets that open a stream as somebody: a browser's EventSource can send no token.
+"""Tickets that authorise a stream: a browser's EventSource cannot send a token.
 
-A ticket stands in a query, where logs of proxies may catch it. It therefore ends soon, only reads,
-and opens nothing but streams. It is readable but not forgeable.
+A ticket stands in a query, where logs of proxies may record it. It therefore expires soon, permits
+reading only, and opens streams only. It is readable but not forgeable.
 """
 
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ _PURPOSE = "khronika.stream-ticket.v1"
 
 
 class Viewer(NamedTuple):
-    """As whom posts are looked at. All operators see the same, and so does everybody else.
+    """The viewer of posts. All operators see the same documents, and so do all other viewers.
 
     Attributes:
-        owner_id: Whose own videos are seen as their owner sees them; None for nobody's.
-        is_operator: Whether all are.
+        owner_id: The owner whose own videos are shown as complete assets; None for other viewers.
+        is_operator: True if every video is shown as a complete asset.
     """
 
     owner_id: str | None = None
@@ -34,13 +34,13 @@ OPERATORS = Viewer(is_operator=True)
 
 
 def sign_ticket(key: str, subject: str, role: Role, *, expires_at: datetime) -> str:
-    """Make a ticket that opens streams until ``expires_at``, and then no more."""
+    """Return a ticket that opens streams until ``expires_at``."""
     payload = [subject, role.value, int(expires_at.timestamp())]
     return sign_token(key, payload, purpose=_PURPOSE)
 
 
 def viewer_of_ticket(key: str, ticket: str, *, now: datetime) -> Viewer:
-    """Whose ticket it is.
+    """Return the viewer of a ticket.
 
     Raises:
         Problem: 401 ``ticket_invalid``, ``ticket_expired``.
@@ -50,7 +50,7 @@ def viewer_of_ticket(key: str, ticket: str, *, now: datetime) -> Viewer:
         ends_at = datetime.fromtimestamp(expires_at, UTC)
         viewer = OPERATORS if Role(role) is not Role.OWNER else Viewer(owner_id=str(subject))
     except (BadData, ValueError, TypeError):
-        raise _refused("ticket_invalid", "This ticket opens nothing; ask for a new one.") from None
+        raise _refused("ticket_invalid", "This ticket is not valid; ask for a new one.") from None
     if now >= ends_at:
         raise _refused("ticket_expired", "This ticket has expired; ask for a new one.")
     return viewer

@@ -1,4 +1,4 @@
-"""What one stream still has to send: the newest document of each post, and never an older one."""
+"""The unsent documents of one stream: the newest one of each post, never an older one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition
@@ -12,12 +12,12 @@ from api.live.stream_tickets import Viewer
 class Subscription:
     """A mailbox between the one reader and the stream's own thread.
 
-    It holds one document a post at the most: what is overtaken before it was taken is never sent.
-    So it cannot grow, and whoever offers does not wait.
+    It holds at most one document a post: a newer document replaces one that was not taken yet. So
+    it cannot grow, and ``offer`` never waits.
 
     Attributes:
-        viewer: As whom the posts are seen.
-        post_ids: What is followed.
+        viewer: The viewer of the posts.
+        post_ids: The followed posts.
     """
 
     def __init__(
@@ -32,8 +32,8 @@ class Subscription:
         """Follow posts.
 
         Args:
-            held: What the receiver has already.
-            cut: Breaks the connection under a thread that is stuck in sending.
+            held: The documents that the receiver has already.
+            cut: A function that shuts the connection down under a thread that is stuck in sending.
         """
         self.viewer = viewer
         self.post_ids = tuple(post_ids)
@@ -43,23 +43,23 @@ class Subscription:
         self._pending: dict[UUID, Document] = {}
         self._sending_since: float | None = clock()
         self._ended = False
-        self._news = Condition()
+        self._changed = Condition()
 
     def offer(self, seen: Mapping[UUID, Document]) -> None:
-        """Keep of what is seen now what the receiver does not have."""
-        with self._news:
+        """Keep the documents that the receiver does not have, in place of the earlier ones."""
+        with self._changed:
             self._pending = {
                 post_id: seen[post_id]
                 for post_id in self.post_ids
                 if post_id in seen and seen[post_id].digest != self._held.get(post_id)
             }
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def take(self, wait_sec: float) -> Mapping[UUID, Document]:
-        """Everything there is to send, as soon as there is anything; empty when nothing came."""
-        with self._news:
+        """Return every unsent document as soon as there is one; empty if the wait ends first."""
+        with self._changed:
             self._sending_since = None
-            self._news.wait_for(lambda: self._pending or self._ended, wait_sec)
+            self._changed.wait_for(lambda: self._pending or self._ended, wait_sec)
             taken, self._pending = self._pending, {}
             self._held |= {post_id: document.digest for post_id, document in taken.items()}
             self._sending_since = self._clock()
@@ -67,22 +67,22 @@ class Subscription:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more is to be sent."""
+        """True if nothing more is to be sent."""
         return self._ended
 
     def end(self) -> None:
-        """Send nothing more; whoever waits in ``take`` returns at once. Idempotent."""
-        with self._news:
+        """End the stream; a thread that waits in ``take`` returns at once. Idempotent."""
+        with self._changed:
             self._ended = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def drop_if_stuck(self, patience_sec: float) -> bool:
-        """End it where its thread has been sending for so long: its receiver does not read.
+        """End the stream if its thread has been sending for so long: its receiver does not read.
 
         Returns:
-            Whether it was so.
+            True if the stream was stuck.
         """
-        with self._news:
+        with self._changed:
             since = self._sending_since
             is_stuck = since is not None and self._clock() - since > patience_sec
         if is_stuck:

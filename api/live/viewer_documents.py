@@ -1,9 +1,9 @@
-"""What each viewer sees of the posts that are followed, looked at again and again.
+"""The current documents of followed posts for each viewer, read again and again.
 
-One look is one statement over all of the posts, whoever follows them: everybody's cards, which
-change whenever their assets do (``updated_at``). An owner's own documents are read in a transaction
-of that owner, of those posts only whose cards have changed; row-level security decides which of
-them are theirs.
+One statement reads the public cards of all followed posts, for all viewers. A card changes whenever
+its asset does (``updated_at``). An owner's own documents are read in a transaction of that owner,
+only for posts whose cards have changed; row-level security decides on the posts that are the
+owner's.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,17 +28,14 @@ from pipeline.records.queue_position import turns
 from pipeline.runtime.database import session_of, user_session
 
 TURNS_EVERY_SEC = 5.0
-"""How often places in the queue are looked at: the row of what waits does not change with them."""
+"""The interval of reading queue positions; they change without a change of the waiting row."""
 
 Followed = Mapping[Viewer, Collection[UUID]]
 Seen = Mapping[Viewer, Mapping[UUID, Document]]
 
 
-class Sight:
-    """Remembers what was seen, to read and write out anew only what has changed.
-
-    For one thread.
-    """
+class ViewerDocuments:
+    """A cache of documents, which reads and renders the changed ones only; for one thread."""
 
     def __init__(
         self, engines: Engines, urls: MediaUrlSettings, clock: Callable[[], float] = monotonic
@@ -49,15 +46,15 @@ class Sight:
         self._cards: dict[UUID, Card] = {}
         self._seen: dict[Viewer, dict[UUID, Document]] = {}
         self._waiting: dict[tuple[Viewer, UUID], AssetOut] = {}
-        """Owners' documents in which a place in the queue stands."""
+        """Owners' documents that contain a queue position."""
         self._turns_read_at = clock()
         self._addresses_end_at: datetime | None = None
 
-    def look(self, followed: Followed) -> Seen:
-        """What each viewer sees now of the posts that they follow, changed or not.
+    def read(self, followed: Followed) -> Seen:
+        """Return the current documents of each viewer's posts, changed or not.
 
         Raises:
-            SQLAlchemyError: the database is away. The next look sees what this one did not.
+            SQLAlchemyError: The database is unavailable. The next call returns the missed changes.
         """
         self._renew_addresses()
         self._read_cards({post_id for post_ids in followed.values() for post_id in post_ids})
@@ -69,7 +66,7 @@ class Sight:
         return self._seen
 
     def _renew_addresses(self) -> None:
-        """Write everything out anew once addresses are given that work for longer."""
+        """Render every document again once later ends of addresses are given."""
         now, lifetime_sec = datetime.now(UTC), self._urls.playback_expires_sec
         ends_at = playback_ends_at(now, lifetime_sec)
         if ends_at != self._addresses_end_at:
@@ -85,7 +82,7 @@ class Sight:
             self._seen[viewer] = {p: document for p, document in seen.items() if p not in changed}
 
     def _forget(self, followed: Followed) -> None:
-        """Keep only what is followed and still holds."""
+        """Keep only documents that are followed and still current."""
         self._seen = {
             viewer: {p: seen[p] for p in followed[viewer] if p in seen}
             for viewer, seen in self._seen.items()
@@ -137,7 +134,7 @@ class Sight:
         self._turns_read_at = self._clock()
         for (viewer, post_id), shown in self._waiting.items():
             placed = shown.model_copy(update=dict(queue_position_out(places.get(shown.id))))
-            # An estimate that drifts is no news by itself.
+            # A drifting estimate alone is no reason to send the document.
             if placed.queue_position != shown.queue_position:
                 self._waiting[viewer, post_id] = placed
                 self._seen[viewer][post_id] = self._document(placed, post_id)

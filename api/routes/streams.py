@@ -138,5 +138,7 @@ def _events(
         if taken:
             beats_at = now + HEARTBEAT_SEC
         elif now >= beats_at:
-            yield write_comment("the database is away" if streams.is_blind else "still here")
+            yield write_comment(
+                "the database is away" if streams.is_database_away else "still here"
+            )
             beats_at = now + HEARTBEAT_SEC

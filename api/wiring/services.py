@@ -10,7 +10,7 @@ from flask import current_app
 from api.identity.database_roles import Engines, make_engines
 from api.identity.tokens import Verifier, verifier_of
 from api.live.hub import Streams
-from api.live.viewer_documents import Sight
+from api.live.viewer_documents import ViewerDocuments
 from api.wiring.publisher import Publisher
 from api.wiring.rejection_alarm import RejectionAlarm
 from pipeline.config.process_settings import ApiSettings
@@ -61,7 +61,7 @@ def build_services(settings: ApiSettings) -> Services:
         storage=open_storage(settings.storage.url, settings.storage.credentials),
         publisher=Publisher(settings.broker.broker_url.get_secret_value()),
         streams=Streams(
-            lambda: Sight(engines, settings.media_urls),
+            lambda: ViewerDocuments(engines, settings.media_urls),
             most=settings.streams.clients,
             most_per_address=settings.streams.clients_per_address,
             every_sec=settings.streams.look_sec,

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from api.identity.tokens import Role
 from api.live import viewer_documents
 from api.live.stream_tickets import PUBLIC, Viewer, sign_ticket
-from api.live.viewer_documents import Sight
+from api.live.viewer_documents import ViewerDocuments
 from api.routes import streams as routes
 from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
@@ -217,15 +217,15 @@ def test_a_look_is_one_statement_however_many_follow_and_more_only_for_what_has_
 ) -> None:
     wanted = [UUID(post_id) for post_id in posts]
     mine = Viewer(owner_id=OWNER)
-    looking = Sight(api.services.engines, api.services.settings.media_urls, clock=lambda: 0.0)
+    documents = ViewerDocuments(api.services.engines, api.services.settings.media_urls, clock=lambda: 0.0)
     followed = {PUBLIC: wanted, mine: wanted}
-    looking.look(followed)
+    documents.read(followed)
     engines = api.services.engines
     with statements(engines.public) as public, statements(engines.api) as owners:
-        looking.look(followed)
+        documents.read(followed)
         assert [len(public), len(owners)] == [1, 0]
         world.move(asset_id(api, posts[0]), Status.PROCESSING)
-        seen = looking.look(followed)
+        seen = documents.read(followed)
         # The user's id, then the one post that has changed.
         assert [len(public), len(owners)] == [2, 2]
     assert '"owner_id"' in seen[mine][wanted[0]].data
@@ -260,10 +260,10 @@ def test_addresses_are_given_anew_before_they_end(
 ) -> None:
     asset = api.create(playback="signed").json()
     world.complete(asset["id"])
-    looking = Sight(api.services.engines, api.services.settings.media_urls)
+    documents = ViewerDocuments(api.services.engines, api.services.settings.media_urls)
     post_id, mine = UUID(asset["post_id"]), Viewer(owner_id=OWNER)
-    first = looking.look({mine: [post_id]})[mine][post_id]
-    assert looking.look({mine: [post_id]})[mine][post_id] is first
+    first = documents.read({mine: [post_id]})[mine][post_id]
+    assert documents.read({mine: [post_id]})[mine][post_id] is first
     later = datetime.now(UTC) + timedelta(days=1)
 
     class Tomorrow(datetime):
@@ -272,7 +272,7 @@ def test_addresses_are_given_anew_before_they_end(
             return later.astimezone(tz)
 
     monkeypatch.setattr(viewer_documents, "datetime", Tomorrow)
-    assert looking.look({mine: [post_id]})[mine][post_id] is not first
+    assert documents.read({mine: [post_id]})[mine][post_id] is not first
 
 
 def test_streams_outlive_the_database(
@@ -288,7 +288,7 @@ def test_streams_outlive_the_database(
         admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         admin.execute(query, [make_url(postgres_url).database])
-        wait_until(lambda: api.services.streams.is_blind)
+        wait_until(lambda: api.services.streams.is_database_away)
         with following(api.url, [asset["post_id"]]) as late:
             admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
             assert late.next().post_id == asset["post_id"]

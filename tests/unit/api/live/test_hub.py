@@ -29,7 +29,7 @@ class Scripted:
         self.looks: list[Followed] = []
         self.looked = threading.Condition()
 
-    def look(self, followed: Followed) -> Seen:
+    def read(self, followed: Followed) -> Seen:
         with self.looked:
             self.looks.append(followed)
             self.looked.notify_all()
@@ -95,7 +95,7 @@ def test_nothing_is_looked_at_once_nobody_follows() -> None:
     with streams_over(scripted) as streams:
         follower = streams.open(PUBLIC, POSTS, {})
         scripted.wait_for_one_more()
-        reader = streams._reader
+        reader = streams._thread
         assert reader is not None
         streams.close(follower)
         reader.join(PATIENCE_SEC)
@@ -132,11 +132,11 @@ def test_while_the_database_is_away_streams_stay_and_then_go_on() -> None:
     with capture_logs() as logs, streams_over(scripted) as streams:
         follower = streams.open(PUBLIC, POSTS, {})
         scripted.wait_for_one_more()
-        assert streams.is_blind
+        assert streams.is_database_away
         assert not follower.has_ended
         scripted.error = None
         assert follower.take(PATIENCE_SEC).keys() == set(POSTS)
-        assert not streams.is_blind
+        assert not streams.is_database_away
     assert [line["event"] for line in logs] == ["streams_see_nothing"]
 
 
