@@ -11,7 +11,7 @@ from api import openapi
 from api.access import cors, request_limits
 from api.http import client_address, error_handlers, request_log, security_headers
 from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
-from api.monitoring.prometheus import Figures
+from api.monitoring.prometheus import PipelineMetrics
 from api.ops import console
 from api.routes import (
     assets,
@@ -106,7 +106,7 @@ def _assemble(here: Services) -> APIFlask:
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES
     app.extensions[EXTENSION] = here
-    app.extensions[operations.FIGURES] = Figures(here.engines.operator_login, here.publisher)
+    app.extensions[operations.METRICS] = PipelineMetrics(here.engines.operator_login, here.publisher)
     openapi.configure(app)
     client_address.register(app, here.settings.clients.proxies)
     # after_request functions run in reverse: the lifecycle's log line comes last.

@@ -1,4 +1,4 @@
-"""What Prometheus reads: figures from the database, and each process's own."""
+"""The metrics for Prometheus: from the database, from the broker, and of the processes."""
 
 import os
 import time
@@ -26,15 +26,16 @@ from pipeline.runtime.database import session_of
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
 FRESH_SEC = 1.0
-"""Scrapes within this time share one reading: nobody can make the database count all day."""
+"""Scrapes within this time share one reading, so that a caller cannot make the database count all
+day."""
 
 MISSING = ("khronika_figures_missing", "Figures that could not be read.")
 
 log = structlog.get_logger()
 
 
-class Figures(Collector):
-    """Reads the figures when it is scraped. What cannot be read is left out, not guessed."""
+class PipelineMetrics(Collector):
+    """The metrics of database and broker, read at a scrape; an unreadable metric is left out."""
 
     def __init__(
         self,
@@ -47,15 +48,15 @@ class Figures(Collector):
         self._clock = clock
         self._lock = Lock()
         self._read_at = float("-inf")
-        self._held: list[Metric] = []
+        self._latest: list[Metric] = []
 
     def collect(self) -> list[Metric]:
-        """The figures as they are now, or were up to ``FRESH_SEC`` ago."""
+        """Return the metrics, which are at most ``FRESH_SEC`` old."""
         with self._lock:
             if self._clock() - self._read_at >= FRESH_SEC:
-                self._held = [*self._from_database(), *self._from_broker()]
+                self._latest = [*self._from_database(), *self._from_broker()]
                 self._read_at = self._clock()
-            return self._held
+            return self._latest
 
     def _from_database(self) -> Iterator[Metric]:
         if self._engine is None:
@@ -64,7 +65,7 @@ class Figures(Collector):
             return
         missing = 0
         for read in READINGS:
-            # One transaction each: a figure that runs out of time must not take others along.
+            # One transaction for each: a metric that times out must not fail the others.
             try:
                 with session_of(self._engine) as session:
                     metrics.limit_statements(session)
@@ -78,29 +79,32 @@ class Figures(Collector):
 
     def _from_broker(self) -> Iterator[Metric]:
         depths = self._publisher.depths(QUEUES)
-        yield _gauge("khronika_broker_up", "Whether the broker answers.", depths is not None)
+        yield _gauge("khronika_broker_up", "1 if the broker answers, else 0.", depths is not None)
         if depths is not None:
             yield _by("khronika_broker_messages", "Messages held by the broker.", "queue", depths)
 
 
 def _assets(session: Session) -> Iterator[Metric]:
     counts = metrics.assets_by_status(session)
-    # A state without assets is 0, not absent: an alert on a vanished series never fires.
+    # A state without assets is 0, not absent: an alert on an absent series never fires.
     every = {status.value: counts.get(status.value, 0) for status in Status}
     yield _by("khronika_assets", "Assets in each state.", "status", every)
 
 
 def _failures(session: Session) -> Iterator[Metric]:
     counts = metrics.failures_by_code(session)
-    yield _by("khronika_failures", "Assets that are failed now, by why.", "code", counts)
+    yield _by("khronika_failures", "Failed assets, by error code.", "code", counts)
 
 
 def _held(session: Session) -> Iterator[Metric]:
     counts = metrics.held_by_reason(session)
-    # Our own reasons are always there, as 0; those of providers come and go with them.
+    # Our own reasons are always present, as 0; a provider's own reasons only if they occur.
     every = dict.fromkeys(HOLDS, 0) | dict(counts)
     yield _by(
-        "khronika_held_assets", "Assets that wait and spend no budget, by why.", "reason", every
+        "khronika_held_assets",
+        "Assets that wait without spending retry budget, by reason.",
+        "reason",
+        every,
     )
 
 
@@ -110,13 +114,13 @@ def _spend(session: Session) -> Iterator[Metric]:
     media_sec = {provider: each.media_sec for provider, each in spent.items()}
     yield _by(
         "khronika_provider_spend_assets",
-        "Videos a provider account was given in this clock hour.",
+        "Videos submitted to a provider account in this clock hour.",
         "provider",
         assets,
     )
     yield _by(
         "khronika_provider_spend_media_seconds",
-        "Seconds of video a provider account was given in this clock hour.",
+        "Seconds of video submitted to a provider account in this clock hour.",
         "provider",
         media_sec,
     )
@@ -126,7 +130,7 @@ def _breakers(session: Session) -> Iterator[Metric]:
     found = circuit_breaker.all_breakers(session)
     yield _by(
         "khronika_provider_breaker_open",
-        "Whether new submissions wait because a provider account does not answer.",
+        "1 if new submissions wait because the provider account does not answer, else 0.",
         "provider",
         {account: breaker.opened_at is not None for account, breaker in found.items()},
     )
@@ -137,7 +141,7 @@ def _time_to_ready(session: Session) -> Iterator[Metric]:
     bounds = [*map(str, metrics.READY_BUCKETS_SEC), "+Inf"]
     family = HistogramMetricFamily(
         "khronika_time_to_ready_seconds",
-        "From create to completed, of the last day's completed assets.",
+        "Time from create to completed, of the last day's completed assets.",
     )
     buckets = list(zip(bounds, accumulate(taken.counts), strict=True))
     family.add_metric([], buckets=buckets, sum_value=taken.sum_sec)
@@ -148,9 +152,9 @@ def _backlogs(session: Session) -> Iterator[Metric]:
     due = metrics.backlogs(session)
     depths = {queue: backlog.depth for queue, backlog in due.items()}
     ages = {queue: backlog.oldest_age_sec for queue, backlog in due.items()}
-    yield _by("khronika_queue_depth", "Work that is due, in Postgres.", "queue", depths)
+    yield _by("khronika_queue_depth", "Due work in Postgres.", "queue", depths)
     yield _by(
-        "khronika_queue_oldest_age_seconds", "How long the oldest of it is due.", "queue", ages
+        "khronika_queue_oldest_age_seconds", "Time since the oldest work was due.", "queue", ages
     )
 
 
@@ -185,15 +189,15 @@ def _by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Met
     return family
 
 
-def exposition(collector: Figures) -> bytes:
-    """Everything there is to scrape."""
-    of_figures = CollectorRegistry()
-    of_figures.register(collector)
-    return generate_latest(_processes()) + generate_latest(of_figures)
+def exposition(collector: PipelineMetrics) -> bytes:
+    """Return every metric in Prometheus' text format."""
+    of_pipeline = CollectorRegistry()
+    of_pipeline.register(collector)
+    return generate_latest(_processes()) + generate_latest(of_pipeline)
 
 
 def _processes() -> CollectorRegistry:
-    """Counters of this process; of all its siblings where gunicorn has named them a folder."""
+    """Return the metrics of this process, or of all gunicorn workers if they share a folder."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     siblings = CollectorRegistry()

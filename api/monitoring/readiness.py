@@ -1,4 +1,4 @@
-"""Whether this process can do its work now, part by part."""
+"""The readiness of this process, part by part."""
 
 import os
 import time
@@ -15,46 +15,47 @@ from pipeline.storage.base import Storage, StorageError
 
 OK = "ok"
 REQUIRED = frozenset({"database", "migrations", "storage"})
-"""The broker is not among them: without it work is slower, not refused."""
+"""The broker is not among them: without it work is slower, but requests are served."""
 
 FRESH_SEC = 1.0
-"""Requests within this time share one look: nobody can make the storage write all day."""
+"""Requests within this time share one check, so that a caller cannot make the storage write all
+day."""
 
 
 class Readiness:
-    """What the last look found. For any number of threads.
+    """The result of the latest check; safe for any number of threads.
 
     Args:
-        look: Looks at every part.
+        check: Checks every part.
     """
 
     def __init__(
-        self, look: Callable[[], Mapping[str, str]], clock: Callable[[], float] = time.monotonic
+        self, check: Callable[[], Mapping[str, str]], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._look = look
+        self._check = check
         self._clock = clock
         self._lock = Lock()
-        self._looked_at = float("-inf")
-        self._found: Mapping[str, str] = {}
+        self._checked_at = float("-inf")
+        self._latest: Mapping[str, str] = {}
 
     def checks(self) -> Mapping[str, str]:
-        """``ok`` or what is wrong, for each part, as it is now or was up to ``FRESH_SEC`` ago."""
+        """Return ``ok`` or the error of each part; the result is at most ``FRESH_SEC`` old."""
         with self._lock:
-            if self._clock() - self._looked_at >= FRESH_SEC:
-                self._found = self._look()
-                self._looked_at = self._clock()
-            return self._found
+            if self._clock() - self._checked_at >= FRESH_SEC:
+                self._latest = self._check()
+                self._checked_at = self._clock()
+            return self._latest
 
 
 def check(services: Services) -> Mapping[str, str]:
-    """``ok`` or what is wrong, for each part."""
+    """Return ``ok`` or the error of each part."""
     broker = OK if services.publisher.is_reachable() else "does not answer"
     storage = _storage(services.storage)
     return {**_database(services.engines.api), "storage": storage, "broker": broker}
 
 
 def is_ready(checks: Mapping[str, str]) -> bool:
-    """Whether every required part is ``ok``."""
+    """Return True if every required part is ``ok``."""
     return all(checks[part] == OK for part in REQUIRED)
 
 
@@ -72,7 +73,7 @@ def _database(engine: Engine) -> Mapping[str, str]:
 
 
 def _storage(storage: Storage) -> str:
-    # Permissions, quotas and full disks are only found out by writing. One key per process.
+    # Only a write detects wrong permissions, quotas and full disks. One key for each process.
     try:
         storage.write(f"health/{os.getpid()}", [b"ok"])
     except (OSError, StorageError) as error:

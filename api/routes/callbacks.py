@@ -81,7 +81,7 @@ def _receive(provider: Provider, body: bytes) -> Received:
                 now=datetime.now(UTC),
             )
     except SignatureInvalid as error:
-        services().alarm.note(provider.name, _reason(error))
+        services().alarm.record(provider.name, _reason(error))
         _write_down(provider, error)
         raise
 

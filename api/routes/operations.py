@@ -1,4 +1,4 @@
-"""For whoever runs the system: is it up, is it ready, what are its figures, what does it offer."""
+"""The operators' addresses: liveness, readiness, metrics and the documentation of the API."""
 
 from functools import partial
 from http import HTTPStatus
@@ -10,13 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.documents.described import described
 from api.http import security_headers
-from api.monitoring.prometheus import Figures, exposition
+from api.monitoring.prometheus import PipelineMetrics, exposition
 from api.monitoring.readiness import Readiness, check, is_ready
 from api.wiring.services import services
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
 
-FIGURES = "khronika.figures"
+METRICS = "khronika.metrics"
 READINESS = "khronika.readiness"
 PAGE = "khronika.docs"
 NONCE = "the-nonce-of-this-answer"
@@ -25,14 +25,14 @@ NONCE = "the-nonce-of-this-answer"
 @blueprint.get("/healthz")
 @blueprint.doc(responses={200: "The process answers"})
 def healthz() -> Response:
-    """Tell that this process answers."""
+    """Confirm that this process answers."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 @blueprint.doc(responses={200: "Ready", 503: "Not ready"})
 def readyz() -> Response:
-    """Tell whether this process can do its work, part by part."""
+    """Return the readiness of this process, part by part."""
     readiness = Readiness(partial(check, services()))
     checks = current_app.extensions.setdefault(READINESS, readiness).checks()
     ready = is_ready(checks)
@@ -44,19 +44,19 @@ def readyz() -> Response:
 
 @blueprint.get("/metrics")
 @described(media_type="text/plain")
-@blueprint.doc(responses={200: "The figures, as text"})
+@blueprint.doc(responses={200: "The metrics, as text"})
 def metrics() -> Response:
-    """Read the figures, in Prometheus's text format."""
-    figures: Figures = current_app.extensions[FIGURES]
-    return Response(exposition(figures), content_type=CONTENT_TYPE_LATEST)
+    """Return the metrics, in Prometheus's text format."""
+    collector: PipelineMetrics = current_app.extensions[METRICS]
+    return Response(exposition(collector), content_type=CONTENT_TYPE_LATEST)
 
 
 @blueprint.get("/docs")
 @blueprint.doc(hide=True)
 def docs() -> Response:
-    """Show the API to a person; made from openapi.json, with nothing loaded from elsewhere."""
+    """Show the API to a person; rendered from openapi.json, without content from elsewhere."""
     app = cast("APIFlask", current_app)
-    # Anybody may ask, and the document changes with the program only: it is written out once.
+    # Rendered once: any caller may request it, and it changes with the program only.
     if PAGE not in app.extensions:
         app.extensions[PAGE] = render_template("docs.html", spec=app.spec, nonce=NONCE)
     page = Response(app.extensions[PAGE].replace(NONCE, security_headers.nonce()))

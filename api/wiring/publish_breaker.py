@@ -1,4 +1,4 @@
-"""Leaving alone what fails, so that not every request waits for it."""
+"""A circuit breaker: while calls fail, requests do not wait for them."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from threading import Lock
 
 FAILURES_TO_OPEN = 3
 OPEN_SEC = 5.0
-"""How long what failed is left alone; about as long as the sweep takes to notice work."""
+"""The pause of the calls; about the time until the sweep notices due work."""
 
 
 class Breaker:
-    """Stops calls to something that fails, and lets one through now and then to see.
+    """Stops calls that fail, and lets one through now and then as a test.
 
     Args:
         clock: Monotonic seconds.
@@ -23,7 +23,7 @@ class Breaker:
         self._closed_until = 0.0
 
     def allows(self) -> bool:
-        """Whether to call now. While open, one caller in ``OPEN_SEC`` is let through."""
+        """Return True if the caller may call; while open, one caller in ``OPEN_SEC`` may."""
         with self._lock:
             if self._failures < FAILURES_TO_OPEN:
                 return True
@@ -34,17 +34,17 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are stopped now; asking lets none through."""
+        """True while calls are stopped; reading it lets no call through."""
         with self._lock:
             return self._failures >= FAILURES_TO_OPEN
 
     def succeeded(self) -> None:
-        """Record that a call went through."""
+        """Record that a call succeeded."""
         with self._lock:
             self._failures = 0
 
     def failed(self) -> None:
-        """Record that a call did not."""
+        """Record that a call failed."""
         with self._lock:
             self._failures += 1
             self._closed_until = self._clock() + OPEN_SEC

@@ -1,8 +1,7 @@
-"""Waking workers after a commit: best effort, bounded in time, never an error of the request.
+"""The publisher of wakes after a commit: best effort, bounded in time, never an error of a request.
 
-The sweep owns delivery. A message saves the seconds until the sweep would have found the row; a
-broker that is down or silent may cost a request ``4 * TIMEOUT_SEC`` at worst, and with the
-breaker open nothing at all.
+The sweep owns delivery. A message saves the seconds until the sweep finds the row. A broker that is
+down or silent delays a request by at most ``4 * TIMEOUT_SEC``; with the breaker open, not at all.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +22,7 @@ PUBLISHES = Counter("khronika_publishes", "Wakes sent to the broker, by outcome.
 
 
 class Publisher:
-    """Sends tasks by name. Connects on first use; safe to share between threads."""
+    """Sends tasks by name; connects on first use; safe for any number of threads."""
 
     def __init__(self, broker_url: str, breaker: Breaker | None = None) -> None:
         self._breaker = breaker or Breaker()
@@ -37,7 +36,7 @@ class Publisher:
         )
 
     def publish(self, wakes: Iterable[Wake]) -> None:
-        """Send what a use case wants woken. A failure is logged and counted, never raised."""
+        """Send the wakes of a use case; a failure is logged and counted, never raised."""
         crash_point(Boundary.REQUEST_COMMITTED)
         for wake in wakes:
             PUBLISHES.labels(self._send(wake)).inc()
@@ -56,7 +55,7 @@ class Publisher:
         return "sent"
 
     def depths(self, queues: Iterable[str]) -> Mapping[str, int] | None:
-        """Messages waiting in each queue; None when the broker does not answer in time."""
+        """Return the messages in each queue, or None if the broker does not answer in time."""
         try:
             with self._app.connection_for_read() as connection:
                 channel = connection.default_channel  # connects, even if no queue is asked for
@@ -66,13 +65,13 @@ class Publisher:
 
     @property
     def is_paused(self) -> bool:
-        """Whether this process leaves the broker alone for now, because it has failed lately."""
+        """True while this process does not call the broker, because calls have failed recently."""
         return self._breaker.is_open
 
     def close(self) -> None:
-        """Let every connection go."""
+        """Close every connection."""
         self._app.close()
 
     def is_reachable(self) -> bool:
-        """Whether the broker answers now."""
+        """Return True if the broker answers."""
         return self.depths(()) is not None

@@ -1,4 +1,4 @@
-"""Callbacks that were turned away: counted for whoever watches, and told of when they are many."""
+"""The alarm for rejected callbacks: each is counted, and many within minutes are an error."""
 
 import time
 from collections import defaultdict, deque
@@ -9,11 +9,11 @@ import structlog
 from prometheus_client import Counter
 
 WINDOW_SEC = 300.0
-"""As long as a signature is fresh: a wrong secret is seen before the first retries become stale."""
+"""As long as a signature is fresh: a wrong secret is noticed before the first retries are stale."""
 
 REJECTED = Counter(
     "khronika_callbacks_rejected_total",
-    "Callbacks that were answered with 401, by why.",
+    "Callbacks that were answered with 401, by reason.",
     ["provider", "reason"],
 )
 
@@ -21,21 +21,21 @@ log = structlog.get_logger()
 
 
 class RejectionAlarm:
-    """Says so, once per window, when an account's callbacks are turned away in numbers.
+    """Logs an error, once per window, if many callbacks of an account are rejected.
 
-    Each process counts for itself; across processes, the counter is for Prometheus to watch.
+    Each process counts its own; across processes, Prometheus watches the counter.
 
     Args:
-        threshold: Rejections within ``WINDOW_SEC`` from which on it is an error.
+        threshold: The number of rejections within ``WINDOW_SEC`` that is an error.
     """
 
     def __init__(self, threshold: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = Lock()
         self._latest: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=threshold))
-        self._said_at: dict[str, float] = {}
+        self._alarmed_at: dict[str, float] = {}
 
-    def note(self, provider: str, reason: str) -> None:
+    def record(self, provider: str, reason: str) -> None:
         """Count one rejection of a configured account."""
         REJECTED.labels(provider, reason).inc()
         if self._is_due(provider):
@@ -52,8 +52,8 @@ class RejectionAlarm:
         with self._lock:
             latest = self._latest[provider]
             latest.append(now)
-            many = len(latest) == latest.maxlen and now - latest[0] <= WINDOW_SEC
-            quiet = now - self._said_at.get(provider, float("-inf")) >= WINDOW_SEC
-            if many and quiet:
-                self._said_at[provider] = now
-            return many and quiet
+            is_many = len(latest) == latest.maxlen and now - latest[0] <= WINDOW_SEC
+            is_quiet = now - self._alarmed_at.get(provider, float("-inf")) >= WINDOW_SEC
+            if is_many and is_quiet:
+                self._alarmed_at[provider] = now
+            return is_many and is_quiet

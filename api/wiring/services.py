@@ -1,4 +1,4 @@
-"""What the routes work with, chosen in one place."""
+"""The services that the routes use, built in one place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ EXTENSION = "khronika"
 
 @dataclass(frozen=True)
 class Services:
-    """The outside world, as the routes see it."""
+    """The outside world of the API."""
 
     settings: ApiSettings
     engines: Engines
@@ -40,18 +40,18 @@ class Services:
     tools: Tools
 
     def close(self) -> None:
-        """End every stream and let every connection go."""
+        """End every stream and close every connection."""
         self.streams.end_all()
         self.engines.close()
         self.publisher.close()
 
 
 def build_services(settings: ApiSettings) -> Services:
-    """Choose the real things. Connects to nothing yet: a process is up before its database is.
+    """Build the services; none connects yet, so a process starts before its database.
 
     Raises:
-        ToolsMissing: there is no ffprobe.
-        StorageUrlInvalid: ``STORAGE_URL`` names no storage we know.
+        ToolsMissing: There is no ffprobe.
+        StorageUrlInvalid: ``STORAGE_URL`` names no known storage.
     """
     engines = make_engines(settings)
     return Services(
@@ -79,5 +79,5 @@ def build_services(settings: ApiSettings) -> Services:
 
 
 def services() -> Services:
-    """Those of the running application."""
+    """Return the services of the running application."""
     return cast("Services", current_app.extensions[EXTENSION])

@@ -13,7 +13,7 @@ def alarms(times: Iterator[float], count: int, *, threshold: int = 3) -> int:
     alarm = RejectionAlarm(threshold, clock=lambda: next(times))
     with capture_logs() as logs:
         for _ in range(count):
-            alarm.note("selfhosted", "bad_signature")
+            alarm.record("selfhosted", "bad_signature")
     for line in logs:
         assert (line["event"], line["log_level"]) == ("callbacks_rejected", "error")
         assert (line["provider"], line["rejected"]) == ("selfhosted", threshold)
@@ -36,12 +36,12 @@ def test_it_is_said_again_while_it_lasts() -> None:
 def test_accounts_are_counted_apart() -> None:
     alarm = RejectionAlarm(2, clock=lambda: 0.0)
     with capture_logs() as logs:
-        alarm.note("one", "bad_signature")
-        alarm.note("other", "bad_signature")
+        alarm.record("one", "bad_signature")
+        alarm.record("other", "bad_signature")
     assert logs == []
 
 
 def test_each_is_counted_by_account_and_reason() -> None:
     labels = {"provider": "counted", "reason": "stale_timestamp"}
-    RejectionAlarm(5).note("counted", "stale_timestamp")
+    RejectionAlarm(5).record("counted", "stale_timestamp")
     assert REGISTRY.get_sample_value("khronika_callbacks_rejected_total", labels) == 1
