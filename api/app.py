@@ -106,7 +106,9 @@ def _assemble(here: Services) -> APIFlask:
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES
     app.extensions[EXTENSION] = here
-    app.extensions[operations.METRICS] = PipelineMetrics(here.engines.operator_login, here.publisher)
+    app.extensions[operations.METRICS] = PipelineMetrics(
+        here.engines.operator_login, here.publisher
+    )
     openapi.configure(app)
     client_address.register(app, here.settings.clients.proxies)
     # after_request functions run in reverse: the lifecycle's log line comes last.

@@ -217,7 +217,9 @@ def test_a_look_is_one_statement_however_many_follow_and_more_only_for_what_has_
 ) -> None:
     wanted = [UUID(post_id) for post_id in posts]
     mine = Viewer(owner_id=OWNER)
-    documents = ViewerDocuments(api.services.engines, api.services.settings.media_urls, clock=lambda: 0.0)
+    documents = ViewerDocuments(
+        api.services.engines, api.services.settings.media_urls, clock=lambda: 0.0
+    )
     followed = {PUBLIC: wanted, mine: wanted}
     documents.read(followed)
     engines = api.services.engines
