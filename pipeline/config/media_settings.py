@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
-from pipeline.config.lists import split_set, split_tuple
 from pipeline.config.token_issuers import check_length
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch_policy import FetchPolicy, allowed_ports

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pipeline.config.comma_lists import split_tuple
 from pipeline.config.groups import SettingsGroup
-from pipeline.config.lists import split_tuple
 from pipeline.domain.values import PostClaim
 
 

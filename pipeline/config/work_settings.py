@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
-from pipeline.config.lists import split_set, split_tuple
 from pipeline.domain.values import Playback, Profile
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
 
