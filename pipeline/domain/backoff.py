@@ -1,4 +1,4 @@
-"""How long to wait before the next try: pure functions of (failures, rng, hint), in seconds.
+"""Waits before the next try: pure functions of (failures, rng, hint), in seconds.
 
 Full and equal jitter as in "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
@@ -11,7 +11,7 @@ CAP_SEC = 600.0
 
 
 def _ceiling(failures: int, base_sec: float, cap_sec: float) -> float:
-    # 2**n overflows a float long after the cap is reached; bound the exponent first.
+    # 2**n overflows a float for a large n, so the exponent is bounded first.
     exponent = min(max(failures - 1, 0), math.ceil(math.log2(cap_sec / base_sec)))
     return min(cap_sec, base_sec * 2.0**exponent)
 
@@ -19,10 +19,10 @@ def _ceiling(failures: int, base_sec: float, cap_sec: float) -> float:
 def full_jitter(
     failures: int, rng: Random, *, base_sec: float = BASE_SEC, cap_sec: float = CAP_SEC
 ) -> float:
-    """Delay after a transport error: uniform between 0 and the doubling ceiling.
+    """Return the delay after a transport error: uniform between 0 and the doubling ceiling.
 
     Args:
-        failures: Failures so far, the one just seen included (1 for the first).
+        failures: Failures so far, the current one included (1 for the first).
     """
     return rng.uniform(0, _ceiling(failures, base_sec, cap_sec))
 
@@ -35,10 +35,10 @@ def equal_jitter(
     base_sec: float = BASE_SEC,
     cap_sec: float = CAP_SEC,
 ) -> float:
-    """Delay after a refusal: at least half the ceiling, and never before Retry-After.
+    """Return the delay after a refusal: at least half the ceiling, and never before Retry-After.
 
-    Full jitter can collapse to almost nothing, which a provider that has just said "too many
-    requests" would see as another burst.
+    Full jitter can be close to zero. A provider that has just answered "too many requests" would
+    see that as another burst.
     """
     half = _ceiling(failures, base_sec, cap_sec) / 2
     hint = min(retry_after_sec or 0.0, cap_sec)
@@ -48,8 +48,8 @@ def equal_jitter(
 def poll_interval(
     elapsed_sec: float, rng: Random, *, least_sec: float = 5.0, cap_sec: float = 300.0
 ) -> float:
-    """When to ask a provider again: a fifth of the time already waited, bounded, jittered 20 %.
+    """Return the delay before the next poll: a fifth of the time waited, bounded, jittered 20 %.
 
-    Growing with the wait keeps the number of polls logarithmic in the length of the job.
+    The delay grows with the wait, so the number of polls is logarithmic in the length of the job.
     """
     return min(cap_sec, max(least_sec, elapsed_sec / 5)) * rng.uniform(0.8, 1.2)

@@ -1,7 +1,7 @@
 """The decision about a provider's report: one pure function for callbacks and polls alike.
 
 ``decide`` knows neither database nor provider. It is called with the facts of the row and the
-report; where it asks for the gate, it is called again with the gate's result.
+report. If it asks for the gate, it is called again with the gate's result.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from pipeline.domain.values import Phase, ProviderStatus
 
 @dataclass(frozen=True)
 class Situation:
-    """The asset's state, as it bears on the attempt that the report is about.
+    """State of the asset, in relation to the attempt that the report is about.
 
     Attributes:
         current_attempt: The report is about the asset's current attempt.
         current_generation: The attempt belongs to the asset's current generation.
-        purged: The attempt's files count as gone.
+        purged: The attempt's files count as removed.
     """
 
     status: Status
@@ -31,7 +31,7 @@ class Situation:
 
 
 class GateResult(StrEnum):
-    """Results of the gate's look at the outputs."""
+    """Results of the gate's check of the outputs."""
 
     PASSED = "passed"
     REJECTED = "rejected"
@@ -45,20 +45,20 @@ OUTPUT_CODES = {
 
 
 @dataclass(frozen=True)
-class Verify:
-    """Run the gate outside any transaction, then decide again."""
+class RunGate:
+    """Order to run the gate outside any transaction and to decide again."""
 
 
 @dataclass(frozen=True)
 class Publish:
-    """Publish the outputs and complete. ``late`` when the attempt had been given up."""
+    """Order to publish the outputs and complete; ``late`` if the attempt was abandoned before."""
 
     late: bool
 
 
 @dataclass(frozen=True)
 class FailAttempt:
-    """End the current attempt: it has no outputs to publish."""
+    """Order to end the current attempt: it has no outputs to publish."""
 
     code: str
     message: str | None
@@ -66,20 +66,20 @@ class FailAttempt:
 
 
 @dataclass(frozen=True)
-class Note:
-    """Keep the progress, if any, and wait on."""
+class RecordProgress:
+    """Order to record the progress, if any, and to keep waiting."""
 
     progress: float | None
 
 
 @dataclass(frozen=True)
 class Ignore:
-    """Change nothing, and record the reason."""
+    """Order to change nothing and to record the reason."""
 
     reason: str
 
 
-Decision = Verify | Publish | FailAttempt | Note | Ignore
+Decision = RunGate | Publish | FailAttempt | RecordProgress | Ignore
 
 
 def decide(
@@ -126,13 +126,14 @@ def _on_success(
     if report.outputs is None:
         return Ignore("no_outputs")
     if gate is None:
-        return Verify()
+        return RunGate()
     in_time = situation.current_attempt and situation.status is Status.PROCESSING
     if gate is GateResult.PASSED:
         return Publish(late=not in_time)
     code = OUTPUT_CODES[gate]
     if in_time:
-        # Another encode may pass the gate; it would write to the same wrong place.
+        # After a rejection another encode may pass the gate. After a misplacement it would write
+        # to the same wrong place.
         return FailAttempt(code, gate_detail, retryable=gate is GateResult.REJECTED)
     return Ignore(code)
 
@@ -144,7 +145,7 @@ def _on_current(report: ProviderStatus) -> Decision:
                 known_code(report.error_code), report.error_message, report.retryable
             )
         case Phase.CANCELLED:
-            # We did not ask for it, or the asset would not be processing: try again.
+            # The cancellation was not ours: an asset that we cancel leaves `processing`.
             return FailAttempt("provider_failed", "cancelled at the provider", retryable=True)
         case _:
-            return Note(report.progress)
+            return RecordProgress(report.progress)

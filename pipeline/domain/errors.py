@@ -1,22 +1,22 @@
-"""What can go wrong, as types.
+"""Errors of the domain, as types.
 
 KhronikaError
-├── DomainError                 the caller asked for something that cannot be; has a ``code``
+├── DomainError                 a request that cannot be fulfilled; has a ``code``
 │   ├── NotFound                post_not_found, upload_not_found, unknown_provider
 │   ├── Forbidden               post_not_claimed
 │   ├── Conflict                post_has_asset, not_failed, status_changed, upload_incomplete, …
-│   ├── Unprocessable           a well-formed request that means nothing we can do
+│   ├── Unprocessable           a well-formed request that cannot be carried out
 │   ├── TooLarge                source_too_large
-│   ├── LimitReached            too_many_in_flight, quota_exceeded, …; carries ``retry_after_sec``
-│   └── SignatureInvalid        a callback whose signature does not hold
-├── StaleTransition             the row moved on since it was read: the writer's view is stale
+│   ├── LimitReached            too_many_in_flight, quota_exceeded, …; has ``retry_after_sec``
+│   └── SignatureInvalid        a callback with a wrong signature
+├── StaleTransition             the row changed after the writer had read it
 ├── IllegalTransition           an edge that does not exist: a bug in the caller
-└── ProviderError               what an adapter may raise
-    ├── TransientProviderError  may pass; carries ``retry_after_sec``
-    ├── TerminalProviderError   will not pass
-    └── UnknownOutcome          the call may or may not have taken effect: look it up
+└── ProviderError               the errors of an adapter
+    ├── TransientProviderError  a new attempt may succeed; has ``retry_after_sec``
+    ├── TerminalProviderError   a new attempt would fail too
+    └── UnknownOutcome          the call may have taken effect: look the job up
 
-A class's docstring is its message for people.
+The first line of a class's docstring is its message for people.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class KhronikaError(Exception):
     """Something went wrong."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or type(self).__doc__)
+        super().__init__(message or (type(self).__doc__ or "").partition("\n")[0])
 
 
 class DomainError(KhronikaError):
@@ -44,11 +44,11 @@ class DomainError(KhronikaError):
 
 
 class NotFound(DomainError):
-    """There is nothing here that you can see."""
+    """It does not exist, or you have no access to it."""
 
 
 class Forbidden(DomainError):
-    """You may not do this."""
+    """You have no right to do this."""
 
 
 class Conflict(DomainError):
@@ -56,7 +56,7 @@ class Conflict(DomainError):
 
 
 class Unprocessable(DomainError):
-    """The request was understood but cannot be carried out."""
+    """The request is well-formed but cannot be carried out."""
 
 
 class TooLarge(DomainError):
@@ -64,10 +64,10 @@ class TooLarge(DomainError):
 
 
 class LimitReached(DomainError):
-    """You have as much as you may have for now.
+    """You have reached a limit for now.
 
     Attributes:
-        retry_after_sec: When it is worth asking again.
+        retry_after_sec: Seconds until the limit may have room again.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class LimitReached(DomainError):
 
 
 class SignatureInvalid(DomainError):
-    """The signature of the callback does not hold."""
+    """The signature of the callback is not valid."""
 
 
 class StaleTransition(KhronikaError):
-    """The asset moved on since it was read; nothing was written."""
+    """The asset changed after it was read; nothing was written."""
 
 
 class IllegalTransition(KhronikaError):
-    """There is no such edge between states."""
+    """No such edge exists between states."""
 
 
 class ProviderError(KhronikaError):
@@ -94,7 +94,7 @@ class ProviderError(KhronikaError):
 
     Attributes:
         code: One of ``pipeline.domain.failures.FAILURES``.
-        request_id: The provider's own id of the request, when it gave one.
+        request_id: The provider's own id of the request; None if it gave none.
     """
 
     def __init__(self, code: str, message: str, *, request_id: str | None = None) -> None:
@@ -127,8 +127,8 @@ class TransientProviderError(ProviderError):
 
 
 class TerminalProviderError(ProviderError):
-    """The provider will never take this job as it is."""
+    """The provider will never take this job in this form."""
 
 
 class UnknownOutcome(ProviderError):
-    """Whether the provider took the job is unknown."""
+    """The provider may or may not have taken the job."""

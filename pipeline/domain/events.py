@@ -15,7 +15,7 @@ class EventType(StrEnum):
     CREATED = "created"
     """The asset was registered for a post."""
     ENQUEUED = "enqueued"
-    """An operator's backfill made an asset due that had only been registered."""
+    """An operator's backfill made due an asset that had only been registered."""
     CLAIMED = "claimed"
     """A worker took the asset under its lease and began a new attempt."""
     LEASE_TAKEN_OVER = "lease_taken_over"
@@ -49,15 +49,15 @@ class EventType(StrEnum):
     COMPLETED = "completed"
     """The outputs passed the gate and were published."""
     LATE_SUCCESS = "late_success"
-    """An attempt that had been given up succeeded; its outputs were published."""
+    """An abandoned attempt succeeded; its outputs were published."""
     ROLLED_BACK = "rolled_back"
     """An operator published the previous outputs again."""
     CALLBACK_IGNORED = "callback_ignored"
-    """A callback changed nothing; ``reason`` says why."""
+    """A callback changed nothing; ``reason`` names the reason."""
     CALLBACK_MISSED = "callback_missed"
     """A poll found a result whose callback had not arrived."""
     RELEASED = "released"
-    """The provider gave up a job that is no longer needed."""
+    """The provider ended a job that is no longer needed."""
     DELETED = "deleted"
     """The owner or an operator deleted the asset; its post is free again."""
     PURGED = "purged"
@@ -66,12 +66,11 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True)
 class EventDraft:
-    """An event about to be written to the chronicle, with its context.
+    """An event before it is written to the chronicle, with its context.
 
     Attributes:
         type: The type of the event.
-        actor: The one that acted: ``owner:{id}``, ``operator:{id}``, ``worker``,
-            ``provider:{name}``, ``sweep``.
+        actor: ``owner:{id}``, ``operator:{id}``, ``worker``, ``provider:{name}`` or ``sweep``.
         detail: Further facts for a reader; never a secret.
     """
 

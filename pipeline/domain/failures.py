@@ -1,4 +1,4 @@
-"""Every way an asset can fail: the code, the sentence for its owner, and what to do next."""
+"""Failures of an asset: for each code the sentence for its owner and the next step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Failure:
-    """What a failure code means to the person who owns the video.
+    """Meaning of a failure code to the owner of the video.
 
     Attributes:
-        sentence: What happened, for a person.
-        next_step: What to do about it.
-        retryable: Whether the same source may succeed when tried again.
-        refuses_source: Whether the fault lies in the source itself.
+        sentence: The event, for a person.
+        next_step: The action that may help.
+        retryable: True if another attempt with the same source may succeed.
+        refuses_source: True if the fault lies in the source itself.
     """
 
     sentence: str
@@ -30,12 +30,12 @@ def _refused(sentence: str, next_step: str) -> Failure:
     return Failure(sentence, next_step, retryable=False, refuses_source=True)
 
 
-_TRY_AGAIN = "Nothing is lost: try again in a few minutes."
+_TRY_AGAIN = "The source is kept: try again in a few minutes."
 _OTHER_FILE = "Upload another copy of the video."
 
 FAILURES: Mapping[str, Failure] = {
     "unsupported_media": _refused(
-        "This file is not a video we can read.",
+        "This file is not a video in a supported format.",
         "Upload it as MP4, MOV, WebM or MKV.",
     ),
     "no_video_stream": _refused(
@@ -45,15 +45,15 @@ FAILURES: Mapping[str, Failure] = {
     "source_corrupt": _refused("This video is damaged or incomplete.", _OTHER_FILE),
     "source_empty": _refused("This file is empty.", _OTHER_FILE),
     "source_too_large": _refused(
-        "This video is larger than this site accepts.",
+        "This file is larger than this site accepts.",
         "Upload a smaller or more compressed version.",
     ),
     "source_too_long": _refused(
         "This video is longer than this site accepts.",
-        "Cut it and upload the parts.",
+        "Cut the video and upload the parts.",
     ),
     "url_refused": _refused(
-        "The address of this video is not one we may fetch.",
+        "The address of this video is not allowed.",
         "Give a public https address, or upload the file.",
     ),
     "source_unreachable": Failure(
@@ -68,19 +68,19 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "source_changed": Failure(
         "The video at this address changed while it was being processed.",
-        "Try again once it no longer changes.",
+        "Try again when the file no longer changes.",
         retryable=True,
     ),
     "quota_exceeded": Failure(
-        "This video turned out to be more than its owner may still register today.",
-        "Try again after midnight, UTC; what is more than a whole day's limit must be cut first.",
+        "This video exceeds the size or the duration that its owner may still register today.",
+        "Try again after midnight, UTC. Cut a video that exceeds the limit of a whole day.",
         retryable=True,
     ),
     "retry_exhausted": Failure(
         "Processing failed several times in a row.", _TRY_AGAIN, retryable=True
     ),
     "worker_crashed": Failure(
-        "Processing this video kept stopping unexpectedly.",
+        "The workers that processed this video stopped unexpectedly several times.",
         "Try again; if it fails once more, tell the operator.",
         retryable=True,
     ),
@@ -97,13 +97,13 @@ FAILURES: Mapping[str, Failure] = {
         retryable=True,
     ),
     "playback_unsupported": Failure(
-        "The processing service in use cannot keep this video from the public.",
-        "Ask the operator for one that can, or register the video with public playback.",
+        "The processing service cannot restrict the playback of this video.",
+        "Ask the operator for another service, or register the video with public playback.",
         retryable=False,
     ),
     "insufficient_space": Failure(
         "The processing service has no room for this video at the moment.",
-        "It is taken up by itself once there is room; if that lasts, tell the operator.",
+        "Processing starts when there is room; if the wait is long, tell the operator.",
         retryable=True,
     ),
     "encode_failed": Failure("The video could not be converted.", _OTHER_FILE, retryable=True),
@@ -111,20 +111,22 @@ FAILURES: Mapping[str, Failure] = {
         "The processed video did not pass our checks.", _TRY_AGAIN, retryable=True
     ),
     "output_misplaced": Failure(
-        "The processing service named files that are not its own to publish.",
+        "The processing service named files outside of its own folder.",
         "Tell the operator, then try again.",
         retryable=True,
     ),
-    "internal_error": Failure("Something went wrong on our side.", _TRY_AGAIN, retryable=True),
+    "internal_error": Failure(
+        "An error occurred in the pipeline itself.", _TRY_AGAIN, retryable=True
+    ),
 }
-"""Failure codes an asset can carry; a code a provider invents is stored as ``provider_failed``."""
+"""Failure codes of an asset. An unknown code of a provider is stored as ``provider_failed``."""
 
 
 def failure_of(code: str) -> Failure:
-    """The explanation of ``code``; an unknown one is explained as ``provider_failed``."""
-    return FAILURES.get(code, FAILURES["provider_failed"])
+    """Return the explanation of ``code``, or of ``provider_failed`` for an unknown code."""
+    return FAILURES[known_code(code)]
 
 
 def known_code(code: str | None) -> str:
-    """``code`` if we can explain it, else ``provider_failed``."""
+    """Return ``code`` if it is one of ``FAILURES``, else ``provider_failed``."""
     return code if code is not None and code in FAILURES else "provider_failed"

@@ -1,7 +1,7 @@
-"""Why an asset waits without spending its retry budget: the one table of ``hold_reason``.
+"""Hold reasons: the values of ``hold_reason``, for an asset that waits at no cost to its budget.
 
-A provider that would not take a job gives one of ``pipeline.domain.failures`` as the reason; what
-is in this table are our own reasons.
+This table has our own reasons. If a provider refuses a job for now, the reason is a code of
+``pipeline.domain.failures``.
 """
 
 from collections.abc import Mapping
@@ -9,22 +9,26 @@ from collections.abc import Mapping
 from pipeline.domain.failures import failure_of
 
 AWAITING_ENQUEUE = "awaiting_enqueue"
-"""The reason of an asset that an operator's backfill has registered and not yet enqueued."""
+"""An operator's backfill has registered the asset and has not yet enqueued it."""
+PROVIDER_DOWN = "provider_down"
+"""The breaker of the asset's provider account is open."""
+SPEND_GUARD = "spend_guard"
+"""The hourly budget of the asset's provider account is used up."""
 
 HOLDS: Mapping[str, str] = {
-    "spend_guard": (
+    SPEND_GUARD: (
         "The hourly budget of the processing service is used up. "
-        "It is taken up by itself in the next hour, or as soon as the operator raises the budget."
+        "Processing starts in the next hour, or as soon as the operator raises the budget."
     ),
-    "provider_down": (
-        "The processing service does not answer. It is taken up by itself when the service is back."
+    PROVIDER_DOWN: (
+        "The processing service does not answer. Processing starts when the service answers again."
     ),
     AWAITING_ENQUEUE: (
-        "It is registered only. It is taken up when the operator's backfill enqueues it."
+        "The video is registered only. Processing starts when the operator's backfill enqueues it."
     ),
 }
 
 
 def sentence_of(hold_reason: str) -> str:
-    """What an asset waits for, in words for people."""
+    """Return the reason of the wait and its end, for people."""
     return HOLDS.get(hold_reason) or failure_of(hold_reason).message

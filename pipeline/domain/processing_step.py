@@ -1,4 +1,4 @@
-"""What is going on inside ``processing``, for a page to say. Detail, never state."""
+"""Steps inside ``processing``, for a page to show. They are derived and never stored."""
 
 from enum import StrEnum
 
@@ -8,26 +8,26 @@ DONE_PERCENT = 100
 
 
 class Step(StrEnum):
-    """Where a video in ``processing`` is."""
+    """Step of a video in ``processing``."""
 
     VERIFYING = "verifying"
-    """In our hands: the source is being measured and handed over."""
+    """A worker measures the source and submits it."""
     WAITING = "waiting"
-    """A provider has accepted it and has not begun."""
+    """A provider has accepted the video and has not begun."""
     ENCODING = "encoding"
     """The provider reports progress."""
     CHECKING = "checking"
-    """All of it is encoded; the outputs are being looked at before they are published."""
+    """The video is encoded; the gate checks the outputs before they are published."""
 
 
 def step_of(status: Status, *, submitted: bool, progress: float | None) -> Step | None:
-    """Derive the step from what the row holds; None outside of ``processing``.
+    """Derive the step from the row; None outside of ``processing``.
 
-    A claim forgets the job and the progress of the attempt before, so none of an earlier attempt's
-    shows. A lapsed lease changes nothing: the step is what the next claim goes on with.
+    A claim clears the job and the progress of the attempt before, so the step never shows them. A
+    lapsed lease does not change the step: the next claim continues with it.
 
     Args:
-        submitted: Whether the provider has named its job.
+        submitted: True if the provider has named its job.
         progress: Percent done, 0 to 100; None before the first report.
     """
     if status is not Status.PROCESSING:

@@ -1,6 +1,6 @@
 """Generator of docs/states.md and docs/events.md: ``python -m pipeline.domain.reference_pages``.
 
-It writes both pages into the folder ``docs`` of the present one.
+It writes both pages into the folder ``docs`` of the current directory.
 """
 
 import inspect
@@ -34,7 +34,7 @@ def states_page() -> str:
         "",
         "| from | to | when |",
         "|---|---|---|",
-        *(f"| `{source}` | `{target}` | {why} |" for (source, target), why in TRANSITIONS.items()),
+        *(f"| `{edge[0]}` | `{edge[1]}` | {reason} |" for edge, reason in TRANSITIONS.items()),
         "",
         "Every other change of state is refused and changes nothing.",
     )

@@ -1,22 +1,22 @@
-"""What a caller may be let do. Tokens of people have all of their role's; keys have those named."""
+"""Scopes of callers. A person's token has every scope of its role; a key has its named scopes."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """One thing that a key may be given the right to."""
+    """One right that a key may have."""
 
     ASSETS_READ = "assets:read"
-    """See its owner's videos and their chronicles, and follow them live."""
+    """Read the owner's videos and their chronicles, and follow them live."""
     ASSETS_WRITE = "assets:write"
-    """Upload, register, retry, cancel, encode anew and delete its owner's videos."""
+    """Upload, register, retry, cancel, re-encode and delete the owner's videos."""
     PLAYBACK = "playback"
-    """Have the addresses of its owner's signed videos, and see nothing else of them."""
+    """Get the addresses of the owner's signed videos, and nothing else about them."""
     OPERATOR_READ = "operator:read"
-    """See everything."""
+    """Read everything."""
     OPERATOR = "operator"
-    """See and change everything, and register videos for any owner."""
+    """Read and change everything, and register videos for any owner."""
 
 
 IMPLIED: Mapping[Scope, frozenset[Scope]] = {
@@ -26,7 +26,7 @@ IMPLIED: Mapping[Scope, frozenset[Scope]] = {
     Scope.OPERATOR_READ: frozenset({Scope.ASSETS_READ, Scope.PLAYBACK}),
     Scope.OPERATOR: frozenset(Scope) - {Scope.OPERATOR},
 }
-"""What a scope brings besides itself."""
+"""Scopes that a scope includes besides itself."""
 
 OF_OWNERS = frozenset({Scope.ASSETS_READ, Scope.ASSETS_WRITE, Scope.PLAYBACK})
 """Scopes of keys that act as an owner, and of every owner's token."""
@@ -36,5 +36,5 @@ OF_OPERATORS = frozenset({Scope.OPERATOR_READ, Scope.OPERATOR})
 
 
 def with_implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
-    """These scopes and what they bring."""
+    """Return these scopes and the scopes that they include."""
     return scopes.union(*(IMPLIED[scope] for scope in scopes))

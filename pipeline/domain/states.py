@@ -12,11 +12,11 @@ class Status(StrEnum):
     """State of an asset. The database enum ``video_processing_status`` has these labels."""
 
     QUEUED = "queued"
-    """Registered and waiting for a worker. A worker's claim moves it on; after 24 h it expires."""
+    """Registered and due for a worker. A worker's claim moves it on; after 24 h it expires."""
 
     PROCESSING = "processing"
-    """A worker holds it, or a provider has accepted it. A callback, a poll, or its deadline
-    moves it on."""
+    """A worker holds a lease on it, or a provider has accepted it. A callback, a poll or its
+    deadline moves it on."""
 
     COMPLETED = "completed"
     """Its outputs passed the gate and are published. Only a re-encode moves it on."""
@@ -47,8 +47,9 @@ TRANSITIONS: Mapping[tuple[Status, Status], str] = {
     (Status.FAILED, Status.QUEUED): (
         "manual retry by owner or operator: the budget starts over, the history stays"
     ),
-    # The three odd edges into `completed`: the provider finished after we had given the attempt
-    # up. The result is paid for and verified, so it is used; a cancelled asset stays cancelled.
+    # These three edges into `completed` are for a provider that finishes after its attempt was
+    # abandoned. The result is paid for and verified, so it is used. A cancelled asset stays
+    # cancelled.
     (Status.QUEUED, Status.COMPLETED): (
         "`late_success`: a verified success of the current generation"
     ),

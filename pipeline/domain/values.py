@@ -1,4 +1,4 @@
-"""Values that travel between the parts: plain, frozen, standard library only."""
+"""Values that pass between modules: plain, frozen, standard library only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ from uuid import UUID
 
 
 class Playback(StrEnum):
-    """Who is given the addresses of what is published of an asset. Fixed when it is registered."""
+    """Playback policy of an asset: the readers of its published files. Create fixes it."""
 
     PUBLIC = "public"
-    """Everybody, for ever."""
+    """Every reader gets the addresses, and they do not expire."""
     SIGNED = "signed"
-    """Whoever has a right to them, for a while."""
+    """Only a caller with a right to the video gets the addresses, and they expire."""
 
 
 class PostClaim(StrEnum):
-    """Whether an owner's token must name the posts that its bearer may register videos for."""
+    """Requirement on an owner's token to name the posts that its bearer may register videos for."""
 
     OFF = "off"
-    """Whoever comes first has a post: for development, and where post ids are secrets."""
+    """The first caller gets the post: for development, and for sites with secret post ids."""
     REQUIRED = "required"
-    """The token's claim ``post_id`` names them: one, or a list."""
+    """The token's claim ``post_id`` names the posts: one id, or a list."""
 
 
 class Profile(StrEnum):
@@ -40,7 +40,7 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True)
 class SpendLimits:
-    """What one provider account may be given within a clock hour; None is without end."""
+    """Most that one provider account may be given within a clock hour; None is no limit."""
 
     assets_per_hour: int | None = None
     minutes_per_hour: float | None = None
@@ -48,13 +48,14 @@ class SpendLimits:
 
 @dataclass(frozen=True)
 class BreakerLimits:
-    """When a breaker opens, and for how long.
+    """Threshold and times of a breaker.
 
     Attributes:
-        failures: In a row, that open it.
-        open_sec: How long it is open at first.
-        cap_sec: How long it is open at the most.
-        probe_sec: How long a submission that was let through may take to be answered.
+        failures: Submissions in a row without an answer that open the breaker.
+        open_sec: Length of its first opening.
+        cap_sec: Length of its longest opening.
+        probe_sec: Time after which the probe, the one submission that an open breaker admits,
+            counts as unanswered.
     """
 
     failures: int
@@ -64,18 +65,18 @@ class BreakerLimits:
 
 
 class Phase(StrEnum):
-    """What a provider says of a job, in our words."""
+    """State of a job at its provider, in our words."""
 
     WAITING = "waiting"
     """Accepted, in the provider's own queue."""
     RUNNING = "running"
-    """Being worked on."""
+    """The provider is processing it."""
     COMPLETED = "completed"
-    """Done; the outputs are named."""
+    """Done; the report names the outputs."""
     FAILED = "failed"
     """Ended without outputs."""
     CANCELLED = "cancelled"
-    """Given up at our request or the operator's."""
+    """Ended at our request or the operator's."""
 
 
 class AttemptOutcome(StrEnum):
@@ -124,28 +125,28 @@ class Outputs:
     renditions: Sequence[Mapping[str, Any]] = ()
     size_bytes: int | None = None
     storyboard_url: str | None = None
-    """WebVTT that names small pictures along the timeline, where the provider makes them."""
+    """WebVTT that names small pictures along the timeline; None if the provider makes none."""
 
 
 ADDRESS_FIELDS = ("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url")
 """Fields of ``Outputs`` that are addresses."""
 
 PUBLISHED_FIELDS = (*ADDRESS_FIELDS, "duration_sec", "width", "height")
-"""Fields of ``Outputs`` that an asset repeats of the output that is published."""
+"""Fields of ``Outputs`` that an asset's row copies from its published output."""
 
 
 @dataclass(frozen=True)
 class ProviderStatus:
-    """A callback or a poll, normalised. Both go through the same reducer.
+    """A callback or a poll, normalised. ``decide`` treats both alike.
 
     Attributes:
-        phase: What the provider says.
-        attempt_id: Our attempt's id, where the provider echoes it.
+        phase: State of the job.
+        attempt_id: Our attempt's id; None if the provider does not echo it.
         provider_job_id: The provider's id of the job.
-        progress: Percent done, 0 to 100, where known.
+        progress: Percent done, 0 to 100; None if unknown.
         outputs: Set when the phase is ``COMPLETED``.
         error_code: A code of ``pipeline.domain.failures`` when the phase is ``FAILED``.
-        retryable: Whether a new attempt may succeed.
+        retryable: True if a new attempt may succeed.
     """
 
     phase: Phase
@@ -161,7 +162,7 @@ class ProviderStatus:
 
 @dataclass(frozen=True)
 class SignedCallback:
-    """A callback whose signature held: its event id and the instant it was signed."""
+    """A callback with a valid signature: its event id and the instant of the signature."""
 
     event_id: str
     signed_at: datetime
@@ -169,16 +170,17 @@ class SignedCallback:
 
 @dataclass(frozen=True)
 class SubmitRequest:
-    """What a provider needs to process one attempt.
+    """Order to a provider to process one attempt.
 
     Attributes:
         attempt_id: Our external id of the job; never reused.
-        source_url: Absolute URL the provider can fetch the source from.
-        output_prefix: Storage prefix for manifest, segments and fallback, where it writes to ours.
-        poster_prefix: Storage prefix for poster and thumbnail.
-        poster_time_sec: Where the owner wants the poster taken, if anywhere.
-        source_size_bytes: As measured, for a provider that has to make room.
-        max_profile: The largest rendition to make; as the provider does by itself when absent.
+        source_url: Absolute URL from which the provider can fetch the source.
+        output_prefix: Prefix for manifest, segments and fallback, for a provider that writes to
+            our storage.
+        poster_prefix: Prefix for poster and thumbnail, likewise.
+        poster_time_sec: Instant of the poster that the owner chose; None leaves it to the provider.
+        source_size_bytes: Measured size, for a provider that has to reserve space.
+        max_profile: The largest rendition to make; None leaves it to the provider.
     """
 
     asset_id: UUID
@@ -194,7 +196,7 @@ class SubmitRequest:
 
 @dataclass(frozen=True)
 class Submitted:
-    """The provider accepted the job."""
+    """Acceptance of a job by its provider."""
 
     provider_job_id: str
     provider_request_id: str | None = None
@@ -202,12 +204,12 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Setback:
-    """An attempt that ended without outputs.
+    """End of an attempt without outputs.
 
     Attributes:
         code: One of ``pipeline.domain.failures``.
         message: The words of the provider or of the check, for the chronicle.
-        retryable: Whether a new attempt may succeed.
+        retryable: True if a new attempt may succeed.
         held: The provider refused before it took the job: no retry budget is used.
         retry_after_sec: The provider's hint.
         context: Further facts for the chronicle.
@@ -223,7 +225,7 @@ class Setback:
 
 @dataclass(frozen=True)
 class CreateAsset:
-    """What a caller says when registering a video for a post. ``declared`` is not believed."""
+    """Request to register a video for a post. ``declared`` is compared with the measurement."""
 
     post_id: UUID
     owner_id: str
@@ -233,5 +235,5 @@ class CreateAsset:
     title: str | None = None
     poster_time_sec: float | None = None
     playback: Playback | None = None
-    """The installation's own policy when absent."""
+    """None takes the installation's own policy."""
     allow_original: bool = False

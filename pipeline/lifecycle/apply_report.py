@@ -13,10 +13,10 @@ from pipeline.domain.decide import (
     FailAttempt,
     GateResult,
     Ignore,
-    Note,
     Publish,
+    RecordProgress,
+    RunGate,
     Situation,
-    Verify,
     decide,
 )
 from pipeline.domain.events import EventDraft, EventType
@@ -109,7 +109,7 @@ def _apply(
             verdict.result if verdict else None,
             verdict.rule if verdict else None,
         )
-        if isinstance(decision, Verify):
+        if isinstance(decision, RunGate):
             if asset.attempt_id == attempt.id:
                 # A page that follows the asset then shows that its outputs are being checked.
                 store.report_progress(session, asset, DONE_PERCENT, Asset.next_poll_at)
@@ -187,7 +187,7 @@ def _write(
                 event_id=report.event_id,
             )
             return Applied(settled.status.value)
-        case Note(progress=progress):
+        case RecordProgress(progress=progress):
             _note(services, session, asset, progress)
             return Applied("noted")
         case Ignore(reason=reason):

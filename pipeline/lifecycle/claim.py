@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from pipeline.config.task_names import wake_release
 from pipeline.config.work_settings import LeaseSettings
 from pipeline.content.source import Source, locate
+from pipeline.domain.hold_reasons import PROVIDER_DOWN, SPEND_GUARD
 from pipeline.domain.states import WAITING, Status
 from pipeline.limits import circuit_breaker, spend_guard
 from pipeline.records import releases, store, transitions
@@ -70,12 +71,12 @@ def _fresh(services: Services, session: Session, asset: Asset, now: datetime) ->
     wait_sec = circuit_breaker.sec_to_wait(session, account, settings.breaker_limits)
     if wait_sec is not None:
         delay_sec = wait_sec + services.rng.uniform(0, settings.breaker.open_sec)
-        return _hold(session, asset, circuit_breaker.PROVIDER_DOWN, delay_sec)
+        return _hold(session, asset, PROVIDER_DOWN, delay_sec)
     media_sec = spend_guard.media_sec_of(asset)
     if not spend_guard.reserve(session, account, media_sec, settings.spend.limits(account)):
         circuit_breaker.note_unasked(session, account)
         delay_sec = spend_guard.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
-        return _hold(session, asset, spend_guard.SPEND_GUARD, delay_sec)
+        return _hold(session, asset, SPEND_GUARD, delay_sec)
     return _start(services.settings.leases, session, asset, reserved_sec=media_sec)
 
 

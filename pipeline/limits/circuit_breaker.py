@@ -18,9 +18,6 @@ from pipeline.domain.values import BreakerLimits
 from pipeline.records.due import BATCH
 from pipeline.records.models import ProviderBreaker
 
-PROVIDER_DOWN = "provider_down"
-"""The ``hold_reason`` of an asset that waits for its provider to answer again."""
-
 DOUBLINGS = 16
 """After so many an exponent only costs digits: the cap has long been reached."""
 

@@ -22,9 +22,6 @@ from pipeline.domain.values import SpendLimits
 from pipeline.records.due import BATCH
 from pipeline.records.models import Asset
 
-SPEND_GUARD = "spend_guard"
-"""The ``hold_reason`` of an asset that waits for its account's next hour."""
-
 KEPT_DAYS = 35
 """How long the books of past hours and days are kept: a month can be looked back on."""
 

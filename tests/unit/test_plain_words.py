@@ -52,7 +52,7 @@ SAME_CLASS_NOUN = {
 TWO_MEANINGS_YET = frozenset(
     {
         "filters",
-        *("Locked", "Place", "Standing"),
+        *("Place", "Standing"),
     }
 )
 

@@ -131,7 +131,7 @@ def test_every_forgery_gets_the_same_401_and_an_audit_event_without_the_body(
     told = {name: problem[name] for name in ("code", "detail", "errors")}
     assert told == {
         "code": "signature_invalid",
-        "detail": "The signature of the callback does not hold.",
+        "detail": "The signature of the callback is not valid.",
         "errors": [],
     }
     assert world.count(Delivery) == 0

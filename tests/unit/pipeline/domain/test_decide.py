@@ -6,10 +6,10 @@ from pipeline.domain.decide import (
     FailAttempt,
     GateResult,
     Ignore,
-    Note,
     Publish,
+    RecordProgress,
+    RunGate,
     Situation,
-    Verify,
     decide,
 )
 from pipeline.domain.states import Status, is_allowed
@@ -36,7 +36,7 @@ def report(phase: Phase, **changes: object) -> ProviderStatus:
 
 
 def test_a_success_is_verified_before_it_is_published() -> None:
-    assert decide(situation(), report(Phase.COMPLETED)) == Verify()
+    assert decide(situation(), report(Phase.COMPLETED)) == RunGate()
     assert decide(situation(), report(Phase.COMPLETED), GateResult.PASSED) == Publish(late=False)
 
 
@@ -56,7 +56,7 @@ def test_a_success_after_the_attempt_was_given_up_is_late(status: Status) -> Non
 def test_progress_is_noted_for_the_current_attempt_only() -> None:
     running = report(Phase.RUNNING, progress=40.0)
 
-    assert decide(situation(), running) == Note(40.0)
+    assert decide(situation(), running) == RecordProgress(40.0)
     assert decide(situation(current_attempt=False), running) == Ignore("old_attempt")
 
 
