@@ -325,7 +325,7 @@ def _ffmpeg(folder: Path, tools: Tools, name: str, *arguments: str) -> Path:
         return clip
     growing = folder / f"{uuid.uuid4().hex}-{name}"
     command = (tools.ffmpeg, "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments)
-    subprocess.run([*command, str(growing)], check=True, timeout=60)
+    subprocess.run([*command, str(growing)], check=True, timeout=240)
     return growing.replace(clip)
 
 

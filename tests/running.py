@@ -13,7 +13,7 @@ from stack.home import CHECKOUT, Home
 from stack.process_environment import read_environment
 from stack.processes import last_lines, spawn, stop_child
 
-READY_SEC = 120.0
+READY_SEC = 300.0
 TOKEN_LIVES_SEC = 6 * 3600
 
 

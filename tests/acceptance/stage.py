@@ -20,7 +20,7 @@ from tests.running import RunningStack
 OWNER = "ana"
 STRANGER = "boris"
 PROVIDER = "selfhosted"
-PATIENCE_SEC = 120.0
+PATIENCE_SEC = 240.0
 LOOK_EVERY_SEC = 0.1
 ENDED = frozenset({"completed", "failed"})
 

@@ -91,7 +91,7 @@ def over_long(stage: Stage) -> Path:
     picture = f"testsrc2=size=160x90:rate=1:duration={MAX_DURATION_SEC + 1}"
     command = [stage.tools.ffmpeg, "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture]
     command += ["-c:v", "libx264", "-preset", "ultrafast", str(clip)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=240)
     return clip
 
 

@@ -29,7 +29,7 @@ def several_segments(folder: Path, tools: Tools) -> Path:
     picture += "[still][moving]overlay=enable='between(t,6,12)'"
     command = [tools.ffmpeg, "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(clip)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=240)
     return clip
 
 

@@ -63,7 +63,7 @@ def _half_a_webm(folder: Path, tools: Tools) -> Path:
     codecs = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus")
     command = [tools.ffmpeg, "-v", "error", "-nostdin", "-y", "-i", str(CLIP)]
     command += ["-vf", "scale=320:180", *codecs, str(whole)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=240)
     half = folder / "half.webm"
     content = whole.read_bytes()
     half.write_bytes(content[: len(content) // 2])

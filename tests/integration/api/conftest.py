@@ -39,7 +39,7 @@ from tests.scripted_provider import SECRET, TOKEN
 JWT_SECRET = "j" * 32
 SECRET_KEY = "s" * 32
 SOURCE = "https://videos.example/holiday.mp4"
-PATIENCE_SEC = 60.0
+PATIENCE_SEC = 180.0
 
 OWNER = "ana"
 STRANGER = "boris"

@@ -230,7 +230,7 @@ def test_a_wrong_key_stops_the_start_by_the_name_of_its_variable(
 ) -> None:
     wrong = {**environ, **environment, "KHRONIKA_SECRET_KEY": "w" * 32}
     ended = subprocess.run(
-        command, cwd=CHECKOUT, env=wrong, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=CHECKOUT, env=wrong, capture_output=True, text=True, timeout=240, check=False
     )
     assert ended.returncode == 1
     assert "KHRONIKA_SECRET_KEY does not open the callback secrets of selfhosted" in ended.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.mutations.mutants import ROOT, Mutant
 
-PATIENCE_SEC = 120.0
+PATIENCE_SEC = 240.0
 
 FORGOTTEN = (
     Mutant("lifecycle/create.py", "_existing", "Asset.owner_id == request.owner_id"),

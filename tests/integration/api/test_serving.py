@@ -261,7 +261,7 @@ def test_wrong_settings_stop_the_start_with_every_variable_named_and_no_value(
         env=variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SEC,
         check=False,
     )
     assert ended.returncode == 1

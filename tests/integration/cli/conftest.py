@@ -22,7 +22,7 @@ from tests.integration.api.conftest import Client, api, clip, environment, token
 
 __all__ = ["api", "clip", "environment", "tools", "world"]
 
-PATIENCE_SEC = 120.0
+PATIENCE_SEC = 240.0
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ Deed = Callable[..., object]
 OWNER = "ana"
 
 SURVIVED = 0
-PATIENCE_SEC = 60.0
+PATIENCE_SEC = 180.0
 
 _processes = get_context("forkserver")
 _processes.set_forkserver_preload([__name__])

@@ -35,7 +35,7 @@ def tools() -> Tools:
     return locate_tools(os.environ)
 
 
-def eventually(what: str, check: Callable[[], Any], timeout_sec: float = 60) -> Any:
+def eventually(what: str, check: Callable[[], Any], timeout_sec: float = 180) -> Any:
     """Poll until `check` returns a true value; fail at the deadline."""
     deadline = time.monotonic() + timeout_sec
     while time.monotonic() < deadline:

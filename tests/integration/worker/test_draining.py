@@ -27,7 +27,7 @@ from tests.integration.pipeline.conftest import (
 __all__ = ["outputs_folder", "provider", "services", "settings", "world"]
 
 CHECKOUT = Path(__file__).parents[3]
-PATIENCE_SEC = 60.0
+PATIENCE_SEC = 180.0
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from tests.integration.pipeline.conftest import (
 __all__ = ["outputs_folder", "provider", "services", "settings", "world"]
 
 CHECKOUT = Path(__file__).parents[3]
-PATIENCE_SEC = 60.0
+PATIENCE_SEC = 180.0
 NO_IDS: tuple[Any, ...] = ("../../etc/passwd", "' OR 1=1 --", "\0", "", 7, None, [], {})
 TABLES = (
     *("video_assets", "provider_attempts", "video_outputs", "video_processing_events"),
