@@ -1,4 +1,4 @@
-"""The top-level boxes of an MP4 or MOV file (ISO/IEC 14496-12 §4.2)."""
+"""Reader of the top-level boxes of an MP4 or MOV file (ISO/IEC 14496-12 §4.2)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.media.source_limits import MediaRefused, Refusal
 
 Read = Callable[[int, int], bytes]
-"""Reads `length` bytes at `offset`; fewer only at the end of the file."""
+"""Reader of `length` bytes at `offset`; it returns fewer only at the end of the file."""
 
 _HEADER_BYTES = 8
 _LARGE_HEADER_BYTES = 16
@@ -17,7 +17,7 @@ _TYPE = re.compile(rb"[A-Za-z0-9 \xa9]{4}")
 
 @dataclass(frozen=True)
 class Box:
-    """One box: its four-letter type, where its header starts, and its size with the header."""
+    """One box: its four-letter type, the offset of its header, and its size with the header."""
 
     type: str
     offset: int
@@ -25,7 +25,7 @@ class Box:
 
     @property
     def end(self) -> int:
-        """The offset just past the box."""
+        """Offset just past the box."""
         return self.offset + self.size
 
 
@@ -33,10 +33,10 @@ def walk(read: Read, size: int, *, max_boxes: int = 256) -> list[Box]:
     """List the top-level boxes of a file of `size` bytes, reading only their headers.
 
     Bytes that cannot be a box header end the walk: cameras and editors append padding that
-    players ignore. After `max_boxes` the walk ends too; only fragmented files have so many.
+    players ignore. The walk also ends after `max_boxes`; only fragmented files have so many.
 
     Raises:
-        MediaRefused: `source_corrupt` when a box goes on past the end: the file was cut off.
+        MediaRefused: `source_corrupt` if a box ends after the file, which was cut off.
     """
     boxes: list[Box] = []
     offset = 0
@@ -58,7 +58,7 @@ def walk_file(path: Path, *, max_boxes: int = 256) -> list[Box]:
     """List the top-level boxes of a local file.
 
     Raises:
-        MediaRefused: as `walk`.
+        MediaRefused: see `walk`.
     """
     with path.open("rb") as file:
 
@@ -70,7 +70,7 @@ def walk_file(path: Path, *, max_boxes: int = 256) -> list[Box]:
 
 
 def is_faststart(boxes: Sequence[Box]) -> bool:
-    """Whether the index (`moov`) stands before the media data, so that play can start at once."""
+    """Return True if the index (`moov`) precedes the media data, so that play can start at once."""
     for box in boxes:
         if box.type in ("moov", "mdat"):
             return box.type == "moov"

@@ -1,4 +1,4 @@
-"""Running one short-lived program, confined, with a deadline and bounded output."""
+"""Runner of one short-lived program, confined, with a deadline and bounded output."""
 
 import os
 import selectors
@@ -24,7 +24,7 @@ class ChildTooLoud(Exception):
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended and what it printed."""
+    """Exit status and output of a program."""
 
     returncode: int  # negative: the signal that ended it
     stdout: bytes
@@ -36,18 +36,18 @@ def run_child(
 ) -> Finished:
     """Run a program to its end in a process group of its own, which never outlives the call.
 
-    A program over one of its limits fails by itself or is ended by a signal, as `Finished` says;
-    one that cannot be started fails, too, and says so on stderr.
+    A program over one of its limits fails by itself or is ended by a signal; `Finished` has its
+    exit status. A program that cannot be started fails with a message on stderr.
 
     Args:
         argv: program and arguments; no shell is involved and stdin is empty.
-        confinement: what it may take; see `confinement.py`.
-        timeout_sec: wall time it may take.
-        max_output_bytes: bound for stdout and for stderr, each.
+        confinement: limits of the program.
+        timeout_sec: longest wall time.
+        max_output_bytes: largest stdout, and largest stderr.
 
     Raises:
-        ChildTimedOut: its time was up.
-        ChildTooLoud: one of its outputs passed the bound.
+        ChildTimedOut: the program ran past the timeout.
+        ChildTooLoud: one of its outputs exceeded the limit.
         OSError: the interpreter that confines it could not be started.
     """
     deadline = time.monotonic() + timeout_sec
@@ -101,9 +101,9 @@ def _await_end(process: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def ended_within(process: subprocess.Popen[bytes], timeout_sec: float) -> bool:
-    """Wait for a program's end, and reap it; False when the time is up before.
+    """Wait for a program's end and reap it; return False if it does not end in time.
 
-    By its descriptor where there is one: ``Popen.wait`` with a timeout looks for the end between
+    Wait on its process descriptor if there is one: ``Popen.wait`` with a timeout polls between
     short sleeps.
     """
     descriptor = _descriptor_of(process.pid)
@@ -117,9 +117,9 @@ def ended_within(process: subprocess.Popen[bytes], timeout_sec: float) -> bool:
 
 
 def _descriptor_of(pid: int) -> int | None:
-    """What becomes readable with a process's end; None where there is no such thing.
+    """Open a descriptor that becomes readable at the end of a process; None if there is none.
 
-    Linux has it since 5.3, and not every sandbox allows it.
+    Linux has it since 5.3, and some sandboxes forbid it.
     """
     try:
         return os.pidfd_open(pid)

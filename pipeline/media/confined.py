@@ -1,23 +1,24 @@
-"""Become a program that can do little harm: read files, write files, compute, all within limits.
+"""Launcher of a program that may only read files, write files and compute, within limits.
 
 Usage: ``python -I -S confined.py '{"parent": PID, "memory_bytes": …}' COMMAND [ARGUMENT …]``
 
-It is a program of its own, not a ``preexec_fn``, because code between fork and exec is unsafe once
-the parent has threads, as the API does. Standard library only, and no `site`: it is on the path of
-every run. `confinement.py` builds its arguments and says what each limit is for; without a COMMAND
-it prints which isolation this machine allows.
+It is a program of its own and no ``preexec_fn``: code between fork and exec is unsafe if the
+parent has threads, as the API has. It uses the standard library only and no `site`, because every
+run waits for it. `confinement.py` builds its arguments and explains the limits. Without a COMMAND
+it prints the isolation that this machine allows.
 
-The isolation is what the kernel gives, in three layers that do not depend on each other:
+The kernel isolates the program in three independent layers:
 
-* A network namespace of its own, which has no way out. Needs root, or unprivileged user
+* A network namespace of its own without any connection. It needs root or unprivileged user
   namespaces; containers often forbid both.
-* A seccomp filter (seccomp(2)) without sockets, without new processes, without a look into
-  others. Works for everybody on Linux, in containers too.
-* A Landlock domain (landlock(7)). Who is in one may look into nobody outside of it: the parent's
-  environment, memory and open connections stay its own, in `/proc` too, where no filter of calls
-  can tell one file from another. From Linux 6.12 on it can send no signal out either.
+* A seccomp filter (seccomp(2)) that forbids sockets, new processes and the inspection of other
+  processes. It works for every user on Linux, also in containers.
+* A Landlock domain (landlock(7)). A process in a domain cannot inspect processes outside it: the
+  parent's environment, memory and open connections are closed to it, also in `/proc`, where a
+  filter of system calls cannot tell one file from another. From Linux 6.12 on it also cannot send
+  signals to processes outside.
 
-Root keeps its way to files and none of its other powers, which would pass by some of this.
+Root keeps only the capabilities for files; its other capabilities could bypass these layers.
 """
 
 import ctypes
@@ -38,7 +39,7 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 _LANDLOCK_CREATE_RULESET_VERSION = 1
 _LANDLOCK_ACCESS_FS_MAKE_SOCK, _LANDLOCK_SCOPE_SIGNAL = 1 << 9, 1 << 1
-_LANDLOCK_WITH_SCOPES = 6  # the version that brought them
+_LANDLOCK_WITH_SCOPES = 6  # the first version with scopes
 _EPERM, _ENOSYS = 1, 38
 
 # <linux/bpf_common.h> and <linux/seccomp.h>
@@ -49,7 +50,7 @@ _X32 = 0x40000000  # the second set of numbers of x86-64 begins here
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
-_CLONE3 = 435  # its flags lie in memory, where a filter cannot look
+_CLONE3 = 435  # its flags lie in memory, which a filter cannot read
 _DENIED = {
     # socket, connect, socketpair, fork, vfork, ptrace, process_vm_readv and _writev,
     # io_uring_setup, pidfd_getfd
@@ -71,8 +72,8 @@ def main(arguments: list[str]) -> None:
     if not arguments[1:]:
         print(json.dumps(isolation))  # noqa: T201 - what was asked for
         return
-    # Python ignores these two, and what is ignored stays so: the limit on files would only be a
-    # write that fails, which muxers pass over.
+    # Python ignores these two, and an exec keeps ignored signals ignored. The limit on files would
+    # then only fail a write, and muxers do not notice that.
     for number in (signal.SIGXFSZ, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     try:
@@ -92,7 +93,8 @@ def _limit(limits: dict[str, int]) -> None:
     for kind, wanted in bounds.items():
         hard = _least(wanted, resource.getrlimit(kind)[1])
         resource.setrlimit(kind, (hard, hard))
-    # A second earlier, so that it ends by SIGXCPU: the hard limit's SIGKILL says not what for.
+    # The soft limit is a second earlier: its SIGXCPU names the reason, the hard limit's SIGKILL
+    # does not.
     seconds = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (max(1, seconds - 1), seconds))
 
@@ -102,18 +104,18 @@ def _least(wanted: int, allowed: int) -> int:
 
 
 def isolate(parent: int) -> list[str]:
-    """Take away what the kernel lets us take away; say what that was.
+    """Apply the isolation that the kernel allows; return the names of the applied layers.
 
     Args:
-        parent: Whose death is to be ours.
+        parent: Id of the parent process; this process dies with it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     taken = []
     if _leave_the_network(libc):
         taken.append("network namespace")
-    # After the change of namespace: the kernel clears the setting when credentials change.
+    # After the change of namespace, because the kernel clears the setting with the credentials.
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         os._exit(1)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         taken.append("no new privileges")
@@ -126,32 +128,35 @@ def isolate(parent: int) -> list[str]:
 
 
 def _leave_the_network(libc: ctypes.CDLL) -> bool:
-    """As root directly; else as root of a user namespace, which changes no right to any file."""
+    """Enter a new network namespace, as root or as root of a new user namespace.
+
+    A user namespace changes no right to any file.
+    """
     return any(
         libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET)
     )
 
 
 def _give_up_capabilities(libc: ctypes.CDLL) -> None:
-    """Leave root what it needs to reach files; others have none to give up."""
+    """Keep only root's capabilities for files; other users have none."""
     number = _CAPSET.get(platform.machine())
     if number is not None and os.geteuid() == 0:
         header = struct.pack("@Ii", _CAPABILITY_VERSION_3, 0)
-        # Effective, permitted, inheritable; then the same of the numbers from 32 on.
+        # Effective, permitted, inheritable; then the same for the capabilities from 32 on.
         kept = struct.pack("@6I", _FILE_CAPABILITIES, _FILE_CAPABILITIES, 0, 0, 0, 0)
         libc.syscall(number, header, kept)
 
 
 def _enter_a_domain(libc: ctypes.CDLL) -> bool:
-    """The least domain there is: it is told to forbid new sockets in folders, and no file.
+    """Enter a minimal Landlock domain, which forbids only new sockets in folders.
 
-    What matters is that it is one.
+    Any domain forbids the inspection of processes outside it.
     """
     version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
     if version < 1:
         return False
-    # struct landlock_ruleset_attr: access to files, to the network, scopes. Older kernels know a
-    # shorter one, and take this as long as what they do not know is 0.
+    # struct landlock_ruleset_attr: access to files, to the network, scopes. Older kernels have a
+    # shorter one and accept this if the fields unknown to them are 0.
     scopes = _LANDLOCK_SCOPE_SIGNAL if version >= _LANDLOCK_WITH_SCOPES else 0
     rules = struct.pack("@QQQ", _LANDLOCK_ACCESS_FS_MAKE_SOCK, 0, scopes)
     ruleset = libc.syscall(_LANDLOCK_CREATE_RULESET, rules, len(rules), 0)
@@ -170,17 +175,17 @@ def _filter_calls(libc: ctypes.CDLL) -> bool:
 
 
 def _filter(machine: str) -> list[bytes]:
-    """A filter that fails the denied calls and allows the rest; jumps count steps to pass over."""
+    """Make a filter that fails the denied calls; the jumps count the steps to skip."""
     steps = [
         _step(_LOAD, _ARCHITECTURE_AT),
         _step(_IF_EQUAL, _AUDIT_ARCH[machine], then=1),
-        _step(_RETURN, _KILL),  # the 32-bit entrance, whose numbers mean other calls
+        _step(_RETURN, _KILL),  # the 32-bit interface numbers its calls differently
         _step(_LOAD, _NUMBER_AT),
     ]
     steps += _unless(_IF_AT_LEAST, _X32, _FAIL | _EPERM)
     for number in _DENIED[machine]:
         steps += _unless(_IF_EQUAL, number, _FAIL | _EPERM)
-    # As if the kernel were old: libraries then fall back on clone, where threads can be told.
+    # ENOSYS makes libraries fall back on clone, whose flags tell a thread from a process.
     steps += _unless(_IF_EQUAL, _CLONE3, _FAIL | _ENOSYS)
     return [
         *steps,

@@ -1,8 +1,8 @@
-"""Within which bounds a program may look at a stranger's file.
+"""Limits of a program that reads a user's file.
 
-Decoders are large, written in C, and read what anybody sends. Whatever such a file makes of one,
-it stays a process without network and children that ends by itself: each run is confined to
-limits of its own and, as far as the platform allows, isolated (`confined.py`).
+Decoders are large, written in C, and read untrusted input. Each run has limits of its own and, as
+far as the platform allows, is isolated (`confined.py`): even a decoder that a file has taken over
+has no network and no children, and ends by itself.
 """
 
 import json
@@ -22,12 +22,12 @@ ISOLATION = (
     "domain of its own",
     "system call filter",
 )
-"""What a confined program is cut off by on a machine that allows everything."""
+"""Layers of isolation on a machine that allows all of them."""
 
 _LAUNCHER = Path(__file__).with_name("confined.py")
 _REPORT_TIMEOUT_SEC = 10
 
-# What a program needs to be found and to run; not our addresses and secrets.
+# Variables that a program needs to be found and to run; none holds an address or secret of ours.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 
@@ -36,13 +36,13 @@ class Confinement:
     """The limits of one run; see setrlimit(2).
 
     Attributes:
-        memory_bytes: Address space (RLIMIT_AS), which more is reserved of than is used.
-        cpu_sec: Processor time of all its threads (RLIMIT_CPU); past it comes SIGXCPU.
-        file_bytes: The largest file it may write (RLIMIT_FSIZE); past it comes SIGXFSZ.
+        memory_bytes: Address space (RLIMIT_AS); a program reserves more than it uses.
+        cpu_sec: Processor time of all its threads (RLIMIT_CPU), then SIGXCPU.
+        file_bytes: Largest file it may write (RLIMIT_FSIZE), then SIGXFSZ.
         open_files: Files and pipes open at once (RLIMIT_NOFILE).
 
-    The number of processes (RLIMIT_NPROC) is not among them: it counts all that a user runs, not
-    one child, and does not bind root. The filter of system calls forbids new ones instead.
+    The number of processes (RLIMIT_NPROC) is no limit here: it counts all processes of a user and
+    does not bind root. The filter of system calls forbids new processes instead.
     """
 
     memory_bytes: int
@@ -52,37 +52,34 @@ class Confinement:
 
 
 PROBE = Confinement(memory_bytes=2 * GIB, cpu_sec=30)
-"""To measure. The largest index we sample (64 MiB) unfolds to some 300 MB; telling a pixel format
-may take decoding a few 8K frames, of 106 MB each at 10 bits."""
+"""Limits of a measurement. The largest sampled index (64 MiB) takes some 300 MB of memory. Finding
+the pixel format may take decoding a few 8K frames, of 106 MB each at 10 bits."""
 
 SCAN = Confinement(memory_bytes=2 * GIB, cpu_sec=3600)
-"""To read all packets of a source, decoding none: a second a gigabyte, so an hour is endless."""
+"""Limits of reading all packets of a source without decoding, which takes a second a gigabyte."""
 
 PICTURE = Confinement(memory_bytes=GIB, cpu_sec=20)
-"""To decode one JPEG or PNG of at most 35 million pixels (8K), 4 bytes each."""
+"""Limits of decoding one JPEG or PNG of at most 35 million pixels (8K), 4 bytes each."""
 
 
 def confined(command: Sequence[str], confinement: Confinement) -> list[str]:
-    """The command that runs ``command`` within the limits, as a child of this process.
+    """Return the command that runs ``command`` within the limits, as a child of this process.
 
-    It costs one start of the interpreter, about 20 ms.
+    The launcher adds one start of the interpreter, about 20 ms.
     """
     bounds = json.dumps({"parent": os.getpid(), **asdict(confinement)})
     return [sys.executable, "-I", "-S", str(_LAUNCHER), bounds, *command]
 
 
 def bare_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What a confined program gets to know of our environment."""
+    """Return the environment of a confined program."""
     kept = {name: env[name] for name in _ENVIRONMENT if name in env}
-    # glibc reserves 128 MiB of address space for the heap of each thread beyond these.
+    # Without this, glibc reserves 128 MiB of address space for the heap of each thread.
     return {**kept, "MALLOC_ARENA_MAX": "2"}
 
 
 def active_isolation() -> tuple[str, ...]:
-    """What this machine lets a confined program be cut off from, beyond the limits.
-
-    Returns:
-        Those of `ISOLATION` in force.
+    """Return the layers of `ISOLATION` that this machine allows.
 
     Raises:
         OSError: The launcher does not run.

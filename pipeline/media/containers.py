@@ -1,11 +1,11 @@
-"""Which container a file is, told from its first bytes.
+"""Detection of a file's container from its first bytes.
 
-ffmpeg is never left to guess: its own guess would take a text file that names other files (HLS,
-DASH, concat, SDP) or a picture for a video. It is told the one demuxer that fits the bytes, and a
-file that fits none is refused before ffmpeg has seen it. The list is what phones, browsers,
-cameras and screen recorders write. Left out on purpose: playlists and text of any kind, images
-and image sequences, raw elementary streams (no timestamps), MXF and ASF (studio and legacy
-formats with large, little-tested demuxers).
+ffmpeg never guesses: its guess would accept a text file that names other files (HLS, DASH, concat,
+SDP) or a picture as a video. ffmpeg gets the one demuxer that fits the bytes, and a file that fits
+none is refused before ffmpeg opens it. The list holds the containers that phones, browsers, cameras
+and screen recorders write. Excluded on purpose: playlists and text of any kind, images and image
+sequences, raw elementary streams (no timestamps), MXF and ASF (studio and legacy formats with
+large, little-tested demuxers).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _IMAGE_BRANDS = (
 _MPEGTS_SYNC = b"\x47"
 _MPEGTS_PACKET_BYTES = 188
 _M2TS_PACKET_BYTES = 192  # Blu-ray and camcorders put a 4-byte timestamp before each packet
-_PACKETS_IN_STEP = 3  # that many in a row are no accident
+_PACKETS_IN_STEP = 3  # so many sync bytes in a row are no coincidence
 _AUDIO_MAGIC = (
     *(b"ID3", b"fLaC"),
     *(b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"),  # MP3 frames without a tag
@@ -40,7 +40,7 @@ class Container:
 
     @property
     def has_boxes(self) -> bool:
-        """Whether it is built of ISO-BMFF boxes."""
+        """True for a container of ISO-BMFF boxes."""
         return self.demuxer == "mov"
 
 
@@ -74,7 +74,7 @@ def _iso(head: bytes) -> Container | None:
 def _matroska(head: bytes) -> Container | None:
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
-    # The document type stands in the EBML header, whose elements take well under 64 bytes.
+    # The EBML header holds the document type; its elements take well under 64 bytes.
     return Container("webm" if b"webm" in head[:64] else "matroska", "matroska")
 
 

@@ -1,4 +1,4 @@
-"""What a picture shows: whether anything, and how much of it there is."""
+"""Measurement of a picture: its size, its brightness, and a test for a black one."""
 
 import re
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from pipeline.media.confinement import PICTURE
 from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 
-_SIDE = 16  # 256 averages: noise is gone, a lit window in a night scene is not
+_SIDE = 16  # 256 averages remove noise but keep a lit window in a night scene
 _SIDES_OF_ONE = re.compile(rb"(\d+),(\d+),1\s*")
 _TIMEOUT_SEC = 20
-_MAX_PIXELS = 8192 * 4320  # of a poster as large as the largest source
-# ffmpeg's blackdetect calls a pixel black under 10 % of the range (25 of 255). A little less, so
-# that a dark but drawn scene stays.
+_MAX_PIXELS = 8192 * 4320  # a poster is at most as large as the largest source
+# ffmpeg's blackdetect calls a pixel black under 10 % of the range (25 of 255). This is a little
+# less, so that a dark drawn scene passes.
 _BLACK_MEAN = 20
 # A scene at night is dark on average but has a lamp or a face; a black frame with compression
-# noise stays within a few steps.
+# noise deviates by a few steps only.
 _BLACK_DEVIATION = 10
 
 
@@ -32,10 +32,10 @@ class Luma:
 
 
 def luma_of(path: Path, tools: Tools) -> Luma:
-    """Measure a JPEG or PNG.
+    """Measure the brightness of a JPEG or PNG.
 
     Raises:
-        MediaRefused: `source_corrupt` when it is no such picture or cannot be decoded.
+        MediaRefused: `source_corrupt` if it is no such picture or cannot be decoded.
     """
     demuxer = _demuxer_of(path)
     argv = (
@@ -52,10 +52,10 @@ def luma_of(path: Path, tools: Tools) -> Luma:
 
 
 def size_of(path: Path, tools: Tools) -> tuple[int, int]:
-    """Measure a JPEG or PNG, width and height in pixels, by decoding it.
+    """Measure the width and height of a JPEG or PNG, in pixels, by decoding it.
 
     Raises:
-        MediaRefused: `source_corrupt` when it is no such picture or cannot be decoded.
+        MediaRefused: `source_corrupt` if it is no such picture or cannot be decoded.
     """
     demuxer = _demuxer_of(path)
     argv = (
@@ -72,7 +72,7 @@ def size_of(path: Path, tools: Tools) -> tuple[int, int]:
 
 
 def is_black(luma: Luma) -> bool:
-    """Whether a picture of that brightness is a black one: dark, and dark all over."""
+    """Return True for the brightness of a picture that is dark everywhere."""
     return luma.mean < _BLACK_MEAN and luma.deviation < _BLACK_DEVIATION
 
 

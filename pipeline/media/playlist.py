@@ -1,9 +1,9 @@
-"""Reading HLS playlists (RFC 8216) that a provider wrote.
+"""Reader of HLS playlists (RFC 8216) that a provider wrote.
 
-They come over the network, so they are bounded in size, and nothing in them is taken on trust:
-numbers are finite and positive or absent. Readers differ in what ends a line and in what an address
-may be spelled like; what they differ on is refused. Addresses are only reported, each of them;
-whoever follows one decides what it may point at (see `leaves_folder`).
+Playlists come over the network, so their size is bounded and their content is not trusted: numbers
+are finite and positive or absent. Readers differ in the ends of lines and in the spelling of
+addresses; a playlist that they could read differently is refused. The reader reports every address
+and follows none; the caller checks an address before it follows it (see `leaves_folder`).
 """
 
 import math
@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 import m3u8
 
 MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
-# RFC 8216 §4.1 forbids control characters but CR and LF; Python, and so m3u8, ends a line at a lone
-# CR, at some more of them and at two of Unicode's separators, where other readers see a comment.
+# RFC 8216 §4.1 forbids control characters except CR and LF. Python, and so m3u8, also ends a line
+# at a lone CR, at some control characters and at two Unicode separators; other readers do not.
 _FORBIDDEN = re.compile(r"\r(?!\n)|[\0-\t\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _URI_ATTRIBUTE = re.compile(r'(?:URI|ASSET-LIST)\s*=(?:(?<=[IT]=)"([^"]*)"(?=,|$))?')
-# What m3u8 raises for attributes it cannot read, depending on where it stumbles.
+# Exceptions that m3u8 raises for attributes it cannot read.
 _PARSER_ERRORS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
 
 
@@ -28,7 +28,7 @@ class PlaylistInvalid(Exception):
     """The text is not a usable playlist.
 
     Attributes:
-        detail: what is wrong with it, one sentence for people.
+        detail: the fault, one sentence for people.
     """
 
     def __init__(self, detail: str) -> None:
@@ -41,7 +41,7 @@ class Variant:
     """One rendition that a master playlist offers."""
 
     uri: str
-    bandwidth_bps: int  # the largest sum of segment rates
+    bandwidth_bps: int  # peak bitrate over the segments
     average_bandwidth_bps: int | None
     width: int | None
     height: int | None
@@ -55,7 +55,7 @@ class Master:
 
     variants: tuple[Variant, ...]
     independent_segments: bool
-    addresses: frozenset[str]  # every one in it, whichever tag holds it
+    addresses: frozenset[str]  # every address in it, of any tag
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ class MediaPlaylist:
     duration_sec: float  # of all segments together
     segments: tuple[Segment, ...]
     map_uri: str | None  # the initialisation section of fMP4
-    ended: bool  # whether no segment will be added
-    addresses: frozenset[str]  # every one in it, whichever tag holds it
+    ended: bool  # True if no segment will be added
+    addresses: frozenset[str]  # every address in it, of any tag
 
 
 def parse_master(text: str) -> Master:
     """Read a master playlist.
 
     Raises:
-        PlaylistInvalid: it is something else, too large, or a variant lacks what RFC 8216 demands.
+        PlaylistInvalid: it is something else, too large, or a variant lacks a required attribute.
     """
     playlist = _parsed(text)
     if not playlist.is_variant or not playlist.playlists:
@@ -115,14 +115,14 @@ def parse_media(text: str) -> MediaPlaylist:
 
 
 def leaves_folder(uri: str) -> bool:
-    """Whether an address points anywhere but at or below the playlist's own folder.
+    """Return True if an address may point outside the playlist's own folder.
 
-    Read as leniently as players do, which drop tabs and control characters and take a backslash
-    for a slash, and put a playlist's own variables in.
+    The address is read as leniently as players read it: they drop tabs and control characters,
+    take a backslash for a slash, and insert a playlist's own variables.
     """
     try:
         parts = urlsplit(uri)
-    except ValueError:  # a bracket or a host that nobody could read
+    except ValueError:  # an unreadable bracket or host
         return True
     path = unquote(parts.path)
     climbs = ".." in path.replace("\\", "/").split("/")
@@ -136,7 +136,7 @@ def _parsed(text: str) -> Any:
     if not text.removeprefix("\ufeff").startswith("#EXTM3U"):
         raise PlaylistInvalid("It does not begin with #EXTM3U.")
     if _FORBIDDEN.search(text):
-        raise PlaylistInvalid("It holds characters that no playlist may.")
+        raise PlaylistInvalid("It holds characters that are forbidden in a playlist.")
     try:
         return m3u8.loads(text)
     except (*_PARSER_ERRORS, m3u8.ParseError) as error:
@@ -144,35 +144,35 @@ def _parsed(text: str) -> Any:
 
 
 def _addresses(text: str, playlist: Any) -> frozenset[str]:
-    """Those that are written, so that no tag is passed over, and those that the parser found."""
-    return frozenset((*_written(text), *_reported(playlist.data)))
+    """Collect the addresses of all lines, also in tags unknown to the parser, and the parser's."""
+    return frozenset((*_line_addresses(text), *_parsed_addresses(playlist.data)))
 
 
-def _written(text: str) -> Iterator[str]:
+def _line_addresses(text: str) -> Iterator[str]:
     for line in map(str.strip, text.splitlines()):
         if line.startswith("#EXT"):
-            yield from _in_attributes(line)
+            yield from _tag_addresses(line)
         elif line and not line.startswith("#"):
             yield line
 
 
-def _in_attributes(tag: str) -> Iterator[str]:
+def _tag_addresses(tag: str) -> Iterator[str]:
     for found in _URI_ATTRIBUTE.finditer(tag):
         if found[1] is None:
             raise PlaylistInvalid("An address is not in quotes.")
         yield found[1]
 
 
-def _reported(found: Any) -> Iterator[str]:
+def _parsed_addresses(found: Any) -> Iterator[str]:
     if isinstance(found, list):
         for one in found:
-            yield from _reported(one)
+            yield from _parsed_addresses(one)
     elif isinstance(found, dict):
         for name, value in found.items():
             if isinstance(value, str) and str(name).endswith("uri"):
                 yield value
             else:
-                yield from _reported(value)
+                yield from _parsed_addresses(value)
 
 
 def _variant(found: Any) -> Variant:

@@ -1,4 +1,4 @@
-"""Measuring a local media file with ffprobe."""
+"""Measurement of a local media file with ffprobe."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from pipeline.media.tools import Tools
 
 __all__ = ["SourceInfo", "probe"]
 
-# Only what `probe_report.source_info` reads, so that a file's tags cannot flood us.
+# Only the fields that `probe_report.source_info` reads, so that a file's tags cannot flood us.
 _STREAM_FIELDS = (
     *("index", "codec_type", "codec_name", "profile", "width", "height"),
     *("pix_fmt", "sample_aspect_ratio", "bits_per_raw_sample", "field_order", "channels"),
@@ -37,8 +37,8 @@ _MAX_REPORT_BYTES = 4 * 1024 * 1024
 _MAX_TIMESTAMPS_BYTES = 64 * 1024 * 1024  # 4 h at 60 fps, with sound, are 40 MB
 _MAX_BOXES = 100_000  # a fragmented file of 12 h in 2 s fragments has 43 000
 
-# Packets looked at for an even frame rate. Where an index gives the timestamps, many; elsewhere
-# few, for the file may be a sample (see sample.py) with a hole after its first megabytes.
+# Packets read to detect an even frame rate: many if an index gives the timestamps. Otherwise few,
+# because the file may be a sample (see sample.py) with a hole after its first megabytes.
 _PACKETS_INDEXED = 900
 _PACKETS_SCANNED = 120
 
@@ -46,18 +46,18 @@ _PACKETS_SCANNED = 120
 def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
     """Measure a file by its content; its name and extension do not matter.
 
-    ffprobe opens this one local file, with the one demuxer its first bytes call for, and nothing
-    else: no network, no playlist, no second file.
+    ffprobe opens only this local file, with the one demuxer that fits its first bytes: no network,
+    no playlist, no second file.
 
     Args:
         path: a regular local file.
-        tools: where ffprobe is.
-        timeout_sec: wall time one run of ffprobe may take (a second one runs only for files that
-            do not store their length).
+        tools: paths of the programs.
+        timeout_sec: longest wall time of one run of ffprobe; a second run is needed only for a
+            file that does not store its length.
 
     Raises:
         MediaRefused: `source_empty`, `unsupported_media`, `no_video_stream` or `source_corrupt`;
-            the last also when ffprobe crashed or ran out of time over it.
+            the last also if ffprobe crashes or times out.
         OSError: the file cannot be read, or ffprobe cannot be started.
     """
     size_bytes = path.stat().st_size
@@ -68,7 +68,7 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
     report = _report(path, container, tools, timeout_sec)
     info = source_info(report, container=container.name, size_bytes=size_bytes)
     if info.duration_sec <= 0:
-        # Browsers' MediaRecorder writes WebM as a stream and never goes back to fill it in.
+        # Browsers' MediaRecorder writes WebM as a stream and never adds the duration.
         measured = _counted_duration_sec(path, container, tools, timeout_sec, report)
         info = replace(info, duration_sec=measured)
     if info.duration_sec <= 0:
@@ -78,7 +78,7 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
 
 
 def _refuse_cut_off(path: Path) -> None:
-    """Read the boxes, since ffprobe reports the full duration of a half-downloaded file."""
+    """Refuse a cut file by its boxes; ffprobe reports the full duration of a partial file."""
     boxes = walk_file(path, max_boxes=_MAX_BOXES)
     if not any(box.type == "moov" for box in boxes):
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The file has no index: it was cut off.")
@@ -100,7 +100,7 @@ def _counted_duration_sec(
     timeout_sec: float,
     report: Mapping[str, Any],
 ) -> float:
-    """From the file's first instant to the end of its last packet that is seen or heard."""
+    """Measure from the file's first instant to the end of its last audio or video packet."""
     options = ("-show_entries", "packet=stream_index,pts_time,duration_time", "-of", "csv=p=0")
     run = partial(_ffprobe, path, container, tools, timeout_sec)
     printed = run(options, max_output_bytes=_MAX_TIMESTAMPS_BYTES)
@@ -132,7 +132,7 @@ def _ffprobe(
         *("-protocol_whitelist", "file", "-format_whitelist", container.demuxer),
         *("-f", container.demuxer),
         *options,
-        # Spelt as a URL, or a file named `concat:…` would be taken for one.
+        # A URL, because ffprobe would take a file named `concat:…` for a protocol.
         *("-i", f"file:{path.absolute()}"),
     )
     try:

@@ -1,4 +1,4 @@
-"""From what ffprobe prints to a `SourceInfo`: a pure translation that trusts nothing it reads."""
+"""Translation of ffprobe's report, which is not trusted, to a `SourceInfo`."""
 
 import math
 import re
@@ -11,22 +11,22 @@ from typing import Any
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.source_limits import MediaRefused, Refusal
 
-_ENCRYPTED = "Encryption info"  # ffprobe's name for what comes with a packet nobody can read
+_ENCRYPTED = "Encryption info"  # ffprobe's name for the side data of an encrypted packet
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
 _DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
 _RATIO = re.compile(r"[0-9]{1,10}(?:[/.][0-9]{1,10})?")
 _JITTER_SEC = 0.002  # Matroska and FLV count in milliseconds: 41, 42, 42 is a constant 24 fps
 _JITTER_SHARE = 0.1
-_AVERAGE_DRIFT = 0.05  # the whole file's average against its opening seconds
-_FASTEST_RATE = 1000  # ffmpeg reports the clock itself (90000/1) when it could not tell a rate
-_LEAST_STEP_SEC, _MOST_STEP_SEC = 1e-9, 1000.0  # a rate between them is a number, and above 0
-_FALLBACK_RATE = Fraction(25)  # a single frame has no rate; any constant one shows it
+_AVERAGE_DRIFT = 0.05  # difference of the whole file's average from its first seconds
+_FASTEST_RATE = 1000  # ffmpeg reports the clock itself (90000/1) if it finds no rate
+_LEAST_STEP_SEC, _MOST_STEP_SEC = 1e-9, 1000.0  # steps whose rate is finite and above 0
+_FALLBACK_RATE = Fraction(25)  # for a single frame, which has no rate
 
 
 def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -> SourceInfo:
     """Translate ffprobe's JSON of format, streams and first packets.
 
-    `duration_sec` is 0 when the container does not say.
+    `duration_sec` is 0 if the container does not store it.
 
     Raises:
         MediaRefused: `no_video_stream`, `unsupported_media` for a codec this build cannot
@@ -80,7 +80,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
 
 
 def played_streams(report: Mapping[str, Any]) -> frozenset[str]:
-    """The indexes of what is seen or heard in time: no cover art, no subtitles, no data."""
+    """Return the indexes of the video and audio streams, cover art excluded."""
     return frozenset(
         str(stream.get("index"))
         for stream in _mappings(report.get("streams"))
@@ -100,8 +100,8 @@ def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 def _refuse_encrypted(packets: Sequence[Mapping[str, Any]], index: object) -> None:
     for packet in packets:
-        said = [data.get("side_data_type") for data in _mappings(packet.get("side_data_list"))]
-        if packet.get("stream_index") == index and _ENCRYPTED in said:
+        kinds = [data.get("side_data_type") for data in _mappings(packet.get("side_data_list"))]
+        if packet.get("stream_index") == index and _ENCRYPTED in kinds:
             raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video is encrypted.")
 
 
@@ -117,12 +117,12 @@ def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _aspect(video: Mapping[str, Any]) -> Fraction:
-    # "0:1" is ffmpeg's way to say that the file does not.
+    # ffprobe prints "0:1" if the file does not name the ratio.
     return _fraction(str(video.get("sample_aspect_ratio", "")).replace(":", "/")) or Fraction(1)
 
 
 def _rotation(video: Mapping[str, Any]) -> int:
-    """Clockwise degrees; ffprobe gives the display matrix's counter-clockwise angle."""
+    """Return clockwise degrees; ffprobe gives the display matrix's counter-clockwise angle."""
     for side_data in _mappings(video.get("side_data_list")):
         if "rotation" in side_data:
             return round(-finite_number(side_data["rotation"]) / 90) * 90 % 360
@@ -130,7 +130,7 @@ def _rotation(video: Mapping[str, Any]) -> int:
 
 
 def _display_size(width: int, height: int, aspect: Fraction, rotation: int) -> tuple[int, int]:
-    """Square the pixels by stretching the width, as players do, then stand the picture upright."""
+    """Make the pixels square by stretching the width, as players do, then rotate the picture."""
     squared = max(1, round(width * aspect))
     return (height, squared) if rotation in (90, 270) else (squared, height)
 
@@ -148,10 +148,10 @@ def _start_sec(stream: Mapping[str, Any], origin_sec: float) -> float:
 
 
 def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[float]:
-    """Seconds between neighbouring frames as shown; the stored order differs with B-frames.
+    """Return the seconds between neighbouring frames in the order shown.
 
-    The first is left out, for edit lists stretch it; so are the newest few, for frames that
-    belong between them may not have been read yet.
+    B-frames are stored in another order. The first interval is left out, because edit lists
+    stretch it. The last few are left out, because frames between them may not have been read.
     """
     shown = sorted(
         finite_number(packet["pts_time"])
@@ -168,7 +168,7 @@ def _average_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fract
         return average
     if intervals and _LEAST_STEP_SEC < (typical := median(intervals)) < _MOST_STEP_SEC:
         return Fraction(1 / typical).limit_denominator(1001)
-    # Last, for without an even beat this is the tick of the container's clock.
+    # Last, because for an uneven rate this is the tick of the container's clock.
     return _likely_rate(video.get("r_frame_rate")) or _FALLBACK_RATE
 
 
@@ -178,9 +178,9 @@ def _likely_rate(value: object) -> Fraction | None:
 
 
 def _even_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction | None:
-    """The rate of an even beat, if its frames keep the one ffmpeg guessed from their timestamps.
+    """Return the rate that ffmpeg guessed from the timestamps, if the frames keep it.
 
-    It is truer than the average, which counts what an edit list cuts off at either end.
+    The average is less exact: it includes frames that an edit list removes at either end.
     """
     rate = _fraction(video.get("r_frame_rate"))
     if rate is None or not intervals or abs(1 / rate - median(intervals)) > _JITTER_SEC / 2:
@@ -189,10 +189,10 @@ def _even_rate(video: Mapping[str, Any], intervals: Sequence[float]) -> Fraction
 
 
 def _is_variable(intervals: Sequence[float], average: Fraction) -> bool:
-    """Whether frames stray from an even beat.
+    """Return True if a frame strays from an even rate.
 
-    Calling a constant source variable costs nothing (it is resampled to its own rate), the
-    reverse costs sync; so one stray frame is enough.
+    A constant source that is taken for a variable one is resampled to its own rate, at no cost. The
+    reverse costs sync, so one stray frame suffices.
     """
     if not intervals:
         return False
@@ -222,16 +222,16 @@ def _word(value: object) -> str | None:
 
 
 def finite_number(value: object) -> float:
-    """A finite number, or 0: ffprobe prints `N/A`, `nan` and worse for broken files."""
+    """Read a finite number, or return 0: ffprobe prints `N/A` or `nan` for broken files."""
     try:
-        number = float(value)  # type: ignore[arg-type]  # anything may stand there
+        number = float(value)  # type: ignore[arg-type]  # any JSON value may stand there
     except (TypeError, ValueError):
         return 0.0
     return number if math.isfinite(number) else 0.0
 
 
 def _fraction(value: object) -> Fraction | None:
-    # Held to a shape first: Fraction would work for minutes on "1e999999999".
+    # The pattern is checked first: Fraction would work for minutes on "1e999999999".
     text = str(value)
     if not _RATIO.fullmatch(text):
         return None

@@ -1,4 +1,4 @@
-"""Copying of a large remote file just what a prober looks at."""
+"""Copies of the parts of a large remote file that ffprobe reads."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -13,27 +13,26 @@ MAX_BOXES = 256
 _MEDIA_HEAD_BYTES = 2 * MIB  # the first frames, from which ffprobe learns the pixel format
 _HEAD_BYTES = 8 * MIB  # over ffmpeg's default probesize of 5 MB
 _TAIL_BYTES = 2 * MIB  # last timestamps of MPEG-TS and PS, cues of Matroska, index of AVI
-_SLICE_BYTES = 4 * MIB  # one read: bounds the memory of the caller's transport
+_SLICE_BYTES = 4 * MIB  # one read; limits the memory of the caller's transport
 _PADDING = ("free", "skip", "wide")
 
 
 def sample_source(read: Read, size_bytes: int, into: Path) -> None:
-    """Write a sparse stand-in for a file, which `probe` measures as it would the whole.
+    """Write a sparse file that `probe` measures like the whole one.
 
-    It has the right size and is empty but for the parts a prober needs: of MP4 and MOV every
-    top-level box without the body of the media data (of which the first 2 MiB), of other
-    containers the first 8 and the last 2 MiB. A file in more than 256 boxes is fragmented and
-    sampled at head and tail, too.
+    The sparse file has the full size and holds only the parts that ffprobe reads. MP4 and MOV:
+    every top-level box, of the media data only the first 2 MiB. Other containers: the first 8 and
+    the last 2 MiB. A file with more than 256 boxes is fragmented and gets both.
 
     Args:
-        read: reads the file at (offset, length); called with at most 4 MiB at a time.
-        size_bytes: of the whole file.
+        read: reads the file at (offset, length), at most 4 MiB a call.
+        size_bytes: size of the whole file.
         into: the file to write; replaced if it exists.
 
     Raises:
         MediaRefused: `source_corrupt` for an MP4 that is cut off or has no index,
-            `source_too_large` for an index over 64 MiB, or as `container_of` refuses.
-        OSError: the local file cannot be written. What `read` raises passes through.
+            `source_too_large` for an index over 64 MiB, and the codes of `container_of`.
+        OSError: the local file cannot be written. Exceptions of `read` pass through.
     """
     head = read(0, min(_MEDIA_HEAD_BYTES, size_bytes))
     container = container_of(head[:HEAD_BYTES])
@@ -87,7 +86,7 @@ def _put(file: BinaryIO, offset: int, content: bytes) -> None:
 
 
 def _cached(read: Read, head: bytes) -> Read:
-    """Serve what lies in the head from memory: each read of the rest is a round trip."""
+    """Serve reads within the head from memory; each other read is a round trip."""
 
     def read_or_recall(offset: int, length: int) -> bytes:
         if offset + length <= len(head):

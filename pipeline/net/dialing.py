@@ -1,9 +1,8 @@
-"""Connections that are made to an address that was checked, and to no other.
+"""Connections to checked addresses only.
 
-Checking a name and then letting the HTTP library resolve it again would leave a gap in which the
-name may change its mind (DNS rebinding). So the one look-up happens here, inside urllib3's
-connection: every address it gives is checked, and the socket goes to one of those. TLS still asks
-for, and verifies, the host's name.
+A second look-up by the HTTP library could give another address than the one that was checked (DNS
+rebinding). The single look-up therefore happens here, inside urllib3's connection: each address is
+checked, and the socket connects to a checked one. TLS still verifies the host's name.
 """
 
 import socket
@@ -26,16 +25,16 @@ _NAME_UNKNOWN = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NON
 
 
 class Dialer:
-    """Opens the sockets of one fetcher and can cut them all."""
+    """Opener of the sockets of one fetcher, which can also cut them all."""
 
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
         self._open_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._lock = threading.Lock()  # a set must not grow while it is gone through
+        self._lock = threading.Lock()  # the set must not change while `cut` copies it
         self.cut_off = threading.Event()
 
     def dial(self, connection: HTTPConnection) -> socket.socket:
-        """A connected socket for a connection of urllib3's.
+        """Open a socket for a connection of urllib3.
 
         Raises:
             FetchRefused: the port or one of the host's addresses is refused, the name is unknown,
@@ -47,10 +46,10 @@ class Dialer:
         return self._first_open(targets, connection.socket_options or ())
 
     def watch(self, connection: HTTPConnection) -> None:
-        """Remember the socket that a connection ended up with: over TLS it is another object.
+        """Remember the final socket of a connection, which is another object under TLS.
 
-        The socket and not the connection, which lets go of it when the answer has no length. One
-        that was still being connected as all were cut is cut now.
+        A connection drops its socket if the answer has no length, so the socket itself is kept. A
+        socket that was still connecting during `cut` is cut now.
         """
         if connection.sock is None:
             return
@@ -61,7 +60,7 @@ class Dialer:
 
     @contextmanager
     def cut_after(self, seconds: float) -> Iterator[None]:
-        """Cut at the end of a time, unless the block ends before."""
+        """Cut all sockets after a time, unless the block ends before."""
         timer = threading.Timer(seconds, self.cut)
         timer.daemon = True
         timer.start()
@@ -69,10 +68,10 @@ class Dialer:
             yield
         finally:
             timer.cancel()
-            timer.join()  # a cut that has begun must not reach into the next call
+            timer.join()  # a cut that has begun must not affect the next call
 
     def cut(self) -> None:
-        """Break every open connection; a read that waits on one ends at once."""
+        """Break each open connection; a waiting read ends at once."""
         self.cut_off.set()
         with self._lock:
             open_sockets = list(self._open_sockets)
@@ -87,7 +86,7 @@ class Dialer:
                 "The host's name could not be resolved.",
                 transient=error.errno not in _NAME_UNKNOWN,
             ) from error
-        except UnicodeError as error:  # not a name that DNS can hold
+        except UnicodeError as error:  # DNS cannot hold such a name
             raise unreachable("The host's name is malformed.", transient=False) from error
         for _, _, _, _, where in found:
             check_address(ip_address(where[0]), self._policy)
@@ -120,26 +119,26 @@ class Dialer:
 
 
 class GuardedAdapter(requests.adapters.HTTPAdapter):
-    """requests' transport over a `Dialer`: no proxy, no retry."""
+    """Transport of requests over a `Dialer`, without proxies and retries."""
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Put our connections under the pools that requests makes."""
+        """Make the pools of requests use our connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pools(self._dialer)
 
 
 def _break(sock: socket.socket) -> None:
-    # Not SSLSocket.shutdown, which would pull the TLS state away under the reader.
-    with suppress(OSError):  # it was closed meanwhile
+    # SSLSocket.shutdown would remove the TLS state while another thread reads.
+    with suppress(OSError):  # already closed
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _pools(dialer: Dialer) -> dict[str, type[HTTPConnectionPool]]:
-    """Pool classes bound to one dialer: urllib3 is told classes, not objects, to connect with."""
+    """Make pool classes bound to one dialer, because urllib3 takes classes, not objects."""
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:

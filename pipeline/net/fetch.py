@@ -1,8 +1,7 @@
-"""Fetching what a user's URL points at, without letting the URL decide where we go.
+"""Guarded fetching of URLs that users give.
 
-Only public (or expressly allowed) addresses are connected to, each redirect is held to the same
-rules, every answer is bounded in time and size, and nothing of the environment (proxies, .netrc,
-cookies) takes part.
+Only public or expressly allowed addresses are connected to. Redirects obey the same rules. Each
+answer is bounded in time and size. Proxies, .netrc and cookies of the environment are not used.
 """
 
 import time
@@ -66,12 +65,11 @@ class Fetched:
 
 
 class GuardedFetcher:
-    """Fetches under one policy, keeping connections open between its calls.
+    """Fetcher under one policy for one thread; it keeps connections open between calls.
 
-    For one thread. Every method raises `FetchRefused`: `url_refused` (never transient),
-    `source_unreachable` (transient for a broken connection, 5xx, 408, 425 and 429; not for an
-    unknown name, a bad certificate or any other 4xx), `source_timeout` (transient), and what is
-    named at the method.
+    Every method raises `FetchRefused`: `url_refused` (never transient), `source_unreachable`
+    (transient for a broken connection, 5xx, 408, 425 and 429; not for an unknown name, a bad
+    certificate or any other 4xx), `source_timeout` (transient), and the codes named at the method.
     """
 
     def __init__(self, policy: FetchPolicy) -> None:
@@ -95,27 +93,27 @@ class GuardedFetcher:
         self._adapter.close()
 
     def size_of(self, url: str) -> Remote:
-        """Describe a file, asking for its first byte: a URL signed for GET refuses HEAD."""
+        """Describe a file by its first byte, because a URL signed for GET refuses HEAD."""
         with self._bounded(), self._answer(url, {"Range": "bytes=0-0"}) as (answer, final_url):
             if answer.status_code != RANGE_NOT_SATISFIABLE:
                 check_status(answer)
             return remote_of(answer, final_url)
 
     def read(self, url: str, offset: int, length: int, *, etag: str | None = None) -> bytes:
-        """Read part of a file; shorter than `length` only where the file ends.
+        """Read part of a file; the result is shorter than `length` only at the end of the file.
 
         Args:
-            url: the file.
-            offset: of the first byte.
+            url: URL of the file.
+            offset: offset of the first byte.
             length: bytes to read, at least 1.
-            etag: the version the bytes must be of.
+            etag: ETag of the version to read.
 
         Raises:
-            FetchRefused: `source_changed` when the file has another ETag or no longer reaches to
-                `offset`; `source_unreachable` when the server does not answer ranges.
+            FetchRefused: `source_changed` if the file has another ETag or now ends before
+                `offset`; `source_unreachable` if the server does not answer ranges.
         """
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
-        if etag is not None and not etag.startswith("W/"):  # RFC 9110 §13.1.5: strong ones only
+        if etag is not None and not etag.startswith("W/"):  # RFC 9110 §13.1.5: strong ETags only
             headers["If-Range"] = etag
         with self._bounded(), self._answer(url, headers) as (answer, _):
             check_part(answer, offset, etag)
@@ -132,14 +130,14 @@ class GuardedFetcher:
         """Write a whole file to a local path; a failure leaves no file there.
 
         Args:
-            url: the file.
-            path: replaced if it exists.
-            max_bytes: the most it may have.
-            on_bytes: told the number of bytes written so far, each time some have arrived; what it
-                raises ends the download.
+            url: URL of the file.
+            path: file to write; replaced if it exists.
+            max_bytes: largest accepted size.
+            on_bytes: called with the number of bytes written so far after each piece; an exception
+                of it ends the download.
 
         Raises:
-            FetchRefused: `source_too_large`, before the first byte where the server says so.
+            FetchRefused: `source_too_large`, before the first byte if the server names the size.
             OSError: the local file cannot be written.
         """
         try:
@@ -165,7 +163,7 @@ class GuardedFetcher:
 
     @contextmanager
     def _bounded(self) -> Iterator[None]:
-        """Hold a call to its total time and give its failures our words."""
+        """Limit a call to its total time and translate its failures."""
         self._dialer.cut_off.clear()
         try:
             with self._dialer.cut_after(self._policy.total_timeout_sec):
@@ -179,7 +177,7 @@ class GuardedFetcher:
         url: str,
         headers: Mapping[str, str],
     ) -> Iterator[tuple[requests.Response, str]]:
-        """The first answer that is no redirect, its body unread, and the URL it came from."""
+        """Give the first answer that is no redirect, its body unread, and its URL."""
         with self._dialer.cut_after(self._policy.answer_timeout_sec):
             answer, final_url = self._followed(url, headers)
         try:
@@ -201,7 +199,7 @@ class GuardedFetcher:
         check_url(url, self._policy)
         request = requests.Request("GET", url, headers={**_HEADERS, **headers}).prepare()
         timeout = (self._policy.connect_timeout_sec, self._policy.read_timeout_sec)
-        # The adapter itself and no Session: a Session reads the whole body of a redirect.
+        # A requests.Session would read the whole body of a redirect; the adapter does not.
         return self._adapter.send(request, stream=True, timeout=timeout)
 
     def _body(self, answer: requests.Response, *, max_bytes: int) -> Iterator[bytes]:
@@ -211,13 +209,13 @@ class GuardedFetcher:
             raise too_large(max_bytes)
         total, began_at = 0, time.monotonic()
         for piece in body_pieces(answer):
-            self._check_time()  # what had arrived before the cut can be read after it
+            self._check_time()  # bytes that arrived before the cut are still readable after it
             total += len(piece)
             if total > max_bytes:
                 raise too_large(max_bytes)
             self._check_pace(total, time.monotonic() - began_at)
             yield piece
-        self._check_time()  # a body without a length seems to end when it is cut
+        self._check_time()  # a cut looks like the end of a body without a length
 
     def _check_time(self) -> None:
         if self._dialer.cut_off.is_set():
@@ -249,7 +247,7 @@ class GuardedFetcher:
 def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
-    except ValueError as error:  # a bracket that nobody could read
+    except ValueError as error:  # for example an unpaired bracket
         raise url_refused("The server redirects to a malformed URL.") from error
 
 

@@ -1,4 +1,4 @@
-"""The ways a fetch fails, in our words."""
+"""Errors of a fetch."""
 
 import ssl
 from enum import StrEnum
@@ -8,12 +8,12 @@ from urllib3.exceptions import ReadTimeoutError
 
 
 class FetchCode(StrEnum):
-    """What went wrong with a fetch."""
+    """Reason of a failed fetch."""
 
     URL_REFUSED = "url_refused"  # scheme, user info, port, or an address that is not public
     SOURCE_UNREACHABLE = "source_unreachable"  # name, connection, or the server's own refusal
     SOURCE_TOO_LARGE = "source_too_large"
-    SOURCE_CHANGED = "source_changed"  # not the bytes it was when it was measured
+    SOURCE_CHANGED = "source_changed"  # other bytes than at the measurement
     SOURCE_TIMEOUT = "source_timeout"
 
 
@@ -21,10 +21,10 @@ class FetchRefused(Exception):
     """A fetch that was not allowed or did not succeed.
 
     Attributes:
-        code: one of `FetchCode`.
+        code: reason of the failure.
         detail: one sentence for people, without the URL, which may be signed.
-        transient: whether the same fetch may succeed later.
-        status: the HTTP status, when the server's answer was the reason.
+        transient: True if the same fetch may succeed later.
+        status: HTTP status, if the server's answer was the reason.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FetchRefused(Exception):
 
 
 def url_refused(detail: str) -> FetchRefused:
-    """The URL breaks a rule."""
+    """Make the error of a URL that breaks a rule."""
     return FetchRefused(FetchCode.URL_REFUSED, detail)
 
 
@@ -53,27 +53,27 @@ def unreachable(
     transient: bool = False,
     status: int | None = None,
 ) -> FetchRefused:
-    """There was no usable answer."""
+    """Make the error of a fetch without a usable answer."""
     return FetchRefused(FetchCode.SOURCE_UNREACHABLE, detail, transient=transient, status=status)
 
 
 def too_large(max_bytes: int) -> FetchRefused:
-    """There are more bytes than the caller takes."""
+    """Make the error of a file with more bytes than the caller accepts."""
     return FetchRefused(FetchCode.SOURCE_TOO_LARGE, f"The file has more than {max_bytes} bytes.")
 
 
 def changed(detail: str) -> FetchRefused:
-    """The file is not the version that was asked for."""
+    """Make the error of a file that is another version than requested."""
     return FetchRefused(FetchCode.SOURCE_CHANGED, detail)
 
 
 def timed_out(detail: str = "The server did not answer in time.") -> FetchRefused:
-    """A bound in time was reached."""
+    """Make the error of a fetch that reached a time limit."""
     return FetchRefused(FetchCode.SOURCE_TIMEOUT, detail, transient=True)
 
 
 def refusal_of(error: Exception) -> FetchRefused:
-    """What the HTTP libraries raise, in our words."""
+    """Translate an exception of the HTTP libraries."""
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return timed_out()
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):

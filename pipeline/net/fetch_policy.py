@@ -1,4 +1,4 @@
-"""What may be fetched: the rules a URL is held to before and while it is opened."""
+"""Rules for a URL, checked before and while it is opened."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from pipeline.net.addresses import Address, Network, is_fetchable
 from pipeline.net.fetch_errors import FetchRefused, url_refused
 
-# `FetchRefused` too, for whoever checks a URL and fetches nothing.
+# `FetchRefused` is exported for modules that check a URL and fetch nothing.
 __all__ = [
     "DEFAULT_PORTS",
     "FetchPolicy",
@@ -30,31 +30,30 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 class FetchPolicy:
     """The rules of one fetcher."""
 
-    allow: tuple[Network, ...] = ()  # networks that may be fetched from although not public
+    allow: tuple[Network, ...] = ()  # private networks that may be fetched from
     https_only: bool = True
     ports: frozenset[int] | None = None  # None: any
     hosts: frozenset[str] | None = None  # in lower case; None: any
     connect_timeout_sec: float = 5  # for each address of the host
-    read_timeout_sec: float = 15  # without a single byte
+    read_timeout_sec: float = 15  # longest time without a byte
     answer_timeout_sec: float = 30  # until an answer begins, redirects included
-    min_bps: int = 0  # of a body on average, in bits, after `grace_sec`; 0: any rate will do
+    min_bps: int = 0  # least average bits a second of a body after `grace_sec`; 0: no limit
     grace_sec: float = 60
-    total_timeout_sec: float = 60  # one call with all its redirects, whatever trickles in
+    total_timeout_sec: float = 60  # longest time of one call with all its redirects
     max_redirects: int = 3
 
 
 def allowed_ports(named: frozenset[int] | Literal["any"], *, http: bool) -> frozenset[int] | None:
-    """A policy's ports, of a setting: those named, or the scheme's own where none is."""
+    """Return a policy's ports for a setting: the named ones, or the schemes' own if it is empty."""
     if named == "any":
         return None
     return named or frozenset(DEFAULT_PORTS[scheme] for scheme in _schemes(https_only=not http))
 
 
 def check_url(url: str, policy: FetchPolicy) -> None:
-    """Hold a URL to the rules that need no network, as for a URL in a request to us.
+    """Check a URL by the rules that need no network, such as a URL in a request to us.
 
-    A host name may still turn out to have a refused address; the fetcher checks that as it
-    connects.
+    The fetcher checks the addresses of a host name later, while it connects.
 
     Raises:
         FetchRefused: `url_refused`.
@@ -75,21 +74,21 @@ def check_url(url: str, policy: FetchPolicy) -> None:
 
 
 def _check_host(host: str, policy: FetchPolicy) -> None:
-    # Readers of URLs differ in what they make of %31, of a zone and of a bracket: none is needed.
+    # URL parsers differ in how they read %31, a zone and a bracket, so all three are refused.
     if not _HOST.fullmatch(host):
         raise url_refused("The URL's host is not spelled as a name or an address.")
     if policy.hosts is not None and host.removesuffix(".") not in policy.hosts:
-        raise url_refused("The URL's host is not one of those allowed.")
+        raise url_refused("The URL's host is not allowed.")
 
 
 def check_port(port: int, policy: FetchPolicy) -> None:
-    """Raises `FetchRefused` (`url_refused`) unless the policy has the port."""
+    """Raise `FetchRefused` (`url_refused`) unless the policy has the port."""
     if policy.ports is not None and port not in policy.ports:
         raise url_refused(f"Port {port} is not allowed.")
 
 
 def check_address(address: Address, policy: FetchPolicy) -> None:
-    """Raises `FetchRefused` (`url_refused`) unless the address is public or allowed."""
+    """Raise `FetchRefused` (`url_refused`) unless the address is public or allowed."""
     if not is_fetchable(address, policy.allow):
         raise url_refused("The URL leads to an address that is not on the public internet.")
 

@@ -1,7 +1,7 @@
-"""Verifying callbacks of providers that sign by schemes of their own, in hex.
+"""Verification of callbacks of providers that have their own signature schemes.
 
-Each is HMAC-SHA256 under the secret as it is written. None has an event id of its own under the
-signature: what makes a callback known again is read from its body, once that is believed.
+Each scheme is HMAC-SHA256 in hex; the key is the secret as written. No scheme signs an event id:
+the id that detects a repeated callback is read from the verified body.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from pipeline.net.signatures import (
 
 @dataclass(frozen=True)
 class _Timed:
-    """A header of entries `name=value`, separated by commas: one time, and signatures."""
+    """A header of entries `name=value`, separated by commas: one time and some signatures."""
 
     header: str
     time: str
@@ -31,7 +31,7 @@ class _Timed:
 _MUX = _Timed("mux-signature", "t", "v1")
 _CLOUDFLARE_STREAM = _Timed("webhook-signature", "time", "sig1")
 _API_VIDEO_HEADER = "x-api-video-signature"
-_MAX_HEADER_CHARS = 1024  # a time and the eight signatures that are looked at have 560
+_MAX_HEADER_CHARS = 1024  # a time and the eight signatures that are compared have 560
 
 
 def verify_mux(
@@ -44,18 +44,18 @@ def verify_mux(
 ) -> datetime:
     """Check a callback of Mux Video: `Mux-Signature: t=…,v1=…`, over `time.body`.
 
-    Any of several `v1` will do, as in Mux's own libraries (mux-node-sdk, `webhooks.js`), whose
-    300 s these are too; a time that lies ahead is refused as well, which they do not.
+    One valid `v1` of several suffices, and the tolerance is 300 s, as in Mux's own libraries
+    (mux-node-sdk, `webhooks.js`). Unlike them, this also refuses a time in the future.
 
     Args:
-        headers: of the request; names in any case.
-        body: the raw bytes, before any parsing.
-        secrets: all that are valid now, so that they can be rotated; none means none is believed.
-        now: the clock, aware.
-        tolerance_sec: how far the sender's clock may be off, either way.
+        headers: headers of the request; names in any case.
+        body: raw bytes, before any parsing.
+        secrets: all secrets that are valid now; without one, every callback is refused.
+        now: current time, aware.
+        tolerance_sec: largest difference of the sender's clock, in both directions.
 
     Returns:
-        When it was sent, in UTC.
+        The time of sending, in UTC.
 
     Raises:
         SignatureRejected: see `Rejection`.
@@ -74,8 +74,7 @@ def verify_cloudflare_stream(
 ) -> datetime:
     """Check a callback of Cloudflare Stream: `Webhook-Signature: time=…,sig1=…`, over `time.body`.
 
-    The vendor leaves the tolerance to the receiver. Arguments and errors are those of
-    `verify_mux`.
+    The vendor leaves the tolerance to the receiver. Arguments and errors: see `verify_mux`.
     """
     return _verify_timed(
         _CLOUDFLARE_STREAM, headers, body, secrets, now=now, tolerance_sec=tolerance_sec
@@ -85,8 +84,8 @@ def verify_cloudflare_stream(
 def verify_api_video(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> None:
     """Check a callback of api.video: `X-Api-Video-Signature`, over the body alone.
 
-    No time is signed, so one that was overheard is believed for as long as its secret is valid:
-    it is the inbox that knows it again. Arguments and errors are those of `verify_mux`.
+    No time is signed, so a replayed callback verifies as long as its secret is valid; the inbox
+    detects the repetition. Arguments and errors: see `verify_mux`.
     """
     signature = _header(headers, _API_VIDEO_HEADER)
     _check_signature([signature], body, secrets)
@@ -103,7 +102,7 @@ def _verify_timed(
 ) -> datetime:
     entries = [entry.partition("=") for entry in _header(headers, scheme.header).split(",")]
     stamps = [value for name, _, value in entries if name == scheme.time]
-    if len(stamps) != 1:  # of two, one reader believes the first and another the last
+    if len(stamps) != 1:  # of two times, some readers take the first, others the last
         raise SignatureRejected(Rejection.MALFORMED_TIMESTAMP)
     sent_at = read_sent_at(stamps[0], now, tolerance_sec)
     offered = [value for name, _, value in entries if name == scheme.signature]

@@ -1,4 +1,4 @@
-"""Judging what a server answered, before its body is read; and reading it as it arrives."""
+"""Checks of a server's answer before its body is read, and the reading of the body."""
 
 import re
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ class Remote:
 
     size_bytes: int | None  # None: the server does not say
     etag: str | None
-    content_type: str | None  # what the server claims; never believed
+    content_type: str | None  # claimed by the server; not trusted
     accepts_ranges: bool
     final_url: str  # after redirects
 
 
 def check_status(answer: requests.Response) -> None:
-    """Raises `FetchRefused` (`source_unreachable`) unless the file, or a part of it, follows."""
+    """Raise `FetchRefused` (`source_unreachable`) unless the status is 200 or 206."""
     status = answer.status_code
     if status in (_OK, _PARTIAL):
         return
@@ -38,12 +38,12 @@ def check_status(answer: requests.Response) -> None:
 
 
 def check_part(answer: requests.Response, offset: int, etag: str | None) -> None:
-    """Raises `FetchRefused` unless the part that was asked for, of that version, follows."""
+    """Raise `FetchRefused` unless the requested part of the requested version follows."""
     if answer.status_code == RANGE_NOT_SATISFIABLE:
         raise changed("The file has become shorter.")
     check_status(answer)
     if etag is not None and answer.headers.get("ETag") != etag:
-        raise changed("The file is another one now.")
+        raise changed("The file has changed: its ETag is another one.")
     if answer.status_code != _PARTIAL:
         raise unreachable("The server does not answer ranges.")
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
@@ -52,7 +52,7 @@ def check_part(answer: requests.Response, offset: int, etag: str | None) -> None
 
 
 def remote_of(answer: requests.Response, final_url: str) -> Remote:
-    """What the headers say of the whole file."""
+    """Describe the whole file by the headers of an answer."""
     headers = answer.headers
     size: str | None = headers.get("Content-Length")
     in_parts = answer.status_code in (_PARTIAL, RANGE_NOT_SATISFIABLE)
@@ -69,11 +69,11 @@ def remote_of(answer: requests.Response, final_url: str) -> Remote:
 
 
 def body_pieces(answer: requests.Response) -> Iterator[bytes]:
-    """The body as it was sent, in pieces of what has arrived: a trickle is seen to be one."""
+    """Yield the body, undecoded, as soon as bytes arrive; the caller can measure a slow sender."""
     while piece := answer.raw.read1(_PIECE_BYTES, decode_content=False):
         yield piece
 
 
 def header_size(text: str | None) -> int | None:
-    """A size in a header; None when there is none, or no number of at most 18 digits."""
+    """Read a size in a header; None without one, or if it is no number of at most 18 digits."""
     return int(text) if text is not None and _DIGITS.fullmatch(text) else None

@@ -1,9 +1,9 @@
-"""Signing and verifying callbacks by the Standard Webhooks scheme.
+"""Signatures of callbacks by the Standard Webhooks scheme.
 
 The signature is HMAC-SHA256 over `id.timestamp.body`, base64, in a list of `v1,…` entries
 (https://github.com/standard-webhooks/standard-webhooks, spec §Signature scheme). The id and the
-time are under the signature, so neither can be changed to pass a callback off as another or as
-fresh. Repetition is not detected here: the receiver's unique event id does that.
+time are signed, so a sender without a secret can change neither. The receiver detects a repeated
+callback by its event id; this module does not.
 """
 
 import base64
@@ -21,8 +21,8 @@ HEADER_TIMESTAMP = "webhook-timestamp"
 HEADER_SIGNATURE = "webhook-signature"
 
 MAX_ACTIVE_SECRETS = 2
-"""Of one account: the current one, and the one it replaces. A third would be one forgotten."""
-_MAX_SIGNATURES = 8  # a sender signs with one secret, or two while it rotates
+"""Secrets of one account: the current one and its predecessor. A third is a forgotten one."""
+_MAX_SIGNATURES = 8  # a sender signs with one secret, or with two during a rotation
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105  # the scheme's public prefix, not a secret
 _VERSION = "v1"
@@ -31,7 +31,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,11}")  # whole seconds, up to the year 5138
 
 
 class Rejection(StrEnum):
-    """Why a callback is not believed."""
+    """Reason to refuse a callback."""
 
     MISSING_HEADER = "missing_header"  # or an id that is empty, too long, or not printable ASCII
     MALFORMED_TIMESTAMP = "malformed_timestamp"
@@ -41,10 +41,10 @@ class Rejection(StrEnum):
 
 
 class SignatureRejected(Exception):
-    """The callback did not come from a holder of a secret, or not in time.
+    """The callback was not sent by a holder of a secret, or not in time.
 
     Attributes:
-        reason: one of `Rejection`; safe to log, not meant for the sender.
+        reason: reason of the refusal; safe to log, not meant for the sender.
     """
 
     def __init__(self, reason: Rejection) -> None:
@@ -53,15 +53,15 @@ class SignatureRejected(Exception):
 
 
 class SecretMalformed(ValueError):
-    """A configured secret is not one that its scheme has: empty, or no base64 where it must be."""
+    """A configured secret is empty, or is not the base64 that its scheme needs."""
 
 
 @dataclass(frozen=True)
 class Signed:
-    """A callback whose signature holds."""
+    """A callback with a valid signature."""
 
     id: str
-    timestamp: datetime  # when it was sent (each try anew), in UTC
+    timestamp: datetime  # time of sending, another one for each try, in UTC
 
 
 def verify(
@@ -72,17 +72,17 @@ def verify(
     now: datetime,
     tolerance_sec: int = 300,
 ) -> Signed:
-    """Check a callback against every secret in use.
+    """Check a callback against every valid secret.
 
-    The comparisons take the same time whichever secret matches, or none.
+    The comparisons take the same time for any matching secret and for none.
 
     Args:
-        headers: of the request; names in any case.
-        body: the raw bytes, before any parsing.
-        secrets: all that are valid now, so that they can be rotated; none means none is believed.
-        now: the clock, aware.
-        tolerance_sec: how far the sender's clock may be off, either way; 300 s is what the
-            scheme's own libraries use.
+        headers: headers of the request; names in any case.
+        body: raw bytes, before any parsing.
+        secrets: all secrets that are valid now; without one, every callback is refused.
+        now: current time, aware.
+        tolerance_sec: largest difference of the sender's clock, in both directions; the scheme's
+            own libraries use 300 s.
 
     Raises:
         SignatureRejected: see `Rejection`.
@@ -101,26 +101,26 @@ def verify(
 
 
 def check_secret(secret: str) -> None:
-    """Refuse what cannot be a secret of callbacks.
+    """Refuse a text that cannot be a secret of callbacks.
 
     Raises:
-        SecretMalformed: it is not base64, with or without `whsec_`, or has no byte.
+        SecretMalformed: it is not base64, with or without `whsec_`, or is empty.
     """
     _key(secret)
 
 
 def sign(secret: str, event_id: str, timestamp: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of a callback.
+    """Make the three headers of a callback.
 
     Args:
         secret: base64, with or without `whsec_`.
         event_id: the same for every try of one callback; 1 to 255 printable ASCII characters.
-        timestamp: of this try, aware; fractions of a second are dropped.
-        body: exactly the bytes that will be sent.
+        timestamp: time of this try, aware; fractions of a second are dropped.
+        body: exactly the bytes to send.
 
     Raises:
         SecretMalformed: the secret is not base64.
-        ValueError: the id is not one that `verify` would take.
+        ValueError: `verify` would refuse the id.
     """
     if not _ID.fullmatch(event_id):
         raise ValueError("a callback's id has 1 to 255 printable ASCII characters")
@@ -134,10 +134,10 @@ def sign(secret: str, event_id: str, timestamp: datetime, body: bytes) -> dict[s
 
 
 def read_sent_at(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
-    """Read when a callback was sent, in whole seconds since 1970.
+    """Read the time of sending, given in whole seconds since 1970.
 
     Raises:
-        SignatureRejected: it is no such number, or further from now than the tolerance.
+        SignatureRejected: it is no such number, or differs from now by more than the tolerance.
     """
     if not _TIMESTAMP.fullmatch(stamp):
         raise SignatureRejected(Rejection.MALFORMED_TIMESTAMP)
@@ -151,10 +151,10 @@ def read_sent_at(stamp: str, now: datetime, tolerance_sec: int) -> datetime:
 
 
 def any_matches(offered: Sequence[str], expected: Iterable[bytes]) -> bool:
-    """Whether one of the signatures offered is one of those expected.
+    """Return True if an offered signature equals an expected one.
 
-    All are compared, whichever matches. Of more than a sender has use for none counts: they are
-    work for us that costs the sender nothing.
+    Every pair is compared, also after a match. Too many signatures are refused uncompared: they
+    would cost us work and the sender nothing.
     """
     if len(offered) > _MAX_SIGNATURES:
         return False
@@ -162,7 +162,7 @@ def any_matches(offered: Sequence[str], expected: Iterable[bytes]) -> bool:
     matched = False
     for ours in expected:
         for signature in theirs:
-            matched |= hmac.compare_digest(ours, signature)  # no early exit: time tells nothing
+            matched |= hmac.compare_digest(ours, signature)  # no early exit: constant time
     return matched
 
 

@@ -133,7 +133,7 @@ def test_a_playlist_that_leads_away_is_refused_and_not_followed(
     assert (
         world.chronicle(asset_id)[-1]
         .detail["message"]
-        .endswith(("leads away", "in quotes.", "no playlist may."))
+        .endswith(("leads away", "in quotes.", "forbidden in a playlist."))
     )
     assert inside.asked == []
 
