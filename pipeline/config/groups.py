@@ -26,7 +26,11 @@ class SettingsGroup(FiledSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="KHRONIKA_", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="KHRONIKA_",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        defer_build=True,  # a process builds the validators of its own groups only
     )
 
 
