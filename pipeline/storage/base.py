@@ -1,8 +1,8 @@
-"""What a place that keeps objects can do, whichever driver stands behind it.
+"""Protocol of a storage of objects, which each driver implements.
 
-An object is named by a key such as `processed/1f…/2a…/720p/seg_00000.m4s`: segments joined by
-slashes. A prefix is a whole-segment folder of keys: `a/b` holds `a/b/c` and not `a/bc`. Objects
-are immutable to their readers: a key is written whole or not at all.
+The key of an object consists of segments joined by slashes, such as
+`processed/1f…/2a…/720p/seg_00000.m4s`. A prefix consists of whole segments: `a/b` holds `a/b/c`
+and not `a/bc`. An object is written whole or not at all, so that readers never see a part of it.
 """
 
 import re
@@ -20,23 +20,23 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 class StorageError(Exception):
-    """Something the storage refuses or lacks; trouble of the medium itself is an `OSError`."""
+    """The storage refuses a request or lacks an object; a failure of the medium is an `OSError`."""
 
 
 class KeyRefused(StorageError):
-    """The key could name something outside the storage, or nothing at all."""
+    """The key is empty, malformed, or could name something outside the storage."""
 
 
 class ObjectMissing(StorageError):
-    """There is no object of that key."""
+    """There is no object with that key."""
 
 
 class ContentTooLarge(StorageError):
-    """The content went on past its limit; nothing of it was kept."""
+    """The content exceeds its limit; nothing of it was kept."""
 
 
 class PartsRefused(StorageError):
-    """These are not the parts that are there, or there is no such multipart upload any more."""
+    """The stored parts differ from the named ones, or the multipart upload has ended."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Stat:
 
     key: str
     size_bytes: int
-    etag: str  # quoted and strong, as in an HTTP header; changes whenever the content may have
+    etag: str  # quoted and strong, as in an HTTP header; another one for changed content
     content_type: str
     modified_at: datetime  # in UTC
 
@@ -54,27 +54,27 @@ class Storage(TakesParts, Protocol):
     """A driver. Every method checks its keys and may raise `KeyRefused` or `OSError`."""
 
     def write(self, key: str, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stat:
-        """Store an object from a stream, replacing one of that key in a single step.
+        """Store an object from a stream; replace an existing one in a single step.
 
-        Nobody ever reads a part of it, whatever breaks, and a failure leaves nothing behind.
+        A failure leaves nothing behind, and no reader sees a part of the object.
 
         Args:
-            key: where to.
-            chunks: the content; what it raises passes through.
-            max_bytes: the most the content may have; None for no bound.
+            key: key of the object.
+            chunks: the content; its exceptions pass through.
+            max_bytes: largest accepted size; None for no limit.
 
         Raises:
-            ContentTooLarge: the content is larger; it is read no further than that takes.
+            ContentTooLarge: the content exceeds the limit; the rest of it is not read.
         """
         ...
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Stream the bytes from `start` up to, but not including, `end` (None: the last one).
+        """Stream the bytes from `start` up to `end`, which is excluded; None stands for the end.
 
-        A range past the end is cut to what there is, as slices are.
+        A range past the end is cut, like a slice.
 
         Raises:
-            ObjectMissing: at the call, not at the first chunk.
+            ObjectMissing: there is no such object; raised at the call, not at the first chunk.
         """
         ...
 
@@ -82,7 +82,7 @@ class Storage(TakesParts, Protocol):
         """Describe an object.
 
         Raises:
-            ObjectMissing: there is none.
+            ObjectMissing: there is no such object.
         """
         ...
 
@@ -91,45 +91,42 @@ class Storage(TakesParts, Protocol):
     ) -> int:
         """Store every file below a local folder under a prefix.
 
-        What was under the prefix before is gone afterwards. A driver that cannot do it in one step
-        stores playlists last: who can read one can read what it lists. A failure may then leave
-        part of the folder; publishing it again makes it whole, `delete_prefix` removes it. The
-        folder itself is left alone; its files must not be written to any more, for the storage
-        may share them.
+        Objects that were under the prefix before are removed. A driver that cannot do this in one
+        step stores playlists last, after the files they list; a failure may then leave part of the
+        folder. A repetition completes it, `delete_prefix` removes it. The folder stays; its files
+        must not be changed any more, because the storage may share them by links.
 
         Args:
-            folder: What to store.
-            prefix: Where to.
-            beat: Called every second or more often while it lasts; what it raises ends it.
+            folder: Folder to store.
+            prefix: Prefix of the keys.
+            beat: Called at least once a second; an exception of it ends the storing.
 
         Returns:
             The bytes stored.
 
         Raises:
-            KeyRefused: the folder holds a link, a device, or a name no key may have.
+            KeyRefused: the folder holds a link, a device, or a name that no key may have.
         """
         ...
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Describe every object under a prefix, the whole storage for "", in order of keys."""
+        """Describe the objects under a prefix in the order of keys; "" stands for all objects."""
         ...
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every object under a prefix, or the one object of that key.
+        """Remove every object under a prefix, or the object with that key; safe to repeat.
 
         Returns:
-            The bytes reclaimed; 0 when there was nothing, so it is safe to repeat.
+            The bytes reclaimed.
         """
         ...
 
     def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
-        """Remove what killed writers have left behind: it never was an object, and never will be.
-
-        That includes multipart uploads that were never completed.
+        """Remove the content of killed writers and of multipart uploads that never completed.
 
         Args:
-            older_than_sec: Longer than any writer may take; what has changed since stays.
-            dry_run: Only say what would go.
+            older_than_sec: Age of content to remove; longer than any writer may take.
+            dry_run: Remove nothing; only return the bytes.
 
         Returns:
             The bytes reclaimed.
@@ -137,7 +134,7 @@ class Storage(TakesParts, Protocol):
         ...
 
     def local_path(self, key: str) -> Path | None:
-        """The file behind a key where a program may open it; None if the driver has no files.
+        """Return the file of an object for a program to open; None if the driver has no files.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -145,23 +142,23 @@ class Storage(TakesParts, Protocol):
         ...
 
     def presign_get(self, key: str, *, expires_sec: int) -> str | None:
-        """Give a URL that reads the object for a while, whether or not there is one.
+        """Return a URL that reads the object for a while, also for an object that is missing.
 
-        None if the driver serves nobody: the API reads the object out itself.
+        None if the driver has no server: the API then serves the object itself.
         """
         ...
 
     @property
     def origins(self) -> frozenset[str]:
-        """Where the addresses of `presign_get` may lead: scheme, host and maybe port of each."""
+        """Origins of the addresses of `presign_get`: scheme, host and an optional port."""
         ...
 
 
 def bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
-    """Pass chunks on.
+    """Yield the chunks up to a limit.
 
     Raises:
-        ContentTooLarge: they go on past the bound; no more of them is taken.
+        ContentTooLarge: the chunks exceed the limit; the rest is not read.
     """
     total = 0
     for chunk in chunks:
@@ -172,13 +169,13 @@ def bounded(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
 
 
 def check_key(key: str) -> str:
-    """Return the key as it is if any driver can hold it.
+    """Return the key if every driver can store it.
 
-    A segment never begins with a dot: that rules out `.` and `..` and keeps such names for the
-    drivers' own use.
+    A segment never begins with a dot: this excludes `.` and `..` and reserves such names for the
+    drivers.
 
     Raises:
-        KeyRefused: it says what is wrong, without quoting the key.
+        KeyRefused: the message names the fault without the key.
     """
     if not key or len(key) > MAX_KEY_CHARS:
         raise KeyRefused(f"a key has 1 to {MAX_KEY_CHARS} characters")
@@ -195,5 +192,5 @@ def check_key(key: str) -> str:
 def _encoded(segment: str) -> bytes:
     try:
         return segment.encode()
-    except UnicodeEncodeError as error:  # a lone surrogate: no file system stores it as it is
+    except UnicodeEncodeError as error:  # a lone surrogate
         raise KeyRefused("a key is valid Unicode") from error

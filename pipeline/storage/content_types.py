@@ -1,8 +1,8 @@
 """The `Content-Type` of a stored object, from the suffix of its key.
 
-Players and browsers insist on these: Safari plays no playlist of another type, and captions need
-theirs to be read at all. Segments and their init file say `video/mp4`, which every player takes
-(`video/iso.segment` is the registered name that some do not know).
+Players and browsers need these types: Safari plays a playlist of this type only, and browsers read
+captions of this type only. Segments and their init file have `video/mp4`, which every player
+accepts; some do not know the registered name, `video/iso.segment`.
 """
 
 from pathlib import PurePosixPath
@@ -27,5 +27,5 @@ _BY_SUFFIX = {
 
 
 def content_type_of(key: str) -> str:
-    """The type for a key; bytes of no particular kind when its suffix is not ours."""
+    """Return the type for a key; `application/octet-stream` for an unknown suffix."""
     return _BY_SUFFIX.get(PurePosixPath(key).suffix.lower(), OCTET_STREAM)

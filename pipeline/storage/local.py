@@ -1,8 +1,8 @@
-"""Storage in a folder of this machine.
+"""Driver of a storage in a local folder.
 
-New content grows in `.incoming` beside the objects, on the same file system, and gets its name by
-one rename once it is whole and on the disk. Keys never begin with a dot, so it cannot be reached.
-What arrives in parts grows there too, in a folder of its own (`local_parts`).
+New content is written to `.incoming` beside the objects, on the same file system. A single rename
+gives it its name once it is complete and on the disk. Keys never begin with a dot, so no key names
+the folder. Each object that arrives in parts has a folder of its own in it (`local_parts`).
 """
 
 import os
@@ -68,14 +68,14 @@ class LocalStorage:
             raise ObjectMissing(key) from error
         if not stat.S_ISREG(found.st_mode):
             raise ObjectMissing(key)
-        return _described(key, found)
+        return _object_stat(key, found)
 
     def publish_folder(
         self, folder: Path, prefix: str, *, beat: Callable[[], object] = lambda: None
     ) -> int:
-        """See `Storage.publish_folder`; it appears in one step.
+        """See `Storage.publish_folder`; the folder appears in one step.
 
-        Where the disk allows, files are linked, not copied.
+        Files are linked, not copied, if the file system allows it.
         """
         target = self._path(prefix)
         with self._scratch() as growing:
@@ -98,7 +98,7 @@ class LocalStorage:
                 continue
 
     def delete_prefix(self, prefix: str) -> int:
-        """See `Storage.delete_prefix`; it disappears in one step and is removed after that."""
+        """See `Storage.delete_prefix`; the objects disappear in one step."""
         target = self._path(prefix)
         size_bytes = sum(found.size_bytes for found in self.list(prefix))
         with self._set_aside(target):
@@ -108,12 +108,12 @@ class LocalStorage:
     def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
         """See `Storage.remove_unfinished`."""
         size_bytes = 0
-        for place in self._incoming.iterdir():
+        for path in self._incoming.iterdir():
             with suppress(FileNotFoundError):  # its writer has just finished
-                if _untouched_sec(place) > older_than_sec:
-                    size_bytes += _size_of(place)
+                if _untouched_sec(path) > older_than_sec:
+                    size_bytes += _size_of(path)
                     if not dry_run:
-                        _remove(place)
+                        _remove(path)
         return size_bytes
 
     def local_path(self, key: str) -> Path | None:
@@ -142,8 +142,8 @@ class LocalStorage:
     ) -> Part:
         """See `TakesParts.put_part`.
 
-        A part is written twice, to memory more than to the disk: the first file is never flushed
-        and soon removed.
+        A part is written twice. The first file is never flushed and soon removed, so it costs
+        memory more than the disk.
         """
         with self._scratch() as growing:
             with growing.open("wb") as file:
@@ -179,7 +179,7 @@ class LocalStorage:
             with self._parts(multipart).assembled(list(parts)) as content:
                 self._rename(content, target)
         except PartsRefused:
-            if not target.is_file():  # else an earlier call came this far
+            if not target.is_file():  # if it is a file, an earlier call completed it
                 raise
             self.abort_multipart(multipart)
 
@@ -197,16 +197,16 @@ class LocalStorage:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A name in `.incoming` where nothing is left afterwards."""
-        place = self._incoming / uuid.uuid4().hex
+        """Give a new path in `.incoming`; remove its content at the end."""
+        path = self._incoming / uuid.uuid4().hex
         try:
-            yield place
+            yield path
         finally:
-            _remove(place)
+            _remove(path)
 
     @contextmanager
     def _set_aside(self, target: Path) -> Iterator[None]:
-        """Move away what stands at the target; remove it at the end, or put it back on failure."""
+        """Move the target away; remove it at the end, or move it back after a failure."""
         with self._scratch() as aside:
             try:
                 target.rename(aside)
@@ -225,16 +225,16 @@ class LocalStorage:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            # A file system cannot hold both `a` and `a/b`. Refused, as S3 alone would accept it.
+            # A file system cannot hold both `a` and `a/b`; only S3 would accept it.
             raise KeyRefused("another object stands in the way of this key") from error
         flush_folder(target.parent)
 
 
-def _described(key: str, found: os.stat_result) -> Stat:
+def _object_stat(key: str, found: os.stat_result) -> Stat:
     return Stat(
         key=key,
         size_bytes=found.st_size,
-        # The inode too: content is only ever replaced by a new file, maybe within one clock tick.
+        # With the inode, because a new file may replace the content within one clock tick.
         etag=f'"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"',
         content_type=content_type_of(key),
         modified_at=datetime.fromtimestamp(found.st_mtime, UTC),
@@ -251,7 +251,7 @@ def _slices(path: Path, start: int, stop: int) -> Iterator[bytes]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Regular files in order of their keys; hidden names are not objects."""
+    """Yield the files in the order of their keys, without hidden names."""
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -259,19 +259,19 @@ def _files_below(folder: Path) -> Iterator[Path]:
     yield from sorted(found, key=Path.as_posix)
 
 
-def _untouched_sec(place: Path) -> float:
-    """Since when nobody has written it or moved it here: a move leaves `st_mtime` as it was."""
-    found = place.stat()
+def _untouched_sec(path: Path) -> float:
+    """Return the seconds since the last write or move; a move changes `st_ctime` only."""
+    found = path.stat()
     return time.time() - max(found.st_mtime, found.st_ctime)
 
 
-def _size_of(place: Path) -> int:
-    files = _files_below(place) if place.is_dir() else [place]
-    return sum(path.stat().st_size for path in files)
+def _size_of(path: Path) -> int:
+    files = _files_below(path) if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
 
 
-def _remove(place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
     else:
-        place.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

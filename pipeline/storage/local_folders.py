@@ -1,4 +1,4 @@
-"""Taking a folder of finished files over into the storage, without copying where that can be."""
+"""Transfer of a folder of finished files into the storage, by links if possible."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from pipeline.storage.local_parts import flush_folder
 
 
 def link_tree(folder: Path, into: Path, prefix: str, beat: Callable[[], object]) -> int:
-    """Link or copy a tree of plain files, flushed to the disk; returns its bytes."""
+    """Link or copy a tree of plain files, flush it to the disk, and return its bytes."""
     size_bytes = 0
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         beat()

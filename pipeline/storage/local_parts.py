@@ -1,11 +1,11 @@
-"""A folder in which one object grows out of its parts.
+"""Folder in which one object is assembled from its parts.
 
-Each part is copied to its offset in one sparse file, and an empty file beside it then says by its
-name that the part is there, whole. So the object is complete with a rename, whatever its size. A
-part that replaces another takes that name away first: a copy that is cut off counts as absent.
+Each part is copied to its offset in one sparse file; an empty file beside it, named for the part,
+then records that the part is complete. A rename therefore completes an object of any size. A part
+that replaces another removes that record first, so that an interrupted copy counts as absent.
 
-A lock on the folder keeps one part at a time and completion apart, also between processes; the
-kernel lets go of it when its holder dies (flock(2)).
+A lock on the folder admits one part or the completion at a time, also between processes. The kernel
+releases it if its holder dies (flock(2)).
 """
 
 import fcntl
@@ -24,22 +24,22 @@ _CONTENT = "content"
 class PartsFolder:
     """The parts of one object, in a folder made by `make`."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        self._content = place / _CONTENT
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._content = folder / _CONTENT
 
     def make(self) -> None:
-        """Begin without any part."""
-        self._place.mkdir()
+        """Make the folder, without any part."""
+        self._folder.mkdir()
 
     def put(self, part: Part, staged: Path, offset: int) -> None:
-        """Copy a part from a file of its own to its place in the object; safe to repeat.
+        """Copy a part from its own file to its offset in the object; safe to repeat.
 
         Raises:
             PartsRefused: the folder is gone.
         """
         with self._alone():
-            if (self._place / _name(part)).exists():
+            if (self._folder / _name(part)).exists():
                 return
             self._forget(part.number)
             descriptor = os.open(self._content, os.O_WRONLY | os.O_CREAT, 0o666)
@@ -48,17 +48,17 @@ class PartsFolder:
                 shutil.copyfileobj(source, content, 1024 * 1024)
                 content.flush()
                 os.fsync(content.fileno())
-            (self._place / _name(part)).touch()
-            flush_folder(self._place)
+            (self._folder / _name(part)).touch()
+            flush_folder(self._folder)
 
     def arrived(self) -> list[Part]:
-        """The parts that are there, by number.
+        """Return the complete parts, by number.
 
         Raises:
             PartsRefused: the folder is gone.
         """
         try:
-            names = [path.name for path in self._place.iterdir()]
+            names = [path.name for path in self._folder.iterdir()]
         except FileNotFoundError as error:
             raise PartsRefused("there is no such multipart upload") from error
         return sorted(
@@ -67,41 +67,41 @@ class PartsFolder:
 
     @contextmanager
     def assembled(self, parts: list[Part]) -> Iterator[Path]:
-        """Give the file that all parts are in, for the caller to move; then remove the folder.
+        """Give the file of all parts, for the caller to move; then remove the folder.
 
         Raises:
-            PartsRefused: the folder is gone, or a part is not there.
+            PartsRefused: the folder is gone, or a part is missing.
         """
         with self._alone():
             if not self._content.exists() or self.arrived() != parts:
-                raise PartsRefused("a part has been replaced, or never was there")
+                raise PartsRefused("a part has been replaced or is missing")
             yield self._content
-            shutil.rmtree(self._place)
+            shutil.rmtree(self._folder)
 
     def remove(self) -> None:
-        """Remove the parts, or what is left of them."""
+        """Remove the folder with the remaining parts."""
         try:
             with self._alone():
-                shutil.rmtree(self._place)
+                shutil.rmtree(self._folder)
         except PartsRefused:
             return
 
     def _forget(self, number: int) -> None:
         earlier = [part for part in self.arrived() if part.number == number]
         for part in earlier:
-            (self._place / _name(part)).unlink()
+            (self._folder / _name(part)).unlink()
         if earlier:
-            flush_folder(self._place)
+            flush_folder(self._folder)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         try:
-            descriptor = os.open(self._place, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError as error:
             raise PartsRefused("there is no such multipart upload") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not self._place.exists():  # removed by whom we waited for
+            if not self._folder.exists():  # the holder of the lock before us removed it
                 raise PartsRefused("this multipart upload has ended")
             yield
         finally:
@@ -109,7 +109,7 @@ class PartsFolder:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make what was named or renamed in a folder survive a power cut."""
+    """Flush the names in a folder to the disk, so that they survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Objects that arrive in parts, in any order and several at once."""
+"""Protocol of objects that arrive in parts, in any order and several at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Multipart:
-    """An object that arrives in parts, in any order and several at once.
+    """An object that arrives in parts.
 
     Attributes:
-        key: Under which it will be readable once it has been completed.
-        id: The driver's own name of it.
+        key: Key of the object after its completion.
+        id: The driver's own name of the upload.
     """
 
     key: str
@@ -20,11 +20,11 @@ class Multipart:
 
 @dataclass(frozen=True)
 class Part:
-    """A part that is there, whole.
+    """A part that is completely stored.
 
     Attributes:
-        number: Its place, from 1.
-        etag: Names the content, unquoted: another content of the same part has another one.
+        number: Number of the part, from 1.
+        etag: Version of the content, unquoted; another one for other content of the same part.
     """
 
     number: int
@@ -34,11 +34,11 @@ class Part:
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """A request that whoever holds it may make, for a while.
+    """A request that its holder may make for a while, without other credentials.
 
     Attributes:
-        url: Carries the signature: a secret until it expires, so never in a log.
-        headers: What has to be sent with it, exactly.
+        url: Address with the signature, which is a secret until it expires; never log it.
+        headers: Headers to send with it, unchanged.
     """
 
     method: str
@@ -47,32 +47,32 @@ class SignedRequest:
 
 
 class TakesParts(Protocol):
-    """What a driver does with parts. Whoever completes an upload says which parts it is made of.
+    """Driver of parts. The caller that completes an upload names its parts.
 
-    Every method may raise `OSError`, and those that say so `PartsRefused`.
+    Every method may raise `OSError`.
     """
 
     def start_multipart(self, key: str) -> Multipart:
-        """Open an object that will arrive in parts. Nobody reads any of it before it is completed.
+        """Open an object that will arrive in parts; it is not readable before its completion.
 
-        One that is neither completed nor aborted is in time removed by `remove_unfinished`.
+        `remove_unfinished` removes it if it is neither completed nor aborted in time.
         """
         ...
 
     def put_part(
         self, multipart: Multipart, number: int, offset: int, chunks: Iterable[bytes]
     ) -> Part:
-        """Store one part, in the place of an earlier one of that number.
+        """Store one part; replace an earlier one of that number.
 
-        Safe to repeat, and for several at once: one of them wins, whole. What `chunks` raises
-        passes through and nothing of it is kept.
+        Safe to repeat. Of several concurrent calls one wins, with its whole content. Exceptions of
+        `chunks` pass through, and nothing of the part is kept.
 
         Args:
-            multipart: Of which object.
-            number: From 1.
-            offset: Where in the object the part begins.
-            chunks: Its content, not empty; at most 5 GiB, and but for the last part at least
-                5 MiB (S3's bounds).
+            multipart: The object.
+            number: Number of the part, from 1.
+            offset: Offset of the part in the object.
+            chunks: Content, not empty; at most 5 GiB, and at least 5 MiB except for the last part
+                (S3's limits).
 
         Raises:
             PartsRefused: the multipart upload has been completed or aborted.
@@ -88,26 +88,26 @@ class TakesParts(Protocol):
         md5: str | None,
         expires_sec: int,
     ) -> SignedRequest | None:
-        """Let somebody else store one part directly; None if the driver takes parts only from us.
+        """Sign a request by which a client stores one part; None if the driver has no server.
 
-        The size, and the digest if there is one, are part of what is signed. The answer to the
-        request has the part's `ETag`.
+        The signature covers the size and, if given, the digest. The answer to the request has the
+        part's `ETag`.
 
         Args:
-            multipart: Of which object.
-            number: From 1.
-            size_bytes: Exactly how many bytes may be sent.
-            md5: Of the content, in base64, as in `Content-MD5` (RFC 1864); None if unknown.
-            expires_sec: How long the request may be made.
+            multipart: The object.
+            number: Number of the part, from 1.
+            size_bytes: Exact size of the part.
+            md5: Digest of the content, in base64, as in `Content-MD5` (RFC 1864); None if unknown.
+            expires_sec: Life of the signature.
         """
         ...
 
     def list_parts(self, multipart: Multipart, *, only: int | None = None) -> Sequence[Part] | None:
-        """Describe the parts that are there, by number; None if this server cannot.
+        """Describe the stored parts, by number; None if this server cannot list them.
 
         Args:
-            multipart: Of which object.
-            only: The number of the one that is asked about; None for all.
+            multipart: The object.
+            only: Number of the only part to describe; None for all parts.
 
         Raises:
             PartsRefused: there is no such multipart upload.
@@ -115,17 +115,17 @@ class TakesParts(Protocol):
         ...
 
     def complete_multipart(self, multipart: Multipart, parts: Sequence[Part]) -> None:
-        """Make the object of its parts, in one step; safe to repeat.
+        """Make the object of its parts in one step; safe to repeat.
 
         Args:
-            multipart: Of which object.
-            parts: Every one of them, by number.
+            multipart: The object.
+            parts: All its parts, by number.
 
         Raises:
-            PartsRefused: one of them is not there any more, or the upload was aborted.
+            PartsRefused: a part is missing, or the upload was aborted.
         """
         ...
 
     def abort_multipart(self, multipart: Multipart) -> None:
-        """Remove the parts; does nothing where it was completed or aborted before."""
+        """Remove the parts; do nothing if the upload was completed or aborted before."""
         ...

@@ -1,4 +1,4 @@
-"""From the URL in a setting to the driver it names."""
+"""Opener of the storage that a URL names."""
 
 from urllib.parse import urlsplit
 
@@ -11,18 +11,18 @@ def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
     """Open the storage at a URL.
 
     Args:
-        url: `file:///an/absolute/folder`, or `s3://bucket/prefix?endpoint=…&region=…`, where all
-            but the bucket may be left out.
-        credentials: For S3; None for what boto3 finds by itself.
+        url: `file:///an/absolute/folder`, or `s3://bucket/prefix?endpoint=…&region=…`, in which
+            only the bucket is required.
+        credentials: Credentials for S3; None for boto3's own search.
 
     Raises:
-        StorageUrlInvalid: it is neither. The URL is not quoted, as it may hold credentials.
-        OSError: the folder cannot be made. A bucket is not connected to yet.
+        StorageUrlInvalid: it is neither. The message omits the URL, which may hold credentials.
+        OSError: the folder cannot be made. A bucket is connected to later.
     """
     parts = urlsplit(url)
     if parts.scheme == "s3":
         place = bucket_of(parts)
-        # The SDK takes 0.2 s and 30 MB: nothing for those who have a folder.
+        # The SDK takes 0.2 s and 30 MB, which a storage in a folder does not need.
         from pipeline.storage.s3 import S3Storage  # noqa: PLC0415
 
         return S3Storage(place, credentials)

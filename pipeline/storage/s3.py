@@ -1,7 +1,7 @@
-"""Storage in a bucket of S3, or of a service that speaks its protocol.
+"""Driver of a storage in a bucket of S3, or of a service that speaks its protocol.
 
-S3 makes an object visible in one step and never a part of one. Of several objects it knows no such
-step, so a folder is published playlists last. Safe to use from several threads.
+S3 makes one object visible in one step, but not several objects. A folder is therefore published
+with its playlists last. The driver is safe to use from several threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,10 +22,10 @@ from pipeline.storage.urls import Credentials, S3Place
 
 _CHUNK_BYTES = 256 * 1024
 _PIECE_BYTES = 8 * 1024 * 1024
-"""Of a stream: above S3's 5 MiB for a part; three of them are in memory at a time."""
-_DELETED_AT_ONCE = 1000  # S3's own bound
+"""Size of the parts of a stream, above S3's least of 5 MiB; three are in memory at a time."""
+_DELETED_AT_ONCE = 1000  # S3's own limit
 _SEQUENTIAL = TransferConfig(use_threads=False, multipart_chunksize=16 * 1024 * 1024)
-"""Several files go at once already."""
+"""Transfer without threads, because several files are uploaded at once already."""
 
 
 class S3Storage(S3Parts):
@@ -50,7 +50,7 @@ class S3Storage(S3Parts):
         return self.stat(key)
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """See `Storage.read`; no connection is held before the first chunk is asked for."""
+        """See `Storage.read`; the connection opens with the first chunk."""
         found = self.stat(key)
         stop = found.size_bytes if end is None else min(end, found.size_bytes)
         return self._slices(self._name(key), start, stop, found.etag)
@@ -59,7 +59,7 @@ class S3Storage(S3Parts):
         """See `Storage.stat`."""
         with translating_errors("HeadObject"):
             found = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
-        return _described(key, found["ContentLength"], found["ETag"], found["LastModified"])
+        return _object_stat(key, found["ContentLength"], found["ETag"], found["LastModified"])
 
     def publish_folder(
         self, folder: Path, prefix: str, *, beat: Callable[[], object] = lambda: None
@@ -85,7 +85,7 @@ class S3Storage(S3Parts):
         return sum(stat.size_bytes for stat in found)
 
     def local_path(self, key: str) -> Path | None:
-        """See `Storage.local_path`: there are no files."""
+        """See `Storage.local_path`; this driver has no files."""
         self.stat(key)
         return None
 
@@ -110,7 +110,7 @@ class S3Storage(S3Parts):
                 parts.append(self.put_part(multipart, number, 0, [piece]))
             self.complete_multipart(multipart, parts)
         except BaseException:
-            with suppress(OSError):  # then `remove_unfinished` does it
+            with suppress(OSError):  # `remove_unfinished` removes the rest later
                 self.abort_multipart(multipart)
             raise
 
@@ -132,7 +132,7 @@ class S3Storage(S3Parts):
             for page in pages.paginate(Bucket=self._bucket, Prefix=name):
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
-                    yield _described(key, found["Size"], found["ETag"], found["LastModified"])
+                    yield _object_stat(key, found["Size"], found["ETag"], found["LastModified"])
 
     def _upload(self, key: str, path: Path) -> None:
         with translating_errors("PutObject"):
@@ -170,19 +170,19 @@ class S3Storage(S3Parts):
                 self._client.delete_object(Bucket=self._bucket, Key=name)
 
 
-def _described(key: str, size_bytes: int, etag: str, modified_at: datetime) -> Stat:
+def _object_stat(key: str, size_bytes: int, etag: str, modified_at: datetime) -> Stat:
     return Stat(
         key=key,
         size_bytes=size_bytes,
         etag=etag,
         content_type=content_type_of(key),
-        # In HTTP's headers an instant is whole seconds, in listings it is not.
+        # HTTP headers have whole seconds, listings have fractions.
         modified_at=modified_at.astimezone(UTC).replace(microsecond=0),
     )
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of equal size, but for the last."""
+    """Yield the same bytes in pieces of equal size, except the last."""
     piece = bytearray()
     for chunk in chunks:
         piece += chunk

@@ -1,4 +1,4 @@
-"""The connection to an S3-compatible service: how long it waits, and what its errors mean."""
+"""Client of an S3-compatible service: its timeouts and the translation of its errors."""
 
 import logging
 from collections.abc import Iterator
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SEC = 3.0
 READ_TIMEOUT_SEC = 20.0
-"""Between two bytes. A write of 8 MiB takes this long at 3.4 Mbit/s, far below a server's line."""
+"""Longest time between two bytes. A write of 8 MiB takes this long at 3.4 Mbit/s, far below the
+bandwidth of a server."""
 ATTEMPTS = 3
 CONNECTIONS = 32
-"""Above the threads of a web process; more would wait for one another."""
-FALLBACK_REGION = "us-east-1"  # what services without regions expect in a signature
+"""More than the threads of a web process, so that no thread waits for another's connection."""
+FALLBACK_REGION = "us-east-1"  # services without regions expect it in a signature
 
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
 _FORBIDDEN = frozenset({"AccessDenied", "403"})
@@ -33,17 +34,17 @@ _PARTS_REFUSED = frozenset(
 
 
 for _name in ("boto3", "botocore", "s3transfer"):
-    # For debugging they write down what they sign, and with it signatures that others could use.
+    # At DEBUG they log requests with signatures that a reader of the log could use.
     logging.getLogger(_name).setLevel(logging.INFO)
 
 
 class S3Trouble(OSError):
-    """The service did not do what was asked, and may later.
+    """The service failed; a later try may succeed.
 
-    Its message is the operation and the error's code: the service's own words may name keys.
+    The message has only the operation and the error's code: the service's own text may name keys.
 
     Attributes:
-        code: The service's, or the class of what went wrong on the way there.
+        code: Error code of the service, or the class of the SDK's exception.
     """
 
     def __init__(self, operation: str, code: str) -> None:
@@ -52,21 +53,21 @@ class S3Trouble(OSError):
 
     @property
     def is_unsupported(self) -> bool:
-        """Whether this server knows no such operation: many speak a part of the protocol."""
+        """True if this server lacks the operation; many implement a part of the protocol."""
         return self.code in _UNSUPPORTED
 
     @property
     def is_forbidden(self) -> bool:
-        """Whether our credentials do not cover the operation."""
+        """True if our credentials do not cover the operation."""
         return self.code in _FORBIDDEN
 
 
 def connect(place: S3Place, credentials: Credentials | None) -> "S3Client":
-    """Make a client; it connects when first used and may be shared by threads.
+    """Make a client; it connects at its first use, and threads may share it.
 
     Args:
-        place: Where the service is.
-        credentials: None for what boto3 finds: its variables, its files, the machine's role.
+        place: The bucket and its service.
+        credentials: None for boto3's own search: its variables, its files, the machine's role.
     """
     session = boto3.session.Session()
     return session.client(
@@ -81,23 +82,24 @@ def connect(place: S3Place, credentials: Credentials | None) -> "S3Client":
             read_timeout=READ_TIMEOUT_SEC,
             retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
             max_pool_connections=CONNECTIONS,
-            # Since 1.36 boto3 adds checksums that other services than AWS do not know.
+            # Since 1.36 boto3 adds checksums that only AWS knows.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            # Other services often have no name in DNS for each bucket.
+            # Services other than AWS often lack a DNS name for each bucket.
             s3={"addressing_style": "path" if place.endpoint else "auto"},
         ),
     )
 
 
 def origins_of(service: str, place: S3Place) -> frozenset[str]:
-    """Where addresses that are signed for a bucket lead, and where those are redirected.
+    """Return the origins of a bucket's signed addresses and of their redirects.
 
-    AWS has a name for each bucket, and for one that DNS cannot hold the service's own. Addresses
-    are signed for the name without a region, which redirects to the one with it until DNS knows.
+    AWS has a DNS name for each bucket; a bucket whose name DNS cannot hold has the service's
+    address. Addresses are signed for the name without a region, which redirects to the name with
+    the region until DNS is updated.
 
     Args:
-        service: The address that the client speaks to.
+        service: Address of the client's service.
         place: The bucket.
     """
     if place.endpoint:
@@ -108,11 +110,11 @@ def origins_of(service: str, place: S3Place) -> frozenset[str]:
 
 @contextmanager
 def translating_errors(operation: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours.
+    """Translate the SDK's errors.
 
     Raises:
-        ObjectMissing, PartsRefused: the service says so.
-        S3Trouble: anything else.
+        ObjectMissing, PartsRefused: the service's error code says so.
+        S3Trouble: any other error.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Many files to many objects, several at a time, playlists last."""
+"""Upload of a folder's files, several at a time, playlists last."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -9,16 +9,16 @@ from pathlib import Path
 from pipeline.storage.base import KeyRefused, check_key
 
 _AT_ONCE = 8
-"""Segments are a few MB: with one after the other, most of the time would be round trips."""
+"""Segments have a few MB: one after another would spend most of the time on round trips."""
 _BEAT_SEC = 1.0
 _PLAYLIST = ".m3u8"
 
 
 def files_by_key(folder: Path, prefix: str) -> dict[str, Path]:
-    """Every file below a folder, by the key it is to have.
+    """Return every file below a folder, by its future key.
 
     Raises:
-        KeyRefused: the folder holds a link, a device, or a name no key may have.
+        KeyRefused: the folder holds a link, a device, or a name that no key may have.
         FileNotFoundError: there is no such folder.
     """
     return dict(_walk(folder, check_key(prefix)))
@@ -40,12 +40,12 @@ def upload_all(
     upload: Callable[[str, Path], None],
     beat: Callable[[], object],
 ) -> None:
-    """Upload files so that whoever can read a playlist can read what it lists.
+    """Upload files; a playlist follows the files that it lists.
 
     Args:
-        files: By their keys.
-        upload: Stores one; called from several threads.
-        beat: Called from this thread every second or more often; what it raises ends it.
+        files: Files by their keys.
+        upload: Stores one file; called from several threads.
+        beat: Called from this thread at least once a second; an exception of it ends the upload.
     """
     with ThreadPoolExecutor(_AT_ONCE, "s3-upload") as pool:
         for _, wave in groupby(sorted(files, key=_wave), key=_wave):
@@ -67,6 +67,6 @@ def _settle(uploads: set[Future[None]], beat: Callable[[], object]) -> None:
 
 
 def _wave(key: str) -> tuple[bool, int]:
-    """Media first, then playlists, the deepest of them first: the master playlist is last."""
+    """Return the rank of a key: media first, then the deepest playlists, the master last."""
     is_playlist = key.endswith(_PLAYLIST)
     return is_playlist, -key.count("/") if is_playlist else 0

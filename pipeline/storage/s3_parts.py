@@ -1,4 +1,4 @@
-"""Objects that arrive in parts, as S3 knows them: multipart uploads."""
+"""Driver of S3's multipart uploads."""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +42,7 @@ class S3Parts:
         offset: int,  # noqa: ARG002 - S3 goes by the number alone
         chunks: Iterable[bytes],
     ) -> Part:
-        """See `TakesParts.put_part`; the part waits in a file, so that it can be sent again."""
+        """See `TakesParts.put_part`; a temporary file keeps the part for another try."""
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
             for chunk in chunks:
                 body.write(chunk)
@@ -81,12 +81,12 @@ class S3Parts:
             },
             ExpiresIn=expires_sec,
         )
-        # Browsers set Content-Length by themselves and let nobody else do it.
+        # Browsers set Content-Length themselves and forbid scripts to set it.
         headers = {"Content-Type": OCTET_STREAM} | ({"Content-MD5": md5} if md5 else {})
         return SignedRequest("PUT", url, headers)
 
     def list_parts(self, multipart: Multipart, *, only: int | None = None) -> Sequence[Part] | None:
-        """See `TakesParts.list_parts`; one part is one request, however many there are."""
+        """See `TakesParts.list_parts`; a single part takes one request."""
         name = self._name(multipart.key)
         try:
             with translating_errors("ListParts"):
@@ -114,7 +114,7 @@ class S3Parts:
                     },
                 )
         except PartsRefused:
-            if not self._exists(name):  # else an earlier call came this far
+            if not self._exists(name):  # if it exists, an earlier call completed it
                 raise
 
     def abort_multipart(self, multipart: Multipart) -> None:
@@ -124,8 +124,8 @@ class S3Parts:
     def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
         """See `Storage.remove_unfinished`.
 
-        Where the server cannot list multipart uploads, or lets us not, it removes nothing: the
-        bucket then needs a lifecycle rule.
+        Nothing is removed if the server cannot list multipart uploads or forbids it; the bucket
+        then needs a lifecycle rule.
         """
         before = datetime.now(UTC) - timedelta(seconds=older_than_sec)
         size_bytes = 0
@@ -156,7 +156,7 @@ class S3Parts:
             yield from _listed(page)
 
     def _part(self, name: str, upload_id: str, number: int) -> list[Part]:
-        """The part of this number, if it is there: the first after the one before."""
+        """Return the part with this number, if stored: the first one after its predecessor."""
         page = self._client.list_parts(
             Bucket=self._bucket,
             Key=name,
@@ -184,7 +184,7 @@ class S3Parts:
         return True
 
     def _name(self, key: str) -> str:
-        """The bucket's name of a key of ours."""
+        """Return the bucket's key for a key of ours."""
         name = f"{self._prefix}{check_key(key)}"
         if len(name.encode()) > MAX_KEY_BYTES:
             raise KeyRefused(f"with its prefix a key has at most {MAX_KEY_BYTES} bytes")

@@ -1,4 +1,4 @@
-"""What a storage URL says, before anything is connected to."""
+"""Parser of storage URLs; it connects to nothing."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +10,12 @@ _OPTIONS = frozenset({"endpoint", "region"})
 
 
 class StorageUrlInvalid(ValueError):
-    """The storage URL names no place that can be used."""
+    """The storage URL names no usable storage."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """As whom a storage is used."""
+    """Credentials for an S3 storage."""
 
     key_id: str
     secret: str = field(repr=False)
@@ -23,12 +23,12 @@ class Credentials:
 
 @dataclass(frozen=True)
 class S3Place:
-    """A bucket, maybe a folder in it, at AWS or elsewhere.
+    """A bucket or a folder in it, at AWS or another service.
 
     Attributes:
         prefix: Ends in a slash, or is empty.
-        endpoint: None for AWS.
-        region: None for what the environment says.
+        endpoint: Address of the service; None for AWS.
+        region: None for the region of the environment.
     """
 
     bucket: str
@@ -38,7 +38,7 @@ class S3Place:
 
 
 def folder_of(parts: SplitResult) -> Path:
-    """The folder that a `file:` URL names.
+    """Return the folder of a `file:` URL.
 
     Raises:
         StorageUrlInvalid: see `open_storage`.
@@ -51,7 +51,7 @@ def folder_of(parts: SplitResult) -> Path:
 
 
 def bucket_of(parts: SplitResult) -> S3Place:
-    """The bucket that an `s3:` URL names.
+    """Return the bucket of an `s3:` URL.
 
     Raises:
         StorageUrlInvalid: see `open_storage`.
