@@ -1,11 +1,11 @@
-"""Whether a broker can be entered by anybody who can reach it."""
+"""Check of a broker's URL for a password."""
 
 from urllib.parse import unquote, urlsplit
 
 _NETWORKED = frozenset(
     {"redis", "rediss", "valkey", "valkeys", "sentinel", "amqp", "amqps", "pyamqp", "librabbitmq"}
 )
-"""Transports over a network; the others (a socket's file, memory) are guarded by the machine."""
+"""Transports over a network; the machine guards the others (a Unix socket, memory)."""
 
 
 class BrokerOpen(ValueError):
@@ -13,20 +13,20 @@ class BrokerOpen(ValueError):
 
 
 def check_guarded(url: str) -> None:
-    """Refuse a broker's URL that brings no password.
+    """Refuse a broker's URL without a password.
 
-    Whoever can write to the broker can wake any task as often as they like, and stop workers by
-    remote control: our own checks make that harmless to the data, not to the service.
+    A client with write access to the broker can start any task and stop workers by remote control.
+    Our own checks protect the data from that, but not the service.
 
     Args:
-        url: As Celery takes it: several, for a failover, are separated by semicolons.
+        url: URL in Celery's form: semicolons separate several brokers for a failover.
 
     Raises:
-        BrokerOpen: one of them brings none.
+        BrokerOpen: a URL has no password.
     """
     for one in url.split(";"):
         parts = urlsplit(one.strip())
         if parts.scheme.lower() in _NETWORKED and not unquote(parts.password or ""):
             raise BrokerOpen(
-                "brings no password: whoever reaches the broker could command the workers"
+                "has no password: any client that reaches the broker could command the workers"
             )

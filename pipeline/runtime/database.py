@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 CONNECT_TIMEOUT_SEC = 5
 
 LOCK_WAIT_MS = 200
-"""How long a request waits for a row that another one is changing: longer than a change takes,
-and short enough to hold no thread."""
+"""Longest wait of a request for a row that another one changes: longer than a change takes, and
+short enough to hold no thread."""
 
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a lock that was not granted within ``lock_timeout``."""
@@ -60,10 +60,10 @@ def with_driver(url: str) -> str:
 
 @contextmanager
 def user_session(engine: Engine, user_id: str) -> Iterator[Session]:
-    """A transaction in which row-level security sees ``user_id``; commits at the end.
+    """Open a transaction in which row-level security sees ``user_id``; commit at the end.
 
-    The id is bound, never spliced, and is local to the transaction, so that a pooled connection
-    carries nothing over. A lock held by a concurrent request is waited for ``LOCK_WAIT_MS``.
+    The id is a bound parameter and local to the transaction, so that a pooled connection does not
+    keep it. The wait for a lock of another request ends after ``LOCK_WAIT_MS``.
     """
     with Session(engine, expire_on_commit=False) as session, session.begin():
         session.execute(
@@ -78,11 +78,11 @@ def user_session(engine: Engine, user_id: str) -> Iterator[Session]:
 
 @contextmanager
 def session_of(engine: Engine) -> Iterator[Session]:
-    """A transaction of a role that needs no user; commits at the end."""
+    """Open a transaction of a role that needs no user; commit at the end."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
 
 
 def lock_timed_out(error: OperationalError) -> bool:
-    """Whether the statement failed because another transaction held a lock for too long."""
+    """Return True if the statement failed because another transaction held a lock too long."""
     return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE

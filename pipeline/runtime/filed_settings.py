@@ -1,4 +1,4 @@
-"""Settings from the environment whose secrets may come in files instead."""
+"""Settings from the environment, with secrets from files."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def _location(prefix: str, location: tuple[int | str, ...]) -> str:
 
 
 class FiledSettings(BaseSettings):
-    """Where a setting is or holds a `SecretStr`, ``NAME_FILE`` may name the file of its value."""
+    """Settings whose secrets may be in files: ``NAME_FILE`` names the file of a `SecretStr`."""
 
     @classmethod
     def settings_customise_sources(
@@ -62,7 +62,7 @@ class FiledSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is read, the first wins."""
+        """Return the sources in the order of their precedence."""
         return init_settings, _SecretFiles(settings_cls), env_settings
 
     @field_validator("*", mode="before")
@@ -74,9 +74,9 @@ class FiledSettings(BaseSettings):
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
-    """The secrets that come in files, by field; in place of one that cannot be read, its error.
+    """Source of the secrets in files. The value of an unreadable secret is its error.
 
-    Validation raises that, so that it is listed with all else that is wrong.
+    The validation raises that error, so that it is listed with the other wrong settings.
     """
 
     def __call__(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return {key: value for value, key, _ in found if value is not None}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        # Names of variables match in whatever case, as pydantic's own do.
+        # The names of variables match in any case, as pydantic's own.
         env = {name.upper(): value for name, value in os.environ.items()}
         variable = _variable(self.settings_cls, field, field_name)
         key = str(field.validation_alias or field_name)

@@ -1,9 +1,8 @@
-"""Taking secrets out of text before it is written anywhere people look.
+"""Removal of secrets from text before it is logged.
 
-Two nets: the values that this process was configured with, wherever they turn up, and whatever has
-the shape of a credential (a bearer token, a webhook secret, a media token in a path, a signed
-query), configured here or not. Nothing should have to be caught; this is for the line of a
-library, or of a traceback, that nobody thought of.
+Two kinds of text are removed: the values of this process' own secrets, and text in the form of a
+credential (a bearer token, a webhook secret, a media token in a path, a signed query). Our own code
+logs no secrets; this is the second line of defence, for lines of libraries and tracebacks.
 """
 
 import logging
@@ -16,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 REDACTED = "[redacted]"
 SHORTEST = 8
-"""Shorter values are words of ordinary text; a secret that short protects nothing."""
+"""Least length of a redacted value: a shorter one could be a word of ordinary text."""
 
 _SHAPES = re.compile(
     r"""
@@ -34,22 +33,22 @@ _SHAPES = re.compile(
 
 
 class Redactor:
-    """Replaces secrets in text. Safe to share between threads."""
+    """Function that replaces secrets in text; threads may share it."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # The longest first: one secret may be the beginning of another.
+        # The longest first, because one secret may be the beginning of another.
         known = sorted({s for s in secrets if len(s) >= SHORTEST}, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """Return the text without secrets."""
         if self._known is not None:
             text = self._known.sub(REDACTED, text)
         return _SHAPES.sub(REDACTED, text)
 
 
 class RedactingFormatter(logging.Formatter):
-    """Another formatter's lines, tracebacks included, without their secrets."""
+    """Formatter that redacts the lines of another formatter, tracebacks included."""
 
     def __init__(self, inner: logging.Formatter | None, redact: Redactor) -> None:
         super().__init__()
@@ -57,19 +56,19 @@ class RedactingFormatter(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line that would have been written, redacted."""
+        """Return the other formatter's line, redacted."""
         return self._redact(self._inner.format(record))
 
 
 def redact_logs(logger: logging.Logger, redact: Redactor) -> None:
-    """Let every handler that a logger has now write redacted lines; idempotent."""
+    """Make the present handlers of a logger write redacted lines; idempotent."""
     for handler in logger.handlers:
         if not isinstance(handler.formatter, RedactingFormatter):
             handler.setFormatter(RedactingFormatter(handler.formatter, redact))
 
 
 def secrets_of(settings: BaseModel) -> list[str]:
-    """Every secret value in settings: of a URL its password, also as it stands unquoted."""
+    """Return every secret value in settings; for a URL its password, quoted and unquoted."""
     return [part for secret in _secrets_in(dict(settings)) for part in _parts(secret)]
 
 

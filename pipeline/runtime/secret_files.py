@@ -1,7 +1,7 @@
-"""Secrets that come in files, as orchestrators mount them: ``NAME_FILE`` in place of ``NAME``.
+"""Secrets in files, as orchestrators mount them: ``NAME_FILE`` in place of ``NAME``.
 
-The convention of Docker's images and of Kubernetes' mounted secrets. A variable is seen in
-``/proc``, in crash reports, and by whoever may describe a container; a file is not.
+Docker's images and Kubernetes' mounted secrets have this convention. A variable is visible in
+``/proc``, in crash reports and in the description of a container; the content of a file is not.
 """
 
 import stat
@@ -11,34 +11,34 @@ from pathlib import Path
 SUFFIX = "_FILE"
 
 MAX_BYTES = 128 * 1024
-"""What Linux lets one variable hold (MAX_ARG_STRLEN): a file may say no more."""
+"""Largest file: the largest variable on Linux (MAX_ARG_STRLEN)."""
 
 
 class SecretUnreadable(ValueError):
-    """A secret cannot be had; says which variable is wrong, and neither value nor path."""
+    """A secret cannot be read; the message names the variable, but neither value nor path."""
 
 
 def read_secret(env: Mapping[str, str], name: str) -> str | None:
-    """A secret as its variable or its file gives it; None where neither does.
+    """Return a secret from its variable or its file; None without either.
 
     Args:
-        env: The environment; an empty ``NAME_FILE`` counts as unset, and so does an empty ``NAME``
-            beside one that is not.
-        name: The variable that would hold the secret itself.
+        env: The environment. An empty ``NAME_FILE`` counts as unset, and so does an empty ``NAME``
+            beside a ``NAME_FILE``.
+        name: Name of the variable for the secret itself.
 
     Raises:
-        SecretUnreadable: both are set, or the file holds no secret. The path is not shown: it may
-            be the secret, given in the wrong variable.
+        SecretUnreadable: both are set, or the file holds no secret. The message omits the path,
+            which may be the secret itself, set in the wrong variable.
     """
     path = env.get(name + SUFFIX)
     if not path:
         return env.get(name)
     if env.get(name):
-        raise SecretUnreadable(f"{name} and {name}{SUFFIX} are both set; one of them has to go")
+        raise SecretUnreadable(f"{name} and {name}{SUFFIX} are both set; unset one of them")
     try:
         return _content(Path(path))
     except UnicodeDecodeError:
-        fault = "is no text"
+        fault = "is not UTF-8 text"
     except OSError as error:
         fault = f"cannot be read: {error.strerror}"
     except ValueError as error:
@@ -47,7 +47,7 @@ def read_secret(env: Mapping[str, str], name: str) -> str | None:
 
 
 def unset_defaults(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Those defaults that are given neither as they are nor in a file."""
+    """Return the defaults of the variables that are set neither directly nor by a file."""
     return {
         name: value
         for name, value in defaults.items()
@@ -56,9 +56,9 @@ def unset_defaults(defaults: Mapping[str, str], given: Mapping[str, str]) -> dic
 
 
 def _content(path: Path) -> str:
-    # Before it is opened: opening a pipe would wait for somebody to write to it.
+    # Before opening, because opening a pipe waits for a writer.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("is no regular one")
+        raise ValueError("is not a regular file")
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

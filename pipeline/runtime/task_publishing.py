@@ -16,10 +16,9 @@ POOL_LIMIT = 128
 
 
 def make_producer(name: str, broker_url: str, *, key_prefix: str) -> Celery:
-    """Make a Celery app that only sends, and never holds a request for long.
+    """Make a Celery app that only sends, and never delays a request for long.
 
-    The worker's options would: without ``max_retries`` 0, kombu reconnects to a silent broker for
-    seconds before it gives up.
+    Without ``max_retries`` 0, kombu reconnects to a silent broker for seconds.
 
     Args:
         name: Shown in the messages' origin.
@@ -39,7 +38,7 @@ def make_producer(name: str, broker_url: str, *, key_prefix: str) -> Celery:
             "read_timeout": TIMEOUT_SEC,
             "write_timeout": TIMEOUT_SEC,
         },
-        # The wait for a connection that other threads hold has no bound: each thread has its own.
+        # Each thread has its own connection, because the wait for another's has no limit.
         broker_pool_limit=POOL_LIMIT,
         task_ignore_result=True,
         task_serializer="json",
@@ -69,7 +68,7 @@ def send_wakes(app: Celery, wakes: Sequence[Wake]) -> Sequence[Wake]:
 def count_waiting(channel: Any, queue: str) -> int:
     """Count the messages that wait in a queue, on a channel of kombu's.
 
-    The queue is declared as Celery declares it, so that none is made that a worker would not make.
-    A passive declaration would do, but kombu forgets the key prefix in it.
+    The queue is declared as Celery declares it. A passive declaration would not create the queue,
+    but kombu omits the key prefix in it.
     """
     return int(channel.queue_declare(queue, durable=True).message_count)

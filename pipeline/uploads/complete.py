@@ -1,4 +1,4 @@
-"""Bring an upload to its end: complete it, or give it up."""
+"""End of an upload: complete or abandon it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,14 +29,14 @@ def complete_upload(
     limits: Limits,
     now: datetime,
 ) -> Upload:
-    """Make one object of the parts, and check it by its content; safe to repeat, and by several.
+    """Make one object of the parts and check its content; safe to repeat, also concurrently.
 
-    From the moment the parts are one, nothing that is still being sent changes it. A refusal is
-    therefore final: the same upload is refused again.
+    A part that arrives later no longer changes the object. A refusal is therefore final: the same
+    upload is refused again.
 
     Raises:
         NotFound: ``upload_not_found``.
-        Conflict: ``upload_incomplete``: a part is missing; ``upload_expired``.
+        Conflict: ``upload_incomplete`` (a part is missing), ``upload_expired``.
         TooLarge, Unprocessable: the code of the refusal, such as ``unsupported_media``.
     """
     with begin() as session:
@@ -52,7 +52,7 @@ def complete_upload(
     with begin() as session:
         completed = session.scalars(
             update(Upload)
-            # Not now(), which is when this transaction began: giving up may have come since.
+            # now() is the start of this transaction; the upload may have been abandoned since.
             .where(Upload.id == upload_id, Upload.expires_at > func.clock_timestamp())
             .values(
                 source_info=info.to_json(),
@@ -61,17 +61,17 @@ def complete_upload(
             .returning(Upload)
             .execution_options(synchronize_session=False)
         ).one_or_none()
-    if completed is None:  # given up, or out of time, while it was looked at
+    if completed is None:  # abandoned or expired during the check
         raise upload_rows.expired()
     return completed
 
 
 def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
-    """Give an upload up and what has arrived of it; safe to repeat.
+    """Expire an upload and remove its content; safe to repeat.
 
     Raises:
         NotFound: ``upload_not_found``.
-        Conflict: ``upload_completed``: it may be a video by now, which is deleted as one.
+        Conflict: ``upload_completed``; it may be a video by now, and a video has its own delete.
     """
     with begin() as session:
         upload = session.scalars(
@@ -89,7 +89,7 @@ def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
 
 
 def discard(storage: Storage, upload: Upload) -> int:
-    """Remove what has arrived of an upload, whole or in parts; the bytes reclaimed."""
+    """Remove the stored content of an upload, whole or in parts; return the bytes reclaimed."""
     size_bytes = held_bytes(storage, upload)
     multipart = upload_rows.multipart_of(upload)
     if multipart is not None:
@@ -99,7 +99,7 @@ def discard(storage: Storage, upload: Upload) -> int:
 
 
 def held_bytes(storage: Storage, upload: Upload) -> int:
-    """What the storage holds of an upload, as far as it can tell."""
+    """Return the bytes that the storage holds of an upload, without parts that it cannot list."""
     objects = sum(stat.size_bytes for stat in storage.list(folder_of(upload)))
     multipart = upload_rows.multipart_of(upload)
     if multipart is None:
@@ -108,7 +108,7 @@ def held_bytes(storage: Storage, upload: Upload) -> int:
 
 
 def folder_of(upload: Upload) -> str:
-    """The prefix that is this upload's alone."""
+    """Return the prefix of this upload's objects, which holds no others."""
     return upload.storage_key.rpartition("/")[0]
 
 
@@ -137,14 +137,14 @@ def _assemble(begin: Begin, upload: Upload, parts: Sequence[Part], storage: Stor
 def _correct(
     begin: Begin, upload: Upload, multipart: Multipart, storage: Storage
 ) -> Sequence[Part]:
-    """Forget the parts that are not there after all; where nobody can tell, every one."""
+    """Delete the rows of parts that the storage lacks, or of all parts if it lists none."""
     is_gone = False
     try:
-        there = storage.list_parts(multipart) or ()
-    except PartsRefused:  # the storage has given the whole upload up
-        there, is_gone = (), True
+        stored = storage.list_parts(multipart) or ()
+    except PartsRefused:  # the storage has ended the whole upload
+        stored, is_gone = (), True
     with begin() as session:
-        upload_rows.forget_parts(session, upload.id, but=there)
+        upload_rows.forget_parts(session, upload.id, but=stored)
         if is_gone:
             upload_rows.forget_multipart(session, upload.id, multipart)
         return upload_rows.arrived(session, upload.id)
@@ -160,16 +160,16 @@ def _stored_parts(storage: Storage, multipart: Multipart) -> Sequence[Part]:
 def _measure(upload: Upload, storage: Storage, tools: Tools, limits: Limits) -> SourceInfo:
     try:
         size_bytes = storage.stat(upload.storage_key).size_bytes
-        if size_bytes != upload.size_bytes:  # a storage that does not hold parts to their size
+        if size_bytes != upload.size_bytes:  # a storage that does not enforce the size of parts
             raise Unprocessable(
                 "source_size_mismatch",
-                f"{upload.size_bytes} bytes were declared; {size_bytes} came.",
+                f"{upload.size_bytes} bytes were declared; {size_bytes} arrived.",
             )
         with probeable(storage, upload.storage_key) as path:
             info = probe(path, tools)
         check_limits(info, limits)
     except ObjectMissing:
-        raise upload_rows.expired() from None  # given up while it was looked at
+        raise upload_rows.expired() from None  # abandoned during the check
     except MediaRefused as error:
         raise _refusal(error) from error
     return info

@@ -1,7 +1,8 @@
-"""Take the parts of an upload in, or let the client bring them to the storage itself.
+"""Parts of an upload: received by us, or sent to the storage by the client.
 
-What has arrived is what our rows say. They are written once a part is stored, so that a part is at
-worst sent twice; whether they are true is found out when the upload is completed.
+Rows record the parts that have arrived. A row is written after its part is stored, so that a
+failure costs at most a second sending. The completion of the upload checks the rows against the
+storage.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,12 +21,12 @@ from pipeline.storage.base import ContentTooLarge, PartsRefused, Storage, bounde
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
 
 REQUEST_LIVES = timedelta(hours=1)
-"""How long a part may be sent directly: 8 MiB at 20 kbit/s, and a client may ask again."""
+"""Life of a direct request: 8 MiB at 20 kbit/s. A client may ask for another one."""
 
 
 @dataclass(frozen=True)
 class Digests:
-    """What the sender says of its content; None where it says nothing."""
+    """Digests that the sender gives for its content; None for a digest not given."""
 
     sha256: bytes | None = None
     md5: bytes | None = None
@@ -33,10 +34,10 @@ class Digests:
 
 @dataclass(frozen=True)
 class PartRequest:
-    """How one part is sent.
+    """The request by which a client sends one part.
 
     Attributes:
-        direct: The request to the storage; None where the part comes to us.
+        direct: The request to the storage; None if the part is sent to us.
     """
 
     number: int
@@ -46,10 +47,10 @@ class PartRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an upload is.
+    """An upload and its arrived parts.
 
     Attributes:
-        parts: Those that have arrived, by number.
+        parts: The parts that have arrived, by number.
     """
 
     upload: Upload
@@ -58,7 +59,7 @@ class Progress:
 
 
 def progress_of(begin: Begin, upload_id: UUID) -> Progress:
-    """See what has arrived, to go on from there.
+    """Return the arrived parts of an upload, for a client to resume.
 
     Raises:
         NotFound: ``upload_not_found``.
@@ -79,15 +80,11 @@ def request_parts(
     storage: Storage,
     now: datetime,
 ) -> tuple[list[PartRequest], datetime]:
-    """Say how parts are sent, and until when they may be.
+    """Return the requests by which parts are sent, and their expiry.
 
     Args:
-        begin: Opens transactions.
-        upload_id: Of which upload.
-        numbers: Of which parts.
-        md5s: Digests of some of them, in base64; the storage refuses other content.
-        storage: Where the upload goes.
-        now: The present.
+        numbers: Numbers of the parts.
+        md5s: Digests of some parts, in base64; the storage refuses other content.
 
     Raises:
         NotFound: ``upload_not_found``, ``part_not_found``.
@@ -125,24 +122,20 @@ def receive_part(
     storage: Storage,
     now: datetime,
 ) -> Part:
-    """Store a part as it arrives; safe to repeat until the upload is completed.
+    """Store a part while it arrives; safe to repeat until the upload is completed.
 
     Args:
-        begin: Opens transactions.
-        upload_id: Of which upload.
-        number: Of the part, from 1.
-        chunks: Its content. What it raises, such as a lost connection, passes through, and leaves
-            nothing behind.
-        digests: What its sender says it is.
-        storage: Where to.
-        now: The present.
+        number: Number of the part, from 1.
+        chunks: Content of the part. An exception of it, such as a lost connection, passes through
+            and leaves nothing behind.
+        digests: Digests that the sender gives.
 
     Raises:
         NotFound: ``upload_not_found``, ``part_not_found``.
         Conflict: ``upload_completed``, ``upload_expired``.
-        TooLarge: ``part_too_large``, of a file in one part ``source_too_large``: it went on past
-            its size, and was cut off.
-        Unprocessable: ``part_too_short``, ``checksum_mismatch``. Nothing of it is kept.
+        TooLarge: ``part_too_large``, or ``source_too_large`` for a file in one part: more bytes
+            arrive than declared.
+        Unprocessable: ``part_too_short``, ``checksum_mismatch``. Nothing of the part is kept.
     """
     upload = _open(begin, upload_id, now)
     plan = upload_rows.plan_of(upload)
@@ -154,7 +147,7 @@ def receive_part(
         )
     except ContentTooLarge:
         code = "source_too_large" if plan.count == 1 else "part_too_large"
-        raise TooLarge(code, f"{size_bytes} bytes were declared; more came.") from None
+        raise TooLarge(code, f"{size_bytes} bytes were declared; more arrived.") from None
     except PartsRefused:
         raise _ended(begin, upload_id, now) from None
     crash_point(Boundary.UPLOAD_STORED)
@@ -171,10 +164,11 @@ def receive_whole(
     storage: Storage,
     now: datetime,
 ) -> int:
-    """Store the content of a small file, which is its one part; the bytes received.
+    """Store the content of a small file, which is its only part; return the bytes received.
 
     Raises:
-        Conflict: ``upload_in_parts``: this file is too large for that; else as ``receive_part``.
+        Conflict: ``upload_in_parts``: this file is too large for one part. For the other errors
+            see ``receive_part``.
     """
     if upload_rows.plan_of(_open(begin, upload_id, now)).count > 1:
         raise Conflict("upload_in_parts", "This file is sent in parts: see the ticket's `parts`.")
@@ -191,23 +185,19 @@ def confirm_part(
     storage: Storage,
     now: datetime,
 ) -> Part:
-    """Believe that a part was sent to the storage, for now: it is the storage that knows.
+    """Record a part that the client says it has sent to the storage; idempotent.
 
-    Idempotent. Where the part came to us, this says what is known already.
+    The completion of the upload checks the record. A part that was sent to us is recorded already.
 
     Args:
-        begin: Opens transactions.
-        upload_id: Of which upload.
-        number: Of the part, from 1.
-        etag: Of the storage's answer, unquoted; None where its CORS rule does not let a page see
-            it. Then the storage is asked.
-        storage: Where it was sent.
-        now: The present.
+        number: Number of the part, from 1.
+        etag: ETag of the storage's answer, unquoted; None if the storage's CORS rule hides it from
+            the page. The storage is then asked for the part.
 
     Raises:
         NotFound: ``upload_not_found``, ``part_not_found``.
         Conflict: ``upload_completed``, ``upload_expired``; without an ETag ``part_missing``.
-        Unprocessable: ``etag_hidden``: without an ETag, where the storage lists no parts.
+        Unprocessable: ``etag_hidden``: there is no ETag, and the storage cannot list parts.
     """
     upload = _open(begin, upload_id, now)
     plan = upload_rows.plan_of(upload)
@@ -221,7 +211,7 @@ def confirm_part(
 
 
 def _stored(begin: Begin, upload: Upload, wanted: Part, storage: Storage, now: datetime) -> Part:
-    """The part as the storage has it."""
+    """Return the part as the storage lists it."""
     multipart = upload_rows.multipart_of(upload)
     try:
         listed = storage.list_parts(multipart, only=wanted.number) if multipart else []
@@ -230,7 +220,8 @@ def _stored(begin: Begin, upload: Upload, wanted: Part, storage: Storage, now: d
     if listed is None:
         raise Unprocessable(
             "etag_hidden",
-            "The storage shows pages no ETag and lists no parts: its CORS rule has to expose ETag.",
+            "The storage hides the ETag from pages and lists no parts: its CORS rule must expose "
+            "ETag.",
         )
     for part in listed:
         if part.size_bytes == wanted.size_bytes:
@@ -250,7 +241,7 @@ def _existing(plan: PartPlan, number: int) -> int:
 
 
 def _multipart(begin: Begin, upload: Upload, storage: Storage) -> Multipart:
-    """What the storage is told of the upload, begun with its first part."""
+    """Return the storage's multipart upload; start it for the first part."""
     known = upload_rows.multipart_of(upload)
     if known is not None:
         return known
@@ -258,7 +249,7 @@ def _multipart(begin: Begin, upload: Upload, storage: Storage) -> Multipart:
     crash_point(Boundary.UPLOAD_OPENED)
     with begin() as session:
         name = upload_rows.name_multipart(session, upload.id, started)
-    if name != started.id:  # another part was first
+    if name != started.id:  # another part has started one
         storage.abort_multipart(started)
     if name is None:
         raise NotFound("upload_not_found")
@@ -272,7 +263,7 @@ def _record(begin: Begin, upload_id: UUID, part: Part, now: datetime) -> None:
 
 
 def _ended(begin: Begin, upload_id: UUID, now: datetime) -> DomainError:
-    """Why the storage takes no more parts."""
+    """Return the reason for which the storage accepts no more parts."""
     try:
         _open(begin, upload_id, now)
     except DomainError as error:
@@ -281,7 +272,7 @@ def _ended(begin: Begin, upload_id: UUID, now: datetime) -> DomainError:
 
 
 def _checked(chunks: Iterable[bytes], size_bytes: int, digests: Digests) -> Iterator[bytes]:
-    """Pass a part on and refuse it while it arrives, before the storage keeps it."""
+    """Yield the chunks of a part; refuse a wrong part before the storage keeps it."""
     sha, md = sha256(), md5(usedforsecurity=False)
     received = 0
     for chunk in bounded(chunks, size_bytes):
@@ -292,8 +283,10 @@ def _checked(chunks: Iterable[bytes], size_bytes: int, digests: Digests) -> Iter
             md.update(chunk)
         yield chunk
     if received < size_bytes:
-        raise Unprocessable("part_too_short", f"This part has {size_bytes} bytes; {received} came.")
+        raise Unprocessable(
+            "part_too_short", f"This part has {size_bytes} bytes; {received} arrived."
+        )
     if digests.sha256 not in (None, sha.digest()) or digests.md5 not in (None, md.digest()):
         raise Unprocessable(
-            "checksum_mismatch", "What arrived is not what was sent: send it again."
+            "checksum_mismatch", "The content differs from its checksum: send it again."
         )

@@ -1,6 +1,6 @@
-"""The right to send one file: asked for by an owner, used by whoever holds the ticket.
+"""Upload tickets: an owner asks for one, and its holder may send one file.
 
-The ticket's id becomes the asset's id, so that what has arrived never moves.
+The ticket's id becomes the asset's id, so that the stored file never moves.
 """
 
 import re
@@ -28,7 +28,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 
 @dataclass(frozen=True)
 class NewUpload:
-    """What a caller says of the file it wants to send."""
+    """A caller's description of the file it wants to send."""
 
     post_id: UUID
     owner_id: str
@@ -42,8 +42,8 @@ class Ticket:
     """The right to send one file.
 
     Attributes:
-        token: The authority of whoever sends the content; names the upload and its owner.
-        parts: How the file is to be cut; None where it is sent in one request.
+        token: Authority of the sender; it names the upload and its owner.
+        parts: Division of the file into parts; None for a file that is sent in one request.
     """
 
     upload_id: UUID
@@ -59,7 +59,7 @@ def check_declared(
     size_bytes: int | None = None,
     duration_sec: float | None = None,
 ) -> None:
-    """Refuse what its sender already says we would refuse; saves them the upload.
+    """Refuse a file by its declared facts, before it is uploaded.
 
     Raises:
         TooLarge: ``source_too_large``.
@@ -87,7 +87,7 @@ def issue_ticket(
     owner_limits: OwnerLimitSettings,
     now: datetime,
 ) -> Ticket:
-    """Register an upload and hand out the right to send its content.
+    """Register an upload and return its ticket.
 
     Raises:
         TooLarge, Unprocessable: see ``check_declared``.
@@ -110,16 +110,16 @@ def issue_ticket(
         created_at=now,
         expires_at=now + timedelta(seconds=uploads.expires_sec),
     )
-    # By name: the API may write these columns of a new upload and no others.
+    # The columns are named because the API may write only these columns of a new upload.
     upload = session.scalars(issued.returning(Upload)).one()
     return _ticket(upload, key)
 
 
 def reissue_ticket(session: Session, upload_id: UUID, *, key: str) -> Ticket:
-    """The ticket of an upload that was registered before: the same one, because it is signed.
+    """Return the ticket of a registered upload again; the signature makes it the same ticket.
 
     Raises:
-        Conflict: ``upload_expired``: it was never completed, and is forgotten.
+        Conflict: ``upload_expired``: it was never completed, and its row is deleted.
     """
     upload = session.scalars(select(Upload).where(Upload.id == upload_id)).one_or_none()
     if upload is None:
@@ -135,7 +135,7 @@ def _ticket(upload: Upload, key: str) -> Ticket:
 
 
 def owner_of_ticket(token: str, upload_id: UUID, *, key: str) -> str:
-    """Whose upload a ticket is for.
+    """Return the owner of the upload that a ticket is for.
 
     Raises:
         NotFound: ``upload_not_found``: not a ticket of ours, or one for another upload.
@@ -150,6 +150,6 @@ def owner_of_ticket(token: str, upload_id: UUID, *, key: str) -> str:
 
 
 def _extension(filename: str) -> str:
-    """The suffix of the name, for people who look into the storage; nothing depends on it."""
+    """Return the suffix of the name, for people who look into the storage."""
     suffix = PurePosixPath(filename).suffix.lower().removeprefix(".")
     return suffix if _EXTENSION.fullmatch(suffix) else "bin"

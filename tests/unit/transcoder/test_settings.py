@@ -123,7 +123,7 @@ def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
 ) -> None:
     load(monkeypatch)
     monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:6379/0")
-    with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*brings no password"):
+    with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*has no password"):
         load_settings()
     monkeypatch.setenv("KHRONIKA_BROKER_OPEN", "true")
     assert load_settings().broker_open

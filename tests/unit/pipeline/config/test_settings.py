@@ -152,7 +152,7 @@ def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
 ) -> None:
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
     monkeypatch.setenv("BROKER_URL", url)
-    with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*brings no password"):
+    with pytest.raises(SettingsInvalid, match=r"BROKER_URL: .*has no password"):
         load_settings(ApiSettings)
     monkeypatch.setenv("KHRONIKA_BROKER_OPEN", "true")
     assert load_settings(ApiSettings).broker.broker_open
@@ -261,7 +261,7 @@ def test_every_file_that_holds_no_secret_is_named_at_once_with_what_else_is_wron
     said = str(refused.value)
     assert "KHRONIKA_JWT_SECRET and KHRONIKA_JWT_SECRET_FILE are both set" in said
     assert "BROKER_URL_FILE names a file that cannot be read" in said
-    assert "KHRONIKA_JWT_ISSUERS_FILE names a file that is no regular one" in said
+    assert "KHRONIKA_JWT_ISSUERS_FILE names a file that is not a regular file" in said
     assert "KHRONIKA_SOURCE_ALLOW" in said
     assert SECRET not in said
     assert str(tmp_path) not in said
