@@ -53,7 +53,7 @@ class Services:
 class Outcome:
     """What a use case did, in a word, and whom to wake after the commit."""
 
-    what: str
+    result: str
     wakes: tuple[Wake, ...] = ()
 
 

@@ -87,7 +87,7 @@ def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) ->
         log.warning("task refused", task=task.name, argument=repr(id_)[:MAX_LOGGED_CHARS])
         return "refused"
     outcome = use_case(services(), row_id)
-    log.info("task done", task=task.name, id=id_, outcome=outcome.what)
+    log.info("task done", task=task.name, id=id_, outcome=outcome.result)
     return _finish(outcome)
 
 
@@ -97,4 +97,4 @@ def _finish(outcome: Outcome) -> str:
         # The row is still due: the next sweep finds it.
         log.warning("broker away, left to the sweep", task=wake.task, id=str(wake.id))
     crash_point(Boundary.TASK_PUBLISHED)
-    return outcome.what
+    return outcome.result

@@ -13,7 +13,7 @@ from pipeline.domain.processing_step import step_of
 from pipeline.domain.values import ADDRESS_FIELDS, Playback
 from pipeline.records.models import Asset, Event
 from pipeline.records.queries import Card
-from pipeline.records.queue_position import Turn
+from pipeline.records.queue_position import PlaceInQueue
 
 DERIVED = frozenset(
     {
@@ -33,7 +33,9 @@ class QueuePosition(TypedDict):
     queue_wait_sec: float | None
 
 
-def asset_out(asset: Asset, urls: MediaUrlSettings, *, turn: Turn | None = None) -> AssetOut:
+def asset_out(
+    asset: Asset, urls: MediaUrlSettings, *, place: PlaceInQueue | None = None
+) -> AssetOut:
     """Return an asset's document, with its position in the queue if the caller read it."""
     submitted = asset.provider_job_id is not None
     return AssetOut(
@@ -42,17 +44,17 @@ def asset_out(asset: Asset, urls: MediaUrlSettings, *, turn: Turn | None = None)
         hold_message=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
-        **queue_position_out(turn),
+        **queue_position_out(place),
         **_addresses(asset, urls),
     )
 
 
-def queue_position_out(turn: Turn | None) -> QueuePosition:
+def queue_position_out(place: PlaceInQueue | None) -> QueuePosition:
     """Return a position in the queue as members of an asset's document."""
-    if turn is None:
+    if place is None:
         return {"queue_position": None, "queue_wait_sec": None}
-    wait_sec = None if turn.wait_sec is None else round(turn.wait_sec, 1)
-    return {"queue_position": turn.position, "queue_wait_sec": wait_sec}
+    wait_sec = None if place.wait_sec is None else round(place.wait_sec, 1)
+    return {"queue_position": place.position, "queue_wait_sec": wait_sec}
 
 
 def card_out(card: Card, urls: MediaUrlSettings) -> CardOut:

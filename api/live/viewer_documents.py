@@ -24,7 +24,7 @@ from pipeline.content.object_urls import playback_ends_at
 from pipeline.domain.states import WAITING
 from pipeline.records import queries
 from pipeline.records.queries import Card
-from pipeline.records.queue_position import turns
+from pipeline.records.queue_position import queue_places
 from pipeline.runtime.database import session_of, user_session
 
 TURNS_EVERY_SEC = 5.0
@@ -109,9 +109,9 @@ class ViewerDocuments:
         with self._session(viewer) as session:
             assets = queries.assets_of_posts(session, list(post_ids))
             waiting = [asset.id for asset in assets if asset.status in WAITING]
-            places = turns(session, waiting) if waiting else {}
+            places = queue_places(session, waiting) if waiting else {}
         shown = {
-            asset.post_id: asset_out(asset, self._urls, turn=places.get(asset.id))
+            asset.post_id: asset_out(asset, self._urls, place=places.get(asset.id))
             for asset in assets
         }
         self._waiting |= {(viewer, p): out for p, out in shown.items() if out.status in WAITING}
@@ -130,7 +130,7 @@ class ViewerDocuments:
         if not self._waiting or self._clock() - self._turns_read_at < TURNS_EVERY_SEC:
             return
         with session_of(self._engines.api) as session:
-            places = turns(session, [shown.id for shown in self._waiting.values()])
+            places = queue_places(session, [shown.id for shown in self._waiting.values()])
         self._turns_read_at = self._clock()
         for (viewer, post_id), shown in self._waiting.items():
             placed = shown.model_copy(update=dict(queue_position_out(places.get(shown.id))))

@@ -28,7 +28,7 @@ from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import Created, create_asset
 from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.records import queries
-from pipeline.records.queue_position import turns
+from pipeline.records.queue_position import queue_places
 from pipeline.uploads.tickets import check_declared
 
 blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/video-assets")
@@ -160,8 +160,8 @@ def read(post_id: UUID) -> Response:
     """Read the video of a post."""
     with caller_session() as session:
         asset = queries.asset_of_post(session, post_id)
-        turn = turns(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
-    return conditional(asset_out(asset, services().settings.media_urls, turn=turn))
+        place = queue_places(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
+    return conditional(asset_out(asset, services().settings.media_urls, place=place))
 
 
 @blueprint.get("/<uuid:post_id>/events")

@@ -20,7 +20,7 @@ from pipeline.domain.errors import NotFound
 from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import Playback
 from pipeline.records import queries
-from pipeline.records.queue_position import turns
+from pipeline.records.queue_position import queue_places
 from pipeline.runtime.database import session_of
 
 blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/api/video-assets")
@@ -94,8 +94,8 @@ def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
     with caller_session() as session:
         assets = queries.assets_of_posts(session, post_ids)
         waiting = [asset.id for asset in assets if asset.status in WAITING]
-        places = turns(session, waiting) if waiting else {}
-    return {asset.post_id: asset_out(asset, urls, turn=places.get(asset.id)) for asset in assets}
+        places = queue_places(session, waiting) if waiting else {}
+    return {asset.post_id: asset_out(asset, urls, place=places.get(asset.id)) for asset in assets}
 
 
 @authorised(Role.OPERATOR, Role.READER)

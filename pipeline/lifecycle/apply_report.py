@@ -150,7 +150,7 @@ def _situation(asset: Asset, attempt: Attempt) -> Situation:
 
 def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatus) -> None:
     """Keep the provider's answer on the attempt, whether or not it changes the asset."""
-    releases.note_job(session, attempt.id, status.provider_job_id)
+    releases.record_job(session, attempt.id, status.provider_job_id)
     outcome = ATTEMPT_OUTCOMES.get(status.phase)
     if outcome is not None and attempt.outcome in {None, AttemptOutcome.ACCEPTED, *releases.NO_JOB}:
         store.update_attempt(

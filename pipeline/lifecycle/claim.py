@@ -74,7 +74,7 @@ def _fresh(services: Services, session: Session, asset: Asset, now: datetime) ->
         return _hold(session, asset, PROVIDER_DOWN, delay_sec)
     media_sec = spend_guard.media_sec_of(asset)
     if not spend_guard.reserve(session, account, media_sec, settings.spend.limits(account)):
-        circuit_breaker.note_unasked(session, account)
+        circuit_breaker.end_probe(session, account)
         delay_sec = spend_guard.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
         return _hold(session, asset, SPEND_GUARD, delay_sec)
     return _start(services.settings.leases, session, asset, reserved_sec=media_sec)

@@ -247,7 +247,7 @@ def _explain_absence(session: Session, request: CreateAsset) -> None:
         raise NotFound("upload_not_found")
     completed_at, is_expired = found
     if completed_at is None and is_expired:
-        raise upload_rows.expired()
+        raise upload_rows.ticket_expired()
     if completed_at is None:
         raise Conflict("upload_incomplete", "Complete the upload first.")
 

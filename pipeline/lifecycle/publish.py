@@ -50,7 +50,7 @@ def publish(
         session, asset, transitions.completed(output_id, report.attempt_id, outputs, event)
     )
     store.update_attempt(session, report.attempt_id, purge_at=None)
-    releases.forgive(session, report.attempt_id)
+    releases.withdraw(session, report.attempt_id)
     store.discard(session, Attempt.asset_id == asset.id, Attempt.id != report.attempt_id)
     # A newer attempt may be under way where the success came late.
     owed = releases.owe_releases(session, asset.id, but=report.attempt_id)

@@ -36,7 +36,7 @@ def release(services: Services, attempt_id: UUID) -> Outcome:
         return Outcome("waiting: its submission may be on its way")
     with session_of(services.engine) as session:
         store.lock(session, attempt.asset_id)
-        if not releases.pay(session, attempt):
+        if not releases.confirm(session, attempt):
             return Outcome("waiting: its job has just been seen")
         _record(session, attempt)
     return Outcome("released")

@@ -144,9 +144,9 @@ def _note_word(services: Services, provider: Provider, error: ProviderError) -> 
     """Tell the account's breaker of a refusal: its own word, or what stands for silence."""
     with session_of(services.engine) as session:
         if isinstance(error, TransientProviderError) and error.code == UNANSWERED:
-            circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits)
+            circuit_breaker.record_failure(session, provider.name, services.settings.breaker_limits)
         else:
-            circuit_breaker.note_answer(session, provider.name)
+            circuit_breaker.record_answer(session, provider.name)
 
 
 def _setback(error: ProviderError) -> Setback:
@@ -169,7 +169,7 @@ def _end_unasked(
 ) -> Outcome:
     """End an attempt that never came to its provider, which may be waited for to be tried."""
     with session_of(services.engine) as session:
-        circuit_breaker.note_unasked(session, claim.asset.provider)
+        circuit_breaker.end_probe(session, claim.asset.provider)
     return _end_attempt(services, claim, claim.asset, setback, outcome=outcome)
 
 
@@ -218,8 +218,8 @@ def _note_unknown(
     )
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
-        releases.note_unanswered(session, claim.attempt.id)
-        circuit_breaker.note_failure(session, provider.name, services.settings.breaker_limits)
+        releases.record_unanswered(session, claim.attempt.id)
+        circuit_breaker.record_failure(session, provider.name, services.settings.breaker_limits)
         try:
             store.advance(session, asset, change)
         except StaleTransition:
@@ -232,10 +232,10 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
     with session_of(services.engine) as session:
         locked = store.lock(session, asset.id)
         assert locked is not None
-        releases.note_job(
+        releases.record_job(
             session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
         )
-        circuit_breaker.note_answer(session, claim.asset.provider)
+        circuit_breaker.record_answer(session, claim.asset.provider)
         try:
             _let_go(services, session, claim, asset, submitted)
         except StaleTransition:

@@ -97,7 +97,7 @@ def sec_to_wait(session: Session, provider: str, limits: BreakerLimits) -> float
     return max(float(wait_sec), limits.open_sec)
 
 
-def note_failure(session: Session, provider: str, limits: BreakerLimits) -> None:
+def record_failure(session: Session, provider: str, limits: BreakerLimits) -> None:
     """Count a submission that was not answered, or not by the provider."""
     session.execute(
         FAIL,
@@ -110,12 +110,12 @@ def note_failure(session: Session, provider: str, limits: BreakerLimits) -> None
     )
 
 
-def note_answer(session: Session, provider: str) -> None:
+def record_answer(session: Session, provider: str) -> None:
     """Close the breaker: the provider answered, whatever it said. Safe to run twice."""
     session.execute(CLOSE, {"provider": provider})
 
 
-def note_unasked(session: Session, provider: str) -> None:
+def end_probe(session: Session, provider: str) -> None:
     """Let another probe through: this submission ended before the provider was asked."""
     session.execute(UNDECIDED, {"provider": provider})
 

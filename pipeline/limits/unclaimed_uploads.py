@@ -16,7 +16,7 @@ RETRY_SEC = 60
 """What an owner with too much of it is told to wait: room is for the owner to make."""
 
 
-def refuse_hoard(
+def refuse_unclaimed(
     session: Session, limits: OwnerLimitSettings, owner_id: str, *, asked_bytes: int
 ) -> None:
     """Refuse one more ticket where too much is unused; the owner's other tickets wait meanwhile.

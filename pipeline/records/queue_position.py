@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 
-class Turn(NamedTuple):
+class PlaceInQueue(NamedTuple):
     """A place in the queue of what is due.
 
     Attributes:
@@ -22,7 +22,7 @@ class Turn(NamedTuple):
     wait_sec: float | None
 
 
-def turns(session: Session, asset_ids: Sequence[UUID]) -> Mapping[UUID, Turn]:
+def queue_places(session: Session, asset_ids: Sequence[UUID]) -> Mapping[UUID, PlaceInQueue]:
     """The places of these assets; those that do not wait, or far back (over 1000), have none.
 
     Everybody's videos count and nothing of them is told, so that an owner's session may ask.
@@ -30,4 +30,4 @@ def turns(session: Session, asset_ids: Sequence[UUID]) -> Mapping[UUID, Turn]:
     """
     called = func.khronika_turns(cast(list(asset_ids), ARRAY(Uuid)))
     rows = session.execute(select(*called.table_valued("asset_id", "place", "wait_sec").c))
-    return {asset_id: Turn(place, wait_sec) for asset_id, place, wait_sec in rows}
+    return {asset_id: PlaceInQueue(place, wait_sec) for asset_id, place, wait_sec in rows}

@@ -72,7 +72,7 @@ def _owe(session: Session, *whose: ColumnElement[bool], published_too: bool) -> 
     return list(session.scalars(debts))
 
 
-def note_job(
+def record_job(
     session: Session, attempt_id: UUID, provider_job_id: str, request_id: str | None = None
 ) -> None:
     """Write down that the provider has the job, whatever we thought before.
@@ -93,12 +93,12 @@ def note_job(
     )
 
 
-def note_unanswered(session: Session, attempt_id: UUID) -> None:
+def record_unanswered(session: Session, attempt_id: UUID) -> None:
     """Write down that a call ended without an answer: from now on its job may appear."""
     _update(session, attempt_id, intended_at=func.now(), released_at=_unless_unseen())
 
 
-def forgive(session: Session, attempt_id: UUID) -> None:
+def withdraw(session: Session, attempt_id: UUID) -> None:
     """Drop a debt that has not been paid: the job is wanted after all."""
     _update(
         session,
@@ -109,7 +109,7 @@ def forgive(session: Session, attempt_id: UUID) -> None:
     )
 
 
-def pay(session: Session, attempt: Attempt) -> bool:
+def confirm(session: Session, attempt: Attempt) -> bool:
     """Write down that the release is paid; False when what was known has changed since.
 
     A job that was seen only after its provider had been asked to give it up is still there.

@@ -23,14 +23,14 @@ KEEP_DISCARDED_SEC = 24 * 3600
 """How long files that nobody publishes any more are kept."""
 
 
-class Locked(NamedTuple):
+class LockedAsset(NamedTuple):
     """A row under this transaction's lock, and the database's clock, the only one that counts."""
 
     asset: Asset
     now: datetime
 
 
-def lock(session: Session, asset_id: UUID, *, skip_locked: bool = False) -> Locked | None:
+def lock(session: Session, asset_id: UUID, *, skip_locked: bool = False) -> LockedAsset | None:
     """Read an asset for writing; None when there is none, or another holds it and we skip."""
     query = (
         select(Asset, func.clock_timestamp())
@@ -39,7 +39,7 @@ def lock(session: Session, asset_id: UUID, *, skip_locked: bool = False) -> Lock
         .execution_options(populate_existing=True)
     )
     row = session.execute(query).one_or_none()
-    return Locked(*row) if row else None
+    return LockedAsset(*row) if row else None
 
 
 def advance(session: Session, asset: Asset, change: Transition) -> Asset:

@@ -44,7 +44,7 @@ def load_open(session: Session, upload_id: UUID, *, now: datetime) -> Upload:
     if upload is None:
         raise NotFound("upload_not_found")
     if upload.received_bytes is not None:
-        raise completed()
+        raise already_completed()
     refuse_expired(upload, now=now)
     return upload
 
@@ -56,7 +56,7 @@ def refuse_expired(upload: Upload, *, now: datetime) -> None:
         Conflict: ``upload_expired``.
     """
     if now >= upload.expires_at:
-        raise expired()
+        raise ticket_expired()
 
 
 def plan_of(upload: Upload) -> PartPlan:
@@ -71,7 +71,7 @@ def multipart_of(upload: Upload) -> Multipart | None:
     return Multipart(upload.storage_key, upload.storage_upload_id)
 
 
-def arrived(session: Session, upload_id: UUID) -> list[Part]:
+def arrived_parts(session: Session, upload_id: UUID) -> list[Part]:
     """The parts that have arrived, by number."""
     rows = session.scalars(
         select(UploadPart).where(UploadPart.upload_id == upload_id).order_by(UploadPart.number)
@@ -132,12 +132,12 @@ def forget_multipart(session: Session, upload_id: UUID, gone: Multipart) -> None
     )
 
 
-def completed() -> Conflict:
+def already_completed() -> Conflict:
     """All of it has arrived; nothing more is taken."""
     return Conflict("upload_completed", "This upload has all of its content and takes no more.")
 
 
-def expired() -> Conflict:
+def ticket_expired() -> Conflict:
     """The ticket is one of yesterday."""
     return Conflict("upload_expired", "This ticket has expired; ask for a new one.")
 

@@ -41,7 +41,7 @@ def complete_upload(
     """
     with begin() as session:
         upload = upload_rows.load(session, upload_id)
-        parts = upload_rows.arrived(session, upload_id)
+        parts = upload_rows.arrived_parts(session, upload_id)
     if upload.completed_at is not None:
         return upload
     upload_rows.refuse_expired(upload, now=now)
@@ -62,7 +62,7 @@ def complete_upload(
             .execution_options(synchronize_session=False)
         ).one_or_none()
     if completed is None:  # abandoned or expired during the check
-        raise upload_rows.expired()
+        raise upload_rows.ticket_expired()
     return completed
 
 
@@ -83,7 +83,7 @@ def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
         ).one_or_none()
         if upload is None:
             upload_rows.load(session, upload_id)
-            raise upload_rows.completed()
+            raise upload_rows.already_completed()
     crash_point(Boundary.UPLOAD_GIVEN_UP)
     discard(storage, upload)
 
@@ -147,7 +147,7 @@ def _correct(
         upload_rows.forget_parts(session, upload.id, but=stored)
         if is_gone:
             upload_rows.forget_multipart(session, upload.id, multipart)
-        return upload_rows.arrived(session, upload.id)
+        return upload_rows.arrived_parts(session, upload.id)
 
 
 def _stored_parts(storage: Storage, multipart: Multipart) -> Sequence[Part]:
@@ -169,7 +169,7 @@ def _measure(upload: Upload, storage: Storage, tools: Tools, limits: Limits) -> 
             info = probe(path, tools)
         check_limits(info, limits)
     except ObjectMissing:
-        raise upload_rows.expired() from None  # abandoned during the check
+        raise upload_rows.ticket_expired() from None  # abandoned during the check
     except MediaRefused as error:
         raise _refusal(error) from error
     return info

@@ -67,7 +67,7 @@ def progress_of(begin: Begin, upload_id: UUID) -> Progress:
     with begin() as session:
         upload = upload_rows.load(session, upload_id)
         return Progress(
-            upload, upload_rows.plan_of(upload), upload_rows.arrived(session, upload_id)
+            upload, upload_rows.plan_of(upload), upload_rows.arrived_parts(session, upload_id)
         )
 
 
@@ -268,7 +268,7 @@ def _ended(begin: Begin, upload_id: UUID, now: datetime) -> DomainError:
         _open(begin, upload_id, now)
     except DomainError as error:
         return error
-    return upload_rows.completed()
+    return upload_rows.already_completed()
 
 
 def _checked(chunks: Iterable[bytes], size_bytes: int, digests: Digests) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from pipeline.config.media_settings import SourceSettings, UploadSettings
 from pipeline.content.object_urls import source_key
 from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
-from pipeline.limits.unclaimed_uploads import refuse_hoard
+from pipeline.limits.unclaimed_uploads import refuse_unclaimed
 from pipeline.records.models import Upload
 from pipeline.runtime.signed_tokens import read_token, sign_token
 
@@ -94,7 +94,7 @@ def issue_ticket(
         LimitReached: ``too_many_uploads``, ``owner_busy``.
     """
     check_declared(sources, mime_type=request.mime_type, size_bytes=request.size_bytes)
-    refuse_hoard(session, owner_limits, request.owner_id, asked_bytes=request.size_bytes)
+    refuse_unclaimed(session, owner_limits, request.owner_id, asked_bytes=request.size_bytes)
     upload_id = uuid4()
     issued = insert(Upload).values(
         id=upload_id,

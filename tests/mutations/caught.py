@@ -26,7 +26,7 @@ UNRAISED_TOKEN = Mutant(
 )
 UNNUMBERED = Mutant("records/store.py", "advance", "values['last_seq'] = Asset.last_seq + 1")
 UNFORGIVEN = Mutant(
-    "lifecycle/publish.py", "publish", "releases.forgive(session, report.attempt_id)"
+    "lifecycle/publish.py", "publish", "releases.withdraw(session, report.attempt_id)"
 )
 REVIVED = Mutant(
     "domain/decide.py",
@@ -35,7 +35,7 @@ REVIVED = Mutant(
     "    return 'asset_cancelled'",
 )
 UNSWEPT_RELEASES = Mutant("lifecycle/sweep.py", "sweep", "(due.unpaid_releases, wake_release)")
-REOPENED_DEBT = Mutant("records/releases.py", "note_job", "released_at=_unless_unseen()")
+REOPENED_DEBT = Mutant("records/releases.py", "record_job", "released_at=_unless_unseen()")
 
 
 class Caught(NamedTuple):

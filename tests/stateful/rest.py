@@ -44,7 +44,7 @@ def let_time_pass(world: World) -> None:
 
 def work(services: Services, wake: Wake) -> str:
     """Do what a worker does with this message."""
-    return USE_CASES[wake.task](services, wake.id).what
+    return USE_CASES[wake.task](services, wake.id).result
 
 
 def finish_jobs(provider: ScriptedProvider) -> None:

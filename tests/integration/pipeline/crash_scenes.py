@@ -50,14 +50,14 @@ def unanswered(world: World) -> Given:
     """An asset whose submission was taken and never answered, and whose lease has lapsed."""
     world.provider.script = ["drop"]
     asset_id = world.create()
-    assert submit(world.services, asset_id).what == "unanswered"
+    assert submit(world.services, asset_id).result == "unanswered"
     world.make_past(asset_id, "lease_expires_at")
     return (asset_id,)
 
 
 def submitted(world: World) -> UUID:
     asset_id = world.create()
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
     return asset_id
 
 
@@ -113,7 +113,7 @@ def replaced(world: World) -> Given:
         attempt_id = world.attempt_id(asset_id)
         received = world.receive(callback(world.provider.finish(attempt_id)))
         assert received.wake is not None
-        assert reconcile(world.services, received.wake.id).what == "completed"
+        assert reconcile(world.services, received.wake.id).result == "completed"
         for folder in ("processed", "posters"):
             world.services.storage.write(f"{folder}/{asset_id}/{attempt_id}/file", [b"12345"])
     world.execute("UPDATE provider_attempts SET purge_at = now() WHERE purge_at IS NOT NULL")

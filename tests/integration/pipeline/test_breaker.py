@@ -31,7 +31,7 @@ def down(world: World) -> Services:
     services = with_changed(world.services, "breaker", **changed)
     for _ in range(FAILURES):
         world.provider.script.append("503")
-        assert submit(services, world.create()).what == "retrying"
+        assert submit(services, world.create()).result == "retrying"
     assert breaker(world).opened_at is not None
     return services
 
@@ -68,12 +68,12 @@ def waiting(world: World, asset_id: UUID) -> timedelta:
 def test_a_provider_that_is_down_is_tried_by_one_at_a_time(world: World, down: Services) -> None:
     asset_ids = [world.create() for _ in range(8)]
     asked = len(world.provider.puts)
-    assert [submit(down, asset_id).what for asset_id in asset_ids] == ["held"] * 8
+    assert [submit(down, asset_id).result for asset_id in asset_ids] == ["held"] * 8
     assert len(world.provider.puts) == asked
 
     let_the_time_pass(world)
     world.provider.script.append("503")
-    told = Counter(at_once(*[lambda id_=id_: submit(down, id_).what for id_ in asset_ids]))
+    told = Counter(at_once(*[lambda id_=id_: submit(down, id_).result for id_ in asset_ids]))
 
     assert told == {"held": 7, "retrying": 1}
     assert len(world.provider.puts) == asked + 1
@@ -85,9 +85,9 @@ def test_what_waits_for_a_provider_spends_nothing_and_says_why_once(
     asset_id = world.create()
     before, deadline_sec = world.asset(asset_id), down.settings.retry.wait_deadline_sec
     for _ in range(3):
-        assert submit(down, asset_id).what == "held"
+        assert submit(down, asset_id).result == "held"
         world.make_past(asset_id, "next_attempt_at")
-    assert submit(down, asset_id).what == "held"
+    assert submit(down, asset_id).result == "held"
 
     asset = world.asset(asset_id)
     assert (asset.status, asset.hold_reason) == (Status.QUEUED, "provider_down")
@@ -109,14 +109,14 @@ def test_when_the_provider_is_back_all_that_waited_is_taken_up(
 
     world.execute("UPDATE provider_breakers SET probe_at = now()")
     world.make_past(asset_ids[0], "next_attempt_at")
-    assert submit(down, asset_ids[0]).what == "submitted"
+    assert submit(down, asset_ids[0]).result == "submitted"
     closed = breaker(world)
     assert (closed.failures, closed.opened_at, closed.is_probing) == (0, None, False)
 
     woken = {wake.id for wake in sweep(down).wakes}
     assert set(asset_ids[1:]) <= woken
     assert abs(waiting(world, asset_ids[1]) - left) < timedelta(seconds=1)
-    assert {submit(down, asset_id).what for asset_id in asset_ids[1:]} == {"submitted"}
+    assert {submit(down, asset_id).result for asset_id in asset_ids[1:]} == {"submitted"}
 
 
 def test_each_try_that_fails_doubles_the_wait_up_to_the_cap(world: World, down: Services) -> None:
@@ -146,7 +146,7 @@ def test_those_let_through_before_it_opened_do_not_keep_it_open_longer(
 ) -> None:
     probe_at: datetime | None = breaker(world).probe_at
     with session_of(down.engine) as session:
-        circuit_breaker.note_failure(session, "selfhosted", down.settings.breaker_limits)
+        circuit_breaker.record_failure(session, "selfhosted", down.settings.breaker_limits)
     assert breaker(world).probe_at == probe_at
 
 
@@ -157,10 +157,10 @@ def test_a_try_whose_worker_is_lost_lets_the_next_through_later(
     with dying_at(Boundary.SUBMIT_INTENDED):
         submit(down, world.create())
     assert breaker(world).is_probing
-    assert submit(down, world.create()).what == "held"
+    assert submit(down, world.create()).result == "held"
 
     let_the_time_pass(world)
-    assert submit(down, world.create()).what == "submitted"
+    assert submit(down, world.create()).result == "submitted"
     assert breaker(world).opened_at is None
 
 
@@ -168,9 +168,9 @@ def test_a_try_that_never_came_to_the_provider_lets_the_next_through_at_once(
     world: World, down: Services
 ) -> None:
     let_the_time_pass(world)
-    assert submit(down, world.create("nothing.mp4")).what != "held"
+    assert submit(down, world.create("nothing.mp4")).result != "held"
     assert breaker(world).opened_at is not None
-    assert submit(down, world.create()).what == "submitted"
+    assert submit(down, world.create()).result == "submitted"
 
 
 def test_jobs_that_the_provider_has_are_looked_up_all_the_same(
@@ -179,9 +179,9 @@ def test_jobs_that_the_provider_has_are_looked_up_all_the_same(
     let_the_time_pass(world)
     asset_id = world.create()
     world.provider.script.append("drop")
-    assert submit(down, asset_id).what == "unanswered"
+    assert submit(down, asset_id).result == "unanswered"
     assert breaker(world).opened_at is not None
 
     world.make_past(asset_id, "lease_expires_at")
-    assert submit(down, asset_id).what == "submitted"
+    assert submit(down, asset_id).result == "submitted"
     assert len(world.provider.jobs) == 1

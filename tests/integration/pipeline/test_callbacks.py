@@ -88,12 +88,12 @@ def test_a_callback_quicker_than_the_answer_to_the_submission_is_applied(world: 
     def call_back_at_once(attempt_id: UUID) -> None:
         received = world.receive(callback(world.provider.finish(attempt_id)))
         assert received.wake is not None
-        outcomes.append(reconcile(world.services, received.wake.id).what)
+        outcomes.append(reconcile(world.services, received.wake.id).result)
 
     world.provider.before_answer = call_back_at_once
     asset_id = world.create()
 
-    assert submit(world.services, asset_id).what == "moved_on"
+    assert submit(world.services, asset_id).result == "moved_on"
 
     asset = world.asset(asset_id)
     assert outcomes == ["completed"]
@@ -107,7 +107,7 @@ def test_a_callback_for_an_unknown_job_waits_an_hour_and_is_then_ignored(world: 
     assert received.wake is not None
     delivery_id = received.wake.id
 
-    assert reconcile(world.services, delivery_id).what == "unknown_job"
+    assert reconcile(world.services, delivery_id).result == "unknown_job"
     assert world.delivery(delivery_id).status == "new"
     world.execute(
         "UPDATE webhook_deliveries SET received_at = now() - interval '61 min',"
@@ -115,7 +115,7 @@ def test_a_callback_for_an_unknown_job_waits_an_hour_and_is_then_ignored(world: 
         id=delivery_id,
     )
     assert wake_reconcile(delivery_id) in sweep(world.services).wakes
-    assert reconcile(world.services, delivery_id).what == "ignored: unknown_job"
+    assert reconcile(world.services, delivery_id).result == "ignored: unknown_job"
     assert world.delivery(delivery_id).reason == "unknown_job"
 
 
@@ -145,8 +145,8 @@ def test_a_delivery_that_kills_its_worker_is_buried(world: World) -> None:
     assert received.wake is not None
     world.execute("UPDATE webhook_deliveries SET tries = 5")
 
-    assert reconcile(world.services, received.wake.id).what == "dead: worker_crashed"
-    assert reconcile(world.services, received.wake.id).what == "not_due"
+    assert reconcile(world.services, received.wake.id).result == "dead: worker_crashed"
+    assert reconcile(world.services, received.wake.id).result == "not_due"
 
 
 def test_progress_moves_forward_only_and_is_no_event(world: World) -> None:

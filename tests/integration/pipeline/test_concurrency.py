@@ -55,7 +55,7 @@ def fail(world: World) -> UUID:
     job = world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=False)
     received = world.receive(callback(job, "job.failed"))
     assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).what == "failed"
+    assert reconcile(world.services, received.wake.id).result == "failed"
     return asset_id
 
 
@@ -109,7 +109,7 @@ def test_a_retry_and_a_late_success_agree_on_one_order(crowd: World) -> None:
     delivery_id = received.wake.id
 
     told, applied = at_once(
-        lambda: retry(crowd, asset_id), lambda: reconcile(crowd.services, delivery_id).what
+        lambda: retry(crowd, asset_id), lambda: reconcile(crowd.services, delivery_id).result
     )
 
     assert applied == "late_success"  # it counts before the retry, and after
@@ -140,7 +140,7 @@ def test_a_retry_while_the_late_success_is_at_the_gate_loses_nothing(world: Worl
     assert received.wake is not None
 
     with meanwhile(Boundary.GATE_PASSED, lambda: retry(world, asset_id)):
-        assert reconcile(world.services, received.wake.id).what == "late_success"
+        assert reconcile(world.services, received.wake.id).result == "late_success"
 
     assert world.types(asset_id)[-2:] == ["retried", "late_success"]
     assert_laws_at_rest(world)
@@ -175,17 +175,17 @@ def test_one_of_the_same_callbacks_at_once_is_stored(crowd: World) -> None:
 
     assert Counter(each.kind for each in received) == {"stored": 1, "duplicate": 9}
     (wake,) = {each.wake for each in received if each.wake}
-    whats = at_once(*[lambda: reconcile(crowd.services, wake.id).what] * 3)
-    assert sorted(whats) == ["completed", "not_due", "not_due"]
+    results = at_once(*[lambda: reconcile(crowd.services, wake.id).result] * 3)
+    assert sorted(results) == ["completed", "not_due", "not_due"]
     assert_laws_at_rest(crowd)
 
 
 def test_one_of_two_workers_claims_an_asset(world: World) -> None:
     asset_id = world.create()
 
-    whats = at_once(*[lambda: submit(world.services, asset_id).what] * 2)
+    results = at_once(*[lambda: submit(world.services, asset_id).result] * 2)
 
-    assert sorted(whats) in (["busy_or_gone", "submitted"], ["nothing_to_submit", "submitted"])
+    assert sorted(results) in (["busy_or_gone", "submitted"], ["nothing_to_submit", "submitted"])
     assert world.provider.puts == [world.attempt_id(asset_id)]
     assert_laws(world)
 
@@ -204,10 +204,10 @@ def test_cancelling_and_releasing_at_once_do_not_wait_for_each_other(crowd: Worl
             return cancel_asset(session, post_id, actor=f"owner:{OWNER}").asset.status.value
 
     attempts = [crowd.attempt_id(asset_id) for asset_id in assets]
-    whats = at_once(
+    results = at_once(
         *[lambda asset_id=asset_id: cancel(asset_id) for asset_id in assets],
-        *[lambda id_=id_: release(crowd.services, id_).what for id_ in attempts],
+        *[lambda id_=id_: release(crowd.services, id_).result for id_ in attempts],
     )
 
-    assert Counter(whats) == {"failed": 4, "released": 4}
+    assert Counter(results) == {"failed": 4, "released": 4}
     assert_laws_at_rest(crowd)

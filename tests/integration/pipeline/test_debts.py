@@ -41,7 +41,7 @@ def complete(world: World, asset_id: UUID) -> UUID:
     attempt_id = world.attempt_id(asset_id)
     received = world.receive(callback(world.provider.finish(attempt_id)))
     assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).what == "completed"
+    assert reconcile(world.services, received.wake.id).result == "completed"
     return attempt_id
 
 
@@ -50,13 +50,13 @@ def test_a_release_that_overtakes_the_submission_does_not_count(world: World) ->
 
     def overtake() -> None:
         cancel(world, asset_id)
-        assert release(world.services, world.attempt_id(asset_id)).what.startswith("waiting")
+        assert release(world.services, world.attempt_id(asset_id)).result.startswith("waiting")
 
     with meanwhile(Boundary.SUBMIT_INTENDED, overtake):
-        assert submit(world.services, asset_id).what == "moved_on"
+        assert submit(world.services, asset_id).result == "moved_on"
 
     attempt_id = world.attempt_id(asset_id)
-    assert release(world.services, attempt_id).what == "released"
+    assert release(world.services, attempt_id).result == "released"
     assert world.provider.cancelled == [attempt_id]
 
 
@@ -66,13 +66,13 @@ def test_a_job_that_appears_after_its_release_was_paid_is_owed_another(world: Wo
     def outlast() -> None:
         cancel(world, asset_id)
         let_calls_end(world)
-        assert release(world.services, world.attempt_id(asset_id)).what == "released"
+        assert release(world.services, world.attempt_id(asset_id)).result == "released"
 
     with meanwhile(Boundary.SUBMIT_INTENDED, outlast):
         submit(world.services, asset_id)
 
     assert_laws(world)
-    assert release(world.services, world.attempt_id(asset_id)).what == "released"
+    assert release(world.services, world.attempt_id(asset_id)).result == "released"
     assert world.provider.cancelled == [world.attempt_id(asset_id)]
 
 
@@ -84,7 +84,7 @@ def test_an_orphan_that_calls_back_is_given_up(world: World, phase: str) -> None
     attempt_id = world.attempt_id(asset_id)
     cancel(world, asset_id)
     let_calls_end(world)
-    assert release(world.services, attempt_id).what == "released"
+    assert release(world.services, attempt_id).result == "released"
     job = {"id": str(attempt_id), "status": "queued", "progress": 1}
     world.provider.jobs[attempt_id] = job  # long after every bound, the call arrives
     if phase == "completed":
@@ -92,7 +92,7 @@ def test_an_orphan_that_calls_back_is_given_up(world: World, phase: str) -> None
 
     received = world.receive(callback(job, "job.progress"))
     assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).what == "ignored: asset_cancelled"
+    assert reconcile(world.services, received.wake.id).result == "ignored: asset_cancelled"
 
     assert_laws_at_rest(world)
     assert world.provider.cancelled == [attempt_id]
@@ -101,13 +101,13 @@ def test_an_orphan_that_calls_back_is_given_up(world: World, phase: str) -> None
 def test_a_refusal_of_the_second_call_says_nothing_of_the_first(world: World) -> None:
     world.provider.script = ["500", "503"]
     asset_id = world.create()
-    assert submit(world.services, asset_id).what == "unanswered"
+    assert submit(world.services, asset_id).result == "unanswered"
     world.make_past(asset_id, "lease_expires_at")
 
     refused = submit(world.services, asset_id)
 
     attempt_id = world.attempt_id(asset_id)
-    assert refused.what == "retrying"
+    assert refused.result == "retrying"
     assert refused.wakes == (wake_release(attempt_id),)
     world.provider.jobs[attempt_id] = {"id": str(attempt_id), "status": "queued", "progress": 0}
     assert_laws_at_rest(world)
@@ -123,7 +123,7 @@ def test_a_worker_that_was_overtaken_closes_nothing_with_its_refusal(world: Worl
         world.provider.script = ["503"]
 
     with meanwhile(Boundary.SUBMIT_INTENDED, overtake):
-        assert submit(world.services, asset_id).what == "stale"
+        assert submit(world.services, asset_id).result == "stale"
 
     assert_laws(world)
     assert attempt(world, world.attempt_id(asset_id)).outcome == "completed"
@@ -138,9 +138,9 @@ def test_a_job_that_is_wanted_after_all_is_not_given_up(world: World) -> None:
 
     received = world.receive(callback(world.provider.finish(attempt_id)))
     assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).what == "late_success"
+    assert reconcile(world.services, received.wake.id).result == "late_success"
 
-    assert release(world.services, attempt_id).what == "nothing_owed"
+    assert release(world.services, attempt_id).result == "nothing_owed"
     assert_laws_at_rest(world)
     assert world.provider.cancelled == []
 
@@ -188,10 +188,10 @@ def test_a_worker_that_comes_late_to_a_delivery_changes_nothing(world: World) ->
 
     def overtake() -> None:
         world.execute("UPDATE webhook_deliveries SET next_try_at = now() - interval '1 s'")
-        assert reconcile(world.services, delivery_id).what == "completed"
+        assert reconcile(world.services, delivery_id).result == "completed"
 
     with meanwhile(Boundary.RECONCILE_TAKEN, overtake):
-        assert reconcile(world.services, delivery_id).what == "settled_elsewhere"
+        assert reconcile(world.services, delivery_id).result == "settled_elsewhere"
 
     assert world.asset(asset_id).status is Status.COMPLETED
     assert world.types(asset_id)[-1] == "completed"

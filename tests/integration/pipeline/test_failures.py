@@ -22,7 +22,7 @@ from tests.scripted_provider import callback
 def report(world: World, job: dict[str, object], type_: str | None = None) -> str:
     received = world.receive(callback(job, type_))
     assert received.wake is not None
-    return reconcile(world.services, received.wake.id).what
+    return reconcile(world.services, received.wake.id).result
 
 
 def fail(world: World, asset_id: UUID, code: str = "encode_failed", *, retryable: bool) -> str:
@@ -32,7 +32,7 @@ def fail(world: World, asset_id: UUID, code: str = "encode_failed", *, retryable
 
 def try_again(world: World, asset_id: UUID) -> None:
     world.make_past(asset_id, "next_attempt_at")
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
 
 
 def test_a_terminal_failure_says_what_happened_and_what_to_do(world: World) -> None:
@@ -59,7 +59,7 @@ def test_a_failure_in_passing_is_retried_with_a_new_attempt(world: World) -> Non
     waiting = world.asset(asset_id)
     assert waiting.failures == 1
     assert waiting.next_attempt_at is not None
-    assert submit(world.services, asset_id).what == "nothing_to_submit"
+    assert submit(world.services, asset_id).result == "nothing_to_submit"
 
     try_again(world, asset_id)
     assert world.attempt_id(asset_id) != first
@@ -86,11 +86,11 @@ def test_a_provider_that_will_not_take_the_job_now_costs_no_budget(world: World)
     world.provider.script = ["503", "429"]
     asset_id = world.create()
 
-    assert submit(world.services, asset_id).what == "retrying"
+    assert submit(world.services, asset_id).result == "retrying"
     held = world.asset(asset_id)
     assert (held.failures, held.hold_reason) == (0, "provider_failed")
     world.make_past(asset_id, "next_attempt_at")
-    assert submit(world.services, asset_id).what == "retrying"
+    assert submit(world.services, asset_id).result == "retrying"
     try_again(world, asset_id)
 
     assert world.asset(asset_id).failures == 0
@@ -102,7 +102,7 @@ def test_a_refusal_by_the_provider_is_final(world: World) -> None:
     world.provider.script = ["400"]
     asset_id = world.create()
 
-    assert submit(world.services, asset_id).what == "failed"
+    assert submit(world.services, asset_id).result == "failed"
     assert world.asset(asset_id).error_code == "provider_refused"
 
 
@@ -111,10 +111,10 @@ def test_a_lost_answer_is_resolved_without_a_second_job(world: World, lost: str)
     world.provider.script = [lost]
     asset_id = world.create()
 
-    assert submit(world.services, asset_id).what == "unanswered"
+    assert submit(world.services, asset_id).result == "unanswered"
     assert world.asset(asset_id).status is Status.PROCESSING
     world.make_past(asset_id, "lease_expires_at")
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
 
     assert len(world.provider.jobs) == 1
     assert set(world.provider.puts) == {world.attempt_id(asset_id)}
@@ -134,7 +134,7 @@ def test_a_worker_that_dies_after_its_claim_is_taken_over_in_the_same_attempt(wo
     )
 
     assert wake_submit(asset_id) in sweep(world.services).wakes
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
 
     assert world.attempt_id(asset_id) == attempt_id
     assert len(world.provider.jobs) == 1
@@ -151,7 +151,7 @@ def test_an_asset_that_keeps_killing_its_worker_fails_as_worker_crashed(world: W
 
     outcome = submit(world.services, asset_id)
 
-    assert outcome.what == "worker_crashed"
+    assert outcome.result == "worker_crashed"
     assert outcome.wakes == (wake_release(world.attempt_id(asset_id)),)
     assert world.asset(asset_id).error_code == "worker_crashed"
 
@@ -231,8 +231,8 @@ def test_a_newer_attempt_is_released_when_an_older_one_succeeds(world: World) ->
 
     owed = [wake for wake in sweep(world.services).wakes if wake == wake_release(newer)]
     assert owed
-    assert release(world.services, newer).what == "released"
-    assert release(world.services, newer).what == "nothing_owed"
+    assert release(world.services, newer).result == "released"
+    assert release(world.services, newer).result == "nothing_owed"
     assert newer in world.provider.cancelled
 
 
@@ -257,10 +257,10 @@ def test_a_lost_callback_is_replaced_by_a_poll_and_counted(world: World) -> None
     world.make_past(asset_id, "next_poll_at")
 
     assert wake_poll(asset_id) in sweep(world.services).wakes
-    assert poll(world.services, asset_id).what == "completed"
+    assert poll(world.services, asset_id).result == "completed"
 
     assert world.types(asset_id)[-2:] == ["completed", "callback_missed"]
-    assert poll(world.services, asset_id).what == "not_due"
+    assert poll(world.services, asset_id).result == "not_due"
 
 
 def test_a_job_the_provider_lost_is_tried_again(world: World) -> None:
@@ -269,7 +269,7 @@ def test_a_job_the_provider_lost_is_tried_again(world: World) -> None:
     world.provider.jobs.clear()
     world.make_past(asset_id, "next_poll_at")
 
-    assert poll(world.services, asset_id).what == "retrying"
+    assert poll(world.services, asset_id).result == "retrying"
 
 
 def test_a_deadline_ends_a_wait_that_nobody_ended(world: World) -> None:

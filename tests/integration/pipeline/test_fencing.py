@@ -46,7 +46,7 @@ def complete(world: World, asset_id: UUID, **result: str) -> UUID:
 def tell(world: World, job: dict[str, Any], type_: str | None = None) -> str:
     received = world.receive(callback(job, type_))
     assert received.wake is not None
-    return reconcile(world.services, received.wake.id).what
+    return reconcile(world.services, received.wake.id).result
 
 
 def reencode(world: World, asset_id: UUID) -> Changed:
@@ -67,7 +67,7 @@ def test_cancelling_ends_the_asset_and_owes_the_provider_a_release(world: World)
     assert (cancelled.asset.status, cancelled.asset.error_code) == (Status.FAILED, "cancelled")
     assert cancelled.wakes == (wake_release(attempt_id),)
     assert wake_release(attempt_id) in sweep(world.services).wakes
-    assert release(world.services, attempt_id).what == "released"
+    assert release(world.services, attempt_id).result == "released"
     assert world.provider.cancelled == [attempt_id]
     assert tell(world, world.provider.finish(attempt_id)) == "ignored: asset_cancelled"
     with pytest.raises(Conflict) as refused:
@@ -82,10 +82,10 @@ def test_a_release_is_owed_until_the_provider_is_back(world: World) -> None:
     as_owner(world, cancel_asset, asset_id)
     world.provider.deletes = ["503", "503"]
 
-    assert release(world.services, attempt_id).what.startswith("waiting")
-    assert release(world.services, attempt_id).what.startswith("waiting")
+    assert release(world.services, attempt_id).result.startswith("waiting")
+    assert release(world.services, attempt_id).result.startswith("waiting")
     assert wake_release(attempt_id) in sweep(world.services).wakes
-    assert release(world.services, attempt_id).what == "released"
+    assert release(world.services, attempt_id).result == "released"
 
 
 def test_a_cancel_while_the_provider_is_being_called_releases_the_job_it_made(

@@ -133,7 +133,7 @@ def test_rejected_outputs_are_retried_and_never_published(world: World) -> None:
     received = world.receive(callback(job))
     assert received.wake is not None
 
-    assert reconcile(world.services, received.wake.id).what == "retrying"
+    assert reconcile(world.services, received.wake.id).result == "retrying"
 
     asset = world.asset(asset_id)
     assert asset.status is Status.RETRYING
@@ -151,7 +151,7 @@ def test_a_gate_that_cannot_look_keeps_the_callback_for_later(world: World) -> N
     received = world.receive(callback(job))
     assert received.wake is not None
 
-    assert reconcile(world.services, received.wake.id).what.startswith("waiting")
+    assert reconcile(world.services, received.wake.id).result.startswith("waiting")
 
     assert world.delivery(received.wake.id).status == "new"
     assert world.delivery(received.wake.id).tries == 0

@@ -61,7 +61,7 @@ def test_another_assets_files_are_refused_for_good_and_the_chronicle_says_which(
     received = world.receive(callback(job))
     assert received.wake is not None
 
-    assert reconcile(world.services, received.wake.id).what == "failed"
+    assert reconcile(world.services, received.wake.id).result == "failed"
 
     asset = world.asset(asset_id)
     assert (asset.status, asset.error_code) == (Status.FAILED, "output_misplaced")

@@ -23,4 +23,4 @@ def test_a_provider_is_told_the_cap_and_less_than_the_source_completes(
     assert world.asset(asset_id).height == 720
     received = world.receive(callback(world.provider.finish(attempt_id, width=320, height=180)))
     assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).what == "completed"
+    assert reconcile(world.services, received.wake.id).result == "completed"

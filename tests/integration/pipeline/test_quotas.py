@@ -286,7 +286,7 @@ def test_what_turns_out_to_be_more_than_the_day_holds_is_not_submitted_that_day(
     submit(services, world.create(size_bytes=1, duration_sec=1.0))
     asset_id = world.create(size_bytes=1, duration_sec=1.0)
     for _ in range(2):  # an impatient owner tries it again at once
-        assert submit(services, asset_id).what == "failed"
+        assert submit(services, asset_id).result == "failed"
         asset = world.asset(asset_id)
         assert (asset.error_code, asset.source_info) == ("quota_exceeded", None)
         assert usage(world) == (2, CLIP_BYTES + 1, round(CLIP_SEC + 1, 2))
@@ -301,7 +301,7 @@ def test_what_turns_out_to_be_more_than_the_day_holds_is_not_submitted_that_day(
     assert len(world.provider.puts) == 1
 
     world.execute("UPDATE owner_usage SET day = day - 1")  # midnight passes
-    assert submit(services, asset_id).what == "submitted"
+    assert submit(services, asset_id).result == "submitted"
 
     assert usage(world) == (2, 2 * CLIP_BYTES, round(2 * CLIP_SEC, 2))
 
@@ -314,7 +314,7 @@ def test_of_many_that_turn_out_to_be_more_only_what_the_day_holds_is_submitted(
 
     told = at_once(*[partial(submit, services, asset_id) for asset_id in assets])
 
-    assert sorted(outcome.what for outcome in told) == ["failed", "submitted", "submitted"]
+    assert sorted(outcome.result for outcome in told) == ["failed", "submitted", "submitted"]
 
 
 def test_what_was_said_truly_is_submitted_though_the_day_has_been_used_up(world: World) -> None:
@@ -322,7 +322,7 @@ def test_what_was_said_truly_is_submitted_though_the_day_has_been_used_up(world:
     world.create(duration_sec=1000.0)
 
     services = limited(world, {"daily_media_sec": 8.0, "daily_bytes": 8})
-    assert submit(services, asset_id).what == "submitted"
+    assert submit(services, asset_id).result == "submitted"
 
 
 def limited(world: World, limits: dict[str, float]) -> Services:
@@ -338,7 +338,7 @@ def test_neither_another_attempt_nor_deleting_changes_what_was_charged(world: Wo
         "UPDATE video_assets SET status = 'retrying', error_code = 'encode_failed',"
         " next_attempt_at = now(), next_poll_at = NULL"
     )
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
     with session_of(world.operator) as session:
         delete_asset(session, world.asset(asset_id).post_id, actor="operator")
 

@@ -49,7 +49,7 @@ def test_a_file_that_is_no_video_fails_with_its_code_and_is_never_submitted(
 ) -> None:
     asset_id = world.create(name)
 
-    assert submit(world.services, asset_id).what == "failed"
+    assert submit(world.services, asset_id).result == "failed"
 
     asset = world.asset(asset_id)
     assert (asset.status, asset.error_code) == (Status.FAILED, code)
@@ -60,7 +60,7 @@ def test_a_file_that_is_no_video_fails_with_its_code_and_is_never_submitted(
 def test_a_source_that_vanished_fails_and_one_that_may_return_is_retried(world: World) -> None:
     gone = world.create("nothing-here.mp4")
 
-    assert submit(world.services, gone).what == "failed"
+    assert submit(world.services, gone).result == "failed"
     assert world.asset(gone).error_code == "source_unreachable"
 
 
@@ -72,7 +72,7 @@ def test_a_source_that_hangs_is_retried(world: World) -> None:
             url=f"http://127.0.0.1:{silent.getsockname()[1]}/video.mp4",
             id=asset_id,
         )
-        assert submit(world.services, asset_id).what == "retrying"
+        assert submit(world.services, asset_id).result == "retrying"
 
     assert world.asset(asset_id).error_code == "source_timeout"
 
@@ -93,7 +93,7 @@ def test_a_key_outside_its_owners_folder_is_refused_for_good_though_the_api_let_
     asset_id = world.create()
     world.execute("UPDATE video_assets SET source_url = :named", named=named)
 
-    assert submit(world.services, asset_id).what == "failed"
+    assert submit(world.services, asset_id).result == "failed"
 
     asset = world.asset(asset_id)
     assert (asset.error_code, asset.source_info) == ("url_refused", None)
@@ -114,7 +114,7 @@ def test_an_upload_that_lies_in_another_owners_folder_is_refused_for_good(world:
     with session_of(world.operator) as session:
         session.execute(of_theirs, {"theirs": THEIRS})
 
-    assert submit(world.services, asset_id).what == "failed"
+    assert submit(world.services, asset_id).result == "failed"
 
     assert world.asset(asset_id).error_code == "url_refused"
     assert not world.provider.puts

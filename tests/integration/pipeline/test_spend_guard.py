@@ -90,15 +90,15 @@ def test_what_has_no_budget_waits_for_the_next_hour_and_says_why_once(
     world: World, limited: Limited
 ) -> None:
     services = limited(assets=1)
-    assert submit(services, world.create()).what == "submitted"
+    assert submit(services, world.create()).result == "submitted"
     asset_id = world.create()
     before = world.asset(asset_id)
 
     for _ in range(2):
-        assert submit(services, asset_id).what == "held"
-        assert submit(services, asset_id).what == "nothing_to_submit"
+        assert submit(services, asset_id).result == "held"
+        assert submit(services, asset_id).result == "nothing_to_submit"
         world.make_past(asset_id, "next_attempt_at")
-    assert submit(services, asset_id).what == "held"
+    assert submit(services, asset_id).result == "held"
 
     asset = world.asset(asset_id)
     assert (asset.status, asset.hold_reason) == (Status.QUEUED, "spend_guard")
@@ -122,7 +122,7 @@ def test_held_time_does_not_count_towards_the_deadline(world: World, limited: Li
     submit(services, asset_id)
 
     assert about(deadline(world, asset_id) - held_until(world, asset_id), left)
-    assert expire(services, asset_id).what == "not_due"
+    assert expire(services, asset_id).result == "not_due"
 
     submit_all = limited(assets=2)
     sweep(submit_all)  # the budget was raised: what is not waited out is not given either
@@ -136,7 +136,7 @@ def test_the_ordinary_sweep_takes_up_what_was_held_after(
     services = limited(assets=1)
     submit(services, world.create())
     asset_ids = [world.create(), world.create()]
-    assert [submit(services, asset_id).what for asset_id in asset_ids] == ["held", "held"]
+    assert [submit(services, asset_id).result for asset_id in asset_ids] == ["held", "held"]
     assert sweep(services).wakes == ()
 
     if how == "the next hour":
@@ -149,7 +149,7 @@ def test_the_ordinary_sweep_takes_up_what_was_held_after(
     woken = [wake.id for wake in wakes]
     assert len(woken) == (2 if how == "no budget" else 1)
     assert set(woken) <= set(asset_ids)
-    assert [submit(services, asset_id).what for asset_id in woken] == ["submitted"] * len(woken)
+    assert [submit(services, asset_id).result for asset_id in woken] == ["submitted"] * len(woken)
     assert {world.asset(asset_id).hold_reason for asset_id in woken} == {None}
 
 
@@ -159,7 +159,7 @@ def test_of_many_at_once_exactly_as_many_as_the_budget_holds_are_claimed(
     services = limited(assets=3)
     asset_ids = [world.create() for _ in range(10)]
 
-    told = Counter(at_once(*[lambda id_=id_: submit(services, id_).what for id_ in asset_ids]))
+    told = Counter(at_once(*[lambda id_=id_: submit(services, id_).result for id_ in asset_ids]))
 
     assert told == {"submitted": 3, "held": 7}
     assert len(world.provider.jobs) == 3
@@ -172,7 +172,7 @@ def test_an_empty_broker_resets_nothing(world: World, limited: Limited, broker_u
     with redis.Redis.from_url(broker_url) as broker:
         broker.flushall()
 
-    assert submit(services, world.create()).what == "held"
+    assert submit(services, world.create()).result == "held"
 
 
 def test_minutes_are_reserved_as_declared_and_booked_as_measured(world: World) -> None:
@@ -180,7 +180,7 @@ def test_minutes_are_reserved_as_declared_and_booked_as_measured(world: World) -
     seen: list[tuple[int, float]] = []
 
     with meanwhile(Boundary.SUBMIT_CLAIMED, lambda: seen.append(books(world))):
-        assert submit(world.services, asset_id).what == "submitted"
+        assert submit(world.services, asset_id).result == "submitted"
 
     assert seen == [(1, 12.0)]
     assert books(world) == (1, CLIP_SEC)
@@ -191,11 +191,11 @@ def test_minutes_that_do_not_fit_wait_but_the_first_of_an_hour_always_fits(
 ) -> None:
     services = limited(minutes=0.2)
     longer_than_the_budget = world.create(duration_sec=60.0)
-    assert submit(services, longer_than_the_budget).what == "submitted"  # measured: about 5 s
+    assert submit(services, longer_than_the_budget).result == "submitted"  # measured: about 5 s
     too_long, short = world.create(duration_sec=9.0), world.create(duration_sec=5.0)
 
-    assert submit(services, too_long).what == "held"
-    assert submit(services, short).what == "submitted"
+    assert submit(services, too_long).result == "held"
+    assert submit(services, short).result == "submitted"
     assert sweep(services).wakes == ()  # what still does not fit is not woken for nothing
 
     let_the_hour_pass(world)
@@ -224,16 +224,16 @@ def test_a_new_attempt_pays_again_and_one_that_was_refused_pays_nothing(world: W
     job = world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=True)
     received = world.receive(callback(job, "job.failed"))
     assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).what == "retrying"
+    assert reconcile(world.services, received.wake.id).result == "retrying"
     assert books(world)[0] == 1
 
     world.provider.script.append("503")
     world.make_past(asset_id, "next_attempt_at")
-    assert submit(world.services, asset_id).what == "retrying"
+    assert submit(world.services, asset_id).result == "retrying"
     assert books(world) == (1, CLIP_SEC)
 
     world.make_past(asset_id, "next_attempt_at")
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
     assert books(world) == (2, 2 * CLIP_SEC)
 
 

@@ -93,7 +93,7 @@ def test_what_is_a_video_stays_however_old_it_is(world: World) -> None:
     create(world, upload)
 
     assert purge(world.services).reclaimed_bytes == 0
-    assert submit(world.services, upload.id).what == "submitted"
+    assert submit(world.services, upload.id).result == "submitted"
 
     as_owner(world, delete_asset, upload.id)
     assert purge(world.services).reclaimed_bytes == 0  # its files go with the asset's
@@ -136,7 +136,7 @@ def test_a_create_that_was_first_leaves_nothing_to_purge(world: World) -> None:
     purging.join()
 
     assert purged == [Purged((), 0)]
-    assert submit(world.services, upload.id).what == "submitted"
+    assert submit(world.services, upload.id).result == "submitted"
 
 
 def wait_until_somebody_waits(world: World) -> None:

@@ -21,7 +21,7 @@ from pipeline.operations import metrics
 from pipeline.operations.backfill import _held_by_post
 from pipeline.records import due, queries
 from pipeline.records.models import Asset
-from pipeline.records.queue_position import turns
+from pipeline.records.queue_position import queue_places
 from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
 from stack.logins import ROLES, login_url
@@ -322,7 +322,7 @@ SCANS = """
     ("part", "query", "most_rows"),
     [
         ("public", queries.public_cards, 3000),
-        ("api", turns, 1100),
+        ("api", queue_places, 1100),
     ],
     ids=["what all streams of a process follow", "places in the queue"],
 )

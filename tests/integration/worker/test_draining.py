@@ -92,5 +92,5 @@ def test_what_a_killed_worker_held_is_taken_over_by_its_lease(
     assert world.asset(asset_id).status is Status.PROCESSING
     assert world.asset(asset_id).provider_job_id is None
     world.make_past(asset_id, "lease_expires_at")
-    assert submit(world.services, asset_id).what == "submitted"
+    assert submit(world.services, asset_id).result == "submitted"
     assert len(world.provider.jobs) == 1

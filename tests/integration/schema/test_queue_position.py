@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
-from pipeline.records.queue_position import turns
+from pipeline.records.queue_position import queue_places
 from tests.integration.schema.conftest import entered
 
 ASSET = """
@@ -51,7 +51,7 @@ def crowd(connection: Connection, status: str, count: int) -> None:
 
 
 def places(connection: Connection, *wanted: UUID) -> list[int | None]:
-    found = turns(Session(connection), wanted)
+    found = queue_places(Session(connection), wanted)
     return [found[one].position if one in found else None for one in wanted]
 
 
@@ -106,6 +106,6 @@ def test_the_wait_goes_by_the_pace_of_the_last_hour(
     crowd(operator, "queued", 1)
     mine = asset(operator)
 
-    told = turns(Session(operator), [mine])[mine]
+    told = queue_places(Session(operator), [mine])[mine]
 
     assert (told.position, told.wait_sec) == (2, wait_sec)
