@@ -65,6 +65,18 @@ def test_the_tour_names_modules_of_the_main_path_and_few_of_them() -> None:
     assert all((CHECKOUT / module).is_file() for module in modules)
 
 
+def test_every_name_of_the_recipe_for_a_step_exists() -> None:
+    recipe = (CHECKOUT / "docs" / "adding-a-step.md").read_text()
+    named = re.findall(r"`([\w/.-]+\.py)::(\w+)`", recipe)
+    assert named
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not re.search(rf"^(?:def |class )?{name}\b", (CHECKOUT / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize(
     "target", sorted(set(re.findall(r"(?:^|`)make ([\w-]+)", README.read_text(), re.MULTILINE)))
 )
