@@ -1,4 +1,4 @@
-"""What the worker's use cases work with, chosen in one place."""
+"""The services that the worker's use cases work with, built in one place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,10 +25,10 @@ EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 @dataclass(frozen=True)
 class Services:
-    """The outside world, as the use cases see it.
+    """The outside world of the use cases.
 
     Attributes:
-        fetcher: Reads what strangers name: every address is checked.
+        fetcher: Reads addresses that strangers name; every address is checked.
         own_fetcher: Reads our own media through our own public address, wherever that is, and
             through that of our storage; no other host.
     """
@@ -43,7 +43,7 @@ class Services:
     rng: Random
 
     def close(self) -> None:
-        """Let every connection go."""
+        """Close every connection."""
         self.engine.dispose()
         self.fetcher.close()
         self.own_fetcher.close()
@@ -51,14 +51,14 @@ class Services:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a use case did, in a word, and whom to wake after the commit."""
+    """The result of a use case, in a word, and the workers to wake after the commit."""
 
     result: str
     wakes: tuple[Wake, ...] = ()
 
 
 def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchPolicy:
-    """What may be fetched of our own: it may lie inside, so no address but ours will do."""
+    """Return the policy for our own media: only our hosts, private networks included."""
     ours = [urlsplit(origin) for origin in (base_url, *storage.origins)]
     return FetchPolicy(
         allow=EVERYWHERE,
@@ -72,7 +72,7 @@ def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchP
 
 
 def build_services(settings: WorkerSettings) -> Services:
-    """Choose the real things."""
+    """Build the services of a worker."""
     timeout_sec = settings.providers.provider_timeout_sec
     strangers = replace(
         settings.sources.fetch_policy, total_timeout_sec=settings.leases.task_soft_limit_sec / 2

@@ -20,13 +20,13 @@ app = Celery(
 
 @cache
 def services() -> Services:
-    """The outside world of this process, made at first use and never before a fork."""
+    """Return the services of this process, made at first use and never before a fork."""
     return build_services(load_settings(WorkerSettings))
 
 
 @app.on_configure.connect
 def _require_settings(**_: object) -> None:
-    # Before celeryconfig.py, which would only list what is wrong with the few that it reads.
+    # Before celeryconfig.py, which would list only the problems of the few settings that it reads.
     try:
         load_settings(WorkerSettings)
     except SettingsInvalid as error:

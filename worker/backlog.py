@@ -1,4 +1,4 @@
-"""Which queues have enough to do already, so that a sweep adds nothing to them."""
+"""The backlog of the queues: a sweep adds nothing to a queue that has enough to do."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,16 @@ from pipeline.runtime.task_publishing import count_waiting
 from pipeline.runtime.wakes import Wake
 
 DEEP = BATCH
-"""Messages that wait in a queue from which on a sweep adds none: what it would wake at once.
+"""Messages in a queue from which on a sweep adds none; as many as one sweep wakes.
 
-Every row that is due is woken by every sweep until a worker has come for it. Where workers are
-slower than that, the same wakes would pile up by the thousand, and the workers would do nothing
-but find out that there is nothing to do: a backlog that feeds itself and never ends.
+Every sweep wakes every due row until a worker has taken it. If the workers are slower than the
+sweeps, the same wakes would pile up by the thousand, and the workers would only find that there is
+nothing to do: a backlog that feeds itself and never ends.
 """
 
 
 def spare(app: Celery, wakes: Iterable[Wake]) -> list[Wake]:
-    """The wakes whose queue is not deep. What is left out is still due: a later sweep finds it."""
+    """Return the wakes whose queue is not deep; a later sweep finds the rest."""
     wakes = list(wakes)
     deep = {queue for queue in {wake.queue for wake in wakes} if _depth(app, queue) >= DEEP}
     return [wake for wake in wakes if wake.queue not in deep]
@@ -30,4 +30,4 @@ def _depth(app: Celery, queue: str) -> int:
         with app.connection_or_acquire() as connection:
             return count_waiting(connection.default_channel, queue)
     except OperationalError:
-        return 0  # the publish says the same, and is allowed to fail
+        return 0  # publishing would fail in the same way, and may

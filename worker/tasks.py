@@ -1,4 +1,4 @@
-"""The tasks: an id in, one use case, the wakes out. Each is safe to run twice."""
+"""The tasks: each takes an id, runs one use case and publishes its wakes; safe to run twice."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,12 +31,12 @@ from worker.backlog import spare
 log = structlog.get_logger()
 
 MAX_LOGGED_CHARS = 80
-"""Of an argument that is no id: enough to recognise it by."""
+"""Characters of an invalid id that the log shows."""
 
 
 @app.task(name=TASK_SUBMIT, bind=True)
 def submit_asset(self: Task, asset_id: str) -> str:
-    """Bring an asset to its provider."""
+    """Submit an asset to its provider."""
     return _run(self, submit, asset_id)
 
 
@@ -54,26 +54,26 @@ def poll_asset(self: Task, asset_id: str) -> str:
 
 @app.task(name=TASK_RELEASE, bind=True)
 def release_attempt(self: Task, attempt_id: str) -> str:
-    """Give up a job that nobody waits for."""
+    """Give up a job that is no longer needed."""
     return _run(self, release, attempt_id)
 
 
 @app.task(name=TASK_SWEEP)
 def run_sweep() -> str:
-    """Wake workers for everything that is due, but not where they cannot keep up."""
+    """Wake workers for all due work, except on queues that are full already."""
     found = sweep(services())
     return _finish(replace(found, wakes=tuple(spare(app, found.wakes))))
 
 
 @app.task(name=TASK_TIDY)
 def run_tidy() -> str:
-    """Housekeeping."""
+    """Run the hourly maintenance."""
     return _finish(tidy(services()))
 
 
 @app.task(name=TASK_PURGE)
 def run_purge() -> str:
-    """Remove files that nobody publishes any more."""
+    """Remove files that are no longer published."""
     purged = purge(services())
     log.info("purged", prefixes=len(purged.prefixes), reclaimed_bytes=purged.reclaimed_bytes)
     return f"reclaimed {purged.reclaimed_bytes} bytes"
@@ -83,7 +83,7 @@ def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) ->
     try:
         row_id = UUID(id_)
     except (ValueError, TypeError, AttributeError):
-        # Not a message of ours: whoever can write to the broker can hint, and no more.
+        # Not our message. A forged message can at most name a row.
         log.warning("task refused", task=task.name, argument=repr(id_)[:MAX_LOGGED_CHARS])
         return "refused"
     outcome = use_case(services(), row_id)

@@ -50,12 +50,15 @@ ATTEMPT_OUTCOMES = {
 
 
 def apply_report(services: Services, report: ProviderReport) -> Applied:
-    """Decide and write, in one transaction; the gate runs between two of them.
+    """Decide about a report and write the decision in one transaction.
+
+    Where the decision needs the gate, the gate runs outside a transaction, and a second
+    transaction decides again.
 
     Safe to run twice: the second run finds the asset where the first one left it.
 
     Raises:
-        GateUnavailable: the outputs could not be looked at now; only progress was written.
+        GateUnavailable: The outputs could not be read now; only progress was written.
     """
     result = _apply(services, report, None)
     if result is not None:
@@ -128,7 +131,7 @@ def _with_release_owed(
 ) -> Applied:
     """Owe the release of the job that an ignored report is about, unless the asset waits for it.
 
-    Most often its release is owed already; it is not where no row knew that the job existed.
+    Usually it is owed already. It is not if this report is the first sign of the job.
     """
     deleted = asset.deleted_at is not None
     if asset.attempt_id == attempt.id and asset.status is Status.PROCESSING and not deleted:

@@ -1,4 +1,4 @@
-"""Start many failed videos over at an operator's word, a bounded batch at a time."""
+"""Retry of many failed videos for an operator, a bounded batch at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from pipeline.records.models import Asset
 from pipeline.runtime.wakes import Wake
 
 BATCH = 50
-"""Videos of one transaction: their rows are locked until it ends."""
+"""Videos of one transaction; their rows are locked until it ends."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """What became of a batch.
+    """The result of a batch.
 
     Attributes:
         retried: Queued again.
-        skipped: Not failed any more, deleted, or just being changed by somebody else.
+        skipped: No longer failed, deleted, or being changed by another writer.
     """
 
     retried: Sequence[Asset]
@@ -39,19 +39,19 @@ def retry_batch(
     owner_limits: OwnerLimitSettings,
     actor: str,
 ) -> Retries:
-    """Retry each of these that is still failed, by the use case that retries one.
+    """Retry each of these assets that is still failed, by the use case that retries one.
 
-    Idempotent in effect: who is not failed any more is skipped.
+    Idempotent in effect: an asset that is no longer failed is skipped.
 
     Args:
-        assets: As they were found; at most ``BATCH``.
+        assets: As they were read; at most ``BATCH``.
     """
     retried: list[Asset] = []
     skipped: list[Asset] = []
     wakes: list[Wake] = []
     for asset in assets:
         try:
-            # A savepoint: what is refused takes back nothing of the others.
+            # A savepoint: a refused retry does not undo the others.
             with session.begin_nested():
                 done = retry_asset(
                     session, asset.post_id, retry=retry, owner_limits=owner_limits, actor=actor
@@ -66,6 +66,6 @@ def retry_batch(
 
 
 def _require_same(asset_id: UUID, asset: Asset) -> None:
-    """A post whose video was deleted may have another by now, which nobody chose."""
+    """Refuse another video of the same post: the one that the operator chose was deleted."""
     if asset.id != asset_id:
         raise NotFound("asset_not_found")

@@ -1,4 +1,4 @@
-"""Take an asset into our hands: a fresh attempt, or the one whose worker was lost."""
+"""The claim of an asset for this worker: a new attempt, or the takeover of a lapsed lease."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +19,12 @@ from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 
 HOLD_JITTER_SEC = 60.0
-"""Over how long what waits for the next hour is spread when that begins."""
+"""When an hour begins, the assets that waited for it start at random moments within this time."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An asset under our lease. The token in ``asset`` guards every write we make of it."""
+    """An asset under this worker's lease. The token in ``asset`` guards each of its writes."""
 
     asset: Asset
     attempt: Attempt
@@ -34,18 +34,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class NoClaim:
-    """Why there is nothing to do, and whom to wake about it."""
+    """The reason that nothing was claimed, and the workers to wake."""
 
     reason: str
     wakes: tuple[Wake, ...] = ()
 
 
 def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim | NoClaim:
-    """Claim what is due, take over what was dropped, leave everything else alone.
+    """Claim an asset that is due, or take over one whose lease has lapsed.
 
-    What its provider account has no budget left for is held until the next hour, and what finds
-    the account not answering until that may be over. A takeover is the same attempt: it costs
-    nothing more, and has to find out what became of its job in any case.
+    If the provider account's budget of the hour is used up, the asset waits for the next hour. If
+    the account's breaker is open, the asset waits until the breaker may admit a test submission.
+    Neither applies to a takeover: it goes on with an attempt that is charged already, and whose job
+    must be looked up.
 
     Safe to run twice: the second run finds a lease that holds, or nothing due.
     """
@@ -81,15 +82,14 @@ def _fresh(services: Services, session: Session, asset: Asset, now: datetime) ->
 
 
 def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoClaim:
-    """Hold a waiting asset. Looks that find the reason unchanged write no event."""
+    """Hold a waiting asset. An unchanged reason writes no event."""
     is_news = asset.hold_reason != reason
     store.advance(session, asset, transitions.hold_extended(reason, delay_sec, is_news=is_news))
     return NoClaim("held")
 
 
 def _start(leases: LeaseSettings, session: Session, asset: Asset, *, reserved_sec: float) -> Claim:
-    # Whatever an earlier attempt may still have at a provider is owed its release before this
-    # attempt can submit.
+    # The releases of all earlier jobs are owed before this attempt can submit.
     releases.owe_releases(session, asset.id)
     attempt = Attempt(
         id=uuid4(),

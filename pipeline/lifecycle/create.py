@@ -1,4 +1,4 @@
-"""Register a video for a post."""
+"""The registration of a video for a post."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ from pipeline.records import upload_rows
 from pipeline.records.models import Asset, Upload
 from pipeline.runtime.wakes import Wake
 
-# One statement, so that one round trip registers the key, the asset and its first event. The key
-# gates the asset: where it exists already nothing else is inserted. A source that is an upload must
-# be complete, and is claimed in the same breath: from then on no purge gives it up, and where one
-# was first there is nothing to claim. What is inserted is charged to the owner's day; the
-# function takes the owner's lock before it counts, and counts what the statement has inserted too.
+# One statement, so that one round trip registers the key, the asset and its first event. If the key
+# exists already, nothing else is inserted. An upload must be complete, and the same statement marks
+# it as used: from then on the purge keeps it. If the purge was first, nothing is inserted. The
+# asset is charged to the owner's quota of the day. khronika_live_assets locks the owner and then
+# counts, this asset included.
 INSERT = text("""
     WITH fresh_key AS (
         INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
@@ -101,10 +101,10 @@ OWNER_LOAD = tuple(field.name for field in fields(OwnerLoad))
 
 @dataclass(frozen=True)
 class Created:
-    """What create answers.
+    """The answer of create.
 
     Attributes:
-        asset: The asset, unless the answer is a replay.
+        asset: The asset; None on a replay.
         status_code: 202 for a new asset, 200 for one that was already there.
         body: The answer's body; on a replay, the first one.
     """
@@ -129,16 +129,16 @@ def create_asset(
 ) -> Created:
     """Register the source of a post's video and queue it: one statement, two with a key.
 
-    The same post and source again is the asset as it is, never a retry.
+    The same post and source again returns the asset as it is; it is never a retry.
 
     Args:
-        session: Of the owner, or of an operator who registers a video for one.
+        session: A session of the owner, or of an operator who registers a video for an owner.
         render: Makes the answer's body, which the key keeps for a replay.
 
     Raises:
         Conflict: ``post_has_asset``, ``playback_differs``, ``upload_incomplete``,
             ``upload_expired``, ``idempotency_in_flight``. The transaction must not be committed.
-        NotFound: ``post_not_found`` (somebody else holds the post), ``upload_not_found``.
+        NotFound: ``post_not_found`` (another owner holds the post), ``upload_not_found``.
         Unprocessable: ``idempotency_mismatch``.
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``, ``owner_busy``. The transaction
             must not be committed.
@@ -212,7 +212,7 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
         )
     ).one_or_none()
     if held is None:
-        _explain_absence(session, request)
+        _refuse_missing_upload(session, request)
         raise NotFound("post_not_found")
     if not _same_source(held, request):
         raise Conflict(
@@ -222,7 +222,7 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
             status=held.status.value,
         )
     if request.playback not in {None, held.playback}:
-        # What was published under the one policy cannot be taken back by saying the other.
+        # The playback policy of a video is fixed when it is registered.
         raise Conflict(
             "playback_differs",
             f"This video was registered with {held.playback} playback. "
@@ -233,7 +233,7 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
     return held
 
 
-def _explain_absence(session: Session, request: CreateAsset) -> None:
+def _refuse_missing_upload(session: Session, request: CreateAsset) -> None:
     if request.upload_id is None:
         return
     found = session.execute(
@@ -259,5 +259,5 @@ def _same_source(held: Asset, request: CreateAsset) -> bool:
 
 
 def _bare(url: str | None) -> str:
-    """A URL without query and fragment: signatures in them change with every request."""
+    """Return a URL without query and fragment: signatures in them change with every request."""
     return urlsplit(url or "")._replace(query="", fragment="").geturl()

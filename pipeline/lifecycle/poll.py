@@ -1,4 +1,4 @@
-"""Ask a provider about a job whose callback has not come."""
+"""The poll of a provider about a job whose callback has not come."""
 
 from datetime import datetime
 from uuid import UUID
@@ -25,7 +25,7 @@ TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
 
 
 def poll(services: Services, asset_id: UUID) -> Outcome:
-    """Fetch the current job's state and put it through the reducer.
+    """Fetch the state of the current job and apply it as a report.
 
     Safe to run twice: the first run moves ``next_poll_at`` ahead before it asks.
     """
@@ -89,12 +89,12 @@ def _apply(services: Services, asset: Asset, attempt: Attempt, status: ProviderS
 
 
 def _vanished(services: Services, asset: Asset) -> Outcome:
-    """The provider no longer knows a job it had accepted: the attempt is over."""
+    """End an attempt whose job the provider no longer knows."""
     setback = Setback("provider_failed", "the provider lost the job", retryable=True)
     with session_of(services.engine) as session:
         assert asset.attempt_id is not None
         store.lock(session, asset.id)
-        # One answer proves no absence: what the provider may have after all is given up there.
+        # One answer does not prove absence: the release of a job that may still exist is owed.
         owed = releases.owe_release(session, asset.attempt_id)
         store.update_attempt(
             session, asset.attempt_id, outcome=AttemptOutcome.FAILED, error_code=setback.code

@@ -1,4 +1,4 @@
-"""Publish what an attempt made: the row that names it is the publication."""
+"""The publication of outputs: they are visible once the asset's row names them."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,10 +21,10 @@ from pipeline.records.published import output_columns
 def publish(
     session: Session, asset: Asset, report: ProviderReport, verdict: GateVerdict, *, late: bool
 ) -> Applied:
-    """Complete the asset, and give up what its other attempts have made or may yet make.
+    """Complete the asset, and owe the releases of its other attempts' jobs.
 
     Args:
-        verdict: What the gate passed; a storyboard that it found fault with is left out.
+        verdict: The gate's verdict; a storyboard with a fault is left out.
         late: The attempt had been given up; its success counts all the same.
     """
     assert report.status.outputs is not None
@@ -52,7 +52,7 @@ def publish(
     store.update_attempt(session, report.attempt_id, purge_at=None)
     releases.withdraw(session, report.attempt_id)
     store.discard(session, Attempt.asset_id == asset.id, Attempt.id != report.attempt_id)
-    # A newer attempt may be under way where the success came late.
+    # If the success came late, a newer attempt may be under way.
     owed = releases.owe_releases(session, asset.id, but=report.attempt_id)
     return Applied(type_, tuple(map(wake_release, owed)))
 
@@ -86,10 +86,10 @@ def _insert_output(
 
 
 def rollback_asset(session: Session, post_id: UUID, *, actor: str) -> Asset:
-    """Switch back to the outputs that were published last before the present ones.
+    """Publish the outputs again that the present ones replaced.
 
-    One transaction: viewers see the one or the other. Again is forward again, as long as the
-    retired outputs have not been purged.
+    One transaction: viewers see the one or the other. A second rollback undoes the first, until the
+    purge removes the retired outputs.
 
     Raises:
         NotFound: ``post_not_found``.

@@ -1,4 +1,7 @@
-"""Take a provider's callback in: verify, store, acknowledge. Applying it is reconcile's work."""
+"""The receipt of a provider's callback: verified, stored, then acknowledged.
+
+``reconcile`` applies it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from pipeline.records.models import Delivery
 from pipeline.runtime.wakes import Wake
 
 AUDITS_PER_MINUTE = 20
-"""Rejections recorded of one source in a minute: a flood is seen, and does not fill the table."""
+"""Rejections of one source that are recorded in a minute: a flood cannot fill the table."""
 
 SECRET_HEADERS = frozenset(
     {"authorization", "cookie", "webhook-signature", "mux-signature", "proxy-authorization"}
@@ -29,7 +32,7 @@ SECRET_HEADERS = frozenset(
 
 @dataclass(frozen=True)
 class Received:
-    """What became of a verified callback: ``stored``, ``duplicate``, ``conflict`` or ``dead``."""
+    """The result of a verified callback: ``stored``, ``duplicate``, ``conflict`` or ``dead``."""
 
     kind: str
     wake: Wake | None = None
@@ -46,16 +49,18 @@ def receive_callback(
     request_id: str,
     now: datetime,
 ) -> Received:
-    """Store a verified callback, once. The unique row is the nonce: it outlives any broker.
+    """Store a verified callback, once.
+
+    A unique constraint on provider and event id stops replays, whatever happens to the broker.
 
     Args:
-        secrets: The active ones of the account.
-        source: The address it comes from: held to the account's networks, and for the audit.
-        request_id: Ours, for the audit.
+        secrets: The account's active secrets.
+        source: The sender's address. It must lie in the account's networks, and is audited.
+        request_id: The id of our request, for the audit.
 
     Raises:
-        SignatureInvalid: carries the reason; ``record_rejection`` writes it down in a transaction
-            of its own, since this one ends with the error.
+        SignatureInvalid: With the reason. ``record_rejection`` records it in a transaction of its
+            own, since this one ends with the error.
     """
     if not _comes_from(source, provider.trust.callback_sources):
         raise SignatureInvalid("signature_invalid", reason="source_refused")
@@ -124,7 +129,7 @@ def _first_digest(session: Session, provider: str, event_id: str) -> str | None:
 def record_rejection(
     session: Session, *, reason: str, provider: str, source: str, request_id: str
 ) -> None:
-    """Write down that a callback was turned away, and why; never what it said."""
+    """Record the reason that a callback was rejected, and never its content."""
     _audit(
         session,
         type_="callback_rejected",

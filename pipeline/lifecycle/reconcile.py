@@ -1,4 +1,4 @@
-"""Apply one stored callback, exactly once in effect."""
+"""The application of one stored callback, exactly once in effect."""
 
 from datetime import timedelta
 from functools import partial
@@ -22,13 +22,13 @@ from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
 LEAST_WAIT_SEC = 2.0
-"""A callback that overtakes the answer to its submission is ahead by about as much."""
+"""About the time by which a callback overtakes the answer to its submission."""
 
 
 def reconcile(services: Services, delivery_id: UUID) -> Outcome:
-    """Apply the delivery if it is due and nobody else is at it.
+    """Apply the delivery if it is due and no other worker has it.
 
-    Safe to run twice: a settled delivery is left alone, one in work is not due.
+    Safe to run twice: a settled delivery is left alone, and one in work is not due.
     """
     with session_of(services.engine) as session:
         delivery = _take(services, session, delivery_id)
@@ -46,7 +46,10 @@ def reconcile(services: Services, delivery_id: UUID) -> Outcome:
 
 
 def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery | None:
-    """Count the try and hide the row for a lease, before any work: poison is bounded."""
+    """Count the try and postpone the row by a lease, before any work.
+
+    A delivery that ends its workers is therefore tried a limited number of times.
+    """
     due = (
         select(Delivery.id)
         .where(
@@ -92,10 +95,10 @@ def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
 
 
 def _attempt_of(session: Session, provider: str, status: ProviderStatus) -> Attempt | None:
-    """Find the attempt the report is about, by our own id where the provider echoes it.
+    """Find the attempt of a report, by our own id if the provider echoes it.
 
-    The callback may be quicker than the answer to the submission: no row knows the provider's id
-    yet, but the attempt's own id was committed before the call.
+    The callback may be quicker than the answer to the submission. Then no row knows the provider's
+    id yet, but the attempt's own id was committed before the call.
     """
     if status.attempt_id is not None:
         attempt = session.get(Attempt, status.attempt_id)
@@ -124,9 +127,9 @@ def _wait(services: Services, delivery: Delivery, reason: str) -> Outcome:
 
 
 def _postpone(services: Services, session: Session, delivery: Delivery) -> None:
-    """Try again later, the later the longer it has waited.
+    """Postpone the delivery, by more the longer it has waited.
 
-    The try ended in order, so it is not counted as a crash.
+    The try ended in order, so it does not count as a crash.
     """
     now = session.scalars(select(func.clock_timestamp())).one()
     waited_sec = (now - delivery.received_at).total_seconds()
@@ -150,7 +153,7 @@ def _settle(
     """End the delivery, in the transaction that applies it.
 
     Raises:
-        StaleTransition: somebody else has ended it since; what was about to be written is not.
+        StaleTransition: Another worker has ended it since; nothing is written.
     """
     settled = session.scalar(
         update(Delivery)

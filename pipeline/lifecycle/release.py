@@ -1,4 +1,4 @@
-"""Pay a debt: give up a job that nobody waits for any more."""
+"""The release of a job that is no longer needed, at its provider."""
 
 from uuid import UUID
 
@@ -17,8 +17,8 @@ from pipeline.services import Outcome, Services
 def release(services: Services, attempt_id: UUID) -> Outcome:
     """Cancel the attempt's job at its provider.
 
-    Safe to run twice: a job that is gone counts as given up. One that has not been seen is given up
-    at once as well, and again when no call can be on its way any more: only that pays the debt.
+    Safe to run twice: a job that is gone counts as given up. A job that has not been seen is given
+    up at once, and again when no call can be on its way any more; only the second time pays.
     """
     with session_of(services.engine) as session:
         attempt = session.get(Attempt, attempt_id)

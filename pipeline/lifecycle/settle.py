@@ -29,7 +29,7 @@ class TryAgain:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Fail for good: ``exhausted`` when the budget is what ended it."""
+    """Fail for good; ``exhausted`` if the retry budget is used up."""
 
     exhausted: bool
 
@@ -37,7 +37,7 @@ class GiveUp:
 def next_step(
     setback: Setback, *, failures: int, max_attempts: int, retry: RetrySettings, rng: Random
 ) -> Hold | TryAgain | GiveUp:
-    """Decide: a pure function of what happened and what budget is left.
+    """Decide by the setback and the budget that is left; a pure function.
 
     Args:
         failures: Failures spent before this one.

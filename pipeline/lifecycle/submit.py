@@ -1,7 +1,7 @@
-"""Hand an asset to its provider: claim, verify, record the intent, call, write down the answer.
+"""The submission of an asset: claim, verify, commit the intent, call the provider, keep the answer.
 
-No transaction is open while the source is read or the provider is called. Wherever the worker
-dies, the row says how far it came, and the next claim goes on from there.
+No transaction is open while the source is read or the provider is called. If the worker dies, the
+row tells how far it came, and the next claim goes on from there.
 """
 
 from datetime import timedelta
@@ -38,15 +38,15 @@ from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
-UNANSWERED = "provider_failed"
-"""The code of an adapter whose provider was not reached or did not answer in its own words."""
+PROVIDER_FAILED = "provider_failed"
+"""The code of an adapter whose provider was unreachable, or whose answer was unreadable."""
 
 DURATION_DISAGREES_SEC = 0.5
-"""What a client declares is rounded; less than this is no disagreement."""
+"""Declared durations are rounded; a smaller difference is no disagreement."""
 
 
 def submit(services: Services, asset_id: UUID) -> Outcome:
-    """Bring one due asset to its provider, or to the state that its failure calls for."""
+    """Submit one due asset to its provider, or write the transition that its failure calls for."""
     with session_of(services.engine) as session:
         claim = claim_asset(services, session, asset_id)
     if isinstance(claim, NoClaim):
@@ -83,10 +83,10 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
 
 
 def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
-    """Commit what the source measures and that the provider is about to be called.
+    """Commit the measurements of the source and the intent to call the provider.
 
     Raises:
-        LimitReached: It is more than the owner's day holds; nothing is written.
+        LimitReached: The source exceeds the owner's quota of the day; nothing is written.
     """
     with session_of(services.engine) as session:
         asset = store.advance(session, claim.asset, transitions.source_verified(measured))
@@ -100,7 +100,7 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
 
 
 def declared_mismatch(declared: dict[str, Any], measured: Measured) -> dict[str, Any]:
-    """Where the client's word and the measurement disagree, both figures by name."""
+    """Return the fields in which declaration and measurement disagree, with both figures."""
     facts: dict[str, float] = {
         "duration_sec": measured.info.duration_sec,
         "width": measured.info.width,
@@ -134,16 +134,16 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         return _note_unknown(services, provider, claim, asset, error)
     except ProviderError as error:
         crash_point(Boundary.SUBMIT_REFUSED)
-        _note_word(services, provider, error)
+        _note_refusal(services, provider, error)
         return _end_attempt(services, claim, asset, _setback(error), outcome=AttemptOutcome.REFUSED)
     crash_point(Boundary.SUBMIT_CALLED)
     return accept(services, claim, asset, submitted)
 
 
-def _note_word(services: Services, provider: Provider, error: ProviderError) -> None:
-    """Tell the account's breaker of a refusal: its own word, or what stands for silence."""
+def _note_refusal(services: Services, provider: Provider, error: ProviderError) -> None:
+    """Count a refusal as an answer for the breaker, but ``provider_failed`` as silence."""
     with session_of(services.engine) as session:
-        if isinstance(error, TransientProviderError) and error.code == UNANSWERED:
+        if isinstance(error, TransientProviderError) and error.code == PROVIDER_FAILED:
             circuit_breaker.record_failure(session, provider.name, services.settings.breaker_limits)
         else:
             circuit_breaker.record_answer(session, provider.name)
@@ -167,7 +167,7 @@ def _setback(error: ProviderError) -> Setback:
 def _end_unasked(
     services: Services, claim: Claim, setback: Setback, *, outcome: AttemptOutcome
 ) -> Outcome:
-    """End an attempt that never came to its provider, which may be waited for to be tried."""
+    """End an attempt before its provider was called, and let the breaker test another."""
     with session_of(services.engine) as session:
         circuit_breaker.end_probe(session, claim.asset.provider)
     return _end_attempt(services, claim, claim.asset, setback, outcome=outcome)
@@ -176,7 +176,7 @@ def _end_unasked(
 def _end_attempt(
     services: Services, claim: Claim, asset: Asset, setback: Setback, *, outcome: AttemptOutcome
 ) -> Outcome:
-    """Write down what was answered, and close the attempt if it is still ours to close."""
+    """Keep the answer on the attempt, and close it if this claim still holds the asset."""
     attempt_id = claim.attempt.id
     with session_of(services.engine) as session:
         store.lock(session, asset.id)
@@ -198,7 +198,8 @@ def _end_attempt(
             )
         except StaleTransition:
             return Outcome("stale")
-        # This call made no job; an earlier one of the same attempt may have, or may yet.
+        # This call made no job. An earlier call of the same attempt may have made one, or still
+        # may.
         owed = releases.owe_release(session, attempt_id) if claim.attempt.intended_at else []
         if claim.attempt.intended_at is None:
             spend_guard.give_back(session, attempt_id)
@@ -209,9 +210,9 @@ def _end_attempt(
 def _note_unknown(
     services: Services, provider: Provider, claim: Claim, asset: Asset, error: UnknownOutcome
 ) -> Outcome:
-    """Leave the lease to lapse once the job, if there is one, must have appeared.
+    """Set the lease to lapse at the time by which a job would be visible at the provider.
 
-    The claim ended in order, so it does not count towards a worker that crashes too often.
+    The claim ended in order, so it does not count as a crash.
     """
     change = transitions.submit_unanswered(
         str(error), error.request_id, lapse_sec=provider.capabilities.margin_sec
@@ -228,7 +229,7 @@ def _note_unknown(
 
 
 def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted) -> Outcome:
-    """Record the provider's word: on the attempt in any case, on the asset if it is still ours."""
+    """Record an accepted job: on the attempt always, on the asset if this claim still holds it."""
     with session_of(services.engine) as session:
         locked = store.lock(session, asset.id)
         assert locked is not None
@@ -253,19 +254,19 @@ def _let_go(
     store.advance(session, asset, change)
 
 
-def _release_if_abandoned(session: Session, now: Asset, claim: Claim) -> tuple[Wake, ...]:
-    """Owe the job its release: the asset moved on while the provider was answering.
+def _release_if_abandoned(session: Session, current: Asset, claim: Claim) -> tuple[Wake, ...]:
+    """Owe the release of a job whose asset moved on while the provider was answering.
 
-    Unless the job is what the asset now waits for, or what it has already published.
+    It is not owed if the asset waits for the job, or has published its outputs.
     """
     wanted = (
-        now.deleted_at is None
-        and now.attempt_id == claim.attempt.id
-        and now.status in {Status.PROCESSING, Status.COMPLETED}
+        current.deleted_at is None
+        and current.attempt_id == claim.attempt.id
+        and current.status in {Status.PROCESSING, Status.COMPLETED}
     )
     if wanted:
         return ()
-    deleted = now.deleted_at is not None
+    deleted = current.deleted_at is not None
     owed = releases.owe_release(session, claim.attempt.id, published_too=deleted)
     return tuple(map(wake_release, owed))
 
@@ -273,13 +274,14 @@ def _release_if_abandoned(session: Session, now: Asset, claim: Claim) -> tuple[W
 def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | None:
     """Ask the provider whether the attempt's job exists.
 
-    Found: it goes on as if the submission had been answered. Absent: the same request again does
-    no harm where the provider knows it by our id. Elsewhere absence is believed when two look-ups
-    agree, the first of them later than the call's timeout plus the provider's margin; then the
-    attempt is closed as ``not_submitted`` and the next one may submit. No budget is spent.
+    A job that is found is handled as if the submission had been answered. If none is found and the
+    provider is idempotent by our id, the submission may be repeated. At any other provider, two
+    look-ups must agree, the first of them later than the call's timeout plus the provider's margin.
+    Then the attempt is closed as ``not_submitted``, and the next one may submit. No budget is
+    spent.
 
     Returns:
-        What was done; None when the submission may be repeated.
+        The result; None if the submission may be repeated.
     """
     try:
         found = provider.find(claim.attempt.id)
@@ -320,7 +322,7 @@ def _ask_again(
     *,
     note_absence: bool = False,
 ) -> Outcome:
-    """Let the lease lapse later. The claim ended in order and does not count as a crash."""
+    """Let the lease lapse later. The claim ended in order, so it does not count as a crash."""
     settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
     with session_of(services.engine) as session:
         locked = store.lock(session, claim.asset.id)

@@ -1,4 +1,4 @@
-"""Find what is due and wake a worker for it. The sweep owns delivery; messages are hints."""
+"""The sweep: it finds all due work and wakes a worker for each. Messages are only hints."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -19,7 +19,7 @@ from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
 INBOX_GRACE_SEC = 2.0
-"""A callback's own message is given this long before the sweep sends another."""
+"""A callback's own message has this long to arrive before the sweep sends another."""
 
 
 def sweep(services: Services) -> Outcome:
@@ -47,7 +47,7 @@ def sweep(services: Services) -> Outcome:
 
 
 def _release_held(services: Services) -> None:
-    """Make due what waits for a budget that has room again, or a provider that answers again."""
+    """Make held assets due whose budget has room again, or whose provider answers again."""
     for account in services.providers:
         with session_of(services.engine) as session:
             spend_guard.release_held(session, account, services.settings.spend.limits(account))
@@ -62,7 +62,7 @@ def _expire_late(services: Services) -> list[Wake]:
 
 
 def tidy(services: Services) -> Outcome:
-    """Housekeeping that can wait: partitions ahead, expired keys, old books. Safe at any time."""
+    """Make partitions ahead, and prune expired keys and old records of quotas. Safe at any time."""
     with session_of(services.engine) as session:
         due.make_event_partitions(session)
     with session_of(services.engine) as session:
@@ -74,7 +74,7 @@ def tidy(services: Services) -> Outcome:
 
 
 def expire(services: Services, asset_id: UUID) -> Outcome:
-    """End what took too long: a waiting asset fails, a processing one gives its attempt up.
+    """Enforce a deadline: a waiting asset fails, a processing one gives its attempt up.
 
     Safe to run twice: the first run moves the deadline or the state.
     """

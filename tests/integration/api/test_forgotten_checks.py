@@ -13,7 +13,7 @@ PATIENCE_SEC = 240.0
 
 FORGOTTEN = (
     Mutant("lifecycle/create.py", "_existing", "Asset.owner_id == request.owner_id"),
-    Mutant("lifecycle/create.py", "_explain_absence", "Upload.owner_id == request.owner_id"),
+    Mutant("lifecycle/create.py", "_refuse_missing_upload", "Upload.owner_id == request.owner_id"),
     Mutant(
         "uploads/tickets.py",
         "owner_of_ticket",
