@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -269,9 +270,14 @@ class World:
         return self.move(asset_id, Status.FAILED, error_code=code, error_message="It failed.")
 
     def complete(self, asset_id: str, attempt_id: UUID | None = None) -> Asset:
-        """Publish outputs under the attempt's prefix, whether or not there are such files."""
+        """Publish outputs under the attempt's prefix, 8 s after the asset was created.
+
+        There need not be such files.
+        """
+        asset = self.asset(asset_id)
+        ready_at = asset.created_at + timedelta(seconds=8)
         attempt_id = attempt_id or uuid4()
-        whose = UUID(asset_id), attempt_id, Playback(self.asset(asset_id).playback)
+        whose = asset.id, attempt_id, Playback(asset.playback)
         outputs, pictures = output_prefix(*whose), poster_prefix(*whose)
         self.move(asset_id, Status.PROCESSING, progress=50.0)
         return self.move(
@@ -286,8 +292,8 @@ class World:
             duration_sec=5.28,
             width=1280,
             height=720,
-            completed_at=from_now(8),
-            playable_at=from_now(8),
+            completed_at=ready_at,
+            playable_at=ready_at,
         )
 
 

@@ -23,7 +23,7 @@ FORGOTTEN = (
         "routes/assets.py",
         "create",
         "if json_data.source_url is not None:\n"
-        "    check_source(json_data.source_url, owner_id, here.fetch_policy)",
+        "    check_source(json_data.source_url, owner_id, here.settings.sources.fetch_policy)",
         package="api",
     ),
 )
