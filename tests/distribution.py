@@ -105,7 +105,13 @@ def group_of(nodeid: str) -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put long groups first where there are several processes."""
     if is_worker(config):
-        items.sort(key=lambda item: rank_of(group_of(item.nodeid)))
+        items.sort(key=lambda item: (rank_of(group_of(item.nodeid)), _place_in_group(item.nodeid)))
+
+
+def _place_in_group(nodeid: str) -> int:
+    """Return the place of a test's file among those named: the first says how the stack is set."""
+    named = next((group for group in TOGETHER if nodeid.startswith(group)), ())
+    return next((place for place, start in enumerate(named) if nodeid.startswith(start)), 0)
 
 
 def rank_of(group: str) -> int:

@@ -23,7 +23,7 @@ HOP_BY_HOP = frozenset(
 )
 """Of one connection and not of the message (RFC 9110, 7.6.1), or set anew by requests."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
-PATIENCE_SEC = 60.0
+PATIENCE_SEC = 240.0
 
 
 class Tap:

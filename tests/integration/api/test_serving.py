@@ -68,9 +68,9 @@ def _answers(url: str) -> bool:
 def test_two_workers_serve_and_are_scraped_as_one(
     environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    headers = {"Authorization": f"Bearer {token()}"}
-
-    def create(_: int) -> int:
+    def create(number: int) -> int:
+        # Owners of their own: one owner's creates wait for each other, for a bounded time.
+        headers = {"Authorization": f"Bearer {token(f'owner-{number}')}"}
         body = {"post_id": str(uuid4()), "source_url": SOURCE}
         url = f"{served}/api/video-assets/create"
         return requests.post(url, json=body, headers=headers, timeout=PATIENCE_SEC).status_code
