@@ -1,7 +1,7 @@
-# ruff: noqa: N999 - the name gunicorn itself looks for
-"""How gunicorn serves the API: ``gunicorn -c api/gunicorn.conf.py 'api.app:create_app()'``.
+# ruff: noqa: N999 - gunicorn's own name for the file
+"""Settings of gunicorn: ``gunicorn -c api/gunicorn.conf.py 'api.app:create_app()'``.
 
-Every line says why. What is set on the command line wins.
+Options on the command line override them.
 """
 
 import os
@@ -22,7 +22,7 @@ from pipeline.runtime.filed_settings import SettingsInvalid
 try:
     _settings = load_settings(ApiSettings)
 except SettingsInvalid as error:
-    # Before any worker starts: one that exits is started again, for ever.
+    # Exit before any worker starts: gunicorn would restart an exiting worker for ever.
     print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(1) from None
 
@@ -38,38 +38,37 @@ except SecretsUnreadable as error:
     print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(1) from None
 except SQLAlchemyError:
-    # Workers are up before their database is; each of them looks again.
+    # Workers may start before their database; each of them reads the secrets again.
     pass
 finally:
     _engines.close()  # no connection survives a fork
 
 bind = f"0.0.0.0:{_settings.media_urls.port}"
-"""A container has no other interface; on one machine `--bind 127.0.0.1:…` is given."""
+"""All interfaces, for containers; on one machine `--bind 127.0.0.1:…` overrides it."""
 worker_class = "api.http.slow_clients.Worker"
-"""gunicorn's threads: requests wait for the database or for bytes to arrive, and threads wait
-cheaply."""
+"""Worker with threads, because requests mostly wait for the database or for bytes to arrive."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 threads = max(64, 2 * _settings.streams.clients + 2)
-"""A stream holds one all its life, and at most half of them: enough for uploads and downloads to
-trickle while requests go on."""
+"""A stream holds a thread for its whole life. Streams hold at most half of the threads; the others
+serve requests and slow uploads and downloads."""
 graceful_timeout = 20
-"""After SIGTERM, what runs may end: longer than any request but a large upload."""
+"""Seconds for running requests to end after SIGTERM: longer than any request but a large upload."""
 timeout = 60
-"""gthread's heartbeat is independent of requests: this only finds a process that hangs."""
+"""Seconds without a heartbeat, which is independent of requests; finds a process that hangs."""
 keepalive = 5
 max_requests = 0
 accesslog = None
-"""Its lines would hold media tokens, which are in paths. The API logs each request itself."""
+"""No access log: its paths would hold media tokens. The API logs each request itself."""
 control_socket_disable = True
-"""A socket that can reconfigure the server is one thing more to guard."""
+"""No control socket: a socket that can reconfigure the server would need protection."""
 
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    # Read by prometheus_client when the application imports it: here is the last moment.
+    # prometheus_client reads it at its import by the application, which is later.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Wait for no client that has fallen silent."""
+    """Close connections of clients that stay silent."""
     close_silent_connections(
         [listening.sock for listening in worker.sockets],
         worker.log.error_log,
@@ -78,21 +77,21 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let open streams end when the worker is told to, and not only with their lives."""
-    from api.wiring.services import EXTENSION  # noqa: PLC0415 - not before the metrics' folder is set
+    """End open streams when the worker has to stop."""
+    from api.wiring.services import EXTENSION  # noqa: PLC0415 - needs the metrics' folder
 
     worker.wsgi.extensions[EXTENSION].streams.end_when(lambda: not worker.alive)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Forget the gauges of a worker that is gone; its counters stay counted."""
+    """Remove the gauges of an ended worker; its counters stay."""
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        from prometheus_client import multiprocess  # noqa: PLC0415 - not before the folder is set
+        from prometheus_client import multiprocess  # noqa: PLC0415 - needs the metrics' folder
 
         multiprocess.mark_process_dead(worker.pid, folder)  # type: ignore[no-untyped-call]
 
 
 def on_exit(_server: Any) -> None:
-    """Remove the folder of this run."""
+    """Remove the metrics' folder of this run."""
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -35,7 +35,7 @@ POLICY = (
     "img-src 'self' data: blob: {foreign}; media-src 'self' blob: {foreign}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy of the pages: docs/ui.md says what the elements need."""
+"""The Content-Security-Policy of the pages; docs/ui.md lists the needs of the elements."""
 
 blueprint = Blueprint("site", __name__)
 
@@ -55,7 +55,7 @@ def create_app(settings: SiteSettings | None = None) -> Flask:
     """Make the application.
 
     Args:
-        settings: Those of the environment when absent.
+        settings: None reads the environment.
 
     Raises:
         SystemExit: A setting is missing or wrong; the reason has been printed.
@@ -122,15 +122,15 @@ def compose() -> str:
     return _page("compose.html")
 
 
-def _page(template: str, **shown: Any) -> str:
-    return render_template(template, users=USERS, visitor=visitor(), settings=_settings(), **shown)
+def _page(template: str, **values: Any) -> str:
+    return render_template(template, users=USERS, visitor=visitor(), settings=_settings(), **values)
 
 
 @blueprint.post("/posts")
 def publish() -> Response:
     """Keep a post of the visitor; a second one with the same id replaces it.
 
-    Pages of other origins cannot send JSON here: their browser asks first and is not answered.
+    Pages of other origins cannot send JSON here: their browser's preflight request is refused.
     """
     if not request.is_json:
         abort(415)

@@ -28,8 +28,8 @@ class Post(BaseModel):
         author: A key of ``USERS``.
         kind: A ``legacy`` post is from before the pipeline: it has the address of a video, and no
             asset.
-        is_sample: Whether its video is the sample clip, which its author's page registers.
-        width: The width of the video as its author's browser measured it; None where it could not.
+        is_sample: True if its video is the sample clip, which its author's page registers.
+        width: The width of the video by its author's browser; None if it could not measure.
         height: The height, likewise.
     """
 
@@ -49,26 +49,26 @@ POST_LIST = TypeAdapter(list[Post])
 
 
 class Posts:
-    """The file of posts. Any number of processes may use it at once."""
+    """The file of posts; any number of processes may use it at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def newest_first(self) -> list[Post]:
-        """Return every post. The first call of all makes the examples."""
+        """Return every post; the very first call makes the example posts."""
         with self._locked():
             posts = self._read()
         return sorted(posts, key=lambda post: post.created_at, reverse=True)
 
     def find(self, post_id: UUID) -> Post | None:
-        """Return a post; None where there is none."""
+        """Return a post; None if there is none."""
         return next((post for post in self.newest_first() if post.id == post_id), None)
 
     def put(self, post: Post) -> bool:
         """Keep a post, in place of an earlier one of its author with the same id.
 
         Returns:
-            False, and nothing is kept, where the post of that id has another author.
+            False, and nothing is kept, if the post with that id has another author.
         """
         with self._locked():
             posts = self._read()

@@ -21,12 +21,12 @@ class SiteSettings(BaseSettings):
         jwt_issuer: The ``iss`` of the tokens.
         jwt_audience: The ``aud`` of the tokens.
         posts: The file of the site's posts.
-        bucket_url: The address of the bucket that the API stores videos in, where it has one:
-            parts of uploads go there directly, pictures and segments come from there.
+        bucket_url: The address of the API's bucket, if it has one: parts of uploads go there
+            directly, pictures and segments come from there.
         source_max_bytes: The largest file that the composer takes. This and the next two repeat
             the API's settings of the same names, with their defaults.
         source_max_duration_sec: The longest video that the composer takes.
-        upload_expires_sec: The life of an upload: for so long a new post may still get its video.
+        upload_expires_sec: The life of an upload; a new post may get its video within it.
     """
 
     model_config = SettingsConfigDict(
@@ -73,7 +73,7 @@ class SiteSettings(BaseSettings):
 
 
 def is_loopback(host: str | None) -> bool:
-    """Return whether a host is a name or an address of this machine alone."""
+    """Return True for a loopback name or address."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Visitors of the site: the cookie that says which user one is, and the tokens of the users.
+"""Visitors of the site: the cookie that names a visitor's user, and the tokens of the users.
 
 A visitor may be either user, without a password. Therefore the site serves this machine alone.
 """
@@ -32,7 +32,7 @@ def refuse_other_machines(settings: SiteSettings) -> Response | None:
 
 
 def visitor() -> str:
-    """Return the user that the visitor is; the first one without a cookie."""
+    """Return the visitor's user: the cookie's, or the first one without a cookie."""
     named = request.cookies.get(COOKIE, "")
     return named if named in USERS else next(iter(USERS))
 

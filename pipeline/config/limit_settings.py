@@ -85,7 +85,7 @@ class RequestLimitSettings(SettingsGroup):
     hour."""
     retry: Rate = "30/minute"
     """Manual retries and re-encodes of one owner. Each may cost a whole encode, and a second one
-    within the same second helps nobody."""
+    within the same second has no use."""
     uploads: Rate = "60/minute"
     """Upload tickets of one owner: as many as videos."""
     address_factor: int = Field(10, ge=1)

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, on standard error."""
+"""Configuration of logs: one JSON object a line, on standard error."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from pipeline.config.server_settings import LogSettings
 from pipeline.runtime.redaction import Redactor, redact_logs
 
 SERVERS = ("gunicorn.error",)
-"""Loggers that have handlers of their own."""
+"""Loggers with handlers of their own."""
 
 
 def configure_logs(logs: LogSettings, secrets: Iterable[str]) -> None:

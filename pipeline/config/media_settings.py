@@ -62,7 +62,7 @@ class SourceSettings(SettingsGroup):
     """True accepts plain http for sources and for a provider's outputs; for development."""
     ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
     """Ports that either may be fetched from, or ``any``. Empty: 443, and 80 where plain http is
-    accepted. Any other port rarely serves videos, and often a service that is nobody's source."""
+    accepted. Any other port rarely serves videos, and often a service that is no source."""
     max_bytes: int = Field(5 * GIB, ge=1)
     """Largest source, in bytes."""
     max_duration_sec: float = Field(4 * 3600, gt=0)
@@ -84,7 +84,7 @@ class SourceSettings(SettingsGroup):
 
     @property
     def fetch_policy(self) -> FetchPolicy:
-        """Policy for addresses that strangers name."""
+        """Policy for addresses that users name."""
         return FetchPolicy(
             allow=self.allow,
             https_only=not self.http,

@@ -1,7 +1,7 @@
-"""The settings of each process: the groups that it needs, and no others.
+"""Settings of each process: only the groups that it needs.
 
-A process reads its own once, at its root, with `pipeline.config.groups.load_settings`. Functions
-take the group that they read.
+A process reads its settings once, at its root, with `pipeline.config.groups.load_settings`. A
+function takes the group that it reads.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ from pipeline.domain.values import BreakerLimits
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """The API's."""
+    """Settings of the API."""
 
     logs: LogSettings
     api_login: ApiLogin
@@ -78,7 +78,7 @@ class ApiSettings:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """The worker's. ``khronika clean`` does one of its tasks, and needs the same."""
+    """Settings of the worker, and of ``khronika clean``, which does one of its tasks."""
 
     logs: LogSettings
     worker_login: WorkerLogin
@@ -106,7 +106,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class BeatSettings:
-    """Those of a process that runs no task and reads celeryconfig.py: the beat, and Flower."""
+    """Settings of the beat and of Flower, which read celeryconfig.py and run no task."""
 
     logs: LogSettings
     broker: BrokerSettings
@@ -116,7 +116,7 @@ class BeatSettings:
 
 @dataclass(frozen=True)
 class OperatorSettings:
-    """Those of the operators' commands."""
+    """Settings of the operators' commands."""
 
     operator_login: OperatorLogin
     media_urls: MediaUrlSettings
@@ -129,7 +129,7 @@ class OperatorSettings:
 
 @dataclass(frozen=True)
 class DoctorSettings:
-    """Those of ``khronika doctor``, which examines a whole system."""
+    """Settings of ``khronika doctor``, which examines a whole system."""
 
     api: ApiSettings
     worker: WorkerSettings

@@ -1,4 +1,4 @@
-"""How often something may be asked for: ``60/minute``, and where such requests are counted."""
+"""Rates of requests, such as ``60/minute``, and the stores that count requests."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -7,24 +7,24 @@ from limits import RateLimitItem, parse_many
 from pydantic import AfterValidator, SecretStr
 
 PER_PROCESS = "memory://"
-"""Each process counts for itself: a limit is then as many times larger as there are processes."""
+"""Store of each process alone; a limit is then multiplied by the number of processes."""
 
 SHARED = frozenset({"redis", "rediss", "redis+unix"})
-"""Schemes of stores that all processes share."""
+"""Schemes of the stores that all processes share."""
 
 
 def parse_rate(text: str) -> RateLimitItem:
-    """One rate, such as ``60/minute`` or ``10 per 5 minutes``.
+    """Parse one rate, such as ``60/minute`` or ``10 per 5 minutes``.
 
     Raises:
-        ValueError: it is none, or several.
+        ValueError: the text is not exactly one rate.
     """
     try:
         rates = parse_many(text)
     except ValueError:
         rates = []
     if len(rates) != 1 or rates[0].amount < 1:
-        raise ValueError("is no rate such as 60/minute")
+        raise ValueError("is not a rate such as 60/minute")
     return rates[0]
 
 
@@ -37,19 +37,19 @@ Rate = Annotated[str, AfterValidator(_is_rate)]
 
 
 def multiply_rate(rate: str, factor: int) -> str:
-    """The rate at which ``factor`` callers may ask who share it."""
+    """Return the rate that ``factor`` callers share."""
     item = parse_rate(rate)
     return f"{item.amount * factor} per {item.multiples} {item.GRANULARITY.name}"
 
 
 def store_for(broker_url: str) -> str:
-    """Where to count unless it is said: with the broker, if it can."""
+    """Return the default store: the broker if it can count, else each process."""
     url = redis_url(broker_url)
     return url if urlsplit(url).scheme in SHARED else PER_PROCESS
 
 
 def redis_url(url: str) -> str:
-    """The URL with Redis' name for its scheme: Valkey speaks the same protocol."""
+    """Return the URL with Redis' scheme in place of Valkey's, which has the same protocol."""
     if url.startswith("valkey"):
         return "redis" + url.removeprefix("valkey")
     return url

@@ -56,7 +56,7 @@ class BrokerSettings(SettingsGroup):
     """The broker, which carries hints and may be flushed at any time."""
 
     broker_open: bool = False
-    """True accepts a broker without a password, on a machine that no stranger can reach."""
+    """True accepts a broker without a password, on a machine that only trusted users can reach."""
     broker_url: SecretStr = Field(validation_alias="BROKER_URL")
     """Redis, Valkey or RabbitMQ."""
 

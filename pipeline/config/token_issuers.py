@@ -1,4 +1,4 @@
-"""Who may issue tokens, as configured: how each one's are verified and what they may carry."""
+"""Configured issuers of tokens, with their keys and rights."""
 
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
-"""One for each issuer, and never the token's own choice (RFC 8725, 3.1)."""
+"""Algorithm of an issuer; the token's own choice is ignored (RFC 8725, 3.1)."""
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, 3.2: an HMAC key is at least as long as its digest."""
@@ -34,23 +34,23 @@ def check_length(secret: SecretStr | None) -> SecretStr | None:
 class Issuer(BaseModel):
     """One issuer of tokens.
 
-    An issuer whose tokens owners bring has an audience. One without issues operators' tokens only,
-    such as Supabase's own ``service_role`` key, which names no audience and no subject.
+    An issuer of owners' tokens has an audience. An issuer without one issues operators' tokens
+    only, such as Supabase's own ``service_role`` key, which has no audience and no subject.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     issuer: Annotated[str, Field(min_length=1, max_length=2048)]
-    """What its tokens say in ``iss``, to the letter."""
+    """Exact ``iss`` of its tokens."""
     audience: Annotated[str, Field(min_length=1)] | None = None
-    """What owners' tokens must say in ``aud``."""
+    """Required ``aud`` of owners' tokens."""
     algorithm: Algorithm
     secret: Annotated[SecretStr | None, AfterValidator(check_length)] = None
     """The key of HS256."""
     jwks_url: AnyHttpUrl | None = None
-    """Where the public keys of every other algorithm are published (RFC 7517)."""
+    """Address of the public keys of the other algorithms (RFC 7517)."""
     operators: bool = False
-    """Whether its tokens may carry ``service_role`` and ``operator_read``."""
+    """True lets its tokens have the roles ``service_role`` and ``operator_read``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -63,12 +63,12 @@ class Issuer(BaseModel):
 
     @property
     def is_plain_http(self) -> bool:
-        """Whether its keys come over plain http."""
+        """True if its keys come over plain http."""
         return self.jwks_url is not None and self.jwks_url.scheme == "http"
 
     @property
     def is_on_this_machine(self) -> bool:
-        """Whether its keys are published at a loopback address."""
+        """True if its keys are published at a loopback address."""
         host = (self.jwks_url.host or "") if self.jwks_url else ""
         try:
             return ip_address(host.strip("[]")).is_loopback

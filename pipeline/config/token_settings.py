@@ -49,7 +49,7 @@ class TokenSettings(SettingsGroup):
 
     @field_validator("jwt_secret")
     @classmethod
-    def _somebody_issues(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _has_issuer(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         # Wrong issuers are reported by themselves; it is then unknown if this one is missing.
         if value is None and info.data.get("jwt_issuers") == ():
             raise ValueError("is missing, and KHRONIKA_JWT_ISSUERS names no other issuer")

@@ -64,7 +64,7 @@ class NewVideoSettings(SettingsGroup):
     """Provider account that it goes to, and whose callbacks ``/webhook`` takes."""
     playback: Playback = Playback.PUBLIC
     """``public`` gives everybody the URLs of its output, ``signed`` gives each viewer URLs that
-    expire. It holds where create names neither."""
+    expire. It applies if create names neither."""
 
 
 class ProviderSettings(SettingsGroup):

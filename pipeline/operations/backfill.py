@@ -1,9 +1,9 @@
-"""Register the videos of posts that were there before us.
+"""Registration of the videos of existing posts.
 
-A registered asset that nobody has enqueued is ``queued`` and held: ``next_attempt_at`` is null,
-so that neither sweep nor worker finds it due; ``hold_reason`` says what it waits for; and its
-deadline lies beyond every clock, because time in which nobody asked for work must not expire it.
-A later run that enqueues makes it due and starts its deadline. The posts are only read.
+An asset that is registered but not enqueued is ``queued`` and held: ``next_attempt_at`` is null, so
+that it is not due; ``hold_reason`` names the reason; its deadline lies beyond every clock, because
+the wait for the enqueuing must not expire it. A later run with ``enqueue`` makes it due and starts
+its deadline. The posts are only read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,21 +31,21 @@ _IS_HELD = and_(
 ).label("is_held")
 
 LONGEST_OWNER = 128
-"""Characters of ``owner_id``."""
+"""Most characters of ``owner_id``."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What became of one page of posts.
+    """Result of one page of posts.
 
     Attributes:
-        last: The id after which the next page begins; None when this was the last page.
-        seen: Posts looked at.
+        last: The id after which the next page begins; None for the last page.
+        seen: Posts read.
         registered: Assets made.
         enqueued: Assets made due: new ones, and ones registered earlier.
-        existing: Posts that had an asset, in whatever state.
-        invalid: Why a post was not registered (``owner_missing``, ``owner_too_long``,
-            ``url_refused``), by its id.
+        existing: Posts that already had an asset, in any state.
+        invalid: The reason not to register a post (``owner_missing``, ``owner_too_long``,
+            ``url_refused``), by the id of the post.
     """
 
     last: UUID | None
@@ -77,18 +77,18 @@ def backfill_page(
     enqueue: bool = False,
     dry_run: bool = False,
 ) -> Page:
-    """Register the next posts in the order of their ids. Idempotent, and safe beside creates.
+    """Register the next posts in the order of their ids; idempotent, and safe beside creates.
 
-    Nobody needs to be woken: what is made due here, the sweep finds.
+    No wake is needed: the sweep finds the due assets.
 
     Args:
-        session: Of the operator, because the owner differs from post to post.
-        policy: What may be fetched on a stranger's word: other addresses are not registered.
-        actor: Who is written into the chronicle.
-        after: The last id of the page before.
-        size: How many posts to look at.
-        enqueue: Make them due, those registered earlier included.
-        dry_run: Write nothing; count what would be done.
+        session: Session of the operator, because each post may have another owner.
+        policy: Rules for the addresses of videos; a refused address is not registered.
+        actor: Actor of the events.
+        after: Last id of the page before.
+        size: Posts to read.
+        enqueue: Make the assets due, also those registered earlier.
+        dry_run: Write nothing; only count.
     """
     page = read_videos(session, posts, after=after, size=size)
     plan = _plan(page, _held_by_post(session, page), policy)
@@ -102,14 +102,14 @@ def backfill_page(
         seen=len(page),
         registered=registered,
         enqueued=registered + released if enqueue else 0,
-        # Whoever created one between our reading and our writing has it now.
+        # An asset that a create has made since our reading counts as existing.
         existing=plan.existing + len(plan.new) - registered,
         invalid=plan.invalid,
     )
 
 
 def _held_by_post(session: Session, page: Sequence[Post]) -> dict[UUID, bool]:
-    """The posts that have an asset, and whether it awaits its enqueuing."""
+    """Return the posts that have an asset; the value is True if the asset awaits its enqueuing."""
     query = select(Asset.post_id, _IS_HELD).where(
         Asset.post_id.in_([post.id for post in page]), Asset.deleted_at.is_(None)
     )
@@ -127,7 +127,7 @@ def _plan(page: Sequence[Post], held_by_post: Mapping[UUID, bool], policy: Fetch
 
 
 def _fault(post: Post, policy: FetchPolicy) -> str | None:
-    """Why this post cannot be registered, if it cannot."""
+    """Return the reason not to register this post, if there is one."""
     if not post.owner_id:
         return "owner_missing"
     if len(post.owner_id) > LONGEST_OWNER:
@@ -148,7 +148,7 @@ def _register(
     *,
     enqueue: bool,
 ) -> int:
-    """Insert the assets that are not there by now, each with its first event."""
+    """Insert the assets that do not exist yet, each with its first event."""
     if not posts:
         return 0
     timing = _timing(retry, enqueue=enqueue)
@@ -197,7 +197,7 @@ def _created(asset: Asset, actor: str) -> dict[str, Any]:
 
 
 def _release(session: Session, post_ids: Sequence[UUID], retry: RetrySettings, actor: str) -> int:
-    """Make held assets due; those that another run has just released are skipped."""
+    """Make held assets due; skip assets that another run has just released."""
     query = select(Asset).where(Asset.post_id.in_(post_ids), Asset.deleted_at.is_(None), _IS_HELD)
     held = session.scalars(query.with_for_update()).all()
     for asset in held:

@@ -1,4 +1,4 @@
-"""One video as operators see it: its row, its attempts, what was made of it."""
+"""Queries for the console's page of one video: its row, attempts, outputs and upload."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 from pipeline.domain.errors import NotFound
 from pipeline.records.models import Asset, Attempt, Output, Upload
 
-SHOWN = 50
-"""Attempts and outputs of a video that are shown, the newest: hardly any has as many."""
+MOST_ROWS = 50
+"""Newest attempts, or outputs, of a video on its page; hardly any video has as many."""
 
 
 def asset(session: Session, asset_id: UUID) -> Asset:
-    """A video by its own id, a deleted one included.
+    """Return a video by its own id, also a deleted one.
 
     Raises:
         NotFound: ``asset_not_found``.
@@ -26,25 +26,25 @@ def asset(session: Session, asset_id: UUID) -> Asset:
 
 
 def attempts(session: Session, asset_id: UUID) -> Sequence[Attempt]:
-    """Its attempts, newest first. Index: ``provider_attempts_asset``."""
+    """Return the video's attempts, newest first. Index: ``provider_attempts_asset``."""
     return session.scalars(
         select(Attempt)
         .where(Attempt.asset_id == asset_id)
         .order_by(Attempt.number.desc())
-        .limit(SHOWN)
+        .limit(MOST_ROWS)
     ).all()
 
 
 def outputs(session: Session, asset_id: UUID) -> Sequence[Output]:
-    """What was made of it, newest first. Index: ``video_outputs_asset``."""
+    """Return the video's outputs, newest first. Index: ``video_outputs_asset``."""
     return session.scalars(
         select(Output)
         .where(Output.asset_id == asset_id)
         .order_by(Output.generation.desc(), Output.verified_at.desc())
-        .limit(SHOWN)
+        .limit(MOST_ROWS)
     ).all()
 
 
 def upload(session: Session, asset: Asset) -> Upload | None:
-    """The upload that it came by, while the ticket is kept."""
+    """Return the upload of the video's source, while the ticket is kept."""
     return session.get(Upload, asset.upload_id) if asset.upload_id else None

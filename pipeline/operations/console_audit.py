@@ -1,4 +1,4 @@
-"""Who did what: operators' actions, and what else belongs to no single video."""
+"""Query for the console's audit page: operators' actions and events of no single video."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from pipeline.records.models import AuditEvent
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which entries.
+    """Filter of the audit events.
 
     Attributes:
-        actor: Of this actor, to the letter; None for any.
-        everything: Not only what operators did, but callbacks that were turned away, too.
+        actor: The exact actor; None for any.
+        everything: Include refused callbacks besides operators' actions.
     """
 
     actor: str | None = None
@@ -25,7 +25,7 @@ class AuditFilter:
 def page(
     session: Session, wanted: AuditFilter, *, before: int | None, limit: int
 ) -> Sequence[AuditEvent]:
-    """Entries, latest first, with ids below ``before``.
+    """Return events with ids below ``before``, latest first.
 
     Indexes: ``audit_events_actor``, ``audit_events_operators``, the primary key.
     """

@@ -1,4 +1,4 @@
-"""Which videos are failed, by why: groups with counts, and pages of one group or of all."""
+"""Queries for the console's failed videos: groups by error code, and pages of videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +14,19 @@ from pipeline.records.models import Asset
 from pipeline.records.queries import PageCursor
 
 COUNTED = 10_000
-"""Matches are counted up to here: beyond it nobody decides by the exact number."""
+"""Matches are counted up to here; no decision needs a larger exact number."""
 
 
 @dataclass(frozen=True)
 class FailedFilter:
-    """Which failed videos are meant.
+    """Filter of the failed videos.
 
     Attributes:
-        code: Their ``error_code``; None for any.
-        provider: The account; None for any.
-        since: Last changed then or later.
-        until: Last changed then or earlier. A video that is retried and fails again has changed
-            since, so that a bulk action with this bound takes up each of them once.
+        code: The ``error_code``; None for any.
+        provider: The provider account; None for any.
+        since: Earliest last change.
+        until: Latest last change. A video that is retried and fails again has changed later, so
+            that a bulk action with this limit retries each video once.
     """
 
     code: str | None = None
@@ -35,7 +35,7 @@ class FailedFilter:
     until: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The same as SQL."""
+        """Return the filter as SQL conditions."""
         chosen: list[ColumnElement[bool]] = [
             Asset.status == Status.FAILED,
             Asset.deleted_at.is_(None),
@@ -61,9 +61,10 @@ class Group(NamedTuple):
 
 
 def groups(session: Session, wanted: FailedFilter) -> Sequence[Group]:
-    """How many are failed with each code, most frequent first. Index only: ``video_assets_failed``.
+    """Count the failed videos of each code, most frequent first.
 
-    The filter's own code is left aside: the groups are what it is chosen from.
+    The filter's own code is ignored: the operator chooses it from the groups. Index only:
+    ``video_assets_failed``.
     """
     total = func.count().label("total")
     rows = session.execute(
@@ -80,35 +81,35 @@ def groups(session: Session, wanted: FailedFilter) -> Sequence[Group]:
 def page(
     session: Session, wanted: FailedFilter, *, before: PageCursor | None, limit: int
 ) -> Sequence[Asset]:
-    """Those that match, most recently changed first, from ``before`` on.
+    """Return matching videos after the cursor ``before``, most recently changed first.
 
-    Keyset-paged over ``video_assets_failed`` where a code is given, else over
-    ``video_assets_status_updated``; an account's are picked from what the index gives.
+    Keyset-paged over ``video_assets_failed`` with a code, else over
+    ``video_assets_status_updated``. The account is filtered after the index.
     """
     query = select(Asset).where(*wanted.conditions())
     if before is not None:
         query = query.where(tuple_(Asset.updated_at, Asset.id) < tuple_(*before))
-    # All rows have one status and, where it is given, one code: naming them in the order lets the
-    # planner see that the index has it, which row-level security keeps it from concluding.
+    # All rows have one status, and one code if it is given. The order names them so that the
+    # planner uses the index's order; row-level security keeps it from concluding this itself.
     first = Asset.status.desc() if wanted.code is None else Asset.error_code.desc()
     order = (first, Asset.updated_at.desc(), Asset.id.desc())
     return session.scalars(query.order_by(*order).limit(limit)).all()
 
 
 def count(session: Session, wanted: FailedFilter) -> int:
-    """How many match; ``COUNTED + 1`` stands for more than ``COUNTED``."""
+    """Count the matches; ``COUNTED + 1`` stands for more than ``COUNTED``."""
     found = select(literal(1)).where(*wanted.conditions()).limit(COUNTED + 1).subquery()
     return session.scalars(select(func.count()).select_from(found)).one()
 
 
 def still_failed(session: Session, asset_ids: Sequence[UUID]) -> Sequence[Asset]:
-    """Those of these assets that are failed now. Index: the primary key."""
+    """Return the assets among these that are failed now. Index: the primary key."""
     return session.scalars(
         select(Asset).where(Asset.id.in_(asset_ids), *FailedFilter().conditions())
     ).all()
 
 
 def database_time(session: Session) -> datetime:
-    """The database's clock, which ``updated_at`` goes by."""
+    """Return the time of the database's clock, which sets ``updated_at``."""
     now: datetime = session.scalars(select(func.clock_timestamp())).one()
     return now

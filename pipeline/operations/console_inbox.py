@@ -1,4 +1,4 @@
-"""The inbox of callbacks: what waits, what was given up, and why."""
+"""Queries for the console's inbox of callbacks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ COUNTED = 1000
 
 @dataclass(frozen=True)
 class StatusFilter:
-    """Deliveries in one status, of one account or of all."""
+    """Filter of the deliveries in one status, of one account or of all."""
 
     status: str
     provider: str | None = None
@@ -33,13 +33,13 @@ class StatusFilter:
 
 @dataclass(frozen=True)
 class AssetFilter:
-    """Deliveries that were found to be about one video."""
+    """Filter of the deliveries of one video."""
 
     asset_id: UUID
 
 
 class InboxCursor(NamedTuple):
-    """Where a page ended."""
+    """End of a page."""
 
     received_at: datetime
     id: UUID
@@ -72,7 +72,7 @@ SUMMARY_COLUMNS = (
 def page(
     session: Session, wanted: StatusFilter | AssetFilter, *, before: InboxCursor | None, limit: int
 ) -> Sequence[DeliverySummary]:
-    """Deliveries, latest first, from ``before`` on.
+    """Return matching deliveries after the cursor ``before``, latest first.
 
     Keyset-paged over ``webhook_deliveries_received (status, received_at, id)`` or
     ``webhook_deliveries_asset (asset_id, received_at, id)``.
@@ -94,7 +94,7 @@ def _conditions(wanted: StatusFilter | AssetFilter) -> list[ColumnElement[bool]]
 
 
 def count(session: Session, status: str) -> int:
-    """How many are in a status; ``COUNTED + 1`` stands for more than ``COUNTED``.
+    """Count the deliveries in a status; ``COUNTED + 1`` stands for more than ``COUNTED``.
 
     Index only: ``webhook_deliveries_received``.
     """
@@ -103,7 +103,7 @@ def count(session: Session, status: str) -> int:
 
 
 def delivery(session: Session, delivery_id: UUID) -> Delivery:
-    """One of them, body and all.
+    """Return one delivery, with its body.
 
     Raises:
         NotFound: ``delivery_not_found``.

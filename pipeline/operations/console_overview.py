@@ -1,7 +1,7 @@
-"""How the whole is doing, of the last hour and day: the figures beside those of ``figures``.
+"""Figures of the last hour and day for the console's overview, beside those of ``metrics``.
 
-Each reads at most ``ROWS`` rows, the latest, so that a busy day costs no more than a quiet one;
-what is then shown is of the latest part of that time.
+Each query reads at most ``ROWS`` rows, the latest, so that its cost is bounded. On a busy day the
+figures therefore describe only the latest part of that time.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ ROWS = 10_000
 
 
 class TimeToReady(NamedTuple):
-    """How long an account's videos took from create to completed, in seconds."""
+    """Time of an account's videos from create to completed, in seconds."""
 
     provider: str
     completed: int
@@ -25,7 +25,7 @@ class TimeToReady(NamedTuple):
 
 
 class Endings(NamedTuple):
-    """How an account's videos ended."""
+    """Counts of an account's completed and failed videos."""
 
     provider: str
     completed: int
@@ -33,12 +33,12 @@ class Endings(NamedTuple):
 
     @property
     def failure_rate(self) -> float:
-        """The share of those that ended as failed, 0 to 1."""
+        """Share of the failed videos, 0 to 1."""
         return self.failed / max(self.completed + self.failed, 1)
 
 
 class AttemptOutcomes(NamedTuple):
-    """Attempts at an account that had one outcome, and the last of them."""
+    """Attempts at an account with the same outcome, and the time of the last one."""
 
     provider: str
     outcome: str
@@ -48,7 +48,7 @@ class AttemptOutcomes(NamedTuple):
 
 
 class HeldVideos(NamedTuple):
-    """Videos that wait for an account, by why."""
+    """Videos that wait for an account for the same reason."""
 
     provider: str
     reason: str
@@ -56,7 +56,10 @@ class HeldVideos(NamedTuple):
 
 
 def time_to_ready(session: Session) -> Sequence[TimeToReady]:
-    """Percentiles of the last 24 h, by account. Index only: ``video_assets_completed``."""
+    """Return the percentiles of the last 24 h, by account.
+
+    Index only: ``video_assets_completed``.
+    """
     rows = session.execute(
         text("""
             SELECT provider, count(*),
@@ -78,7 +81,7 @@ def time_to_ready(session: Session) -> Sequence[TimeToReady]:
 
 
 def endings(session: Session) -> Sequence[Endings]:
-    """How the videos of the last 24 h ended, by account.
+    """Count the completed and failed videos of the last 24 h, by account.
 
     Indexes: ``video_assets_completed``, ``video_assets_status_updated``.
     """
@@ -103,9 +106,9 @@ def endings(session: Session) -> Sequence[Endings]:
 
 
 def attempt_outcomes(session: Session) -> Sequence[AttemptOutcomes]:
-    """What became of the last hour's attempts, by account. Index: ``provider_attempts_created``.
+    """Count the outcomes of the last hour's attempts, by account.
 
-    ``open`` are those without an outcome: submitted and not ended, or just begun.
+    ``open`` stands for an attempt without an outcome yet. Index: ``provider_attempts_created``.
     """
     rows = session.execute(
         text("""
@@ -125,7 +128,7 @@ def attempt_outcomes(session: Session) -> Sequence[AttemptOutcomes]:
 
 
 def held_videos(session: Session) -> Sequence[HeldVideos]:
-    """What waits without spending its budget, by account and why. Index: ``video_assets_held``."""
+    """Count the held videos, by account and reason. Index: ``video_assets_held``."""
     rows = session.execute(
         text("""
             SELECT provider, hold_reason, count(*) FROM video_assets

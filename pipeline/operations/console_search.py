@@ -1,4 +1,4 @@
-"""Finding a video by whatever id somebody has of it."""
+"""Search for a video by any of its ids."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ LIMIT = 20
 
 
 def find(session: Session, words: str) -> Sequence[Asset]:
-    """The videos that an id belongs to.
+    """Return the videos that an id belongs to.
 
     Args:
         words: The id of an asset, of a post (its live video), of an attempt, or of a job at any

@@ -1,4 +1,4 @@
-"""A video's chronicle as a timeline: pages of it, with the time between one event and the next."""
+"""Query for the console's timeline of a video: its events with the time between them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from pipeline.domain.states import Status
 from pipeline.records.models import Delivery, Event
 
 FAILURES = (Status.FAILED, Status.RETRYING)
-"""States that are entered when something went wrong."""
+"""States that an asset enters after a failure."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of the chronicle: before an event, after one, or, with neither, the end of it."""
+    """Part of the chronicle: before an event, after an event, or, without either, its end."""
 
     before: int | None = None
     after: int | None = None
 
 
 class Callback(NamedTuple):
-    """What the inbox has of the callback that an event tells of."""
+    """The inbox's delivery of an event's callback."""
 
     id: UUID
     body_sha256: str
@@ -32,12 +32,12 @@ class Callback(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """An event, and how long after the one shown before it.
+    """An event and the time since the one shown before it.
 
     Attributes:
-        gap_sec: Null for the first there is.
-        callback: The delivery that it came with, where it did.
-        opens: Whether it begins another attempt than the line above belongs to.
+        gap_sec: None for the first event.
+        callback: The delivery of the event's callback, if it has one.
+        opens: True if the line above belongs to another attempt.
     """
 
     event: Event
@@ -48,11 +48,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A page, oldest first.
+    """A page of events, oldest first.
 
     Attributes:
-        has_earlier: Whether there are events before its first.
-        has_later: Whether there are events after its last.
+        has_earlier: True if there are events before the first one.
+        has_later: True if there are events after the last one.
     """
 
     lines: Sequence[Line]
@@ -63,15 +63,15 @@ class Timeline:
 def timeline(
     session: Session, asset_id: UUID, window: Window, *, failures_only: bool, limit: int
 ) -> Timeline:
-    """A page of the chronicle.
+    """Return a page of the chronicle.
 
-    Read from the primary keys of the partitions ``(asset_id, seq, created_at)``, or from
-    ``video_processing_events_failures``: the last page of ten thousand events costs as much as the
+    The indexes, the partitions' primary keys ``(asset_id, seq, created_at)`` and
+    ``video_processing_events_failures``, make the last page of ten thousand events as cheap as the
     first.
 
     Args:
-        failures_only: Leave out what did not enter ``failed`` or ``retrying``; the gaps are then
-            those between failures.
+        failures_only: Return only events that entered ``failed`` or ``retrying``; the gaps are
+            then the times between failures.
         limit: Events of a page.
     """
     events = _events(session, asset_id, window, failures_only=failures_only, limit=limit)
@@ -106,7 +106,7 @@ def _events(
 
 
 def _callbacks(session: Session, events: Sequence[Event]) -> Mapping[tuple[str, str], Callback]:
-    """The deliveries that these events came with. Index: ``webhook_deliveries_event``."""
+    """Return the deliveries of the events' callbacks. Index: ``webhook_deliveries_event``."""
     named = {
         (event.provider, event.provider_event_id)
         for event in events

@@ -1,8 +1,8 @@
-"""The figures an operator asks for first: failure rate, time to ready, backlog.
+"""Figures for Prometheus and the console: failures, time to ready, backlog.
 
-Each is one query on Postgres, the only truth: whichever process answers a scrape, and however
-often processes restart, the figures agree. Each is served by an index named beside it and ends
-with ``BOUND_SEC``, so that a scrape never becomes the load it is meant to show.
+Each figure is one query on Postgres, so that every process answers a scrape alike, also after a
+restart. An index, named at the function, serves each query, and ``BOUND_SEC`` limits it, so that a
+scrape adds little load.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from sqlalchemy.orm import Session
 from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT
 
 BOUND_SEC = 2
-"""How long one figure may take; Prometheus itself gives a scrape 10 s by default."""
+"""Longest time of one figure; Prometheus gives a whole scrape 10 s by default."""
 
 READY_BUCKETS_SEC = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
-"""From a clip that is ready at once to a film that waited for its turn."""
+"""From a clip that is ready at once to a film that waited in the queue."""
 
 
 class Distribution(NamedTuple):
-    """How long something took.
+    """Distribution of durations.
 
     Attributes:
-        counts: For each bucket how many fell into it alone; one more for what is above the last.
-        sum_sec: Of all of them together.
+        counts: The count of each bucket alone, and the count above the last bucket.
+        sum_sec: Sum of all durations.
     """
 
     counts: tuple[int, ...]
@@ -33,30 +33,30 @@ class Distribution(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """Work that is due and not yet done."""
+    """Work that is due."""
 
     depth: int
     oldest_age_sec: float
 
 
 class Spend(NamedTuple):
-    """What a provider account was given."""
+    """Work given to a provider account."""
 
     assets: int
     media_sec: float
 
 
 def limit_statements(session: Session) -> None:
-    """End every further statement of this transaction after ``BOUND_SEC``."""
+    """Limit every further statement of this transaction to ``BOUND_SEC``."""
     session.execute(
         text("SELECT set_config('statement_timeout', :bound, true)"), {"bound": f"{BOUND_SEC}s"}
     )
 
 
 def assets_by_status(session: Session) -> Mapping[str, int]:
-    """How many assets are in each state. Index only: ``video_assets_status_updated``.
+    """Count the assets in each state. Index only: ``video_assets_status_updated``.
 
-    Deleted ones are counted too: leaving them out would visit every row.
+    Deleted assets are counted too: the index does not have ``deleted_at``.
     """
     rows = session.execute(
         text("SELECT status, count(*) AS total FROM video_assets GROUP BY status")
@@ -65,7 +65,7 @@ def assets_by_status(session: Session) -> Mapping[str, int]:
 
 
 def failures_by_code(session: Session) -> Mapping[str, int]:
-    """How many assets are failed now, by why. Index only: ``video_assets_failed``."""
+    """Count the failed assets, by error code. Index only: ``video_assets_failed``."""
     rows = session.execute(
         text("""
             SELECT error_code, count(*) AS total FROM video_assets
@@ -76,10 +76,7 @@ def failures_by_code(session: Session) -> Mapping[str, int]:
 
 
 def held_by_reason(session: Session) -> Mapping[str, int]:
-    """How many assets wait without spending their budget, by why.
-
-    Index only: ``video_assets_held``.
-    """
+    """Count the held assets, by reason. Index only: ``video_assets_held``."""
     rows = session.execute(
         text("""
             SELECT hold_reason, count(*) AS total FROM video_assets
@@ -92,10 +89,10 @@ def held_by_reason(session: Session) -> Mapping[str, int]:
 
 
 def spend_by_provider(session: Session) -> Mapping[str, Spend]:
-    """What each provider account was given in this clock hour.
+    """Return the work given to each provider account in this clock hour.
 
-    The table has a row an account and hour, and of a month at the most: reading all of it is less
-    than an index would cost every claim.
+    The table has one row for each account and hour of at most a month. Reading all of it costs
+    less than the upkeep of an index at every claim.
     """
     rows = session.execute(
         text("""
@@ -107,10 +104,10 @@ def spend_by_provider(session: Session) -> Mapping[str, Spend]:
 
 
 def time_to_ready(session: Session) -> Distribution:
-    """From create to completed, of what completed in the last day.
+    """Measure the time from create to completed of the videos completed in the last day.
 
-    Queueing, retries and waits included: it is what the owner experienced. The day bounds what a
-    scrape reads, however many videos there are. Index only: ``video_assets_completed``.
+    The owner's whole wait counts, with queueing, retries and holds. The limit of a day keeps a
+    scrape cheap. Index only: ``video_assets_completed``.
     """
     rows = session.execute(
         text("""
@@ -133,9 +130,9 @@ def time_to_ready(session: Session) -> Distribution:
 
 
 def callbacks_missed(session: Session) -> int:
-    """Callbacks of the last day that a poll had to replace.
+    """Count the callbacks of the last day that a poll had to replace.
 
-    Index: ``video_processing_events_missed``, of the partitions of that day.
+    Index: ``video_processing_events_missed``.
     """
     missed = text("""
         SELECT count(*) FROM video_processing_events
@@ -145,7 +142,7 @@ def callbacks_missed(session: Session) -> int:
 
 
 def backlogs(session: Session) -> Mapping[str, Backlog]:
-    """What is due on each queue, whether or not the broker knows of it.
+    """Measure the due work of each queue, also work that the broker has lost.
 
     Indexes: ``video_assets_due``, ``video_assets_poll``, ``webhook_deliveries_unread``.
     """

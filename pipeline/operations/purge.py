@@ -1,4 +1,4 @@
-"""Remove files that nobody publishes any more. What it would do, it also says without doing it."""
+"""Removal of files that are no longer published, with a dry run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from pipeline.uploads.complete import discard, folder_of, held_bytes
 
 @dataclass(frozen=True)
 class Purged:
-    """What was, or would be, removed.
+    """Removed files, or the files that a dry run would remove.
 
     Attributes:
-        prefixes: The folders of storage that went.
-        reclaimed_bytes: What they held.
+        prefixes: Removed folders of the storage.
+        reclaimed_bytes: Size of the removed content.
     """
 
     prefixes: tuple[str, ...]
@@ -32,8 +32,8 @@ class Purged:
 def purge(services: Services, *, dry_run: bool = False) -> Purged:
     """Remove the files of discarded attempts, deleted assets, unused uploads, killed writers.
 
-    A row is marked before its files go and forgotten after, so that a purge killed in between is
-    done again by the next. One batch of each at a time.
+    A row is marked before its files are removed and settled after, so that the next purge repeats
+    one that was killed in between. One run handles one batch of each kind.
     """
     with session_of(services.engine) as session:
         attempts = due.discarded_attempts(session)
@@ -49,7 +49,7 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
     ]
     prefixes = tuple(prefix for part in removed for prefix in part.prefixes)
     unfinished_bytes = services.storage.remove_unfinished(
-        # A storage may go by when the first part came: that upload may last as long as its ticket.
+        # A storage may count from the first part, and an upload may last as long as its ticket.
         older_than_sec=max(store.KEEP_DISCARDED_SEC, services.settings.uploads.expires_sec),
         dry_run=dry_run,
     )
@@ -71,9 +71,9 @@ def _purge_attempt(services: Services, attempt: Attempt, *, dry_run: bool) -> Pu
 
 
 def _mark_attempt(services: Services, attempt: Attempt) -> bool:
-    """Say that nothing of it may be published any more, unless something just was.
+    """Mark an attempt as no longer publishable, unless an output of it was just published.
 
-    What is not kept here any longer is given up at its provider too.
+    The job is also released at its provider.
     """
     with session_of(services.engine) as session:
         if store.lock(session, attempt.asset_id) is None:
@@ -117,14 +117,14 @@ def _purge_asset(
 
 
 def _source_prefix(asset: Asset) -> str | None:
-    """The folder of an uploaded source: the upload's id is the asset's."""
+    """Return the folder of an uploaded source; the upload's id is the asset's."""
     if asset.upload_id is None:
-        return None  # a source that the owner named stays the owner's
+        return None  # a source that the owner named belongs to the owner
     return f"{owner_prefix(asset.owner_id)}{asset.post_id}/{asset.upload_id}"
 
 
 def _purge_unclaimed(services: Services, upload: Upload, *, dry_run: bool) -> Purged:
-    """Give up what nobody made a video of; one that is made of it just now is left alone."""
+    """Remove an upload without a video, unless a video of it is registered meanwhile."""
     if not dry_run:
         if not _mark_unclaimed(services, upload):
             return Purged((), 0)
@@ -133,7 +133,11 @@ def _purge_unclaimed(services: Services, upload: Upload, *, dry_run: bool) -> Pu
 
 
 def _mark_unclaimed(services: Services, upload: Upload) -> bool:
-    """Make it one that was never completed: create claims none of those, whoever waits for whom."""
+    """Clear ``completed_at`` of an unclaimed upload; return False if it has been claimed.
+
+    `create` claims only uploads whose ``completed_at`` is set, so that the two are safe in either
+    order.
+    """
     with session_of(services.engine) as session:
         marked = session.scalar(
             update(Upload)

@@ -1,12 +1,11 @@
-"""Does the live database hold what the migrations made? The catalogue check.
+"""Comparison of the live database's catalogue with the one that the migrations make.
 
-``schema_check.json`` is what PostgreSQL's own catalogue says of a freshly migrated database, each
-thing described in one line; it changes with a migration and is reviewed with it. A policy that
-was dropped, a grant that was widened, a trigger that was disabled in production shows as a
-difference. Reading needs no privilege: any role of ours can check.
+``schema_check.json`` holds the catalogue of a freshly migrated database, one line an object. It
+changes with a migration and is reviewed with it. A dropped policy, a wider grant or a disabled
+trigger in production is a difference. The check needs no privilege: every role of ours can run it.
 
-``python -m pipeline.operations.schema_check > pipeline/operations/schema_check.json`` writes it
-anew from ``DATABASE_URL``.
+``python -m pipeline.operations.schema_check > pipeline/operations/schema_check.json`` writes the
+file from the database at ``DATABASE_URL``.
 """
 
 import json
@@ -47,15 +46,15 @@ ROLES = (
 )
 
 HARMLESS_EXTRAS = frozenset({"index", "column"})
-"""Sections to which a site may add its own; anywhere else more means that somebody may do more,
-or that something happens on a write which nobody wrote down."""
+"""Sections in which a site may add objects of its own. An addition to another section grants
+rights or acts on writes, and is a difference."""
 
 Catalogue = Mapping[str, Mapping[str, str]]
 """Section → name → description in one line."""
 
 
 class Difference(StrEnum):
-    """How a thing differs from what was intended."""
+    """Kind of a difference from the intended catalogue."""
 
     MISSING = "missing"
     DIFFERENT = "different"
@@ -64,14 +63,14 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference between the live database and what the migrations intend.
+    """One object that differs between the live database and the migrations.
 
     Attributes:
-        section: What kind of thing: ``table``, ``policy``, ``grant``, …
-        name: Which one; what belongs to a table begins with the table's name and a dot.
-        problem: In which way it differs.
-        intended: Its description as the migrations made it; None for ``UNEXPECTED``.
-        live: Its description as it is; None for ``MISSING``.
+        section: Kind of the object: ``table``, ``policy``, ``grant``, …
+        name: Name of the object; with a table's name and a dot before it if a table owns it.
+        difference: Kind of the difference.
+        intended: Description by the migrations; None for ``UNEXPECTED``.
+        live: Description by the live database; None for ``MISSING``.
     """
 
     section: str
@@ -81,35 +80,31 @@ class Finding:
     live: str | None = None
 
     def __str__(self) -> str:
-        said = {
+        comparison = {
             Difference.MISSING: f"intended {self.intended}",
             Difference.DIFFERENT: f"is {self.live}; intended {self.intended}",
             Difference.UNEXPECTED: f"is {self.live}",
         }[self.difference]
-        return f"{self.section} {self.name} is {self.difference}: {said}"
+        return f"{self.section} {self.name} is {self.difference}: {comparison}"
 
 
 def check_catalogue(connection: Connection) -> list[Finding]:
-    """Compare the database behind ``connection`` with what the migrations intend.
-
-    Returns:
-        The differences, in a stable order; empty when there are none.
-    """
+    """Return the differences of a database from the intended catalogue, in a stable order."""
     return compare(load_intended(), read_catalogue(connection))
 
 
 def load_intended() -> Catalogue:
-    """The recorded catalogue of a freshly migrated database."""
+    """Read the recorded catalogue of a freshly migrated database."""
     intended: Catalogue = json.loads(INTENDED.read_text())
     return intended
 
 
 def read_catalogue(connection: Connection) -> Catalogue:
-    """Describe everything of ours in the database, one line each.
+    """Describe every object of ours in the database, one line each.
 
-    The names of the partitions depend on the month, so that they are described together.
+    Partitions are described together, because their names depend on the month.
     """
-    # Names are printed without their schema only while it is on the path.
+    # PostgreSQL prints names without their schema only if it is on the path.
     connection.execute(text("SET LOCAL search_path = public"))
     ours: dict[str, list[str] | list[int]] = {
         "tables": list(connection.scalars(text(_OIDS), {"names": list(TABLES)})),
@@ -129,18 +124,18 @@ _OIDS = """
 
 
 def _query(sql: str) -> TextClause:
-    # psycopg would send a list of small numbers as smallint[], which no oid compares with.
+    # psycopg would send a list of small numbers as smallint[], which does not compare with oids.
     oids = bindparam("tables", type_=ARRAY(OID))
     return text(sql).bindparams(oids) if ":tables" in sql else text(sql)
 
 
 def compare(intended: Catalogue, live: Catalogue) -> list[Finding]:
-    """The differences; what belongs to a missing table is not listed one by one."""
+    """Return the differences, without the single objects of a missing table."""
     gone = {table for table in intended["table"] if table not in live["table"]}
     return [
         finding
-        for section, things in intended.items()
-        for finding in _compare_section(section, things, live.get(section, {}))
+        for section, objects in intended.items()
+        for finding in _compare_section(section, objects, live.get(section, {}))
         if section == "table" or finding.name.partition(".")[0] not in gone
     ]
 
@@ -159,7 +154,7 @@ def _compare_section(
             yield Finding(section, name, Difference.DIFFERENT, intended=wanted, live=found)
 
 
-def _write_anew() -> None:
+def _print_catalogue() -> None:
     engine = make_engine(os.environ["DATABASE_URL"])
     with engine.connect() as connection:
         catalogue = read_catalogue(connection)
@@ -168,4 +163,4 @@ def _write_anew() -> None:
 
 
 if __name__ == "__main__":
-    _write_anew()
+    _print_catalogue()

@@ -1,8 +1,8 @@
-"""What the catalogue check reads: one query per section, each giving (name, description).
+"""Queries of the catalogue check: one for each section, with the columns (name, description).
 
-Parameters are ``tables`` (oids of ours that exist), ``functions`` and ``roles`` (names of ours);
-everything else in the database belongs to the site. Descriptions are PostgreSQL's own renderings,
-so that two spellings of one thing are equal.
+The parameters are ``tables`` (oids of our existing tables), ``functions`` and ``roles`` (our
+names); other objects in the database belong to the site. PostgreSQL renders the descriptions, so
+that two spellings of the same object are equal.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ SECTIONS: Mapping[str, str] = {
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE t.oid = ANY (:tables) AND a.attnum > 0 AND NOT a.attisdropped
     """,
-    # NOT NULL is a constraint with a name since PostgreSQL 18; the section above has it.
+    # Since PostgreSQL 18 NOT NULL is a named constraint; the section above already has it.
     "constraint": """
         SELECT t.relname || '.' || c.conname, pg_get_constraintdef(c.oid)
         FROM pg_class t JOIN pg_constraint c ON c.conrelid = t.oid
@@ -79,8 +79,8 @@ SECTIONS: Mapping[str, str] = {
         FROM pg_class t JOIN pg_trigger g ON g.tgrelid = t.oid
         WHERE t.oid = ANY (:tables) AND NOT g.tgisinternal
     """,
-    # A month's partition is made by the sweep, so its name is no intention; what holds for the
-    # table must hold for each. A statement trigger is not inherited: TRUNCATE needs its own.
+    # The sweep makes a partition for each month, so the names are not compared. Each partition must
+    # have the table's protection. A statement trigger is not inherited: TRUNCATE needs its own.
     "partitions": """
         SELECT t.relname, format(
             'without forced row security: %s; without triggers that refuse changes: %s; '
@@ -132,7 +132,7 @@ SECTIONS: Mapping[str, str] = {
             WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY (:functions)
               AND x.grantee <> p.proowner
             UNION ALL
-            -- Whoever may create in the schema could shadow what a definer's function calls.
+            -- A role that may create in the schema could shadow the calls of a definer's function.
             SELECT 'schema public', x.grantee, x.is_grantable, x.privilege_type
             FROM pg_namespace n, aclexplode(n.nspacl) x
             WHERE n.nspname = 'public' AND (pg_get_userbyid(x.grantee) = ANY (:roles)

@@ -1,4 +1,4 @@
-"""Assets, attempts, outputs, inbox, uploads, keys, secrets, what was used and spent, audit."""
+"""Tables of assets, attempts, outputs, inbox, uploads, keys, secrets, usage, spending, audit."""
 
 from alembic import op
 
@@ -198,7 +198,7 @@ def upgrade() -> None:
             PRIMARY KEY (owner_id, route, key)
         )
     """)
-    # What an owner registered on one day (UTC): the daily quotas count here.
+    # Videos, bytes and seconds that an owner registered on one day (UTC), for the daily quotas.
     op.execute("""
         CREATE TABLE owner_usage (
             owner_id text NOT NULL,
@@ -209,7 +209,7 @@ def upgrade() -> None:
             PRIMARY KEY (owner_id, day)
         )
     """)
-    # What an account was given within one clock hour: the spend guard reserves here.
+    # Videos and seconds given to an account in one clock hour; the spend guard reserves here.
     op.execute("""
         CREATE TABLE provider_spend (
             provider text NOT NULL,
@@ -219,7 +219,7 @@ def upgrade() -> None:
             PRIMARY KEY (provider, hour)
         )
     """)
-    # Whether an account answers: open since, and when one submission is let through to see.
+    # Circuit breakers of the accounts: the time of opening and the time of the next probe.
     op.execute("""
         CREATE TABLE provider_breakers (
             provider text PRIMARY KEY,
@@ -231,7 +231,7 @@ def upgrade() -> None:
                 CHECK ((opened_at IS NULL) = (probe_at IS NULL))
         )
     """)
-    # Secrets that callbacks are verified with, encrypted; active until they retire.
+    # Encrypted secrets that verify callbacks; a secret is active until it retires.
     op.execute("""
         CREATE TABLE provider_secrets (
             id uuid PRIMARY KEY,
@@ -241,7 +241,7 @@ def upgrade() -> None:
             retires_at timestamptz
         )
     """)
-    # Two writers at once would each see room for one more, hence the lock; rotation takes it too.
+    # The lock keeps two concurrent writers from each adding a last secret; rotation takes it too.
     op.execute("""
         CREATE FUNCTION khronika_bound_secrets() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -259,7 +259,7 @@ def upgrade() -> None:
         CREATE TRIGGER provider_secrets_two_active AFTER INSERT OR UPDATE ON provider_secrets
         FOR EACH ROW EXECUTE FUNCTION khronika_bound_secrets()
     """)
-    # Keys of servers that call the API; of the key itself only a digest is kept.
+    # API keys of servers; only a digest of a key is stored.
     op.execute("""
         CREATE TABLE api_keys (
             id uuid PRIMARY KEY,
@@ -287,8 +287,8 @@ def upgrade() -> None:
             detail jsonb NOT NULL DEFAULT '{}'
         )
     """)
-    # It runs under the row's lock. A transaction's own start would order two versions of a row
-    # wrongly, when the one that began first had to wait for the other.
+    # The trigger runs under the row's lock. The start of a transaction would order two versions of
+    # a row wrongly if the transaction that began first had to wait for the other.
     op.execute("""
         CREATE FUNCTION khronika_touch() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -296,7 +296,7 @@ def upgrade() -> None:
             RETURN NEW;
         END $$
     """)
-    # That the sweep sent another reminder is nothing that anybody who reads the asset sees.
+    # Another wake of the sweep changes nothing that a reader of the asset sees.
     op.execute("""
         CREATE TRIGGER video_assets_touch BEFORE UPDATE ON video_assets FOR EACH ROW
         WHEN (OLD.last_seq <> NEW.last_seq OR OLD.woken_at IS NOT DISTINCT FROM NEW.woken_at)

@@ -37,8 +37,8 @@ def upgrade() -> None:
                 USING ERRCODE = 'insufficient_privilege';
         END $$
     """)
-    # Partitions are made ahead of need by whoever sweeps; the worker is not the owner, hence
-    # SECURITY DEFINER. A month whose rows already fell into the default partition is left there.
+    # The sweep makes partitions ahead of need. SECURITY DEFINER, because the worker is not the
+    # owner. A month whose rows are already in the default partition stays there.
     op.execute("""
         CREATE FUNCTION khronika_make_event_partitions(months_ahead integer) RETURNS integer
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -80,8 +80,8 @@ def upgrade() -> None:
         FOR EACH STATEMENT EXECUTE FUNCTION khronika_refuse_change()
     """)
     op.execute("SELECT khronika_make_event_partitions(3)")
-    # The row trigger is inherited by every partition; the statement trigger also stops a statement
-    # that matches no row, and is not inherited, which is why partitions have their own.
+    # Partitions inherit the row trigger. The statement trigger also stops a statement that matches
+    # no row; it is not inherited, so partitions have their own.
     op.execute("""
         CREATE TRIGGER video_processing_events_append_only
         BEFORE UPDATE OR DELETE ON video_processing_events

@@ -1,7 +1,7 @@
-"""Four logins with narrow grants, row-level security forced on every table.
+"""Four logins with narrow grants, and row-level security forced on every table.
 
 Roles belong to the whole server, so they are made if absent and never dropped. The user's id is
-``khronika.user_id``, set for one transaction; unset, the policies match nothing.
+``khronika.user_id``, set for one transaction; without it the policies match no row.
 """
 
 from collections.abc import Sequence
@@ -31,25 +31,25 @@ TABLES = (
     "audit_events",
 )
 
-# The sub-select is evaluated once for a statement, not once for a row.
+# The sub-select is evaluated once a statement, not once a row.
 USER = "(SELECT nullif(current_setting('khronika.user_id', true), ''))"
 OWN_UPLOAD = "EXISTS (SELECT FROM uploads u WHERE u.id = upload_id)"
 OWN_ASSET = "EXISTS (SELECT FROM video_assets a WHERE a.id = asset_id)"
-# An upload's id is its asset's.
+# The id of an upload is the id of its asset.
 STANDS_IN = (
     "EXISTS (SELECT FROM video_assets a"
     " WHERE a.id = uploads.id AND a.allow_original AND a.status = 'failed')"
 )
 
-# What cancel, retry, encode anew and delete write. Whose a video is, what it is made of and what is
-# published are out of reach of whoever speaks for owners.
+# Columns that cancel, retry, re-encode and delete write. The API can change neither the owner of a
+# video, nor its source, nor its published output.
 CHANGED_BY_OWNERS = (
     "status, generation, failures, claims, progress, progress_at, error_code, error_message, "
     "hold_reason, next_attempt_at, woken_at, next_poll_at, deadline_at, lease_token, "
     "lease_expires_at, last_seq, deleted_at"
 )
-# What create, tickets and the inbox say of a new row; what is found out later is not among it. A
-# video is therefore born queued, with nothing published.
+# Columns that create, tickets and the inbox set in a new row; later facts are excluded. A new video
+# is therefore queued, with nothing published.
 CREATED = (
     "id, post_id, owner_id, source_url, upload_id, source_size_bytes, declared, title, "
     "poster_time_sec, playback, allow_original, charged_bytes, charged_sec, max_attempts, "
@@ -121,9 +121,9 @@ POLICIES = (
     ("owner", "provider_attempts", "khronika_api", "ALL", OWN_ASSET, OWN_ASSET),
     ("owner_reads", "video_outputs", "khronika_api", "SELECT", OWN_ASSET, None),
     ("owner_reads", "video_processing_events", "khronika_api", "SELECT", OWN_ASSET, None),
-    # An asset inserted by the same statement is not visible to a policy's sub-select, so the policy
-    # checks that an owner's event speaks in the owner's name, and a trigger, which runs after the
-    # statement, that it is about an asset its writer sees.
+    # A policy's sub-select does not see an asset inserted by the same statement. The policy
+    # therefore checks only the actor of an owner's event. A trigger after the statement checks that
+    # its writer sees the asset.
     (
         "owner_writes",
         "video_processing_events",
@@ -143,11 +143,11 @@ POLICIES = (
     ),
     ("owner", "upload_parts", "khronika_api", "ALL", OWN_UPLOAD, OWN_UPLOAD),
     ("owner", "owner_usage", "khronika_api", "ALL", f"owner_id = {USER}", f"owner_id = {USER}"),
-    # Who calls is not known yet when a key or a callback is looked at. Both tables hold nothing
-    # that opens anything: a digest of the key, and secrets encrypted under another one.
+    # The caller is unknown while a key or a callback is checked. The tables hold no usable secret:
+    # digests of keys, and encrypted secrets.
     ("identifies", "api_keys", "khronika_api", "ALL", "true", "true"),
     ("verifies", "provider_secrets", "khronika_api", "SELECT", "true", None),
-    # A callback has no user: the API may add to the inbox and see which event ids it holds.
+    # A callback has no user: the API may add to the inbox and read its event ids.
     ("receives", "webhook_deliveries", "khronika_api", "INSERT", None, "status IN ('new', 'dead')"),
     ("recognises", "webhook_deliveries", "khronika_api", "SELECT", "true", None),
     ("records", "audit_events", "khronika_api", "INSERT", None, "true"),
@@ -158,7 +158,7 @@ POLICIES = (
     ("viewer", "uploads", VIEWER, "SELECT", STANDS_IN, None),
 )
 
-# What cards and turns are made of. The functions that are called with these rights return less.
+# Columns that the functions of cards and queue places read; the functions return less.
 VIEWER_COLUMNS = {
     "video_assets": (
         "id, post_id, status, progress, provider_job_id, published_output_id, playback, title, "
@@ -200,17 +200,17 @@ CONTENT = frozenset(
         "original",
     }
 )
-"""What of a signed asset only those with a right are shown."""
+"""Columns of a signed asset that a viewer without a right does not see."""
 
 TURNS = 1000
-"""Places in the queue that are told: further back than that it is a long wait, whatever it is."""
+"""Places in the queue that are computed; a place further back is a long wait in any case."""
 COMPLETIONS = 100
 
 
 def _make_roles() -> None:
     for role in (*LOGINS, VIEWER):
         login = "NOLOGIN" if role == VIEWER else "LOGIN"
-        # Two databases of one server may be migrated at once: losing the race is fine.
+        # Two databases of one server may be migrated at once; the second one finds the role.
         op.execute(f"""
             DO $$ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
@@ -222,7 +222,7 @@ def _make_roles() -> None:
 
 
 def _guard_events() -> None:
-    # Tables are named with their schema: a writer's temporary one would otherwise come first.
+    # Tables are named with their schema, because a writer's temporary table would come first.
     op.execute("""
         CREATE FUNCTION khronika_refuse_strangers() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -240,11 +240,11 @@ def _guard_events() -> None:
 
 
 def _make_cap() -> None:
-    """How much of an owner's is live, asked by one transaction after the other.
+    """Make the count of an owner's live assets, under a lock of one transaction at a time.
 
-    Volatile, so that the count begins after the lock was had and sees what whoever had it before
-    committed; and what the calling statement itself has inserted. What a backfill has registered
-    only is no work yet: nobody could wait for it to end.
+    Volatile, so that the count begins after the lock is granted. It then sees the commits of the
+    lock's earlier holders and the rows of the calling statement. Assets that a backfill has only
+    registered do not count.
     """
     op.execute("""
         CREATE FUNCTION khronika_live_assets(owner text) RETURNS bigint
@@ -264,10 +264,10 @@ def _make_cap() -> None:
 
 
 def _make_cards() -> None:
-    """One definition of a card, seen with the rights of whoever calls it.
+    """Make the function of cards, which runs with the caller's rights.
 
-    ``original`` is what the API decides by whether the source may stand in; null wherever the
-    row alone rules it out.
+    ``original`` holds the facts by which the API lets the source stand in; null if the row alone
+    excludes it.
     """
     returned = ", ".join(f"{name} {type_}" for name, type_ in CARD)
     op.execute(f"""
@@ -318,10 +318,10 @@ def _make_public_view() -> None:
 
 
 def _make_turns() -> None:
-    """How many waiting videos are taken up before one, whoever's they are: a number and no more.
+    """Make the function of queue places, which counts the due videos of all owners before one.
 
-    The first ``TURNS`` of what is due are read, whatever is asked for. The wait goes by the pace of
-    the last completions, up to ``COMPLETIONS`` of them within an hour; fewer than five say nothing.
+    It reads the first ``TURNS`` due videos. It estimates the wait by the last completions, up to
+    ``COMPLETIONS`` within an hour; fewer than five give no estimate.
     """
     op.execute(f"""
         CREATE FUNCTION khronika_turns(wanted uuid[])
@@ -350,7 +350,7 @@ def _make_turns() -> None:
 
 
 def _give_to_viewer(function: str, *, callers: Sequence[str]) -> None:
-    """Owned by a role that sees its columns and nothing else, a function can show no more."""
+    """Make the viewer role the owner of a function, which then can read only its columns."""
     op.execute(f"GRANT {VIEWER} TO CURRENT_USER")
     op.execute(f"GRANT CREATE ON SCHEMA public TO {VIEWER}")
     op.execute(f"ALTER FUNCTION {function} OWNER TO {VIEWER}")
@@ -375,7 +375,7 @@ def upgrade() -> None:
         op.execute(
             f"CREATE POLICY {role}_{name} ON {table} FOR {command} TO {role} {seen} {written}"
         )
-    # /readyz asks whether the migrations are at their head.
+    # /readyz compares the revision of the database with the code's.
     op.execute("GRANT SELECT ON alembic_version TO khronika_api")
     op.execute("REVOKE ALL ON FUNCTION khronika_make_event_partitions(integer) FROM PUBLIC")
     op.execute(

@@ -10,7 +10,7 @@ depends_on = None
 WAITING = "status IN ('queued', 'retrying')"
 LIVE = "status IN ('queued', 'retrying', 'processing')"
 
-# Each column of the first part is null in every state that its condition does not name.
+# Each of these columns is null in every state that its condition does not name.
 ONLY_IN = {
     "progress": "status IN ('processing', 'completed')",
     "progress_at": "status IN ('processing', 'completed')",
@@ -29,8 +29,8 @@ REQUIRED = {
 
 
 def upgrade() -> None:
-    # Rows from before, such as a video that was cancelled at 40 %. The owner is subject to
-    # row-level security while it is forced, and would see no row.
+    # Older rows may break the conditions, such as a video cancelled at 40 %. While row-level
+    # security is forced, the owner of the table sees no row.
     op.execute("ALTER TABLE video_assets NO FORCE ROW LEVEL SECURITY")
     for column, condition in ONLY_IN.items():
         op.execute(

@@ -11,7 +11,7 @@ def test_a_rate_is_taken_as_people_write_it(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "60", "often", "0/minute", "-1/minute", "1/second;9/minute"])
 def test_what_is_no_single_rate_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError, match="is no rate"):
+    with pytest.raises(ValidationError, match="is not a rate"):
         TypeAdapter(Rate).validate_python(text)
 
 
