@@ -1,1 +1,1 @@
-"""The HTTP face of the pipeline: routes parse, authorise, call a use case and answer."""
+"""The HTTP API of the pipeline: routes parse, authorise, call a use case and answer."""

@@ -1,4 +1,4 @@
-"""The application: made by ``create_app``, the one place where its parts meet."""
+"""The Flask application, assembled from its parts by ``create_app``."""
 
 import sys
 from importlib.metadata import version
@@ -53,13 +53,13 @@ BLUEPRINTS = (
 
 
 def create_app(settings: ApiSettings | None = None) -> APIFlask:
-    """Make the application.
+    """Return the application.
 
     Args:
-        settings: Those of the environment when absent, which are then read here, once.
+        settings: The settings; read from the environment if absent.
 
     Raises:
-        SystemExit: The environment is wrong; what is wrong has been printed.
+        SystemExit: The settings are wrong; the errors have been printed.
     """
     try:
         here = build_services(settings or load_settings(ApiSettings))
@@ -73,24 +73,24 @@ def create_app(settings: ApiSettings | None = None) -> APIFlask:
 
 
 def _read_secrets(here: Services) -> None:
-    """Find a wrong key now and not with the first callback. A database may still be away."""
+    """Fail at the start if the key is wrong; a database that is not up yet is no failure."""
     try:
         here.secrets.read_all()
     except SecretsUnreadable as error:
         here.close()
-        print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - for whoever starts it
+        print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - for the operator
         raise SystemExit(1) from None
     except SQLAlchemyError as error:
         log.warning("callback_secrets_not_read_yet", error=type(error).__name__)
 
 
 def _warn_of_open_posts(rules: PostSettings) -> None:
-    """Warn that a stranger may take a post, unless the environment itself says so."""
+    """Warn that a stranger may take a post, unless the environment configures that."""
     if rules.are_first_come_first_served and "post_claim" not in rules.model_fields_set:
         log.warning(
             "posts_are_first_come_first_served",
-            hint="Set KHRONIKA_POSTS_TABLE, or KHRONIKA_POST_CLAIM=required: until then whoever "
-            "comes first registers the video of a post, a stranger too.",
+            hint="Set KHRONIKA_POSTS_TABLE or KHRONIKA_POST_CLAIM=required. Until then, the first "
+            "caller registers the video of a post, even a stranger.",
         )
 
 
@@ -111,7 +111,7 @@ def _assemble(here: Services) -> APIFlask:
     )
     openapi.configure(app)
     client_address.register(app, here.settings.clients.proxies)
-    # after_request functions run in reverse: the lifecycle's log line comes last.
+    # after_request functions run in reverse order: the log line of the request comes last.
     request_log.register(app)
     security_headers.register(app)
     cors.register(app)

@@ -23,16 +23,16 @@ SECURITY = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A person's token. `sub` is the owner; `role` `service_role` an operator, "
-        "`operator_read` one who only reads; `post_id` the posts that its bearer may register "
-        "videos for, where the installation requires that.",
+        "description": "A person's token. `sub` is the owner. The `role` `service_role` is an "
+        "operator; `operator_read` is an operator who only reads. `post_id` lists the posts that "
+        "the bearer may register videos for, if the installation requires it.",
     },
     "key": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "khv_",
-        "description": "A server's key, with the scope that is named. `operator` stands for every "
-        "scope, `operator:read` for those that read.",
+        "description": "A server's key with the named scope. `operator` includes every scope, "
+        "`operator:read` every reading scope.",
     },
     "ticket": {"type": "apiKey", "in": "header", "name": "X-Upload-Token"},
     "callback": {
@@ -44,15 +44,15 @@ SECURITY = {
 }
 
 OF_CALLERS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-"""Problems of whatever looks at who is calling."""
+"""Problems of every route with a known caller."""
 
 LIMIT_HEADERS = {
-    "RateLimit-Policy": 'The limit that is used up first, as `"create";q=60;w=60`: its quota, and '
-    "the seconds that is for.",
-    "RateLimit": 'Where the caller stands with it, as `"create";r=59;t=30`: what remains, and the '
-    "seconds until there is more.",
+    "RateLimit-Policy": "The limit with the fewest requests left: its quota, and its window in "
+    'seconds, such as `"create";q=60;w=60`.',
+    "RateLimit": "The state of that limit: the requests left, and the seconds until there is one "
+    'more, such as `"create";r=59;t=30`.',
 }
-"""Headers of the answers to what is limited (draft-ietf-httpapi-ratelimit-headers-11)."""
+"""Headers of answers to limited requests (draft-ietf-httpapi-ratelimit-headers-11)."""
 
 BODY_REFUSALS = (
     HTTPStatus.BAD_REQUEST,
@@ -60,16 +60,16 @@ BODY_REFUSALS = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-"""Problems of whatever takes a JSON body: not JSON, too much of it, not said to be, wrong."""
+"""Problems of every route with a JSON body: not JSON, too large, another type, invalid."""
 
 TOO_MANY = str(int(HTTPStatus.TOO_MANY_REQUESTS))
 
 EVERYWHERE = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
-"""Problems any route may answer with."""
+"""Problems of every route."""
 
 
 def configure(app: APIFlask) -> None:
-    """Describe the API as a whole, and every error as a problem document."""
+    """Describe the API, with every error as a problem document."""
     app.config.update(
         OPENAPI_VERSION="3.1.0",
         DESCRIPTION="Turns an uploaded video into something every browser can play.",
@@ -78,14 +78,14 @@ def configure(app: APIFlask) -> None:
         AUTO_VALIDATION_ERROR_RESPONSE=False,
         AUTO_AUTH_ERROR_RESPONSE=False,
         AUTO_OPERATION_ID=True,
-        # Behind a proxy the request's own host is not where callers reach us.
+        # Behind a proxy, the request's own host is not our public address.
         AUTO_SERVERS=False,
     )
     app.spec_processor(partial(_complete, app))
 
 
 def _complete(app: APIFlask, generated: dict[str, Any] | str) -> dict[str, Any] | str:
-    assert isinstance(generated, dict)  # it is text only where YAML is configured
+    assert isinstance(generated, dict)  # it is text only if YAML is configured
     spec = _with_plain_names(generated)
     schemas = spec["components"]["schemas"]
     schemas.pop("HTTPError", None)
@@ -115,7 +115,7 @@ class _View(NamedTuple):
 
 
 def _views(app: APIFlask) -> Mapping[str, _View]:
-    """Return the view of each operation, by the operation's id as APIFlask makes it."""
+    """Return the view of each operation, by APIFlask's operation id."""
     return {
         f"{method.lower()}_{rule.endpoint.replace('.', '_')}": _View(
             rule.endpoint, app.view_functions[rule.endpoint]
@@ -126,7 +126,7 @@ def _views(app: APIFlask) -> Mapping[str, _View]:
 
 
 def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
-    """Call a schema the same wherever it is nested: APIFlask makes ``EventPage.Status`` of it."""
+    """Give a nested schema its plain name; APIFlask makes ``EventPage.Status`` of it."""
     text = re.sub(r'"#/components/schemas/\w+\.', '"#/components/schemas/', json.dumps(generated))
     spec: dict[str, Any] = json.loads(text)
     schemas = spec["components"].get("schemas", {})
@@ -137,14 +137,14 @@ def _with_plain_names(generated: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete_path(operation: dict[str, Any]) -> None:
-    """Say that ids are UUIDs; APIFlask knows the converter as text."""
+    """Declare that ids are UUIDs; APIFlask describes the converter as text."""
     for parameter in operation["parameters"]:
         if parameter["in"] == "path" and parameter["name"].endswith("_id"):
             parameter["schema"]["format"] = "uuid"
 
 
 def _complete_security(operation: dict[str, Any], scope: Scope) -> None:
-    """Add a key as a way in wherever a token is one."""
+    """Accept a key wherever a token is accepted."""
     ways = operation.get("security", [])
     if not any("bearer" in way for way in ways):
         return
@@ -161,7 +161,7 @@ def _complete_answers(
         body["required"] = True
     refusals = BODY_REFUSALS if "requestBody" in operation else ()
     if facts.once:
-        refusals = (*refusals, HTTPStatus.BAD_REQUEST)  # of a key that is none
+        refusals = (*refusals, HTTPStatus.BAD_REQUEST)  # an invalid Idempotency-Key
     for status in (*EVERYWHERE, *refusals):
         answers.setdefault(str(int(status)), {})
     body = {facts.media_type: {"schema": _body_of_success(answers)}}
@@ -193,7 +193,7 @@ def _is_success(code: str) -> bool:
 
 
 def _body_of_success(answers: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one schema that was declared; every success of an operation has the same."""
+    """Return the declared schema; every success of an operation has the same."""
     declared = (
         content["schema"]
         for code, described in answers.items()
@@ -235,7 +235,7 @@ def _add_answer_headers(operation: dict[str, Any], facts: Described) -> None:
 def _headers_of_answer(operation: dict[str, Any], code: str, *, once: bool) -> dict[str, str]:
     headers: dict[str, str] = {}
     if once and _is_success(code):
-        headers["Idempotency-Replayed"] = "`true` where the answer was given before."
+        headers["Idempotency-Replayed"] = "`true` if the answer was given before."
     if code == TOO_MANY:
         headers |= LIMIT_HEADERS | {"Retry-After": "Seconds after which the request is served."}
     elif TOO_MANY in operation["responses"] and _is_success(code) and _is_for_callers(operation):
@@ -244,5 +244,5 @@ def _headers_of_answer(operation: dict[str, Any], code: str, *, once: bool) -> d
 
 
 def _is_for_callers(operation: dict[str, Any]) -> bool:
-    """Whether every request counts. Of callbacks only those with a bad signature do."""
+    """Return True if every request counts; of callbacks, only rejected ones do."""
     return any("bearer" in way for way in operation.get("security", []))

@@ -1,1 +1,1 @@
-"""One module for each kind of thing a caller addresses."""
+"""The routes of the API, one module for each kind of resource."""

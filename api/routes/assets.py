@@ -1,4 +1,4 @@
-"""An owner's videos: register one, watch it, read its chronicle, try it again."""
+"""The routes of an owner's video: register, read, read its chronicle, retry."""
 
 from uuid import UUID
 
@@ -49,22 +49,22 @@ blueprint = APIBlueprint("assets", __name__, tag="Assets", url_prefix="/api/vide
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
     responses={
-        200: "It was registered already",
+        200: "The video is registered already",
         401: "",
         403: "",
         404: "",
         409: "",
         413: "",
         422: "",
-        429: "Asked too often, or over a limit of the owner's: in flight, or of the day",
+        429: "Too many requests, or a limit of the owner: videos in flight, or of the day",
     },
     security="bearer",
 )
 def create(json_data: CreateBody) -> Response:
-    """Register a video for a post; an operator does it for an owner whom it names.
+    """Register a video for a post; an operator registers it for a named owner.
 
-    The same post and source again answers 200 with the asset as it is. With an Idempotency-Key
-    a repeated request gets the first answer again.
+    If the post has a video of the same source already, the answer is 200 with the asset as it is.
+    With an Idempotency-Key, a repeated request gets the first answer again.
     """
     here, who = services(), caller()
     owner_id = owner_of_request(json_data.owner_id)
@@ -135,12 +135,12 @@ def _created(created: Created) -> Response:
         404: "",
         409: "",
         422: "",
-        429: "Asked too often, or too many of the owner's videos are in flight",
+        429: "Too many requests, or too many of the owner's videos are in flight",
     },
     security="bearer",
 )
 def retry(json_data: RetryBody) -> Response:
-    """Try a failed video again: its retry budget starts over, its history stays."""
+    """Retry a failed video: its retry budget starts over, its history stays."""
     settings = services().settings
     return change_once(
         "retry",

@@ -1,4 +1,4 @@
-"""Providers call here: verify, store, and only then acknowledge."""
+"""The routes of providers' callbacks: verify, store, and only then acknowledge."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,27 +29,27 @@ ANSWERS = {
     "conflict": ("callback_conflict", HTTPStatus.OK),
     "dead": ("dead", HTTPStatus.ACCEPTED),
 }
-"""What a provider is told. A conflict is 200 as well: sending it again would not help."""
+"""Result and status of a callback. A conflict is 200, because sending it again would not help."""
 
 
 @blueprint.post("/webhook")
 @blueprint.output(CallbackOut, status_code=202)
 @blueprint.doc(
-    responses={200: "Known already", 401: "", 413: "", 429: "", 503: ""}, security="callback"
+    responses={200: "Received before", 401: "", 413: "", 429: "", 503: ""}, security="callback"
 )
 def take_default() -> tuple[CallbackOut, int]:
-    """Take a callback of the default provider."""
+    """Receive a callback of the default provider."""
     return take(services().settings.new_videos.default_provider)
 
 
 @blueprint.post("/webhook/<provider>")
 @blueprint.output(CallbackOut, status_code=202)
 @blueprint.doc(
-    responses={200: "Known already", 401: "", 404: "", 413: "", 429: "", 503: ""},
+    responses={200: "Received before", 401: "", 404: "", 413: "", 429: "", 503: ""},
     security="callback",
 )
 def take_named(provider: str) -> tuple[CallbackOut, int]:
-    """Take a signed callback. It is stored, with its raw bytes, before it is answered."""
+    """Receive a signed callback. It is stored with its raw bytes before it is answered."""
     return take(provider)
 
 
@@ -82,7 +82,7 @@ def _receive(provider: Provider, body: bytes) -> Received:
             )
     except SignatureInvalid as error:
         services().alarm.record(provider.name, _reason(error))
-        _write_down(provider, error)
+        _record_rejection(provider, error)
         raise
 
 
@@ -90,12 +90,12 @@ def _secrets(name: str) -> Sequence[str]:
     try:
         return services().secrets.active(name)
     except SecretsUnreadable as error:
-        # The message names the variable to set; a trace would name nothing more.
+        # The message names the variable to set; a traceback would add nothing.
         log.error("secrets_unreadable", provider=name, detail=str(error))  # noqa: TRY400
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "callbacks_unavailable",
-            "Nothing was stored; try again later.",
+            "The callback secrets cannot be read; nothing was stored. Try again later.",
             headers={"Retry-After": str(RETRY_AFTER_SEC)},
         ) from None
 
@@ -104,10 +104,10 @@ def _reason(error: SignatureInvalid) -> str:
     return str(error.extra.get("reason", error.code))
 
 
-# Only what failed its verification is counted, and after it: somebody who floods us from the
-# provider's own address, or through its proxy, must not keep a good callback out.
+# Only rejected callbacks count, after their verification: a flood from the provider's own address,
+# or through its proxy, must not keep a valid callback out.
 @limited_by_address(Policy.BAD_SIGNATURES)
-def _write_down(provider: Provider, error: SignatureInvalid) -> None:
+def _record_rejection(provider: Provider, error: SignatureInvalid) -> None:
     with session_of(services().engines.api) as session:
         record_rejection(
             session,

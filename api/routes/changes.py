@@ -1,4 +1,4 @@
-"""Ending and redoing: cancel a video in progress, encode one anew, delete one."""
+"""The routes that change a video: cancel, re-encode, delete."""
 
 from uuid import UUID
 
@@ -24,7 +24,7 @@ ANSWERS = {401: "", 403: "", 404: "", 409: "", 422: ""}
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
 def cancel(post_id: UUID) -> Response:
-    """End a video in progress: it fails as `cancelled`, and nothing resurrects it but a retry."""
+    """Cancel a video in progress: it fails as `cancelled`, and only a retry can continue it."""
     return change_once("cancel", post_id, cancel_asset)
 
 
@@ -34,11 +34,11 @@ def cancel(post_id: UUID) -> Response:
 @described(once=True)
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(
-    responses=ANSWERS | {429: "Asked too often, or too many of the owner's videos are in flight"},
+    responses=ANSWERS | {429: "Too many requests, or too many of the owner's videos in flight"},
     security="bearer",
 )
 def reencode(post_id: UUID) -> Response:
-    """Process a completed video anew. What is published plays on until it is replaced."""
+    """Encode a completed video again. The published output plays until it is replaced."""
     settings = services().settings
     return change_once(
         "reencode",
@@ -55,5 +55,5 @@ def reencode(post_id: UUID) -> Response:
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
 def delete(post_id: UUID) -> Response:
-    """Delete the video of a post, in whatever state: 404 from then on, and the post is free."""
+    """Delete the video of a post, in any state: 404 from then on, and the post is free."""
     return change_once("delete", post_id, delete_asset)

@@ -1,4 +1,4 @@
-"""Many videos at once: a feed's cards, the operators' list, and the public view of one."""
+"""The routes of many videos (a feed's cards, the operators' list) and of the public view."""
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -31,10 +31,10 @@ blueprint = APIBlueprint("lists", __name__, tag="Feeds and lists", url_prefix="/
 @blueprint.output(CardOut)
 @blueprint.doc(responses={304: "Not modified", 401: "", 404: ""}, security=[{}, {"bearer": []}])
 def playback(post_id: UUID) -> Response:
-    """Read what a page may show of a post's video.
+    """Read the public view of a post's video.
 
-    A public video needs no token. Of a signed one, the token of its owner or an operator gives
-    addresses that work for a while, to hand to one viewer; anybody else learns its state.
+    A public video needs no token. For a signed video, the token of its owner or of an operator
+    gives addresses that expire, for one viewer; every other caller gets its state only.
     """
     card = _entitled(post_id) if "Authorization" in request.headers else None
     card = card or _public(post_id)
@@ -65,11 +65,12 @@ def _public(post_id: UUID) -> queries.Card | None:
     responses={304: "Not modified", 401: "", 403: "", 422: ""},
     security=[{}, {"bearer": []}],
 )
-def many(query_data: ListQuery) -> Response:
+def videos(query_data: ListQuery) -> Response:
     """Read the cards of a feed (`post_ids`, public), or the operators' list (`status`).
 
-    With a token a feed has the owner's document of each post that is the caller's own, and an
-    operator's of every post, as the stream has with a ticket. Without one it is everybody's.
+    With an owner's token, a feed contains the complete assets of the caller's own posts; with an
+    operator's, of every post. The stream does the same with a ticket. Without a token, the feed is
+    the public view.
     """
     if query_data.status is not None:
         return _operators_page(query_data.status, query_data.cursor, query_data.limit)
@@ -77,19 +78,19 @@ def many(query_data: ListQuery) -> Response:
 
 
 def _cards(post_ids: str) -> Response:
-    asked = read_post_ids(post_ids)
-    is_everybodys = "Authorization" not in request.headers
+    named = read_post_ids(post_ids)
+    is_public = "Authorization" not in request.headers
     with session_of(services().engines.public) as session:
-        cards = queries.public_cards(session, asked)
-    own = {} if is_everybodys else _own(asked)
+        cards = queries.public_cards(session, named)
+    own = {} if is_public else _own(named)
     urls = services().settings.media_urls
     listed = CardList(assets=[own.get(card.post_id) or card_out(card, urls) for card in cards])
-    return conditional(listed, shared=is_everybodys)
+    return conditional(listed, shared=is_public)
 
 
 @authorised(*Role)
 def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
-    """The documents of those posts that are the caller's own."""
+    """Return the assets of the posts that are the caller's own."""
     urls = services().settings.media_urls
     with caller_session() as session:
         assets = queries.assets_of_posts(session, post_ids)
@@ -100,32 +101,33 @@ def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
 
 @authorised(Role.OPERATOR, Role.READER)
 def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
-    before = _place(cursor) if cursor is not None else None
+    before = _read_cursor(cursor) if cursor is not None else None
     with caller_session() as session:
-        # One more than asked tells whether another page follows.
+        # One row more than the limit shows that another page follows.
         found = queries.assets_in_status(session, status, before=before, limit=limit + 1)
-    shown = found[:limit]
-    last = shown[-1] if len(found) > limit else None
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
     urls = services().settings.media_urls
+    next_page = queries.PageCursor(last.updated_at, last.id) if last else None
     return conditional(
         AssetPage(
-            assets=[asset_out(asset, urls) for asset in shown],
-            next_cursor=_cursor(queries.PageCursor(last.updated_at, last.id)) if last else None,
+            assets=[asset_out(asset, urls) for asset in page],
+            next_cursor=_write_cursor(next_page) if next_page else None,
         )
     )
 
 
-def _cursor(place: queries.PageCursor) -> str:
+def _write_cursor(place: queries.PageCursor) -> str:
     return urlsafe_b64encode(f"{place.updated_at.isoformat()} {place.id}".encode()).decode()
 
 
-def _place(cursor: str) -> queries.PageCursor:
+def _read_cursor(cursor: str) -> queries.PageCursor:
     try:
         instant, _, asset_id = urlsafe_b64decode(cursor).decode().rpartition(" ")
         updated_at = datetime.fromisoformat(instant)
         place = queries.PageCursor(updated_at, UUID(asset_id))
     except (binascii.Error, ValueError):
-        raise invalid_parameter("cursor", "is not one that this list handed out") from None
+        raise invalid_parameter("cursor", "is not a cursor of this list") from None
     if updated_at.tzinfo is None:
-        raise invalid_parameter("cursor", "is not one that this list handed out")
+        raise invalid_parameter("cursor", "is not a cursor of this list")
     return place

@@ -1,4 +1,4 @@
-"""Outputs and sources in our own storage, read in parts."""
+"""The routes of outputs and sources in our own storage, read in parts."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -21,9 +21,9 @@ PUBLIC_TOKEN = "public"  # noqa: S105 - a word in a path, no secret
 IMMUTABLE = "public, max-age=31536000, immutable"
 PRIVATE = "private, no-cache"
 INDEXES = (".m3u8", ".vtt")
-"""Ends of what names other objects relatively: playlists, and the cues of a storyboard."""
+"""Suffixes of files that name other objects relatively: playlists, and a storyboard's cues."""
 PRESIGNED_MAX_SEC = 7 * 24 * 3600
-"""The longest that a signature of version 4 may last (AWS, "Authenticating Requests")."""
+"""The longest life of a signature of version 4 (AWS, "Authenticating Requests")."""
 
 
 @blueprint.get("/<token>/<path:key>")
@@ -31,20 +31,20 @@ PRESIGNED_MAX_SEC = 7 * 24 * 3600
 @blueprint.doc(
     responses={
         200: "The object",
-        206: "The part of it that was asked for",
+        206: "The requested part of it",
         304: "Not modified",
-        307: "The storage itself gives it",
+        307: "The storage serves it itself",
         403: "",
         404: "",
         416: "",
     }
 )
 def read(token: str, key: str) -> Response:
-    """Read an object. `token` is `public`, or opens one folder or object for a while."""
-    left_sec = _let_in(token, key)
+    """Read an object. `token` is `public`, or grants one folder or object until it expires."""
+    left_sec = _seconds_granted(token, key)
     storage = services().storage
     try:
-        if url := _address_in_storage(key, left_sec):
+        if url := _presigned(key, left_sec):
             return _redirected(url, left_sec, token)
         stored = storage.stat(key)
     except (ObjectMissing, KeyRefused):
@@ -58,8 +58,8 @@ def read(token: str, key: str) -> Response:
     return _described(response, stored, token)
 
 
-def _let_in(token: str, key: str) -> int:
-    """Refuse who may not read this, and say for how many seconds the others may."""
+def _seconds_granted(token: str, key: str) -> int:
+    """Return the remaining life of the token; refuse a token that does not grant the object."""
     settings, now = services().settings, datetime.now(UTC)
     if token == PUBLIC_TOKEN:
         if not key.startswith(PUBLIC_PREFIXES) or not _is_key(key):
@@ -73,15 +73,15 @@ def _let_in(token: str, key: str) -> int:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "media_token_expired" if expired else "media_token_invalid",
-            "This address has expired." if expired else "This address opens nothing.",
+            "This address has expired." if expired else "This address is not valid.",
         ) from None
 
 
-def _address_in_storage(key: str, left_sec: int) -> str | None:
-    """Where a storage that serves by itself gives the object, for as long as the token does.
+def _presigned(key: str, left_sec: int) -> str | None:
+    """Return the object's address in a storage that serves by itself; it lasts as the token does.
 
-    Indexes are read out here, so that what they name relatively comes here with the token. HEAD
-    is answered here too: an address signed for GET refuses it.
+    None for indexes, which are read here, so that the relative names in them come here with the
+    token. None for HEAD: an address signed for GET refuses it.
     """
     if request.method == "HEAD" or key.endswith(INDEXES):
         return None
@@ -89,9 +89,9 @@ def _address_in_storage(key: str, left_sec: int) -> str | None:
 
 
 def _redirected(url: str, left_sec: int, token: str) -> Response:
-    # 307, and not the 302 of Flask's own helper: the method stays (RFC 9110, 15.4.8).
+    # 307, not the 302 of Flask's own helper: the method stays (RFC 9110, 15.4.8).
     response = Response(status=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": url})
-    # Whoever follows a kept redirect must still find half of its life left.
+    # A cached redirect must still point to an address with half of its life left.
     kept = f"public, max-age={left_sec // 2}" if token == PUBLIC_TOKEN else "private, no-store"
     response.headers["Cache-Control"] = kept
     return response
@@ -106,7 +106,7 @@ def _is_key(key: str) -> bool:
 
 
 def _is_held(stored: Stat) -> bool:
-    # If-None-Match decides alone where it is sent (RFC 9110, 13.2.2).
+    # If-None-Match takes precedence over If-Modified-Since (RFC 9110, 13.2.2).
     if request.if_none_match:
         return request.if_none_match.contains_weak(stored.etag.strip('"'))
     since = request.if_modified_since
@@ -119,7 +119,7 @@ def _described(response: Response, stored: Stat, token: str) -> Response:
     response.last_modified = stored.modified_at
     response.headers["Cache-Control"] = IMMUTABLE if token == PUBLIC_TOKEN else PRIVATE
     response.headers["Content-Security-Policy"] = security_headers.MEDIA
-    # Sites on other origins embed it, those that isolate themselves included.
+    # Sites of other origins embed it, including sites that isolate themselves.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 

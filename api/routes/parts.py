@@ -1,8 +1,8 @@
-"""The parts of a large upload: how each is sent, and that it was.
+"""The routes of a large upload's parts: the requests that send them, and their confirmation.
 
-A client does the same whatever the storage is: ask how parts are sent, send each, confirm each with
-the ``ETag`` of the answer. Some storages take the parts themselves, at an address signed for that;
-for the others they come here, which is no concern of the client's.
+A client does the same for every storage: it requests the address of each part, sends the part
+there, and confirms it with the ``ETag`` of the answer. Some storages receive the parts themselves,
+at signed addresses; for the others, the addresses lead here.
 """
 
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="
 @blueprint.output(PartRequestsOut)
 @blueprint.doc(responses={404: "", 409: "", 422: ""}, security="ticket")
 def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
-    """Ask how parts are sent. The ticket's header is the authority."""
+    """Request the addresses of parts. The ticket's header is the authority."""
     parts, until = request_parts(
         ticket_session(upload_id),
         upload_id,
@@ -54,7 +54,7 @@ def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
 def receive(upload_id: UUID, number: int) -> Response:
     """Send a part. The ticket's header is the authority.
 
-    May be repeated until the upload is completed; the last content counts.
+    It may be repeated until the upload is completed; the last content counts.
     """
     part = receive_part(
         ticket_session(upload_id),
@@ -75,9 +75,9 @@ def receive(upload_id: UUID, number: int) -> Response:
 @blueprint.output(PartOut)
 @blueprint.doc(responses={404: "", 409: "", 422: ""}, security="ticket")
 def confirm(upload_id: UUID, number: int, json_data: PartBody) -> PartOut:
-    """Say that a part was sent, so that nobody sends it again. The ticket is the authority.
+    """Confirm that a part was sent, so that no client sends it again. The ticket is the authority.
 
-    Whether it is true is found out when the upload is completed. Without an ``etag`` the storage is
+    The confirmation is checked when the upload is completed; without an ``etag``, the storage is
     asked now.
     """
     part = confirm_part(

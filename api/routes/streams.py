@@ -1,4 +1,4 @@
-"""Live status: a stream of events for the posts of a page, and tickets to see one's own in it."""
+"""The routes of live status: a stream of events for the posts of a page, and its tickets."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,20 +27,21 @@ from api.wiring.services import services
 blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")
 
 RETRY_MS = 2000
-"""How long a browser waits before it connects again; a quarter of what browsers choose at most."""
+"""The delay of a browser before it reconnects; at most a quarter of the browsers' own delays."""
 FULL_RETRY_AFTER_SEC = 30
-"""Half of a stream's life: by then places have come free."""
+"""Half of a stream's life, in which places become free."""
 HEARTBEAT_SEC = 15.0
-"""How often something is sent when there is nothing to send: proxies close what is silent, most
-of them after 60 s."""
+"""The interval of comments in a silent stream: proxies close silent connections, most of them after
+60 s."""
 LOOK_UP_SEC = 1.0
-"""How soon a thread sees that its client has gone, or that the process is to end."""
+"""The longest time until a thread notices a closed connection or the end of the process."""
 JITTER = 0.2
-"""By how much of its life a stream may end sooner, so that not all come back at once."""
+"""The share of its life by which a stream may end sooner, so that clients reconnect at different
+times."""
 
 HEADERS = {
     "Cache-Control": "no-store",
-    # nginx would gather the events until they are many.
+    # nginx would buffer the events.
     "X-Accel-Buffering": "no",
 }
 
@@ -50,10 +51,10 @@ HEADERS = {
 @blueprint.output(StreamTicketOut, status_code=201)
 @blueprint.doc(responses={401: "", 403: ""}, security="bearer")
 def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
-    """Ask for a ticket that opens streams as the caller, for some minutes.
+    """Request a ticket that opens streams with the caller's rights, for some minutes.
 
-    With it, the stream has the owner's document of each post that is theirs, and an operator's of
-    every post. Ask for another before it ends.
+    With an owner's ticket, the stream contains the complete assets of the owner's own posts; with
+    an operator's, of every post. Request another before it expires.
     """
     settings, who = services().settings, caller()
     expires_at = datetime.now(UTC) + timedelta(seconds=settings.streams.ticket_sec)
@@ -70,11 +71,11 @@ def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
 def stream(query_data: StreamQuery) -> Response:
     """Follow the videos of posts, as server-sent events.
 
-    `asset` carries what is to be shown of a post's video now: its card, or with a `ticket` the
-    owner's document of the caller's own. `gone` carries the `post_id` of a post that has none (any
-    more). At first everything is sent, then what changes. The stream ends within a minute; whoever
-    connects again with `Last-Event-ID` is sent what has changed meanwhile. 503 `stream_full` means
-    that polling is better now.
+    `asset` carries the current view of a post's video: its card, or the complete asset with the
+    `ticket` of its owner or an operator. `gone` carries the `post_id` of a post that has no video
+    (any more). The stream first sends every post, then each change. It ends within a minute; a
+    client that reconnects with `Last-Event-ID` is sent the changes meanwhile. After 503
+    `stream_full`, poll instead.
     """
     here = services()
     post_ids = read_post_ids(query_data.post_ids)
@@ -101,7 +102,7 @@ def stream(query_data: StreamQuery) -> Response:
         here.streams, subscription, connection, dict(held), here.settings.streams.life_sec
     )
     response = Response(events, content_type="text/event-stream", headers=HEADERS)
-    # Called whatever happens, also when not even the first event was sent.
+    # Called in every case, also if not even the first event was sent.
     response.call_on_close(lambda: here.streams.close(subscription))
     return response
 
@@ -110,7 +111,7 @@ def _full() -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "stream_full",
-        "As many streams as this process keeps are open; ask for cards instead, and try later.",
+        "This process has as many open streams as it may; request cards instead, and retry later.",
         headers={"Retry-After": str(FULL_RETRY_AFTER_SEC)},
     )
 
@@ -122,7 +123,7 @@ def _events(
     held: dict[UUID, bytes],
     life_sec: float,
 ) -> Iterator[str]:
-    """The stream itself, run by its own thread for as long as it lives."""
+    """Yield the stream's text, in the thread of its request."""
     now = monotonic()
     ends_at = now + life_sec * (1 - JITTER * SystemRandom().random())
     beats_at = now + HEARTBEAT_SEC

@@ -1,4 +1,4 @@
-"""Direct uploads: a ticket, the content, the checks."""
+"""The routes of direct uploads: a ticket, the content, the checks."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -56,12 +56,12 @@ blueprint = APIBlueprint("uploads", __name__, tag="Uploads", url_prefix="/api/up
         409: "",
         413: "",
         422: "",
-        429: "Asked too often, or too many of the owner's uploads are without a video",
+        429: "Too many requests, or too many of the owner's uploads have no video",
     },
     security="bearer",
 )
 def issue(json_data: UploadBody) -> Response:
-    """Ask for the right to send a file; an operator does it for an owner whom it names."""
+    """Request a ticket to send a file; an operator requests it for a named owner."""
     settings = services().settings
     owner_id = owner_of_request(json_data.owner_id)
     command = NewUpload(**json_data.model_dump() | {"owner_id": owner_id})
@@ -89,7 +89,7 @@ def issue(json_data: UploadBody) -> Response:
                 owner_limits=settings.owner_limits,
                 now=datetime.now(UTC),
             )
-            # Not the whole answer: the ticket in it is an authority, and can be made again.
+            # Not the whole answer: its ticket is an authority, and can be issued again.
             keep(session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)}))
             audit_operator(session, "upload", post_id=json_data.post_id, upload_id=ticket.upload_id)
     document = _ticket_out(ticket, settings.media_urls.base_url).model_dump(mode="json")
@@ -114,7 +114,7 @@ def _ticket_out(ticket: Ticket, base_url: str) -> TicketOut:
 @blueprint.output(ProgressOut)
 @blueprint.doc(responses={404: ""}, security="ticket")
 def progress(upload_id: UUID) -> ProgressOut:
-    """See what has arrived, to go on from there. The ticket's header is the authority."""
+    """Read the parts that have arrived, to resume. The ticket's header is the authority."""
     known = progress_of(ticket_session(upload_id), upload_id)
     return ProgressOut(
         upload_id=upload_id,
@@ -136,7 +136,7 @@ def progress(upload_id: UUID) -> ProgressOut:
 def content(upload_id: UUID) -> ReceivedOut:
     """Send the content of a small file. The ticket's header is the authority.
 
-    May be repeated until the upload is completed; the last content counts.
+    It may be repeated until the upload is completed; the last content counts.
     """
     here = services()
     received_bytes = receive_whole(
@@ -155,7 +155,7 @@ def content(upload_id: UUID) -> ReceivedOut:
 @blueprint.output(UploadOut)
 @blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: ""}, security="bearer")
 def complete(upload_id: UUID) -> UploadOut:
-    """Have what arrived checked: its size, container, codecs and duration, by its content."""
+    """Complete an upload: check size, container, codecs and duration of its content."""
     here = services()
     with caller_session() as session:
         owner_id = load(session, upload_id).owner_id
@@ -187,6 +187,6 @@ def complete(upload_id: UUID) -> UploadOut:
 @blueprint.output({}, status_code=204)
 @blueprint.doc(responses={404: "", 409: ""}, security="ticket")
 def abandon(upload_id: UUID) -> str:
-    """Give the upload up, and what has arrived of it. The ticket's header is the authority."""
+    """Abandon an upload and delete its content. The ticket's header is the authority."""
     abandon_upload(ticket_session(upload_id), upload_id, storage=services().storage)
     return ""

@@ -1,7 +1,7 @@
-"""The player element and the pages of ``web/``, and the one library they load.
+"""The routes of the player element and the pages of ``web/``, and of the one library they load.
 
-``web/`` is found beside this package: in a checkout, or where an editable install points. An
-installation without it answers 404 here and is otherwise whole.
+``web/`` is found beside this package: in a checkout, or at the target of an editable install. An
+installation without it answers 404 here and serves the rest.
 """
 
 import gzip
@@ -27,7 +27,7 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-"""What is served from the folder, by suffix; everything else in it is for developers."""
+"""The served files of the folder, by suffix; all others are for developers."""
 
 NAME = re.compile(r"(?:[a-z0-9][a-z0-9-]*/)*[a-z0-9][a-z0-9.-]*")
 """Lower-case names that begin with a letter or digit: no dot file, no way out of the folder."""
@@ -40,30 +40,30 @@ VENDORED = {
         "LICENSE": ("LICENSE", "text/plain; charset=utf-8"),
     },
 }
-"""Files of libraries, fetched at set-up, that pages may load: never committed, never changed."""
+"""Files of libraries that pages load; they are fetched at set-up, not committed, never changed."""
 
 REVALIDATED = "public, no-cache"
-"""Modules import each other by plain names: caches that kept one longer would mix versions."""
+"""Modules import each other by names without a version: a cache must not mix versions."""
 
 IMMUTABLE = "public, max-age=31536000, immutable"
-"""For addresses that hold a version."""
+"""For addresses that contain a version."""
 
 COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/)[\s\S])*\*/|//.*)[ \t]*$", re.MULTILINE)
-"""Comments that have their lines to themselves."""
+"""Comments alone on their lines."""
 
 FOR_DEVELOPERS = re.compile(r"/\*\* @(?:(?!\*/).)*\*/ ?|^[ \t]+", re.MULTILINE)
-"""What is left of use to readers of the source alone: notes to the type checker, indentation."""
+"""Text for readers of the source only: notes to the type checker, and indentation."""
 
 VERSIONS_HELD = 512
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A file as it is sent.
+class ServedFile:
+    """A file in its served form.
 
     Attributes:
-        tag: Of the plain bytes; the compressed ones are another representation with another
-            strong ETag (RFC 9110, 8.8.3.3).
+        tag: The ETag of the plain bytes; the compressed ones are another representation with
+            another strong ETag (RFC 9110, 8.8.3.3).
     """
 
     content: bytes
@@ -88,7 +88,7 @@ def page(name: str) -> Response:
 @blueprint.get("/vendor/<library>/<version>/<name>")
 @blueprint.doc(hide=True)
 def vendored(library: str, version: str, name: str) -> Response:
-    """Read a file of a library in the version that is installed."""
+    """Read a file of the installed version of a library."""
     path, content_type = VENDORED.get(library, {}).get(name, (None, ""))
     folder = ROOT / "node_modules" / library
     if path is None or version != _installed_version(folder):
@@ -125,16 +125,16 @@ def _answer(path: Path, content_type: str, cache_control: str) -> Response:
 
 
 @lru_cache(maxsize=VERSIONS_HELD)
-def _load(path: Path, content_type: str, _changed_ns: int) -> Sent:
+def _load(path: Path, content_type: str, _changed_ns: int) -> ServedFile:
     """Read and compress a file, once for each of its versions.
 
     Args:
-        _changed_ns: When it was last changed: what tells versions apart.
+        _changed_ns: The time of its last change, which identifies the version.
     """
     content = path.read_bytes()
     if path.suffix == ".js":
-        content = as_sent(content.decode()).encode()
-    return Sent(
+        content = without_comments(content.decode()).encode()
+    return ServedFile(
         content=content,
         compressed=gzip.compress(content, 9, mtime=0),
         content_type=content_type,
@@ -142,10 +142,10 @@ def _load(path: Path, content_type: str, _changed_ns: int) -> Sent:
     )
 
 
-def as_sent(source: str) -> str:
-    """Leave out of a module what is for readers of its source; every line keeps its number.
+def without_comments(source: str) -> str:
+    """Remove comments and indentation from a module; every line keeps its number.
 
-    That is comments and indentation: a third of what a visitor would wait for.
+    They are a third of the bytes that a visitor would wait for.
     """
-    without_comments = COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), source)
-    return FOR_DEVELOPERS.sub("", without_comments)
+    shortened = COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), source)
+    return FOR_DEVELOPERS.sub("", shortened)

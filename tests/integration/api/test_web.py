@@ -5,7 +5,7 @@ import gzip
 import pytest
 import requests
 
-from api.routes.web import ROOT, as_sent
+from api.routes.web import ROOT, without_comments
 from tests.integration.api.conftest import Client
 
 ELEMENT = "/web/khronika-video.js"
@@ -107,7 +107,7 @@ def test_comments_and_indentation_stay_behind_and_lines_keep_their_numbers() -> 
         "const c = `\n  * { margin: 0 }\n`;\n"
         "/* one */\n"
     )
-    assert as_sent(source).split("\n") == [
+    assert without_comments(source).split("\n") == [
         *("", "", ""),
         "const a = (1); // stays",
         "",
