@@ -1,4 +1,4 @@
-"""What an operator may do to one video, each by the use case that the API's own route calls."""
+"""The actions of an operator on one video; each calls the use case that the API's route calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ Change = Callable[[Session, UUID, ApiSettings, str], Changed]
 
 @dataclass(frozen=True)
 class Action:
-    """Something to do.
+    """An action of the console.
 
     Attributes:
-        label: What its button says.
-        consequence: What the operator is told before confirming.
-        done: What they are told afterwards.
-        allowed: States it is for.
-        is_final: Whether it cannot be taken back.
+        label: The text of its button.
+        consequence: The sentence that the operator reads before confirming.
+        done: The sentence that the operator reads afterwards.
+        allowed: The states that allow it.
+        is_final: True if it cannot be undone.
     """
 
     label: str
@@ -65,8 +65,8 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "reencode": Action(
         "Encode anew",
-        "It is processed once more, which costs what processing costs. What is published plays on "
-        "until the new output replaces it.",
+        "It is processed again, at the cost of processing. The published output plays until the "
+        "new output replaces it.",
         "It is queued to be encoded anew.",
         frozenset({Status.COMPLETED}),
         lambda session, post_id, settings, actor: reencode_asset(
@@ -75,8 +75,8 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "delete": Action(
         "Delete",
-        "Nobody sees it any more from now on, the post may have another video, and its files are "
-        "removed. This cannot be taken back.",
+        "The video is no longer shown, the post may get another video, and the files are removed. "
+        "This cannot be undone.",
         "It was deleted.",
         frozenset(Status),
         lambda session, post_id, _settings, actor: delete_asset(session, post_id, actor=actor),
@@ -88,16 +88,16 @@ DONE: Mapping[str, str] = {name: action.done for name, action in ACTIONS.items()
 
 
 def is_allowed(action: Action, asset: Asset) -> bool:
-    """Whether the state of the asset allows it."""
+    """Return True if the state of the asset allows the action."""
     return asset.deleted_at is None and asset.status in action.allowed
 
 
-def act(name: str, asset_id: UUID) -> None:
-    """Do it, write it down in the same transaction, and wake who is to go on.
+def carry_out(name: str, asset_id: UUID) -> None:
+    """Carry out an action, record it in the same transaction, and publish its wakes.
 
     Raises:
         NotFound: ``asset_not_found``.
-        Conflict: ``asset_deleted``, or what the use case says.
+        Conflict: ``asset_deleted``, or the use case's own.
     """
     here = services()
     with session_of(here.engines.operator) as session:
@@ -106,7 +106,7 @@ def act(name: str, asset_id: UUID) -> None:
             raise Conflict("asset_deleted", "This video is deleted.")
         changed = ACTIONS[name].change(session, asset.post_id, here.settings, caller().actor)
         if changed.asset.id != asset_id:
-            # The post has been given another video since; this one nobody asked to change.
+            # The post has got another video since, which the operator did not choose.
             raise NotFound("asset_not_found")
         audit_operator(session, name, post_id=asset.post_id, asset_id=asset_id)
     here.publisher.publish(changed.wakes)

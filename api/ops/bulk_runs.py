@@ -1,6 +1,6 @@
-"""A retry of many: what was previewed, and how far it has come. It travels, signed, with the page.
+"""The state of a bulk retry: its preview and its progress, in a signed token of the page.
 
-Nothing is kept here: a run that is left alone simply ends there, and what it has done is done.
+The server stores nothing: an abandoned run ends, and its retries stay.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from pipeline.runtime.database import session_of
 from pipeline.runtime.signed_tokens import read_token, sign_token
 
 BATCHES_OF_A_REQUEST = 5
-"""A request takes a second or two at worst; the page asks for the next by itself."""
+"""A request takes at most a second or two; the page sends the next one by itself."""
 
 _PURPOSE = "khronika.bulk-retry.v1"
 
@@ -34,12 +34,12 @@ _PURPOSE = "khronika.bulk-retry.v1"
 class Run:
     """One bulk retry.
 
-    Attributes:
-        id: What the audit calls it.
-        wanted: Which videos; bounded by the instant of the preview, so that none comes up twice.
-        chosen: These alone; None for all that match.
-        matched: How many the preview showed.
-        before: Where the next batch begins.
+    id: The run's id in the audit.
+    wanted: The filter of the videos; it ends at the instant of the preview, so that no video
+        appears twice.
+    chosen: The ticked videos; None for all that match the filter.
+    matched: The number of videos in the preview.
+    before: The start of the next batch.
     """
 
     id: UUID
@@ -53,12 +53,12 @@ class Run:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a batch was done."""
+        """True after the first batch."""
         return self.is_done or self.before is not None
 
     @property
     def gone(self) -> int:
-        """Those of the preview that had left the list before their turn came."""
+        """The number of previewed videos that left the list before their batch."""
         counted = min(self.matched, console_failed.COUNTED)
         return max(counted - self.retried - self.skipped, 0) if self.is_done else 0
 
@@ -66,38 +66,38 @@ class Run:
 def preview(
     wanted: console_failed.FailedFilter, chosen: Sequence[UUID] | None, matched: int
 ) -> Run:
-    """A run that has not begun."""
+    """Return a run that has not begun."""
     return Run(uuid4(), wanted, None if chosen is None else tuple(chosen), matched)
 
 
 def advance(run: Run) -> Run:
-    """Do the next few batches. Safe to do twice: who is not failed any more is skipped."""
+    """Retry the next batches. Repeating it is safe: a video that is not failed is skipped."""
     if not run.has_begun:
         with session_of(services().engines.operator) as session:
-            audit_operator(session, "bulk_retry", **_described(run))
+            audit_operator(session, "bulk_retry", **_audit_detail(run))
     for _ in range(BATCHES_OF_A_REQUEST):
         if not run.is_done:
             run = _batch(run)
     return run
 
 
-def _described(run: Run) -> dict[str, str]:
-    said = {
+def _audit_detail(run: Run) -> dict[str, str]:
+    optional = {
         "code": run.wanted.code,
         "provider": run.wanted.provider,
         "since": run.wanted.since and run.wanted.since.isoformat(),
         "until": run.wanted.until and run.wanted.until.isoformat(),
         "chosen": run.chosen and str(len(run.chosen)),
     }
-    named = {name: given for name, given in said.items() if given}
-    return {"run": str(run.id), "matched": str(run.matched), **named}
+    present = {name: value for name, value in optional.items() if value}
+    return {"run": str(run.id), "matched": str(run.matched), **present}
 
 
 def _batch(run: Run) -> Run:
     here = services()
     with session_of(here.engines.operator) as session:
         found = _next(session, run)
-        # Taken now: a retry changes when its row was last changed.
+        # Read before the retry, which changes updated_at.
         last = PageCursor(found[-1].updated_at, found[-1].id) if found else run.before
         done = retry_batch(
             session,
@@ -125,7 +125,7 @@ def _next(session: Session, run: Run) -> Sequence[Asset]:
 
 
 def sign(run: Run) -> str:
-    """The run as a word of a form or an address."""
+    """Return the run as a signed text for a form or an address."""
     wanted = run.wanted
     payload = [
         run.id.hex,
@@ -138,7 +138,7 @@ def sign(run: Run) -> str:
 
 
 def read(signed: str | None) -> Run:
-    """The run that a page of ours signed.
+    """Return the run of a signed text.
 
     Raises:
         Problem: 422 ``validation_failed``.
@@ -148,7 +148,7 @@ def read(signed: str | None) -> Run:
         run_id, wanted, chosen, counts, before = read_token(key, signed or "", purpose=_PURPOSE)
     except BadData:
         raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "validation_failed", "This is no retry that was begun."
+            HTTPStatus.UNPROCESSABLE_ENTITY, "validation_failed", "This is no run of a bulk retry."
         ) from None
     code, provider, since, until = wanted
     matched, retried, skipped, is_done = counts

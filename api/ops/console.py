@@ -1,4 +1,4 @@
-"""The operators' console: its parts, in the order in which their routes are tried."""
+"""The operators' console: its blueprints, in the order in which their routes are tried."""
 
 from api.ops.routes import assets, audit, bulk, changes, failed, inbox, overview, sign_in
 

@@ -1,4 +1,4 @@
-"""What all pages of the console share: who may see them, their headers, how they refuse."""
+"""The common parts of the console's pages: access, headers, refusals, queries."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from werkzeug.exceptions import HTTPException
 from api.access.caller import Role
 from api.http.problems import Problem, from_domain
 from api.http.security_headers import PAGE, page_with
-from api.ops.session import PATH, caller_in, current, require_csrf
-from api.ops.words import FILTERS
+from api.ops.session import PATH, caller_in, current_session, require_csrf
+from api.ops.text_formats import FILTERS
 from api.wiring.services import services
 from pipeline.domain.errors import DomainError
 from pipeline.operations import metrics
@@ -33,19 +33,19 @@ log = structlog.get_logger()
 
 SIGN_IN = f"{PATH}/sign-in"
 FRAGMENT_HEADER = "X-Fragment"
-"""Sent by web/ops.js, which wants the live parts of a page alone."""
+"""The request header of web/ops.js, which requests only the live parts of a page."""
 
 
 def console_blueprint(name: str, import_name: str, *, is_open: bool = False) -> APIBlueprint:
-    """A part of the console.
+    """Return the blueprint of a part of the console.
 
     Args:
-        is_open: Whether those may see it who have not signed in.
+        is_open: True if it needs no session.
     """
     blueprint = APIBlueprint(name, import_name, url_prefix=PATH, enable_openapi=False)
     blueprint.before_request(_require_operators)
-    blueprint.before_request(_read_session if is_open else _let_in)
-    blueprint.after_request(_seal)
+    blueprint.before_request(_read_session if is_open else _require_session)
+    blueprint.after_request(_add_headers)
     for kind in (Problem, DomainError, RateLimitExceeded, HTTPException):
         blueprint.register_error_handler(kind, _refuse)
     for away in (OperationalError, InterfaceError, PoolTimeout):
@@ -60,28 +60,28 @@ def _require_operators() -> None:
 
 
 def _read_session() -> None:
-    g.ops_session = current()
+    g.ops_session = current_session()
     g.caller = caller_in(g.ops_session)
     if request.method == "POST":
         require_csrf()
 
 
-def _let_in() -> Response | None:
-    g.ops_session = current()
+def _require_session() -> Response | None:
+    g.ops_session = current_session()
     g.caller = caller_in(g.ops_session)
     if g.caller is None:
-        came_for = request.full_path.rstrip("?") if request.method == "GET" else PATH
-        return _to(f"{SIGN_IN}?next={quote(came_for, safe='')}")
+        target = request.full_path.rstrip("?") if request.method == "GET" else PATH
+        return see_other(f"{SIGN_IN}?next={quote(target, safe='')}")
     if request.method == "POST":
         require_csrf()
         if g.caller.role is not Role.OPERATOR:
             raise Problem(
-                HTTPStatus.FORBIDDEN, "role_not_allowed", "You may look, and change nothing."
+                HTTPStatus.FORBIDDEN, "role_not_allowed", "Your role may read, not change anything."
             )
     return None
 
 
-def _seal(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _policy()
     response.headers["Cache-Control"] = "no-store"
     response.vary.add("Cookie")
@@ -90,14 +90,14 @@ def _seal(response: Response) -> Response:
 
 
 def _policy() -> str:
-    """That of our pages; media come from the public address, which may be another than this."""
+    """Return the policy of our pages; media may come from another public address than this."""
     parts = urlsplit(services().settings.media_urls.base_url)
     public = f"{parts.scheme}://{parts.netloc}"
     return PAGE if public == request.host_url.rstrip("/") else page_with(public)
 
 
 def page(template: str, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Response:
-    """A page, from ``templates/ops``."""
+    """Return a page, from ``templates/ops``."""
     html = render_template(
         f"ops/{template}",
         who=g.get("caller"),
@@ -109,7 +109,7 @@ def page(template: str, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Res
 
 
 def live_page(template: str, **shown: Any) -> Response:
-    """A page whose live parts are asked for again and again: those alone, or 304, if they are.
+    """Return a page; if only its live parts are requested, return them alone, or 304.
 
     Args:
         template: The page; its live parts are ``_{template}``.
@@ -123,16 +123,12 @@ def live_page(template: str, **shown: Any) -> Response:
 
 
 def see_other(address: str) -> Response:
-    """Go there, and ask with GET: what a form is answered with."""
-    return _to(address)
-
-
-def _to(address: str) -> Response:
+    """Redirect to an address, which is read with GET; the answer to a form."""
     return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": redirect(address).location})
 
 
-def local(address: str | None) -> str:
-    """The address if it is one of the console's, else where the console begins."""
+def console_address(address: str | None) -> str:
+    """Return the address if it is one of the console's, else the console's first page."""
     parts = urlsplit(address or "")
     is_ours = parts.path == PATH or parts.path.startswith(f"{PATH}/")
     if parts.scheme or parts.netloc or not is_ours or "\\" in parts.path or ".." in parts.path:
@@ -141,63 +137,63 @@ def local(address: str | None) -> str:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """A transaction of the operators' login whose statements end in time."""
+def read_transaction() -> Iterator[Session]:
+    """Open a transaction of the operators' login, whose statements have a timeout."""
     with session_of(services().engines.operator) as session:
         metrics.limit_statements(session)
         yield session
 
 
-def cursor(place: tuple[datetime, UUID]) -> str:
-    """Where a page ended, as a word of an address."""
+def write_cursor(place: tuple[datetime, UUID]) -> str:
+    """Return the end of a page as a text for an address."""
     at, row_id = place
     return urlsafe_b64encode(f"{at.isoformat()} {row_id}".encode()).decode()
 
 
-def place(given: str | None) -> PageCursor | None:
-    """Where a page begins; None for the beginning.
+def read_cursor(text: str | None) -> PageCursor | None:
+    """Return the start of a page; None for the first page.
 
     Raises:
         Problem: 422 ``validation_failed``.
     """
-    if not given:
+    if not text:
         return None
     try:
-        at, _, row_id = urlsafe_b64decode(given).decode().rpartition(" ")
+        at, _, row_id = urlsafe_b64decode(text).decode().rpartition(" ")
         found = PageCursor(datetime.fromisoformat(at), UUID(row_id))
     except ValueError:
-        raise wrong("before") from None
+        raise unknown_parameter("before") from None
     if found.updated_at.tzinfo is None:
-        raise wrong("before")
+        raise unknown_parameter("before")
     return found
 
 
-def number(name: str) -> int | None:
-    """A whole number of the query; None where it has none.
+def query_number(name: str) -> int | None:
+    """Return a whole number of the query; None if it is absent.
 
     Raises:
         Problem: 422 ``validation_failed``.
     """
-    given = request.args.get(name)
-    if not given:
+    text = request.args.get(name)
+    if not text:
         return None
-    if not given.isdecimal() or len(given) > len(str(2**62)):
-        raise wrong(name)
-    return int(given)
+    if not text.isdecimal() or len(text) > len(str(2**62)):
+        raise unknown_parameter(name)
+    return int(text)
 
 
-def words(name: str, longest: int = 200) -> str | None:
-    """A text of the query; None where it has none."""
-    given = request.args.get(name, "").strip()[:longest].replace("\0", "")
-    return given or None
+def query_text(name: str, longest: int = 200) -> str | None:
+    """Return a text of the query; None if it is absent."""
+    text = request.args.get(name, "").strip()[:longest].replace("\0", "")
+    return text or None
 
 
-def wrong(parameter: str) -> Problem:
-    """The refusal of a query that no page of ours makes."""
+def unknown_parameter(parameter: str) -> Problem:
+    """Return the refusal of a query that no page of ours makes."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "validation_failed",
-        f"The address is not one of this console's: {parameter} means nothing.",
+        f"This is no address of the console: the value of {parameter} is not valid.",
     )
 
 
@@ -233,6 +229,6 @@ def _database_away(error: SQLAlchemyError) -> Response:
     problem = Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "database_unavailable",
-        "The database does not answer, or not in time. Try again, or narrow the question.",
+        "The database does not answer, or not in time. Try again, or use a narrower filter.",
     )
     return page("refused.html", problem.status, problem=problem, request_id=g.request_id)

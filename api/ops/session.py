@@ -1,7 +1,7 @@
-"""An operator's session in the browser: a signed cookie, and the token that each form carries.
+"""An operator's session in the browser: a signed cookie, and the token of its forms.
 
-Nothing of it is kept here. It ends when it expires, with the token it was made of; with a key's
-revocation, which every request asks about; or when the operator signs out.
+The server stores nothing. A session ends when it expires; with the token it was made of; when its
+key is revoked, which every request checks; or when the operator signs out.
 """
 
 import hmac
@@ -35,13 +35,13 @@ _CSRF_BYTES = 16
 
 @dataclass(frozen=True)
 class ConsoleSession:
-    """What the cookie says.
+    """The content of the cookie.
 
     Attributes:
-        csrf: What each form of this session carries.
+        csrf: The token that each form of this session sends.
         expires_at: Seconds since the epoch.
-        subject: Who is signed in; None on the page where they are about to.
-        key_id: The key they signed in with, if it was one.
+        subject: The operator; None before the sign-in.
+        key_id: The key of the sign-in; None if it was a token.
     """
 
     csrf: str
@@ -51,19 +51,19 @@ class ConsoleSession:
     key_id: UUID | None = None
 
 
-def anonymous() -> ConsoleSession:
-    """A session of nobody, for the form to sign in with."""
+def anonymous_session() -> ConsoleSession:
+    """Return a session without an operator, for the sign-in form."""
     return ConsoleSession(secrets.token_urlsafe(_CSRF_BYTES), int(time.time()) + LIFE_SEC)
 
 
-def begin(who: Caller, token: str | None = None) -> ConsoleSession:
-    """A session of this operator.
+def begin_session(who: Caller, token: str | None = None) -> ConsoleSession:
+    """Return a session of an operator.
 
     Args:
-        token: What they signed in with, verified: the session ends no later than a JWT.
+        token: The verified token of the sign-in; the session ends no later than a JWT.
 
     Raises:
-        Problem: 403 ``role_not_allowed``: it is no operator.
+        Problem: 403 ``role_not_allowed``: the caller is no operator.
     """
     if who.role not in ROLES:
         raise Problem(
@@ -80,12 +80,12 @@ def begin(who: Caller, token: str | None = None) -> ConsoleSession:
 
 
 def _ends_at(verified: str) -> int:
-    # The signature has been checked by whoever let this token in.
+    # The signature was verified before.
     return int(jwt.decode(verified, options={"verify_signature": False})["exp"])
 
 
-def current() -> ConsoleSession | None:
-    """The session that the request carries, if it is ours and in time."""
+def current_session() -> ConsoleSession | None:
+    """Return the session of the request if it is valid and has not expired."""
     try:
         payload: Any = read_token(_key(), request.cookies.get(COOKIE, ""), purpose=_PURPOSE)
     except BadData:
@@ -104,7 +104,7 @@ def current() -> ConsoleSession | None:
 
 
 def caller_in(session: ConsoleSession | None) -> Caller | None:
-    """Who is signed in with this session, and may still be; None when nobody is."""
+    """Return the operator of a session; None if there is none or the key is revoked."""
     if session is None or session.subject is None or session.role is None:
         return None
     if session.key_id is None:
@@ -114,8 +114,8 @@ def caller_in(session: ConsoleSession | None) -> Caller | None:
     return caller_of(bearer) if bearer is not None else None
 
 
-def keep(response: Response, session: ConsoleSession) -> None:
-    """Give the browser this session: for our pages alone, and out of reach of their scripts."""
+def store_session(response: Response, session: ConsoleSession) -> None:
+    """Set the cookie of a session: for our pages alone, and out of reach of scripts."""
     payload = [
         session.csrf,
         session.expires_at,
@@ -134,13 +134,13 @@ def keep(response: Response, session: ConsoleSession) -> None:
     )
 
 
-def end(response: Response) -> None:
-    """Take the session from the browser."""
+def end_session(response: Response) -> None:
+    """Delete the cookie of the session."""
     response.delete_cookie(COOKIE, path=PATH, secure=_is_https(), httponly=True, samesite="Strict")
 
 
 def require_csrf() -> None:
-    """See that a form was sent from a page of this very session.
+    """Refuse a form that was not sent from a page of this session.
 
     Raises:
         Problem: 403 ``form_expired``.
@@ -151,7 +151,7 @@ def require_csrf() -> None:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "form_expired",
-            "This form is not of your present session. Open the page again and repeat it.",
+            "This form belongs to another session. Open the page again and repeat the action.",
         )
 
 

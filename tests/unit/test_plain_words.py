@@ -49,12 +49,7 @@ SAME_CLASS_NOUN = {
 }
 
 # Names with two meanings that are not renamed yet; to be emptied.
-TWO_MEANINGS_YET = frozenset(
-    {
-        "filters",
-        *("Place", "Standing"),
-    }
-)
+TWO_MEANINGS_YET: frozenset[str] = frozenset()
 
 
 def sources() -> list[Path]:

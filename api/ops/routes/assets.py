@@ -1,4 +1,4 @@
-"""One video: what it is, what happened to it, what was made of it, and what may be done."""
+"""The page of one video: its state, chronicle, outputs, callbacks and actions."""
 
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -8,7 +8,7 @@ from flask import Response, request
 from api.documents.present import asset_out
 from api.documents.schemas import AssetOut
 from api.ops.actions import ACTIONS, DONE, is_allowed
-from api.ops.pages import console_blueprint, cursor, live_page, number, reading
+from api.ops.pages import console_blueprint, live_page, query_number, read_transaction, write_cursor
 from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
@@ -22,11 +22,11 @@ DELIVERIES = 20
 
 
 @blueprint.get("/assets/<uuid:asset_id>")
-def shown(asset_id: UUID) -> Response:
-    """Show a video, a deleted one too, with a page of its chronicle."""
+def show(asset_id: UUID) -> Response:
+    """Show a video, even a deleted one, with a page of its chronicle."""
     failures_only = "failures" in request.args
-    window = Window(before=number("before"), after=number("after"))
-    with reading() as session:
+    window = Window(before=query_number("before"), after=query_number("after"))
+    with read_transaction() as session:
         asset = console_assets.asset(session, asset_id)
         chronicle = timeline(session, asset_id, window, failures_only=failures_only, limit=EVENTS)
         of_asset = console_inbox.AssetFilter(asset_id)
@@ -49,7 +49,7 @@ def shown(asset_id: UUID) -> Response:
         upload=upload,
         source=_without_query(asset.source_url) if asset.source_url else None,
         deliveries=deliveries[:DELIVERIES],
-        more_deliveries=cursor(
+        more_deliveries=write_cursor(
             (deliveries[DELIVERIES - 1].received_at, deliveries[DELIVERIES - 1].id)
         )
         if len(deliveries) > DELIVERIES
@@ -58,14 +58,14 @@ def shown(asset_id: UUID) -> Response:
 
 
 def _without_query(url: str) -> str:
-    """Where a source lies; its query may open it to whoever has it."""
+    """Return the address of a source without its query, which may grant access to it."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 def _published(document: AssetOut) -> dict[str, str]:
-    """Where what is published lies."""
+    """Return the addresses of the published output."""
     named = {
         "manifest": document.manifest_url,
         "fallback": document.fallback_url,

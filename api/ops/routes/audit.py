@@ -1,8 +1,8 @@
-"""Who did what: the audit, page by page."""
+"""The pages of the audit."""
 
 from flask import Response, request
 
-from api.ops.pages import console_blueprint, number, page, reading, words
+from api.ops.pages import console_blueprint, page, query_number, query_text, read_transaction
 from pipeline.operations import console_audit
 
 blueprint = console_blueprint("ops_audit", __name__)
@@ -11,13 +11,13 @@ PAGE = 50
 
 
 @blueprint.get("/audit")
-def listed() -> Response:
-    """Show what operators did; with ``everything``, also callbacks that were turned away."""
+def show_list() -> Response:
+    """Show the actions of operators; with ``everything``, also rejected callbacks."""
     wanted = console_audit.AuditFilter(
-        actor=words("actor"), everything="everything" in request.args
+        actor=query_text("actor"), everything="everything" in request.args
     )
-    with reading() as session:
-        found = console_audit.page(session, wanted, before=number("before"), limit=PAGE + 1)
+    with read_transaction() as session:
+        found = console_audit.page(session, wanted, before=query_number("before"), limit=PAGE + 1)
     shown = found[:PAGE]
     return page(
         "audit.html",

@@ -1,12 +1,12 @@
-"""Retrying many failed videos: a preview first, then batch by batch, then what became of them."""
+"""The pages of a bulk retry: its preview, its batches, its outcome."""
 
 from uuid import UUID
 
 from flask import Response, request
 
 from api.ops import bulk_runs
-from api.ops.filters import asked
-from api.ops.pages import console_blueprint, page, reading, see_other, wrong
+from api.ops.failed_query import read_failed_query
+from api.ops.pages import console_blueprint, page, read_transaction, see_other, unknown_parameter
 from api.ops.routes.failed import PAGE
 from pipeline.domain.failures import failure_of
 from pipeline.operations import console_failed
@@ -18,10 +18,10 @@ SAMPLE = 10
 
 @blueprint.get("/failed/retry")
 def preview() -> Response:
-    """Show how many would be retried and a sample of them; change nothing."""
-    chosen, ids = asked(), _ids()
-    with reading() as session:
-        wanted = chosen.at(console_failed.database_time(session))
+    """Show the number of videos that would be retried, and a sample; change nothing."""
+    query, ids = read_failed_query(), _ids()
+    with read_transaction() as session:
+        wanted = query.at(console_failed.database_time(session))
         if ids is None:
             matched = console_failed.count(session, wanted)
             sample = console_failed.page(session, wanted, before=None, limit=SAMPLE)
@@ -31,7 +31,7 @@ def preview() -> Response:
     run = bulk_runs.preview(wanted, ids and [asset.id for asset in sample], matched)
     return page(
         "bulk_preview.html",
-        asked=chosen,
+        asked=query,
         run=run,
         signed=bulk_runs.sign(run),
         sample=sample[:SAMPLE],
@@ -42,14 +42,14 @@ def preview() -> Response:
 
 @blueprint.post("/failed/retry")
 def advance() -> Response:
-    """Do the next batches of what was previewed, and show how far it has come."""
+    """Retry the next batches of the preview, and show the progress."""
     run = bulk_runs.advance(bulk_runs.read(request.form.get("run")))
     return see_other(f"/ops/failed/retry/outcome?run={bulk_runs.sign(run)}")
 
 
 @blueprint.get("/failed/retry/outcome")
 def outcome() -> Response:
-    """Show what was retried and what was skipped."""
+    """Show the numbers of retried and skipped videos."""
     run = bulk_runs.read(request.args.get("run"))
     return page(
         "bulk_outcome.html", run=run, signed=bulk_runs.sign(run), counted=console_failed.COUNTED
@@ -57,7 +57,7 @@ def outcome() -> Response:
 
 
 def _ids() -> list[UUID] | None:
-    """The videos that were ticked; None where all that match are meant.
+    """Return the ticked videos; None if all that match are chosen.
 
     Raises:
         Problem: 422 ``validation_failed``.
@@ -65,6 +65,6 @@ def _ids() -> list[UUID] | None:
     if "all" in request.args:
         return None
     try:
-        return [UUID(given) for given in request.args.getlist("asset")[:PAGE]]
+        return [UUID(text) for text in request.args.getlist("asset")[:PAGE]]
     except ValueError:
-        raise wrong("asset") from None
+        raise unknown_parameter("asset") from None

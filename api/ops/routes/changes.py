@@ -1,11 +1,11 @@
-"""Changing one video: a page that says what will happen, and the change itself."""
+"""The pages that change one video: a confirmation, and the change itself."""
 
 from uuid import UUID
 
 from flask import Response, abort
 
-from api.ops.actions import ACTIONS, Action, act, is_allowed
-from api.ops.pages import console_blueprint, page, reading, see_other
+from api.ops.actions import ACTIONS, Action, carry_out, is_allowed
+from api.ops.pages import console_blueprint, page, read_transaction, see_other
 from pipeline.operations import console_assets
 
 blueprint = console_blueprint("ops_changes", __name__)
@@ -13,9 +13,9 @@ blueprint = console_blueprint("ops_changes", __name__)
 
 @blueprint.get("/assets/<uuid:asset_id>/<name>")
 def confirm(asset_id: UUID, name: str) -> Response:
-    """Say what would happen, and ask."""
+    """Show the consequence of an action, and ask for confirmation."""
     action = _action(name)
-    with reading() as session:
+    with read_transaction() as session:
         asset = console_assets.asset(session, asset_id)
     return page(
         "confirm.html", asset=asset, name=name, action=action, allowed=is_allowed(action, asset)
@@ -24,9 +24,9 @@ def confirm(asset_id: UUID, name: str) -> Response:
 
 @blueprint.post("/assets/<uuid:asset_id>/<name>")
 def change(asset_id: UUID, name: str) -> Response:
-    """Do it."""
+    """Carry out an action."""
     _action(name)
-    act(name, asset_id)
+    carry_out(name, asset_id)
     return see_other(f"/ops/assets/{asset_id}?done={name}")
 
 

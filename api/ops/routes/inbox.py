@@ -1,4 +1,4 @@
-"""The inbox of callbacks: lists of what waits, was given up or applied, and single deliveries."""
+"""The inbox of callbacks: lists of new, dead and applied deliveries, and single deliveries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,16 @@ from uuid import UUID
 
 from flask import Response, request
 
-from api.ops.pages import console_blueprint, cursor, live_page, page, place, reading, words, wrong
+from api.ops.pages import (
+    console_blueprint,
+    live_page,
+    page,
+    query_text,
+    read_cursor,
+    read_transaction,
+    unknown_parameter,
+    write_cursor,
+)
 from api.wiring.services import services
 from pipeline.config.groups import secrets_in
 from pipeline.domain.values import DeliveryStatus
@@ -19,15 +28,15 @@ blueprint = console_blueprint("ops_inbox", __name__)
 PAGE = 50
 BODY_SHOWN_BYTES = 8192
 SECRET_WORDS = ("authorization", "cookie", "key", "secret", "signature", "token")
-"""Words in the name of a header whose value is nobody's business, whoever sent it."""
+"""Words in the names of headers whose values are never shown."""
 
 
 @blueprint.get("/inbox")
-def listed() -> Response:
-    """Show deliveries of one status, or those of one video."""
-    wanted, before = _wanted(), place(words("before"))
+def show_list() -> Response:
+    """Show deliveries of one status, or of one video."""
+    wanted, before = _wanted(), read_cursor(query_text("before"))
     since = None if before is None else console_inbox.InboxCursor(before.updated_at, before.id)
-    with reading() as session:
+    with read_transaction() as session:
         found = console_inbox.page(session, wanted, before=since, limit=PAGE + 1)
         counts = {
             status: console_inbox.count(session, status)
@@ -44,14 +53,14 @@ def listed() -> Response:
         statuses=console_inbox.STATUSES,
         providers=sorted(services().providers),
         deliveries=shown,
-        next_place=cursor((last.received_at, last.id)) if last else None,
+        next_place=write_cursor((last.received_at, last.id)) if last else None,
     )
 
 
 @blueprint.get("/inbox/<uuid:delivery_id>")
-def shown(delivery_id: UUID) -> Response:
-    """Show one delivery; what it said, to operators only."""
-    with reading() as session:
+def show(delivery_id: UUID) -> Response:
+    """Show one delivery; its body is shown to operators who may act only."""
+    with read_transaction() as session:
         delivery = console_inbox.delivery(session, delivery_id)
     redact = Redactor(secrets_in(services().settings))
     body = redact(delivery.body[:BODY_SHOWN_BYTES].decode(errors="replace"))
@@ -66,16 +75,16 @@ def shown(delivery_id: UUID) -> Response:
 
 
 def _wanted() -> console_inbox.StatusFilter | console_inbox.AssetFilter:
-    asset = words("asset")
+    asset = query_text("asset")
     if asset is not None:
         try:
             return console_inbox.AssetFilter(UUID(asset))
         except ValueError:
-            raise wrong("asset") from None
+            raise unknown_parameter("asset") from None
     status = request.args.get("status", DeliveryStatus.DEAD)
     if status not in console_inbox.STATUSES:
-        raise wrong("status")
-    return console_inbox.StatusFilter(status, words("provider"))
+        raise unknown_parameter("status")
+    return console_inbox.StatusFilter(status, query_text("provider"))
 
 
 def _headers(stored: Mapping[str, Any]) -> dict[str, str]:

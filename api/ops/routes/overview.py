@@ -1,4 +1,4 @@
-"""The console's first page, how the whole is doing, and finding a video by an id."""
+"""The console's first page, with the state of the whole, and the search for a video by an id."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,7 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.monitoring.prometheus import QUEUES
-from api.ops.pages import console_blueprint, live_page, page, reading, see_other, words
+from api.ops.pages import (
+    console_blueprint,
+    live_page,
+    page,
+    query_text,
+    read_transaction,
+    see_other,
+)
 from api.wiring.services import services
 from pipeline.domain.states import Status
 from pipeline.domain.values import DeliveryStatus
@@ -26,7 +33,7 @@ Read = TypeVar("Read")
 
 @blueprint.get("")
 def home() -> Response:
-    """How many stand where, what waits for how long, how long videos take, who answers."""
+    """Show videos by state, queues, times, providers, spend and quotas."""
     here = services()
     counts = _read(metrics.assets_by_status)
     return live_page(
@@ -50,12 +57,12 @@ def home() -> Response:
 
 
 def _read(read: Callable[[Session], Read]) -> Read | None:
-    """A figure, in a transaction of its own; None where it cannot be had in time.
+    """Return a figure, read in a transaction of its own; None if it cannot be read in time.
 
-    One that fails must not take the others along: this page is opened when things fail.
+    A failing figure must not hide the others: operators open this page when things fail.
     """
     try:
-        with reading() as session:
+        with read_transaction() as session:
             return read(session)
     except SQLAlchemyError as error:
         log.warning("console_figure_missing", error=type(error).__name__)
@@ -75,19 +82,19 @@ def _quotas() -> dict[str, Any]:
 
 @blueprint.get("/search")
 def find() -> Response:
-    """Go to the video that an id belongs to; of several, show which."""
-    asked = words("q")
-    if asked is None:
+    """Redirect to the video that an id belongs to; list the videos if there are several."""
+    text = query_text("q")
+    if text is None:
         return page("search.html", asked="", found=[])
-    with reading() as session:
-        found = console_search.find(session, asked)
+    with read_transaction() as session:
+        found = console_search.find(session, text)
     if len(found) == 1:
         return see_other(f"/ops/assets/{found[0].id}")
     status = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND
-    return page("search.html", status, asked=asked, found=found)
+    return page("search.html", status, asked=text, found=found)
 
 
 @blueprint.get("/<path:_rest>")
-def nowhere(_rest: str) -> Response:
-    """Say in the console's own words that there is no such page."""
+def not_found(_rest: str) -> Response:
+    """Answer an unknown address with a page of the console."""
     abort(404)

@@ -1,4 +1,4 @@
-"""Signing in to the console with a token, a key or a link, and signing out."""
+"""The pages to sign in to the console with a token, a key or a link, and to sign out."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,8 +10,14 @@ from api.access.audit import audit_operator
 from api.access.caller import OF_ROLES, Caller, Role, identify
 from api.access.request_limits import Policy, limited_by_address
 from api.http.problems import Problem
-from api.ops.pages import SIGN_IN, console_blueprint, local, page, see_other
-from api.ops.session import ConsoleSession, anonymous, begin, end, keep
+from api.ops.pages import SIGN_IN, console_address, console_blueprint, page, see_other
+from api.ops.session import (
+    ConsoleSession,
+    anonymous_session,
+    begin_session,
+    end_session,
+    store_session,
+)
 from api.wiring.services import services
 from pipeline.access.operator_links import LinkInvalid, OperatorLink, read_link, use_link
 from pipeline.runtime.database import session_of
@@ -21,20 +27,20 @@ blueprint = console_blueprint("ops_sign_in", __name__, is_open=True)
 
 @blueprint.get("/sign-in")
 def form() -> Response:
-    """Show the form; opening a link shows whom it would sign in, and uses nothing up."""
+    """Show the form; opening a link shows the operator it signs in, without using it up."""
     return _form(HTTPStatus.OK, token=request.args.get("link"))
 
 
 @blueprint.post("/sign-in")
 @limited_by_address(Policy.SIGN_IN)
 def sign_in() -> Response:
-    """Begin a session with what was pasted, or with a link."""
+    """Begin a session with a pasted token or key, or with a link."""
     try:
         session = _begin()
     except Problem as refused:
         return _form(refused.status, refused=refused)
-    response = see_other(local(request.form.get("next")))
-    keep(response, session)
+    response = see_other(console_address(request.form.get("next")))
+    store_session(response, session)
     return response
 
 
@@ -42,14 +48,14 @@ def sign_in() -> Response:
 def sign_out() -> Response:
     """End the session of this browser."""
     response = see_other(SIGN_IN)
-    end(response)
+    end_session(response)
     return response
 
 
 def _form(
     status: HTTPStatus, *, token: str | None = None, refused: Problem | None = None
 ) -> Response:
-    g.ops_session = g.ops_session or anonymous()
+    g.ops_session = g.ops_session or anonymous_session()
     link = None
     if token is not None:
         try:
@@ -59,27 +65,27 @@ def _form(
     response = page(
         "sign_in.html",
         status,
-        next=local(request.values.get("next")),
+        next=console_address(request.values.get("next")),
         link=link,
         token=token,
         refused=refused,
     )
-    keep(response, g.ops_session)
+    store_session(response, g.ops_session)
     return response
 
 
 def _begin() -> ConsoleSession:
-    given = request.form.get("link")
-    return (
-        _with_token(request.form.get("token", "").strip()) if given is None else _with_link(given)
-    )
+    link = request.form.get("link")
+    if link is not None:
+        return _with_link(link)
+    return _with_token(request.form.get("token", "").strip())
 
 
 def _with_token(token: str) -> ConsoleSession:
     who = identify(f"Bearer {token}", services())
-    session = begin(who, token)
+    session = begin_session(who, token)
     with session_of(services().engines.operator) as database:
-        _write_down(database, who, "token" if session.key_id is None else "key")
+        _audit_sign_in(database, who, "token" if session.key_id is None else "key")
     return session
 
 
@@ -91,12 +97,12 @@ def _with_link(given: str) -> ConsoleSession:
         try:
             use_link(database, link)
         except LinkInvalid:
-            raise _no_link() from None
-        _write_down(database, who, "link")
-    return begin(who)
+            raise _invalid_link() from None
+        _audit_sign_in(database, who, "link")
+    return begin_session(who)
 
 
-def _write_down(database: Session, who: Caller, how: str) -> None:
+def _audit_sign_in(database: Session, who: Caller, how: str) -> None:
     g.caller = who
     audit_operator(database, "signed_in", role=who.role.value, how=how)
 
@@ -106,12 +112,12 @@ def _read(given: str) -> OperatorLink:
     try:
         return read_link(key, given, now=datetime.now(UTC))
     except LinkInvalid:
-        raise _no_link() from None
+        raise _invalid_link() from None
 
 
-def _no_link() -> Problem:
+def _invalid_link() -> Problem:
     return Problem(
         HTTPStatus.UNAUTHORIZED,
         "link_invalid",
-        "This link is over or was used. `khronika ops-link` makes another.",
+        "This link has expired or was used. `khronika ops-link` makes another.",
     )

@@ -1,4 +1,4 @@
-"""How the console writes instants, spans and sizes: filters of its templates."""
+"""The filters of the console's templates for instants, spans and sizes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ _STEP = 1000
 
 
 def instant(at: datetime | None) -> Markup:
-    """An instant, to the second, UTC; a dash for none."""
+    """Return an instant, to the second, in UTC; a dash for None."""
     if at is None:
         return Markup("-")
     utc = at.astimezone(UTC)
@@ -23,7 +23,7 @@ def instant(at: datetime | None) -> Markup:
 
 
 def span(seconds: float | None) -> str:
-    """A length of time in its two largest units, or to the millisecond below a minute."""
+    """Return a duration in its two largest units, or in milliseconds below a second."""
     if seconds is None:
         return "-"
     if abs(seconds) < 1:
@@ -39,14 +39,14 @@ def span(seconds: float | None) -> str:
 
 
 def ago(at: datetime | None) -> str:
-    """How long ago an instant is."""
+    """Return the time since an instant."""
     if at is None:
         return "never"
     return f"{span(max((datetime.now(UTC) - at).total_seconds(), 0))} ago"
 
 
 def size(bytes_: int | None) -> str:
-    """A size in decimal units."""
+    """Return a size in decimal units."""
     if bytes_ is None:
         return "-"
     number, unit = float(bytes_), 0
@@ -56,12 +56,12 @@ def size(bytes_: int | None) -> str:
 
 
 def value(given: Any) -> str:
-    """A member of a JSON object: text as it is, anything else as JSON."""
+    """Return a member of a JSON object: text unchanged, anything else as JSON."""
     return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
 
 
 def breakable(text: Any) -> Markup:
-    """An id as code that may be broken where the line ends."""
+    """Return an id as code, which may be broken at the end of a line."""
     return Markup("<code>{}</code>").format(escape("-" if text is None else text))
 
 

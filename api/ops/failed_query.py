@@ -1,4 +1,4 @@
-"""What the failed list is narrowed by, as an address says it."""
+"""The filter of the failed list, read from and written to addresses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from api.ops.pages import words, wrong
+from api.ops.pages import query_text, unknown_parameter
 from pipeline.operations import console_failed
 
 
 class Age(NamedTuple):
-    """How long ago a video failed: at most, or at least."""
+    """The age of a failure: at most, or at least."""
 
     label: str
     newer_than: timedelta | None = None
@@ -27,8 +27,8 @@ AGES: Mapping[str, Age] = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The filter of a page.
+class FailedQuery:
+    """The filter in the query of a page.
 
     Attributes:
         age: A key of ``AGES``.
@@ -39,7 +39,7 @@ class Asked:
     age: str | None
 
     def at(self, now: datetime) -> console_failed.FailedFilter:
-        """The same, from a given instant on the database's clock."""
+        """Return the filter from a given instant on the database's clock."""
         age = AGES[self.age] if self.age else Age("")
         return console_failed.FailedFilter(
             code=self.code,
@@ -49,19 +49,19 @@ class Asked:
         )
 
     def query(self, **changes: str | None) -> str:
-        """The filter as a query, with some of it changed; nothing for no filter."""
+        """Return the filter as a query, with some members changed; empty for no filter."""
         members = {"code": self.code, "provider": self.provider, "age": self.age, **changes}
         named = {name: given for name, given in members.items() if given}
         return f"?{urlencode(named)}" if named else ""
 
 
-def asked() -> Asked:
-    """The filter of the present request.
+def read_failed_query() -> FailedQuery:
+    """Return the filter of the current request.
 
     Raises:
         Problem: 422 ``validation_failed``.
     """
-    age = words("age")
+    age = query_text("age")
     if age is not None and age not in AGES:
-        raise wrong("age")
-    return Asked(words("code"), words("provider"), age)
+        raise unknown_parameter("age")
+    return FailedQuery(query_text("code"), query_text("provider"), age)
