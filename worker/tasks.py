@@ -22,7 +22,6 @@ from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep, tidy
 from pipeline.operations.purge import purge
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.task_publishing import send_wakes
 from pipeline.services import Outcome, Services
 from worker.app import app, services
@@ -92,9 +91,7 @@ def _run(task: Task, use_case: Callable[[Services, UUID], Outcome], id_: str) ->
 
 
 def _finish(outcome: Outcome) -> str:
-    crash_point(Boundary.TASK_COMMITTED)
     for wake in send_wakes(app, outcome.wakes):
         # The row is still due: the next sweep finds it.
         log.warning("broker away, left to the sweep", task=wake.task, id=str(wake.id))
-    crash_point(Boundary.TASK_PUBLISHED)
     return outcome.result

@@ -12,7 +12,6 @@ from prometheus_client import Counter
 
 from api.wiring.publish_breaker import Breaker
 from pipeline.config.task_names import BROKER_KEY_PREFIX
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.task_publishing import count_waiting, make_producer, send_wake
 from pipeline.runtime.wakes import Wake
 
@@ -37,10 +36,8 @@ class Publisher:
 
     def publish(self, wakes: Iterable[Wake]) -> None:
         """Send the wakes of a use case; a failure is logged and counted, never raised."""
-        crash_point(Boundary.REQUEST_COMMITTED)
         for wake in wakes:
             PUBLISHES.labels(self._send(wake)).inc()
-        crash_point(Boundary.REQUEST_PUBLISHED)
 
     def _send(self, wake: Wake) -> str:
         if not self._breaker.allows():

@@ -17,7 +17,6 @@ from pipeline.lifecycle.provider_report import ProviderReport
 from pipeline.lifecycle.settle import settle
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
@@ -33,13 +32,11 @@ def poll(services: Services, asset_id: UUID) -> Outcome:
         due = _take(services, session, asset_id)
     if due is None:
         return Outcome("not_due")
-    crash_point(Boundary.POLL_TAKEN)
     asset, attempt = due
     provider = services.providers[asset.provider]
     assert attempt.provider_job_id is not None
     try:
         status = provider.fetch(attempt.id, attempt.provider_job_id)
-        crash_point(Boundary.POLL_ANSWERED)
         if status is None:
             return _vanished(services, asset)
         return _apply(services, asset, attempt, status)

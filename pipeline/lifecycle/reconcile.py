@@ -17,7 +17,6 @@ from pipeline.providers.base import CallbackUnreadable
 from pipeline.records import store
 from pipeline.records.clock import from_now
 from pipeline.records.models import Attempt, Delivery
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
@@ -36,7 +35,6 @@ def reconcile(services: Services, delivery_id: UUID) -> Outcome:
             return Outcome("not_due")
         if delivery.tries > services.settings.callbacks.max_delivery_tries:
             return _bury(session, delivery, "worker_crashed")
-    crash_point(Boundary.RECONCILE_TAKEN)
     try:
         return _reconcile_taken(services, delivery)
     except GateUnavailable as error:

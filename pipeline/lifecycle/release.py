@@ -9,7 +9,6 @@ from pipeline.domain.errors import TransientProviderError
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.records import releases, store
 from pipeline.records.models import Attempt
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
@@ -30,7 +29,6 @@ def release(services: Services, attempt_id: UUID) -> Outcome:
         provider.cancel(attempt.id, attempt.provider_job_id)
     except TransientProviderError as error:
         return Outcome(f"waiting: {error}")
-    crash_point(Boundary.RELEASE_CALLED)
     settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
     if releases.may_still_arrive(attempt, now, settle_sec=settle_sec):
         return Outcome("waiting: its submission may be on its way")

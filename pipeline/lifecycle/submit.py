@@ -33,7 +33,6 @@ from pipeline.media.source_info import Measured
 from pipeline.providers.base import Provider
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
@@ -58,7 +57,6 @@ def submit(services: Services, asset_id: UUID) -> Outcome:
 
 
 def _submit_claimed(services: Services, claim: Claim) -> Outcome:
-    crash_point(Boundary.SUBMIT_CLAIMED)
     provider = services.providers[claim.asset.provider]
     if claim.attempt.intended_at is not None:
         found = look_up(services, provider, claim)
@@ -72,13 +70,11 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
     except SourceRefused as error:
         setback = Setback(known_code(error.code), str(error), retryable=error.transient)
         return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
-    crash_point(Boundary.SUBMIT_VERIFIED)
     try:
         asset = _intend(services, claim, measured)
     except LimitReached as error:
         setback = Setback(known_code(error.code), str(error), retryable=False)
         return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
-    crash_point(Boundary.SUBMIT_INTENDED)
     return _call(services, provider, claim, asset)
 
 
@@ -130,13 +126,10 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
     try:
         submitted = provider.submit(request)
     except UnknownOutcome as error:
-        crash_point(Boundary.SUBMIT_UNANSWERED)
         return _note_unknown(services, provider, claim, asset, error)
     except ProviderError as error:
-        crash_point(Boundary.SUBMIT_REFUSED)
         _note_refusal(services, provider, error)
         return _end_attempt(services, claim, asset, _setback(error), outcome=AttemptOutcome.REFUSED)
-    crash_point(Boundary.SUBMIT_CALLED)
     return accept(services, claim, asset, submitted)
 
 
@@ -287,7 +280,6 @@ def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | N
         found = provider.find(claim.attempt.id)
     except TransientProviderError as error:
         return _ask_again(services, provider, claim, str(error))
-    crash_point(Boundary.LOOKUP_ANSWERED)
     if found is not None:
         submitted = Submitted(found.provider_job_id, found.provider_request_id)
         return accept(services, claim, claim.asset, submitted)

@@ -13,7 +13,6 @@ from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import due, releases, store, transitions
 from pipeline.records.models import Asset
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
@@ -40,9 +39,7 @@ def sweep(services: Services) -> Outcome:
     for find, wake in passes:
         with session_of(services.engine) as session:
             wakes.extend(map(wake, find(session)))
-    crash_point(Boundary.SWEEP_MARKED)
     wakes.extend(_expire_late(services))
-    crash_point(Boundary.SWEEP_EXPIRED)
     return Outcome(f"woke {len(wakes)}", tuple(wakes))
 
 

@@ -10,7 +10,6 @@ from pipeline.content.object_urls import attempt_prefixes, owner_prefix
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.records import due, releases, store
 from pipeline.records.models import Asset, Attempt, Output, Upload
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from pipeline.uploads.complete import discard, folder_of, held_bytes
@@ -62,9 +61,7 @@ def _purge_attempt(services: Services, attempt: Attempt, *, dry_run: bool) -> Pu
         return _measure(services, prefixes)
     if not _mark_attempt(services, attempt):
         return Purged((), 0)
-    crash_point(Boundary.PURGE_MARKED)
     removed = _remove(services, prefixes)
-    crash_point(Boundary.PURGE_EMPTIED)
     with session_of(services.engine) as session:
         store.update_attempt(session, attempt.id, purge_at=None)
     return removed
@@ -103,7 +100,6 @@ def _purge_asset(
     if dry_run:
         return _measure(services, prefixes)
     removed = _remove(services, prefixes)
-    crash_point(Boundary.PURGE_SOURCE_GONE)
     with session_of(services.engine) as session:
         session.execute(
             update(Asset)
@@ -125,10 +121,8 @@ def _source_prefix(asset: Asset) -> str | None:
 
 def _purge_unclaimed(services: Services, upload: Upload, *, dry_run: bool) -> Purged:
     """Remove an upload without a video, unless a video of it is registered meanwhile."""
-    if not dry_run:
-        if not _mark_unclaimed(services, upload):
-            return Purged((), 0)
-        crash_point(Boundary.PURGE_MARKED)
+    if not dry_run and not _mark_unclaimed(services, upload):
+        return Purged((), 0)
     return _purge_upload(services, upload, dry_run=dry_run)
 
 
@@ -155,7 +149,6 @@ def _purge_upload(services: Services, upload: Upload, *, dry_run: bool) -> Purge
     removed = Purged((folder_of(upload),) if size_bytes else (), size_bytes)
     if dry_run:
         return removed
-    crash_point(Boundary.PURGE_UPLOAD_GONE)
     with session_of(services.engine) as session:
         session.execute(delete(Upload).where(Upload.id == upload.id, Upload.claimed_at.is_(None)))
     return removed

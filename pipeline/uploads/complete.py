@@ -15,7 +15,6 @@ from pipeline.media.tools import Tools
 from pipeline.records import upload_rows
 from pipeline.records.models import Upload
 from pipeline.records.upload_rows import Begin
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import ObjectMissing, PartsRefused, Storage
 from pipeline.storage.multipart import Multipart, Part
 
@@ -48,7 +47,6 @@ def complete_upload(
     if upload.received_bytes is None:
         _assemble(begin, upload, parts, storage)
     info = _measure(upload, storage, tools, limits)
-    crash_point(Boundary.UPLOAD_CHECKED)
     with begin() as session:
         completed = session.scalars(
             update(Upload)
@@ -84,7 +82,6 @@ def abandon_upload(begin: Begin, upload_id: UUID, *, storage: Storage) -> None:
         if upload is None:
             upload_rows.load(session, upload_id)
             raise upload_rows.already_completed()
-    crash_point(Boundary.UPLOAD_GIVEN_UP)
     discard(storage, upload)
 
 
@@ -124,7 +121,6 @@ def _assemble(begin: Begin, upload: Upload, parts: Sequence[Part], storage: Stor
         storage.complete_multipart(multipart, parts)
     except PartsRefused:
         raise upload_rows.incomplete(upload, _correct(begin, upload, multipart, storage)) from None
-    crash_point(Boundary.UPLOAD_ASSEMBLED)
     with begin() as session:
         session.execute(
             update(Upload)

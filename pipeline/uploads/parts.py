@@ -16,7 +16,6 @@ from pipeline.domain.part_plan import PartPlan
 from pipeline.records import upload_rows
 from pipeline.records.models import Upload
 from pipeline.records.upload_rows import Begin
-from pipeline.runtime.crash import Boundary, crash_point
 from pipeline.storage.base import ContentTooLarge, PartsRefused, Storage, bounded
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
 
@@ -150,7 +149,6 @@ def receive_part(
         raise TooLarge(code, f"{size_bytes} bytes were declared; more arrived.") from None
     except PartsRefused:
         raise _ended(begin, upload_id, now) from None
-    crash_point(Boundary.UPLOAD_STORED)
     _record(begin, upload_id, part, now)
     return part
 
@@ -246,7 +244,6 @@ def _multipart(begin: Begin, upload: Upload, storage: Storage) -> Multipart:
     if known is not None:
         return known
     started = storage.start_multipart(upload.storage_key)
-    crash_point(Boundary.UPLOAD_OPENED)
     with begin() as session:
         name = upload_rows.name_multipart(session, upload.id, started)
     if name != started.id:  # another part has started one

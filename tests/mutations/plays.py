@@ -19,12 +19,12 @@ from pipeline.lifecycle.owner_actions import cancel_asset
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import with_driver
 from pipeline.services import build_services
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import dying_at
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import scripted_provider
-from tests.stateful.boundaries import dying_at
 from tests.stateful.patience import patient
 from tests.stateful.rest import let_time_pass
 from tests.stateful.stage import LawBroken, Stage

@@ -29,10 +29,10 @@ from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencod
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire
-from pipeline.runtime.crash import Boundary
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import dying_at
 from tests.integration.pipeline.conftest import World
 from tests.laws.books import AssetRow
-from tests.stateful.boundaries import dying_at
 from tests.stateful.rest import let_time_pass
 from tests.stateful.stage import Stage
 from tests.stateful.stalled import StalledWorker

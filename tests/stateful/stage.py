@@ -15,8 +15,8 @@ from pipeline.lifecycle.publish import rollback_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
+from tests.crashing.boundary import Boundary
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.laws.books import AssetRow, Books
 from tests.laws.checks import ALWAYS, AT_REST, Checks

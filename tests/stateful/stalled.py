@@ -7,7 +7,8 @@ its thread simply waits at a boundary.
 import threading
 from collections.abc import Callable
 
-from pipeline.runtime.crash import Boundary, observed
+from tests.crashing.boundary import Boundary
+from tests.crashing.harness import observed
 
 PATIENCE_SEC = 60.0
 

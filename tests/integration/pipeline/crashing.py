@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
 from uuid import UUID
 
@@ -21,11 +22,12 @@ from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
 from pipeline.records.upload_rows import Begin
-from pipeline.runtime.crash import VARIABLE, Boundary
 from pipeline.runtime.database import make_engine, user_session
 from pipeline.services import Services, build_services
 from pipeline.uploads.complete import abandon_upload, complete_upload
 from pipeline.uploads.parts import Digests, receive_whole
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import killed_at
 
 Deed = Callable[..., object]
 OWNER = "ana"
@@ -39,17 +41,24 @@ _processes.set_forkserver_preload([__name__])
 
 def exit_code_of(boundary: Boundary, deed: str, *arguments: object) -> int:
     """Do the deed in a process that dies at the boundary; how that process ended."""
-    environment = dict(os.environ) | {VARIABLE: boundary}
-    process = _processes.Process(target=_run, args=(environment, deed, arguments))
+    process = _processes.Process(target=_run, args=(dict(os.environ), boundary, deed, arguments))
     process.start()
     process.join(PATIENCE_SEC)
     assert process.exitcode is not None, f"{deed} hangs"
     return process.exitcode
 
 
-def _run(environment: Mapping[str, str], deed: str, arguments: tuple[object, ...]) -> None:
+def _run(
+    environment: Mapping[str, str],
+    boundary: Boundary,
+    deed: str,
+    arguments: tuple[object, ...],
+) -> None:
     os.environ.update(environment)
-    DEEDS[deed](*arguments)
+    if deed == "sweep task":
+        import_module("worker.tasks")  # not before: Celery reads the environment on import
+    with killed_at(boundary):
+        DEEDS[deed](*arguments)
 
 
 def _with_services(use_case: Callable[[Services], object]) -> None:
@@ -61,9 +70,7 @@ def _use_case(use_case: Callable[[Services, UUID], object], id_: UUID) -> None:
 
 
 def _sweep_task() -> None:
-    from worker.tasks import run_sweep  # noqa: PLC0415 - Celery reads the environment on import
-
-    run_sweep()
+    import_module("worker.tasks").run_sweep()
 
 
 def _request(path: str, headers: Mapping[str, str], body: bytes) -> None:

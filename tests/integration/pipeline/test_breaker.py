@@ -12,12 +12,12 @@ from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.limits import circuit_breaker
 from pipeline.records.models import ProviderBreaker
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import dying_at
 from tests.integration.pipeline.conftest import World, with_changed
 from tests.integration.pipeline.test_concurrency import at_once
-from tests.stateful.boundaries import dying_at
 
 FAILURES = 3
 OPEN_SEC = 40.0

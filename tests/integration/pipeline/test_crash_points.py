@@ -16,8 +16,9 @@ from sqlalchemy import select
 from pipeline.domain.states import Status
 from pipeline.operations.purge import purge
 from pipeline.records.models import Asset, Attempt, Upload
-from pipeline.runtime.crash import KILLED, Boundary
 from pipeline.runtime.database import session_of
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import KILLED
 from tests.integration.pipeline import crash_scenes as scenes
 from tests.integration.pipeline.conftest import World
 from tests.integration.pipeline.crashing import SURVIVED, exit_code_of

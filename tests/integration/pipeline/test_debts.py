@@ -14,11 +14,11 @@ from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire
 from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of, user_session
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import meanwhile
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
-from tests.stateful.boundaries import meanwhile
 from tests.stateful.rest import assert_laws, assert_laws_at_rest
 
 

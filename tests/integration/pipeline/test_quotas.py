@@ -18,12 +18,12 @@ from pipeline.lifecycle.owner_actions import delete_asset, retry_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import tidy
 from pipeline.limits.spend_guard import KEPT_DAYS
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import dying_at
 from tests.integration.pipeline.conftest import CLIP, OWNER, World, with_changed
 from tests.integration.pipeline.test_concurrency import at_once
-from tests.stateful.boundaries import dying_at
 
 SOURCE = "https://videos.example/holiday.mp4"
 CLIP_SEC = 5.31

@@ -16,13 +16,13 @@ from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire, sweep, tidy
 from pipeline.limits import spend_guard
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import dying_at, meanwhile
 from tests.integration.pipeline.conftest import World, with_changed
 from tests.integration.pipeline.test_concurrency import at_once
 from tests.scripted_provider import callback
-from tests.stateful.boundaries import dying_at, meanwhile
 
 NEAR_SEC = 20
 """A test that begins this close to the end of a clock hour would see two of them."""

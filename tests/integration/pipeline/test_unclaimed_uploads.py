@@ -18,10 +18,11 @@ from pipeline.lifecycle.owner_actions import delete_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.operations.purge import Purged, purge
 from pipeline.records.models import Upload
-from pipeline.runtime.crash import Boundary
 from pipeline.runtime.database import session_of
 from pipeline.uploads.complete import abandon_upload
 from pipeline.uploads.tickets import NewUpload, issue_ticket
+from tests.crashing.boundary import Boundary
+from tests.crashing.interruptions import meanwhile
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.crash_scenes import (
     ACTOR,
@@ -34,7 +35,6 @@ from tests.integration.pipeline.crash_scenes import (
     use_upload,
 )
 from tests.integration.pipeline.test_concurrency import at_once
-from tests.stateful.boundaries import meanwhile
 
 PATIENCE_SEC = 60.0
 

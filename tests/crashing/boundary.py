@@ -1,25 +1,14 @@
-"""Where a process may die: every boundary between two effects, by name.
+"""The boundaries at which a process may die or stop: each lies between two effects.
 
-The variable ``KHRONIKA_CRASH_AT`` names one, and the process that reaches it ends there as it
-would under SIGKILL: nothing is flushed, closed or rolled back by us. Unset, a crash point is one
-look into the environment. Crash points lie outside transactions: inside one there is no boundary,
-because the database takes all of it or nothing.
+Boundaries lie outside transactions: inside one there is none, because the database takes all of it
+or nothing.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from enum import StrEnum
-
-VARIABLE = "KHRONIKA_CRASH_AT"
-
-KILLED = 137
-"""The exit code a shell reports of a process that SIGKILL ended: 128 + 9."""
 
 
 class Boundary(StrEnum):
-    """Between which two effects."""
+    """Boundaries between two effects of the product, named after the effect before."""
 
     SUBMIT_CLAIMED = "submit_claimed"
     """The claim is committed; the source has not been looked at."""
@@ -79,29 +68,3 @@ class Boundary(StrEnum):
     """A request has committed; nobody has been woken, the caller not answered."""
     REQUEST_PUBLISHED = "request_published"
     """A request's worker has been woken; the caller has not been answered."""
-
-
-_observer: ContextVar[Callable[[Boundary], None] | None] = ContextVar("observer", default=None)
-
-
-def crash_point(boundary: Boundary) -> None:
-    """Die here, if the environment says so."""
-    if os.environ.get(VARIABLE) == boundary:
-        os._exit(KILLED)
-    observer = _observer.get()
-    if observer is not None:
-        observer(boundary)
-
-
-@contextmanager
-def observed(observer: Callable[[Boundary], None]) -> Iterator[None]:
-    """Call ``observer`` at every boundary that this thread reaches inside the block.
-
-    For tests that must outlive the crash: an observer may raise to end a use case where a kill
-    would have, or wait, to let a worker go on after the world has moved.
-    """
-    token = _observer.set(observer)
-    try:
-        yield
-    finally:
-        _observer.reset(token)

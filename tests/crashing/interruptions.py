@@ -1,9 +1,26 @@
-"""What may happen to a worker between two effects: it dies there, or the world moves on."""
+"""The interruptions of a worker between two effects: it dies there, or the world moves on."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.runtime.crash import Boundary, observed
+from tests.crashing.boundary import Boundary
+from tests.crashing.harness import observed
+
+KILLED = 137
+"""The exit code that a shell reports of a process that SIGKILL ended: 128 + 9."""
+
+
+@contextmanager
+def killed_at(boundary: Boundary) -> Iterator[None]:
+    """End this process at the boundary as SIGKILL would, with nothing flushed or closed."""
+
+    def kill(reached: Boundary) -> None:
+        if reached is boundary:
+            os._exit(KILLED)
+
+    with observed(kill):
+        yield
 
 
 class Died(BaseException):
