@@ -1,5 +1,7 @@
 """The harness tells of boundaries as long as a test observes them, and leaves nothing behind."""
 
+import ast
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -9,11 +11,31 @@ from pipeline.providers import selfhosted
 from tests.crashing.boundary import Boundary
 from tests.crashing.harness import observed
 from tests.crashing.interruptions import dying_at
-from tests.crashing.points import POINTS
+from tests.crashing.points import POINTS, Point
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_boundary_lies_at_a_point() -> None:
     assert {point.boundary for point in POINTS} == set(Boundary)
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point.owner}-{point.name}")
+def test_a_point_is_a_function_of_the_product(point: Point) -> None:
+    module, _, class_name = point.owner.partition(":")
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    body: list[ast.stmt] = tree.body
+    if class_name:
+        body = next(s.body for s in body if isinstance(s, ast.ClassDef) and s.name == class_name)
+
+    assert point.name in _names(body)
+
+
+def _names(body: list[ast.stmt]) -> set[str]:
+    """The functions that are defined in or imported into this body."""
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    return defined | {name.name for node in imports for name in node.names}
 
 
 class Adapter:
