@@ -1,12 +1,12 @@
-"""A circuit breaker for each provider account: a provider that is down is not asked by everybody.
+"""Circuit breaker of each provider account: it stops submissions to a provider that is down.
 
-Failures in a row to answer a submission open it. While it is open, what is new waits with a
-``hold_reason`` and spends nothing. When its time is over one submission is let through: an answer
-closes the breaker, another failure opens it for twice as long. Only submissions are held: jobs that
-a provider has are looked up, polled and released whatever the breaker says.
+Several submissions in a row without an answer open the breaker. While it is open, new assets wait
+with a ``hold_reason`` and spend nothing. When its time is over, it admits one submission, the
+probe. An answer to the probe closes the breaker; a failure opens it for twice as long. The breaker
+holds submissions only: jobs at the provider are looked up, polled and released at any time.
 
-The row decides, for all workers together; losing a probe's worker only lets the next probe through
-later. (Nygard, Release It!, 2nd ed., 2018, "Circuit Breaker".)
+One row decides for all workers. If the worker of a probe is lost, the next probe is only later.
+(Nygard, Release It!, 2nd ed., 2018, "Circuit Breaker".)
 """
 
 from uuid import UUID
@@ -14,20 +14,21 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.values import BreakerLimits
+from pipeline.limits.held_assets import END_HOLD, HELD
 from pipeline.records.due import BATCH
 from pipeline.records.models import ProviderBreaker
 
 DOUBLINGS = 16
-"""After so many an exponent only costs digits: the cap has long been reached."""
-
+"""Bound of the exponent: the cap is reached long before."""
 
 ASK = text("""
     SELECT CAST(extract(epoch FROM probe_at - now()) AS double precision) AS wait_sec
     FROM provider_breakers WHERE provider = :provider AND opened_at IS NOT NULL
 """)
 
-# Two at once: the second waits for the first, and then finds that the time is not over.
+# Of two probes at once, the second waits for the first and then finds that the time is not over.
 PROBE = text("""
     UPDATE provider_breakers
     SET is_probing = true, probe_at = now() + make_interval(secs => :probe_sec)
@@ -35,7 +36,8 @@ PROBE = text("""
     RETURNING provider
 """)
 
-# Those who had been let through before it opened tell nothing new: only a probe doubles the time.
+# Only a probe doubles the time: a submission that was admitted before the breaker opened says
+# nothing new.
 FAIL = text(f"""
     INSERT INTO provider_breakers AS breaker (provider, failures, opened_at, probe_at)
     VALUES (:provider, 1,
@@ -52,7 +54,7 @@ FAIL = text(f"""
                             :open_sec * power(
                                 2, least({DOUBLINGS}, breaker.failures + 1 - :failures)))) END
     WHERE breaker.opened_at IS NULL OR breaker.is_probing
-""")  # noqa: S608 - a number of this file
+""")  # noqa: S608 - a number of this module
 
 CLOSE = text("""
     UPDATE provider_breakers
@@ -60,34 +62,27 @@ CLOSE = text("""
     WHERE provider = :provider AND (failures > 0 OR opened_at IS NOT NULL)
 """)
 
-UNDECIDED = text("""
+END_PROBE = text("""
     UPDATE provider_breakers SET is_probing = false, probe_at = now()
     WHERE provider = :provider AND is_probing
 """)
 
-# The time that was not waited out is taken back from the deadline that was moved for it.
-RELEASE = text("""
+END_HOLDS = text(f"""
     WITH head AS (
-        SELECT id FROM video_assets
-        WHERE hold_reason = 'provider_down' AND provider = :provider AND next_attempt_at > now()
-          AND status IN ('queued', 'retrying') AND deleted_at IS NULL
-        ORDER BY next_attempt_at
+        SELECT id {HELD}
         LIMIT :batch
         FOR UPDATE SKIP LOCKED
     )
-    UPDATE video_assets AS held
-    SET deadline_at = deadline_at - (next_attempt_at - now()),
-        next_attempt_at = now(), woken_at = NULL
-    FROM head WHERE held.id = head.id
+    {END_HOLD} FROM head WHERE held.id = head.id
     RETURNING held.id
-""")
+""")  # noqa: S608 - constants of ours
 
 
 def sec_to_wait(session: Session, provider: str, limits: BreakerLimits) -> float | None:
-    """How long a new submission has to wait; None when it is let through.
+    """Return the seconds that a new submission has to wait; None if it is admitted.
 
-    Asked in the transaction of the claim, before it. Where the breaker's time is over, whoever is
-    told None is the probe.
+    The claim asks in its transaction before it writes. If the breaker's time is over, the
+    submission that gets None is the probe.
     """
     wait_sec = session.scalar(ASK, {"provider": provider})
     if wait_sec is None:
@@ -98,7 +93,7 @@ def sec_to_wait(session: Session, provider: str, limits: BreakerLimits) -> float
 
 
 def record_failure(session: Session, provider: str, limits: BreakerLimits) -> None:
-    """Count a submission that was not answered, or not by the provider."""
+    """Count a submission that got no answer from the provider itself."""
     session.execute(
         FAIL,
         {
@@ -111,25 +106,26 @@ def record_failure(session: Session, provider: str, limits: BreakerLimits) -> No
 
 
 def record_answer(session: Session, provider: str) -> None:
-    """Close the breaker: the provider answered, whatever it said. Safe to run twice."""
+    """Close the breaker: the provider answered, even if it refused. Safe to run twice."""
     session.execute(CLOSE, {"provider": provider})
 
 
 def end_probe(session: Session, provider: str) -> None:
-    """Let another probe through: this submission ended before the provider was asked."""
-    session.execute(UNDECIDED, {"provider": provider})
+    """Admit another probe: this submission ended before the provider was asked."""
+    session.execute(END_PROBE, {"provider": provider})
 
 
 def release_held(session: Session, provider: str) -> list[UUID]:
-    """Make due what waits for a breaker that has closed, the longest held first, in batches.
+    """Make due a batch of assets whose breaker has closed, the longest held first.
 
     Index: ``video_assets_held``.
     """
     if session.scalar(ASK, {"provider": provider}) is not None:
         return []
-    return list(session.scalars(RELEASE, {"provider": provider, "batch": BATCH}))
+    columns = {"hold_reason": PROVIDER_DOWN, "provider": provider, "batch": BATCH}
+    return list(session.scalars(END_HOLDS, columns))
 
 
 def all_breakers(session: Session) -> dict[str, ProviderBreaker]:
-    """The breakers of all accounts that have ever failed, by account: a row each."""
+    """Return the breakers by account. An account without a failure so far has none."""
     return {breaker.provider: breaker for breaker in session.scalars(select(ProviderBreaker))}

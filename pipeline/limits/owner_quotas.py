@@ -1,11 +1,11 @@
-"""What one owner may have in flight and register in a day.
+"""Quotas of one owner: videos in flight, and videos, bytes and seconds registered in a day.
 
-Create counts itself in and is undone where that is too much: owners' creates take turns at the
-owner's lock and at the row of the day, so that two at the limit cannot both pass.
+Create counts its own video and is undone if that exceeds a limit. Creates of one owner wait for
+each other at the owner's lock and at the row of the day, so that two at the limit cannot both pass.
 
-Nothing is given back: what a day's quota bounds is what a day costs, and a video that is deleted or
-failed has cost all the same. A retry and a re-encode charge no day, because they are rare, have
-limits of their own, and would make owners pay for our failures; they are in flight like any other.
+A charge is never undone. The quota of a day bounds the cost of the day, and a deleted or failed
+video has had its cost. A retry and a re-encode charge no day: they are rare, have limits of their
+own, and often follow a failure of ours. They count as in flight.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,14 +25,15 @@ from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
 
 IN_FLIGHT_RETRY_SEC = 30
-"""What an owner with too much in flight is told to wait: about as long as a short clip takes."""
+"""``Retry-After`` of an owner with too many videos in flight: about the time of a short clip."""
 BUSY_RETRY_SEC = 1
-"""Requests of one owner take turns, and each takes milliseconds."""
+"""``Retry-After`` of a busy owner: requests wait for each other, and each takes milliseconds."""
 
 DECLARED_SHORT_SEC = 0.5
-"""What a client declares is rounded: by so much a video may be longer and is not refused for it."""
+"""Clients round their declarations: a video may be this much longer and is not refused for it."""
 
-# To the day on which it is found out: what its own day was too short for, another has room for.
+# The charge goes to the day of the measurement: a video that its own day has no room for may fit
+# another day.
 BOOK = text("""
     INSERT INTO owner_usage AS booked (owner_id, day, assets, bytes, media_sec)
     VALUES (:owner_id, CAST(timezone('UTC', now()) AS date), 0,
@@ -49,12 +50,13 @@ BOOK = text("""
 
 @dataclass(frozen=True)
 class OwnerLoad:
-    """How an owner stands, the asset that is being registered included.
+    """Sums of an owner's videos, including the one that is being registered.
 
     Attributes:
-        live_assets: Queued, retrying or processing, and not deleted.
-        day_assets: Registered since midnight, UTC; so are the bytes and the seconds of video.
-        resets_in_sec: Until the next midnight, UTC.
+        live_assets: Videos that are queued, retrying or processing, and not deleted.
+        day_assets: Videos registered since midnight, UTC. ``day_bytes`` and ``day_media_sec`` are
+            their sums.
+        resets_in_sec: Seconds until the next midnight, UTC.
     """
 
     live_assets: int
@@ -65,7 +67,7 @@ class OwnerLoad:
 
 
 def refuse_excess(limits: OwnerLimitSettings, charged: Asset, load: OwnerLoad) -> None:
-    """Refuse what is over a limit; whoever calls must undo what was counted in.
+    """Refuse a video that exceeds a limit. The caller must roll its transaction back.
 
     Raises:
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``.
@@ -77,12 +79,12 @@ def refuse_excess(limits: OwnerLimitSettings, charged: Asset, load: OwnerLoad) -
 def refuse_one_more_live(
     session: Session, limits: OwnerLimitSettings, started: Asset, *, actor: str
 ) -> None:
-    """Refuse what an owner starts over beyond what may be in flight; operators may all the same.
+    """Refuse an owner's restart of a video over the limit in flight; operators have no limit.
 
-    Whoever calls has started it already, so that it is counted, and must undo it.
+    The caller has restarted the video already, so that it is counted, and must roll back.
 
     Args:
-        actor: Who does it. That an owner's own is ``owner:…`` the database sees to.
+        actor: The actor of the event. The database ensures that an owner's is ``owner:…``.
 
     Raises:
         LimitReached: ``too_many_in_flight``, ``owner_busy``.
@@ -99,7 +101,7 @@ def _refuse_exceeded(quotas: Iterable["_Quota"], resets_in_sec: int) -> None:
         if quota.is_exceeded:
             raise LimitReached(
                 "quota_exceeded",
-                f"{quota.told} It begins anew at midnight, UTC.",
+                f"{quota.sentence} The limit starts again at midnight, UTC.",
                 retry_after_sec=resets_in_sec,
                 **quota.numbers,
             )
@@ -109,8 +111,8 @@ def _refuse_crowd(limits: OwnerLimitSettings, live_assets: int) -> None:
     if live_assets > limits.max_live:
         raise LimitReached(
             "too_many_in_flight",
-            f"At most {limits.max_live} of an owner's videos may be in progress at once. "
-            "Come again with this one when one of them is done.",
+            f"An owner may have at most {limits.max_live} videos in progress at once. "
+            "Try again when one of them is done.",
             retry_after_sec=IN_FLIGHT_RETRY_SEC,
             limit=limits.max_live,
             used=live_assets - 1,
@@ -119,7 +121,7 @@ def _refuse_crowd(limits: OwnerLimitSettings, live_assets: int) -> None:
 
 @contextmanager
 def owner_is_busy() -> Iterator[None]:
-    """Around what takes turns with the owner's other requests: a lock was not granted in time.
+    """Translate the timeout of a lock that the requests of one owner share.
 
     Raises:
         LimitReached: ``owner_busy``.
@@ -131,7 +133,7 @@ def owner_is_busy() -> Iterator[None]:
             raise
         raise LimitReached(
             "owner_busy",
-            "Too many requests of this owner's are just being carried out.",
+            "Too many requests of this owner are in progress.",
             retry_after_sec=BUSY_RETRY_SEC,
         ) from error
 
@@ -146,15 +148,15 @@ class _Quota:
 
     @property
     def is_exceeded(self) -> bool:
-        """Also where nothing more is left and nobody said how much is asked."""
+        """True also if nothing is left and the request is of unknown size."""
         if self.limit is None:
             return False
         return self.used >= self.limit or self.used + self.asked > self.limit
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         return (
-            f"An owner may register {self.limit:.0f} {self.unit} a day: "
+            f"An owner may register {self.limit:.0f} {self.unit} a day. "
             f"{self.used:.0f} are used, and this video needs {self.asked:.0f}."
         )
 
@@ -184,21 +186,21 @@ def _length_quota(limits: OwnerLimitSettings, booked_sec: float, asked_sec: floa
 def book_measured(
     session: Session, limits: OwnerLimitSettings, asset: Asset, measured: Measured
 ) -> None:
-    """Charge the owner's day with what a source was found to be, in place of what was said.
+    """Charge the owner's day with the difference between the measured and the declared source.
 
-    Once in an asset's life: the caller writes ``source_info`` in the same transaction, under the
-    asset's guard, and from then on there is nothing to book. What was said truly was let in by the
-    day it was registered on, and is refused no more.
+    It happens once in an asset's life: the caller writes ``source_info`` in the same transaction,
+    under the asset's guard, and a later call books nothing. A correct declaration was admitted on
+    the day of its registration and is not refused now.
 
     Args:
-        session: Of the worker. An owner's sources are booked one after the other, at the day's row.
-        limits: What a day may hold.
-        asset: As it was read before it was measured.
-        measured: What it turned out to be.
+        session: The worker's. Sources of one owner are booked one by one, at the day's row.
+        limits: The limits of a day.
+        asset: The row as it was before the measurement.
+        measured: The measurement.
 
     Raises:
-        LimitReached: ``quota_exceeded``: what is more does not fit the present day. The transaction
-            must not be committed.
+        LimitReached: ``quota_exceeded``: the difference does not fit the present day. The
+            transaction must not be committed.
     """
     if asset.source_info is not None or asset.charged_sec is None:
         return
@@ -216,7 +218,7 @@ def book_measured(
 
 
 def prune(session: Session) -> None:
-    """Forget days that nobody looks back on any more."""
+    """Delete the rows of days older than ``KEPT_DAYS``."""
     session.execute(
         text("""
             DELETE FROM owner_usage

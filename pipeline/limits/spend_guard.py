@@ -1,15 +1,15 @@
-"""What a provider account was given within one clock hour, and whether more fits its budget.
+"""Spend guard: the hourly budget of each provider account, in videos and in media minutes.
 
-A reservation stands in the transaction of the claim, before it: whoever claims has paid, and who
-could not pay claims nothing. The row of the hour is what claims of one account wait for each other
-at, so that a budget of k lets exactly k through. It is kept whether or not there is a budget, so
-that one that is set within an hour knows what that hour has had.
+The claim reserves in its transaction before it writes, so every claim has a reservation. Claims of
+one account wait for each other at the row of the hour, so that a budget of k admits exactly k. The
+row is kept whether or not a budget is set, so that a budget set in the middle of an hour counts the
+jobs that the hour already has.
 
-``provider_attempts.reserved_sec`` says what an attempt has in the hour of its ``created_at``. It is
-written in the same transaction as the hour's row, so that nothing is booked twice. How long a
-source takes is often not known before it is measured; what it then takes beyond the reservation is
-booked even where it no longer fits. A budget of minutes is therefore overshot by at most the videos
-of unknown length that are claimed at once.
+``provider_attempts.reserved_sec`` is an attempt's share in the hour of its ``created_at``. It is
+written in the same transaction as the hour's row, so that no share is booked twice. The duration of
+a source is often unknown before it is measured. A measured duration above the reservation is booked
+even if it exceeds the budget. Therefore a budget of minutes can be exceeded, by at most the videos
+of unknown duration that are claimed at once.
 """
 
 from datetime import datetime, timedelta
@@ -18,14 +18,16 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from pipeline.domain.hold_reasons import SPEND_GUARD
 from pipeline.domain.values import SpendLimits
+from pipeline.limits.held_assets import END_HOLD, HELD
 from pipeline.records.due import BATCH
 from pipeline.records.models import Asset
 
 KEPT_DAYS = 35
-"""How long the books of past hours and days are kept: a month can be looked back on."""
+"""Days for which the rows of past hours and days are kept, so that a whole month can be read."""
 
-# The first of an hour always fits: a video longer than the whole budget would wait for ever.
+# The first video of an hour always fits: one longer than the budget would otherwise wait for ever.
 RESERVE = text("""
     INSERT INTO provider_spend AS spent (provider, hour, assets, media_sec)
     VALUES (:provider, date_trunc('hour', now(), 'UTC'), 1, :media_sec)
@@ -39,7 +41,8 @@ RESERVE = text("""
     RETURNING assets
 """)
 
-# Locked before it is compared: two workers that measured the same attempt book the difference once.
+# The lock comes before the comparison, so that two workers that measured the same attempt book the
+# difference once.
 BOOK = text("""
     WITH reserved AS (
         SELECT id, provider, date_trunc('hour', created_at, 'UTC') AS hour, reserved_sec
@@ -59,47 +62,37 @@ BOOK = text("""
     WHERE spent.provider = reserved.provider AND spent.hour = reserved.hour
 """)
 
-# What was held was given the time until the next hour on top of its deadline; what of it is not
-# waited out is taken back.
-RELEASE = text("""
+END_HOLDS_WITHIN_BUDGET = text(f"""
     WITH spent AS (
         SELECT coalesce(max(assets), 0) AS assets, coalesce(max(media_sec), 0) AS media_sec
         FROM provider_spend
         WHERE provider = :provider AND hour = date_trunc('hour', now(), 'UTC')
     ), head AS (
-        SELECT id, coalesce(duration_sec, charged_sec, 0) AS media_sec
-        FROM video_assets
-        WHERE hold_reason = 'spend_guard' AND provider = :provider AND next_attempt_at > now()
-          AND status IN ('queued', 'retrying') AND deleted_at IS NULL
-        ORDER BY next_attempt_at
+        SELECT id, coalesce(duration_sec, charged_sec, 0) AS media_sec {HELD}
         LIMIT (SELECT greatest(0, least(:batch, CAST(:max_assets AS bigint) - assets)) FROM spent)
         FOR UPDATE SKIP LOCKED
     )
-    UPDATE video_assets AS held
-    SET deadline_at = deadline_at - (next_attempt_at - now()),
-        next_attempt_at = now(), woken_at = NULL
-    FROM head, spent
+    {END_HOLD} FROM head, spent
     WHERE held.id = head.id
       AND (CAST(:max_media_sec AS double precision) IS NULL OR spent.assets = 0
            OR (spent.media_sec < :max_media_sec
                AND spent.media_sec + head.media_sec <= :max_media_sec))
     RETURNING held.id
-""")
+""")  # noqa: S608 - constants of ours
 
 
 def media_sec_of(asset: Asset) -> float:
-    """How long the source takes as far as is known before it is measured: 0 where nobody said."""
+    """Return the duration of a source as known before the measurement; 0 if it is unknown."""
     return asset.duration_sec or asset.charged_sec or 0.0
 
 
 def reserve(session: Session, provider: str, media_sec: float, limits: SpendLimits) -> bool:
     """Charge the account's present hour with one more asset, if its budget has room.
 
-    Waits for whoever is just claiming for the same account; the row stays locked until the
-    transaction ends.
+    It waits for other claims of the same account. The row stays locked until the transaction ends.
 
     Returns:
-        False when nothing was charged.
+        False if nothing was charged.
     """
     reserved = session.scalar(
         RESERVE, {"provider": provider, "media_sec": media_sec, **_columns(limits)}
@@ -108,39 +101,39 @@ def reserve(session: Session, provider: str, media_sec: float, limits: SpendLimi
 
 
 def book_measured(session: Session, attempt_id: UUID, media_sec: float) -> None:
-    """Charge what the source was found to take, in place of what was reserved for it.
+    """Replace the reserved duration by the measured one, in the hour of the reservation.
 
-    It goes to the hour of the reservation. Safe to run twice: the second finds no difference.
+    Safe to run twice: the second run finds no difference.
     """
     session.execute(BOOK, {"attempt_id": attempt_id, "media_sec": media_sec})
 
 
 def give_back(session: Session, attempt_id: UUID) -> None:
-    """Undo the charge of an attempt that cost nothing: its provider was not asked, or said no.
+    """Undo the charge of an attempt whose provider was not asked or refused the job.
 
-    Safe to run twice: the second finds nothing reserved.
+    Safe to run twice: the second run finds no reservation.
     """
     session.execute(BOOK, {"attempt_id": attempt_id, "media_sec": None})
 
 
 def release_held(session: Session, provider: str, limits: SpendLimits) -> list[UUID]:
-    """Make due what waits for its account's next hour although its budget has room again.
+    """Make due the assets that wait for their account's next hour, as far as the budget has room.
 
-    That is so when the limit was raised, when a charge was given back, and when the hour turned.
-    No more than the budget has room for, the longest held first, in bounded batches.
+    The budget has room again when the limit was raised, a charge was undone or a new hour began.
+    The longest held come first, in bounded batches.
     """
-    found = session.scalars(RELEASE, {"provider": provider, "batch": BATCH, **_columns(limits)})
-    return list(found)
+    held = {"hold_reason": SPEND_GUARD, "provider": provider, "batch": BATCH}
+    return list(session.scalars(END_HOLDS_WITHIN_BUDGET, {**held, **_columns(limits)}))
 
 
 def sec_to_next_hour(now: datetime) -> float:
-    """Until the next hour begins; hours are those of the clock, in UTC."""
+    """Return the seconds until the next full hour, in UTC."""
     begun = now.replace(minute=0, second=0, microsecond=0)
     return (begun + timedelta(hours=1) - now).total_seconds()
 
 
 def prune(session: Session) -> None:
-    """Forget hours that nobody looks back on any more."""
+    """Delete the rows of hours older than ``KEPT_DAYS``."""
     session.execute(
         text("DELETE FROM provider_spend WHERE hour < now() - make_interval(days => :kept_days)"),
         {"kept_days": KEPT_DAYS},

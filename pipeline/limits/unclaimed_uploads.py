@@ -1,7 +1,7 @@
-"""What one owner may have sent and made no video of: it fills the storage and costs no quota.
+"""Limit of an owner's uploads without a video: they fill the storage and use no quota.
 
-Tickets of an owner are issued one after the other, so that two at the limit cannot both pass. What
-is given up, expired or claimed by a video counts no more.
+Tickets of an owner are issued one after the other, so that two at the limit cannot both pass. An
+upload that is abandoned, expired or claimed by a video does not count.
 """
 
 from sqlalchemy import func, or_, select
@@ -13,21 +13,21 @@ from pipeline.limits.owner_quotas import owner_is_busy
 from pipeline.records.models import Upload
 
 RETRY_SEC = 60
-"""What an owner with too much of it is told to wait: room is for the owner to make."""
+"""``Retry-After`` of an owner over the limit. The owner can make room at any time."""
 
 
 def refuse_unclaimed(
     session: Session, limits: OwnerLimitSettings, owner_id: str, *, asked_bytes: int
 ) -> None:
-    """Refuse one more ticket where too much is unused; the owner's other tickets wait meanwhile.
+    """Refuse a ticket over the limit. The owner's other requests for tickets wait meanwhile.
 
     Raises:
         LimitReached: ``too_many_uploads``, ``owner_busy``.
     """
-    turn = func.pg_advisory_xact_lock(func.hashtextextended(f"uploads of {owner_id}", 0))
+    lock = func.pg_advisory_xact_lock(func.hashtextextended(f"uploads of {owner_id}", 0))
     with owner_is_busy():
-        session.execute(select(turn))
-    # A statement of its own: it sees what whoever had the turn before has committed.
+        session.execute(select(lock))
+    # A separate statement, so that it sees the commit of the lock's previous holder.
     count, size_bytes = session.execute(
         select(func.count(), func.coalesce(func.sum(Upload.size_bytes), 0)).where(
             Upload.owner_id == owner_id,
@@ -42,12 +42,12 @@ def refuse_unclaimed(
 
 
 def _refused(quota: str, limit: int, used: int, asked: int) -> LimitReached:
-    held = "uploads" if quota == "uploads" else "bytes of uploads"
+    unit = "uploads" if quota == "uploads" else "bytes of uploads"
     return LimitReached(
         "too_many_uploads",
-        f"An owner may have {limit} {held} that no video is made of: {used} are there, and this "
-        f"file needs {asked}. Register some, or give up what is not complete; what is left over "
-        "goes by itself when its time is over.",
+        f"An owner may have {limit} {unit} without a video. {used} exist, and this file needs "
+        f"{asked}. Register videos for some of them, or delete uploads that are not complete. An "
+        "expired upload is removed automatically.",
         retry_after_sec=RETRY_SEC,
         quota=quota,
         limit=limit,

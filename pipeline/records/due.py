@@ -1,6 +1,6 @@
-"""What is due: one query a sweep, each served by its own partial index, in bounded batches.
+"""Due rows: one query for each pass of the sweep, served by a partial index, in bounded batches.
 
-``SKIP LOCKED`` lets any number of sweepers run: they share the work instead of repeating it.
+``SKIP LOCKED`` lets any number of sweeps run at once: they share the work instead of repeating it.
 """
 
 from datetime import datetime
@@ -11,16 +11,17 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pipeline.domain.states import LIVE, WAITING, Status
 from pipeline.domain.values import DeliveryStatus
+from pipeline.records.clock import interval
 from pipeline.records.models import Asset, Attempt, Delivery, Upload
 
 BATCH = 200
-"""Rows a sweep takes at once: a few milliseconds of locks, whatever the backlog."""
+"""Rows that a pass takes at once: a few milliseconds of locks, however long the backlog."""
 
 
 def waiting_assets(session: Session, *, grace_sec: float) -> list[UUID]:
-    """Assets whose next attempt is due and whose last wake, if any, came to nothing.
+    """Return assets whose next attempt is due and whose last wake, if any, had no effect.
 
-    They are marked as woken, so that a backlog is not published anew with every sweep.
+    They are marked as woken, so that not every sweep publishes a backlog again.
     """
     due = (
         select(Asset.id)
@@ -45,31 +46,31 @@ def waiting_assets(session: Session, *, grace_sec: float) -> list[UUID]:
 
 
 def lapsed_leases(session: Session) -> list[UUID]:
-    """Assets whose worker did not come back."""
+    """Return assets whose worker let its lease lapse."""
     processing = (Asset.status == Status.PROCESSING, Asset.deleted_at.is_(None))
     return _oldest(session, Asset.id, Asset.lease_expires_at, *processing)
 
 
 def late_callbacks(session: Session) -> list[UUID]:
-    """Assets whose provider is to be asked."""
+    """Return assets whose next poll is due."""
     processing = (Asset.status == Status.PROCESSING, Asset.deleted_at.is_(None))
     return _oldest(session, Asset.id, Asset.next_poll_at, *processing)
 
 
 def past_deadlines(session: Session) -> list[UUID]:
-    """Assets that have been in a live state for too long."""
+    """Return assets that have been in a live state for too long."""
     live = (Asset.status.in_(LIVE), Asset.deleted_at.is_(None))
     return _oldest(session, Asset.id, Asset.deadline_at, *live)
 
 
 def unread_deliveries(session: Session, *, grace_sec: float) -> list[UUID]:
-    """Callbacks in the inbox that nobody has come for."""
+    """Return callbacks in the inbox whose next try is overdue by the grace."""
     unread = Delivery.status == DeliveryStatus.NEW
     return _oldest(session, Delivery.id, Delivery.next_try_at, unread, grace_sec=grace_sec)
 
 
 def unpaid_releases(session: Session) -> list[UUID]:
-    """Attempts whose provider is owed a release."""
+    """Return attempts with a release owed."""
     unpaid = Attempt.released_at.is_(None)
     return _oldest(session, Attempt.id, Attempt.release_requested_at, unpaid)
 
@@ -81,18 +82,21 @@ def _oldest(
     *conditions: ColumnElement[bool],
     grace_sec: float = 0,
 ) -> list[UUID]:
-    """The rows whose instant has passed by the grace, the longest overdue first."""
+    """Return the rows whose instant has passed by the grace, the longest overdue first."""
     due = select(key).where(*conditions, instant <= _ago(grace_sec)).order_by(instant).limit(BATCH)
     return list(session.scalars(due))
 
 
 def _ago(seconds: float) -> ColumnElement[datetime]:
-    """An instant gone by. ``now()`` is one value for a statement, so an index can answer it."""
-    return func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    """Return an instant in the past.
+
+    ``now()`` has one value in a statement, so an index can serve the comparison.
+    """
+    return func.now() - interval(seconds)
 
 
 def discarded_attempts(session: Session, *, limit: int = BATCH) -> list[Attempt]:
-    """Attempts whose files may go."""
+    """Return attempts whose files may be removed."""
     return list(
         session.scalars(
             select(Attempt)
@@ -104,7 +108,7 @@ def discarded_attempts(session: Session, *, limit: int = BATCH) -> list[Attempt]
 
 
 def deleted_assets(session: Session, *, keep_sec: float, limit: int = BATCH) -> list[Asset]:
-    """Tombstones whose source may go."""
+    """Return tombstones whose source may be removed."""
     return list(
         session.scalars(
             select(Asset)
@@ -116,7 +120,7 @@ def deleted_assets(session: Session, *, keep_sec: float, limit: int = BATCH) -> 
 
 
 def abandoned_uploads(session: Session, *, limit: int = BATCH) -> list[Upload]:
-    """Tickets that expired before they were completed."""
+    """Return uploads that expired before they were completed."""
     return list(
         session.scalars(
             select(Upload)
@@ -128,7 +132,7 @@ def abandoned_uploads(session: Session, *, limit: int = BATCH) -> list[Upload]:
 
 
 def unclaimed_uploads(session: Session, *, keep_sec: float, limit: int = BATCH) -> list[Upload]:
-    """Uploads that were completed long enough ago, and that no video was made of."""
+    """Return uploads that were completed ``keep_sec`` ago or earlier and have no video."""
     return list(
         session.scalars(
             select(Upload)
@@ -144,7 +148,7 @@ def unclaimed_uploads(session: Session, *, keep_sec: float, limit: int = BATCH) 
 
 
 def prune_idempotency_keys(session: Session) -> None:
-    """Forget keys that no longer replay."""
+    """Delete a batch of keys that have expired."""
     session.execute(
         text("""
             DELETE FROM idempotency_keys WHERE ctid IN (
@@ -154,5 +158,5 @@ def prune_idempotency_keys(session: Session) -> None:
 
 
 def make_event_partitions(session: Session) -> None:
-    """Make the chronicle's partitions of the coming months."""
+    """Create the chronicle's partitions of the coming months."""
     session.execute(text("SELECT khronika_make_event_partitions(3)"))

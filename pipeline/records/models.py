@@ -1,4 +1,4 @@
-"""The tables, as types. Constraints, policies and indexes are the migrations' to create."""
+"""The tables, as types. The migrations create constraints, policies and indexes."""
 
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +14,7 @@ JsonObject = dict[str, Any]
 
 
 class Base(DeclarativeBase):
-    """Maps Python's types to ours: text without a length, instants with a zone, JSON as jsonb."""
+    """Base of the tables, with the column types: unlimited text, instants with a zone, jsonb."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         str: Text(),
@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
 
 
 class Asset(Base):
-    """One video of one post: what it is, where it stands, what is published of it."""
+    """One video of one post: its source, its state and its published output."""
 
     __tablename__ = "video_assets"
 
@@ -47,12 +47,12 @@ class Asset(Base):
     title: Mapped[str | None]
     poster_time_sec: Mapped[float | None]
     playback: Mapped[str]
-    """public, or signed: whether everybody may have the addresses of what is published."""
+    """A value of ``Playback``: ``public`` or ``signed``."""
     allow_original: Mapped[bool]
-    """Whether the owner lets the source itself stand in for a video that failed."""
+    """True if the owner allows playback of the source in place of a video that failed."""
     charged_bytes: Mapped[int | None] = mapped_column(BigInteger)
     charged_sec: Mapped[float | None]
-    """What its owner's quota of the day of its creation was charged; null where it was not."""
+    """Bytes and seconds charged to the owner's quota on the day of creation; null: no charge."""
 
     status: Mapped[Status]
     generation: Mapped[int]
@@ -110,11 +110,11 @@ class Attempt(Base):
     provider_request_id: Mapped[str | None]
     created_at: Mapped[datetime]
     reserved_sec: Mapped[float | None]
-    """Media seconds that its account's hour is charged with it; null where it is not charged."""
+    """Media seconds charged to its account's hour; null: no charge."""
     intended_at: Mapped[datetime | None]
-    """Committed just before the provider was last called: from here on the job may exist."""
+    """Committed just before the last call to the provider: from this instant the job may exist."""
     absent_at: Mapped[datetime | None]
-    """When a look-up first found the provider to know of no such job."""
+    """Instant of the first look-up that found no such job at the provider."""
     submitted_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     """An ``AttemptOutcome``; null while the attempt is open."""
@@ -123,13 +123,13 @@ class Attempt(Base):
     release_requested_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
     purge_at: Mapped[datetime | None]
-    """When its files may go; null while something of it is, or may yet be, published."""
+    """Instant from which its files may be removed; null while its output is or may be published."""
     purged_at: Mapped[datetime | None]
-    """Since when its files count as gone; nothing of it is published after that."""
+    """Instant from which its files count as removed; its output is not published after that."""
 
 
 class Output(Base):
-    """What one attempt made and the gate passed."""
+    """The files that one attempt made and the gate passed."""
 
     __tablename__ = "video_outputs"
 
@@ -175,7 +175,7 @@ class Event(Base):
 
 
 class AuditEvent(Base):
-    """What has no asset: a rejected callback, an operator's action."""
+    """An event that belongs to no asset: a rejected callback, an operator's action."""
 
     __tablename__ = "audit_events"
 
@@ -186,7 +186,7 @@ class AuditEvent(Base):
     actor: Mapped[str]
     provider: Mapped[str | None]
     source: Mapped[str | None]
-    """The remote address it came from."""
+    """The remote address of the request."""
     request_id: Mapped[str | None]
     detail: Mapped[JsonObject]
 
@@ -213,7 +213,7 @@ class Delivery(Base):
 
 
 class Upload(Base):
-    """A ticket for a direct upload. Its id becomes the asset's id, so nothing moves."""
+    """A ticket for a direct upload. Its id becomes the asset's id, so no file moves."""
 
     __tablename__ = "uploads"
 
@@ -225,20 +225,20 @@ class Upload(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     storage_key: Mapped[str]
     storage_upload_id: Mapped[str | None]
-    """The storage's own name of a multipart upload, where it has one."""
+    """The storage's own name of a multipart upload; null if it has none."""
     part_size_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    """Set where the file comes in parts: all but the last have this size."""
+    """Size of every part except the last; null for a file that is sent in one request."""
     received_bytes: Mapped[int | None] = mapped_column(BigInteger)
     source_info: Mapped[JsonObject | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
-    """When a video was made of it; until then it may be given up."""
+    """Instant at which a video was registered for it; until then it may be abandoned."""
 
 
 class UploadPart(Base):
-    """A part of an upload that has arrived. What to resume from is decided by these rows."""
+    """A part of an upload that has arrived. A client resumes from these rows."""
 
     __tablename__ = "upload_parts"
 
@@ -265,7 +265,7 @@ class IdempotencyRecord(Base):
 
 
 class OwnerUsage(Base):
-    """What an owner registered on one day (UTC), for the daily quotas."""
+    """Sums of the videos that an owner registered on one day (UTC), for the daily quotas."""
 
     __tablename__ = "owner_usage"
 
@@ -277,7 +277,7 @@ class OwnerUsage(Base):
 
 
 class ProviderSpend(Base):
-    """What a provider account was given within one clock hour, for the spend guard."""
+    """Sums of the jobs of a provider account within one clock hour, for the spend guard."""
 
     __tablename__ = "provider_spend"
 
@@ -288,7 +288,7 @@ class ProviderSpend(Base):
 
 
 class ProviderBreaker(Base):
-    """Whether a provider account answers, as its last submissions found."""
+    """The breaker of a provider account, by the results of its last submissions."""
 
     __tablename__ = "provider_breakers"
 
@@ -296,15 +296,15 @@ class ProviderBreaker(Base):
     failures: Mapped[int]
     """Submissions in a row that were not answered."""
     opened_at: Mapped[datetime | None]
-    """Since when new submissions wait; null while they do not."""
+    """Instant from which new submissions wait; null while the breaker is closed."""
     probe_at: Mapped[datetime | None]
-    """When one of them is let through."""
+    """Instant from which the next submission is admitted as a probe."""
     is_probing: Mapped[bool]
-    """Whether one was, and is not answered yet."""
+    """True while a probe is under way and has no answer yet."""
 
 
 class ProviderSecret(Base):
-    """A secret that an account's callbacks are verified with, encrypted under the secret key."""
+    """A secret that verifies an account's callbacks, encrypted under the secret key."""
 
     __tablename__ = "provider_secrets"
 
@@ -313,11 +313,11 @@ class ProviderSecret(Base):
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     retires_at: Mapped[datetime | None]
-    """From when on it verifies nothing; null while it is the newest."""
+    """Instant from which it verifies no callback; null while it is the newest."""
 
 
 class ApiKey(Base):
-    """A server's key. Of the key itself only its SHA-256 is kept."""
+    """A server's key. The row has only the SHA-256 of the key itself."""
 
     __tablename__ = "api_keys"
 
@@ -325,7 +325,7 @@ class ApiKey(Base):
     name: Mapped[str]
     secret_sha256: Mapped[str]
     owner_id: Mapped[str | None]
-    """Whose assets it acts on; null for a key of operators."""
+    """The owner of the assets that the key acts on; null for a key of operators."""
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]

@@ -12,14 +12,14 @@ def published_columns(output_id: UUID, outputs: Outputs | Output) -> dict[str, A
 
     Args:
         output_id: The row of ``video_outputs``.
-        outputs: As a provider reported them, or as an earlier row keeps them.
+        outputs: A provider's report, or an earlier row.
     """
     copies = {name: getattr(outputs, name) for name in PUBLISHED_FIELDS}
     return {"published_output_id": output_id, **copies}
 
 
 def output_columns(outputs: Outputs) -> dict[str, Any]:
-    """Return the columns of ``video_outputs`` that keep these outputs."""
+    """Return the columns of a row of ``video_outputs`` for these outputs."""
     return {
         **{name: getattr(outputs, name) for name in PUBLISHED_FIELDS},
         "renditions": [dict(rendition) for rendition in outputs.renditions],

@@ -1,7 +1,7 @@
-"""What the API reads: one query each, served by an index, bounded by its arguments.
+"""Reads of the API: each function is one query, served by an index, bounded by its arguments.
 
-Reads bypass the use cases. Row-level security decides what an owner's session sees; a caller
-passes the session of the role whose view it wants.
+Reads bypass the use cases. Row-level security limits an owner's session to the owner's rows. A
+caller passes the session of the role whose view it needs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ from pipeline.records.models import Asset, Event
 
 
 class Card(NamedTuple):
-    """What a page needs to know of a post's video: a row of ``khronika_cards``."""
+    """The data of a post's video that a page shows: a row of ``khronika_cards``."""
 
     id: UUID
     post_id: UUID
     status: Status
     progress: float | None
     submitted: bool
-    """Whether a provider has named its job."""
+    """True if a provider has named its job."""
     playable: bool
     playback: Playback
     title: str | None
@@ -41,7 +41,7 @@ class Card(NamedTuple):
     height: int | None
     updated_at: datetime
     original: Mapping[str, str | None] | None
-    """The source that may stand in, as ``pipeline.content.original`` reads it."""
+    """The source that may be played instead, as ``pipeline.content.original`` reads it."""
 
 
 class PageCursor(NamedTuple):
@@ -52,11 +52,11 @@ class PageCursor(NamedTuple):
 
 
 def asset_of_post(session: Session, post_id: UUID) -> Asset:
-    """The live asset of a post. Index: ``video_assets_post_live``.
+    """Return the asset of a post that is not deleted. Index: ``video_assets_post_live``.
 
     Raises:
-        NotFound: ``post_not_found``: there is none, or it is somebody else's. Which of the two
-            is not told.
+        NotFound: ``post_not_found``: it does not exist or belongs to another owner. The error does
+            not reveal which of the two.
     """
     asset = session.scalars(
         select(Asset)
@@ -69,18 +69,21 @@ def asset_of_post(session: Session, post_id: UUID) -> Asset:
 
 
 def select_asset(post_id: UUID) -> Select[Asset]:
-    """The live asset of a post, if this session sees it."""
+    """Return the query for the asset of a post that is not deleted."""
     return select(Asset).where(Asset.post_id == post_id, Asset.deleted_at.is_(None))
 
 
 def assets_of_posts(session: Session, post_ids: Sequence[UUID]) -> Sequence[Asset]:
-    """The live assets of these posts that this session sees. Index: ``video_assets_post_live``."""
+    """Return the assets of these posts that are not deleted and that this session sees.
+
+    Index: ``video_assets_post_live``.
+    """
     live = Asset.deleted_at.is_(None)
     return session.scalars(select(Asset).where(Asset.post_id.in_(post_ids), live)).all()
 
 
 def chronicle_page(session: Session, post_id: UUID, *, after: int, limit: int) -> Sequence[Event]:
-    """The events of a post's video with ``seq`` above ``after``, oldest first.
+    """Return the events of a post's video with ``seq`` above ``after``, oldest first.
 
     The primary key ``(asset_id, seq, created_at)`` of every partition serves it in order.
 
@@ -99,30 +102,30 @@ def chronicle_page(session: Session, post_id: UUID, *, after: int, limit: int) -
 def assets_in_status(
     session: Session, status: Status, *, before: PageCursor | None, limit: int
 ) -> Sequence[Asset]:
-    """The operators' list, most recently changed first, from ``before`` on.
+    """Return a page of the operators' list, most recently changed first, from ``before`` on.
 
     Keyset-paged: ``video_assets_status_updated (status, updated_at, id)`` is read backwards from
-    the place itself, so that the thousandth page costs as much as the first.
+    ``before``, so that the thousandth page costs as much as the first.
     """
     query = select(Asset).where(Asset.status == status, Asset.deleted_at.is_(None))
     if before is not None:
         query = query.where(tuple_(Asset.updated_at, Asset.id) < tuple_(*before))
-    # All of a page has one status, but under row-level security the planner may not conclude from
-    # it that the index gives the order: comparing enums is not marked leakproof.
+    # Every row of a page has the same status. Under row-level security the planner cannot use that
+    # to take the order from the index, because the comparison of enums is not marked leakproof.
     order = (Asset.status.desc(), Asset.updated_at.desc(), Asset.id.desc())
     return session.scalars(query.order_by(*order).limit(limit)).all()
 
 
 def public_cards(session: Session, post_ids: Sequence[UUID]) -> list[Card]:
-    """What everybody may see of these posts, in the order asked; unknown ones are absent.
+    """Return the public cards of these posts, in the given order; unknown posts are absent.
 
-    Of a signed asset that is its state and its size, and nothing of its content.
+    The card of a signed asset has its state and its size, and no address of its content.
     """
     return _cards(session, func.public_assets(_array(post_ids)), post_ids)
 
 
 def card_of_post(session: Session, post_id: UUID) -> Card | None:
-    """The whole card of a post's video, if row-level security lets this session see it."""
+    """Return the whole card of a post's video; None if this session does not see the video."""
     cards = _cards(session, func.khronika_cards(_array([post_id])), [post_id])
     return cards[0] if cards else None
 

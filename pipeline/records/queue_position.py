@@ -1,4 +1,4 @@
-"""How many videos are taken up before one that waits, and how long that may take."""
+"""Place of a waiting video in the queue of due videos, and the estimated wait."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 
 class PlaceInQueue(NamedTuple):
-    """A place in the queue of what is due.
+    """A place in the queue of due videos.
 
     Attributes:
         position: 1 is next.
-        wait_sec: Until it is taken up, at the pace of the last hour; None where too little
-            completed to say.
+        wait_sec: Estimated wait at the pace of the last hour; None if too few videos completed
+            for an estimate.
     """
 
     position: int
@@ -23,10 +23,11 @@ class PlaceInQueue(NamedTuple):
 
 
 def queue_places(session: Session, asset_ids: Sequence[UUID]) -> Mapping[UUID, PlaceInQueue]:
-    """The places of these assets; those that do not wait, or far back (over 1000), have none.
+    """Return the places of the assets that wait; an asset beyond place 1000 has none.
 
-    Everybody's videos count and nothing of them is told, so that an owner's session may ask.
-    Indexes: ``video_assets_due``, ``video_assets_completed``, of each a bounded piece.
+    The videos of all owners count, and the result reveals nothing else about them, so an owner's
+    session may ask. Indexes: a bounded piece of ``video_assets_due`` and
+    ``video_assets_completed``.
     """
     called = func.khronika_turns(cast(list(asset_ids), ARRAY(Uuid)))
     rows = session.execute(select(*called.table_valued("asset_id", "place", "wait_sec").c))

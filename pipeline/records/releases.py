@@ -1,12 +1,12 @@
-"""What a provider is known to have of ours, and what it is owed.
+"""Releases of jobs at providers: an attempt owes one until the provider has confirmed it.
 
-Every job that a provider accepted is current, published, or owed a release that a sweep pays. The
-hard part is a call that is still on its way: its job can appear after somebody has looked for it.
-So the debt for a job that has not been seen stays open until no call can be on its way any more,
-and opens again should the job be seen all the same.
+Every job that a provider accepted is current, published, or has a release owed, and a sweep carries
+the release out. The difficult case is a call that is still on its way: its job can appear after a
+look-up. Therefore a release for a job that was never seen stays owed until no call can be on its
+way any more. If the job is seen after that, its release is owed again.
 
-Whoever locks both locks the asset first and then its attempts, as ``store`` does; the other way
-round two writers could wait for each other.
+A writer that locks both rows locks the asset before its attempts, as ``store`` does. In the
+opposite order two writers could wait for each other.
 """
 
 from datetime import datetime, timedelta
@@ -29,32 +29,32 @@ NO_JOB = (
 def owe_releases(
     session: Session, asset_id: UUID, *, but: UUID | None = None, published_too: bool = False
 ) -> list[UUID]:
-    """Owe the provider of every job of this asset its release, but for what is published.
+    """Owe the release of every job of this asset that is not published.
 
-    An attempt that never came to call its provider, or whose job failed there, owes nothing. One
-    that completed and was not published still occupies, and costs, its place at the provider.
+    An attempt that did not call its provider, or whose job failed there, owes none. A job that
+    completed and was not published still occupies space at the provider, which may charge for it.
 
     Args:
-        but: The attempt to leave alone: the current or the published one.
-        published_too: The asset is being deleted: nothing of it is to stay.
+        but: The attempt to leave as it is: the current or the published one.
+        published_too: The asset is being deleted, so published jobs are released too.
 
     Returns:
-        The attempts that owe one since now.
+        The attempts whose release is owed from now on.
     """
-    whose = [Attempt.asset_id == asset_id]
+    attempts = [Attempt.asset_id == asset_id]
     if but is not None:
-        whose.append(Attempt.id != but)
-    return _owe(session, *whose, published_too=published_too)
+        attempts.append(Attempt.id != but)
+    return _owe(session, *attempts, published_too=published_too)
 
 
 def owe_release(session: Session, attempt_id: UUID, *, published_too: bool = False) -> list[UUID]:
-    """Owe one attempt's provider its release, on the same terms."""
+    """Owe the release of one attempt's job, under the same conditions."""
     return _owe(session, Attempt.id == attempt_id, published_too=published_too)
 
 
-def _owe(session: Session, *whose: ColumnElement[bool], published_too: bool) -> list[UUID]:
+def _owe(session: Session, *attempts: ColumnElement[bool], published_too: bool) -> list[UUID]:
     owing = [
-        *whose,
+        *attempts,
         Attempt.intended_at.is_not(None),
         Attempt.release_requested_at.is_(None),
         Attempt.outcome.is_(None)
@@ -62,22 +62,22 @@ def _owe(session: Session, *whose: ColumnElement[bool], published_too: bool) -> 
     ]
     if not published_too:
         owing.append(~exists().where(Output.attempt_id == Attempt.id))
-    debts = (
+    owe = (
         update(Attempt)
         .where(*owing)
         .values(release_requested_at=func.now())
         .returning(Attempt.id)
         .execution_options(synchronize_session=False)
     )
-    return list(session.scalars(debts))
+    return list(session.scalars(owe))
 
 
 def record_job(
     session: Session, attempt_id: UUID, provider_job_id: str, request_id: str | None = None
 ) -> None:
-    """Write down that the provider has the job, whatever we thought before.
+    """Record that the provider has the job, whatever the row said before.
 
-    A release that was paid before the job had been seen found nothing to give up: it is owed anew.
+    A release that was confirmed before the job was seen had no job to end: it is owed again.
     """
     _update(
         session,
@@ -94,12 +94,12 @@ def record_job(
 
 
 def record_unanswered(session: Session, attempt_id: UUID) -> None:
-    """Write down that a call ended without an answer: from now on its job may appear."""
+    """Record that a call ended without an answer: its job may appear from now on."""
     _update(session, attempt_id, intended_at=func.now(), released_at=_unless_unseen())
 
 
 def withdraw(session: Session, attempt_id: UUID) -> None:
-    """Drop a debt that has not been paid: the job is wanted after all."""
+    """Withdraw a release that was not confirmed: the job is needed after all."""
     _update(
         session,
         attempt_id,
@@ -110,11 +110,11 @@ def withdraw(session: Session, attempt_id: UUID) -> None:
 
 
 def confirm(session: Session, attempt: Attempt) -> bool:
-    """Write down that the release is paid; False when what was known has changed since.
+    """Record that the provider confirmed the release; False if the row changed since it was read.
 
-    A job that was seen only after its provider had been asked to give it up is still there.
+    A job that was first seen after the request to end it still exists.
     """
-    paid = session.execute(
+    confirmed = session.execute(
         update(Attempt)
         .where(
             Attempt.id == attempt.id,
@@ -126,15 +126,15 @@ def confirm(session: Session, attempt: Attempt) -> bool:
         .values(released_at=func.now())
         .execution_options(synchronize_session=False)
     )
-    assert isinstance(paid, CursorResult)
-    return paid.rowcount == 1
+    assert isinstance(confirmed, CursorResult)
+    return confirmed.rowcount == 1
 
 
 def may_still_arrive(attempt: Attempt, now: datetime, *, settle_sec: float) -> bool:
-    """Whether a call may be on its way whose job has not been seen.
+    """Return true if a call may be on its way whose job has not been seen.
 
     Args:
-        settle_sec: The call's timeout, and how long after it the provider may take.
+        settle_sec: The call's timeout plus the provider's margin after it.
     """
     if attempt.provider_job_id is not None or attempt.intended_at is None:
         return False

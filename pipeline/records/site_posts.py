@@ -1,4 +1,4 @@
-"""The site's table of posts, where it shares our database. We only read it."""
+"""The site's table of posts, for a site that shares our database. The pipeline only reads it."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -23,11 +23,11 @@ from pipeline.domain.errors import Unprocessable
 
 @dataclass(frozen=True)
 class Posts:
-    """Where posts are: a table with ``id`` (uuid), ``media_kind``, ``video_url`` and an owner.
+    """The table of posts, with ``id`` (uuid), ``media_kind``, ``video_url`` and an owner.
 
     Attributes:
-        name: The table, as ``schema.table`` where it is not on the search path.
-        owner_column: The column that says whose post it is.
+        name: The table, as ``schema.table`` if it is not on the search path.
+        owner_column: The column with the id of the post's owner.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Posts:
 
     @property
     def schema(self) -> str | None:
-        """The schema, where the name has one."""
+        """The schema; None if the name has none."""
         return self.name.rpartition(".")[0] or None
 
     @property
@@ -58,7 +58,7 @@ class Post:
     video_url: str
 
 
-# What a role may read of its catalogue does not depend on what it may read of the table.
+# A role may read the catalogue entry of a table without a right to read the table.
 _DESCRIBE = text("""
     SELECT current_user AS role, t.oid,
         coalesce(has_table_privilege(t.oid, 'SELECT'), false) AS readable,
@@ -74,7 +74,7 @@ _DESCRIBE = text("""
 
 
 def check_posts(session: Session, posts: Posts) -> None:
-    """Make sure that this role can read the table as a table of posts.
+    """Check that this role can read the table as a table of posts.
 
     Raises:
         Unprocessable: ``posts_table_missing``, ``posts_table_closed`` (no right to read it, or
@@ -114,7 +114,10 @@ def _check_columns(posts: Posts, found: RowMapping) -> None:
 
 
 def owns_post(session: Session, posts: Posts, post_id: UUID, owner_id: str) -> bool:
-    """Whether there is such a post and it is this owner's: one statement, whichever it is."""
+    """Return true if the post exists and belongs to this owner.
+
+    One statement serves both answers, so its duration does not reveal a post of another owner.
+    """
     owner = cast(column(posts.owner_column), Text)
     of_posts = table(posts.table, schema=posts.schema)
     found = exists().select_from(of_posts).where(column("id", Uuid) == post_id, owner == owner_id)
@@ -122,12 +125,12 @@ def owns_post(session: Session, posts: Posts, post_id: UUID, owner_id: str) -> b
 
 
 def count_videos(session: Session, posts: Posts) -> int:
-    """How many posts have a video."""
+    """Return the number of posts with a video."""
     return session.scalar(select(func.count()).select_from(_videos(posts).subquery())) or 0
 
 
 def read_videos(session: Session, posts: Posts, *, after: UUID | None, size: int) -> list[Post]:
-    """The next posts with a video, in the order of their ids."""
+    """Return the next posts with a video, in the order of their ids."""
     page = _videos(posts).order_by(column("id")).limit(size)
     if after is not None:
         page = page.where(column("id", Uuid) > after)
@@ -135,7 +138,7 @@ def read_videos(session: Session, posts: Posts, *, after: UUID | None, size: int
 
 
 def _videos(posts: Posts) -> Select[UUID, str, str]:
-    """Posts with a video; every column as text, whatever type the site gave it."""
+    """Return the query for posts with a video; owner and address as text, whatever their type."""
     of_posts = table(posts.table, schema=posts.schema)
     owner = cast(column(posts.owner_column), Text)
     return (

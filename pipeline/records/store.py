@@ -20,18 +20,18 @@ from pipeline.records.models import Asset, Attempt, AuditEvent, Event
 from pipeline.records.transitions import Transition
 
 KEEP_DISCARDED_SEC = 24 * 3600
-"""How long files that nobody publishes any more are kept."""
+"""Time for which files of outputs that are not published are kept."""
 
 
 class LockedAsset(NamedTuple):
-    """A row under this transaction's lock, and the database's clock, the only one that counts."""
+    """An asset's row under this transaction's lock, and the present instant of the database."""
 
     asset: Asset
     now: datetime
 
 
 def lock(session: Session, asset_id: UUID, *, skip_locked: bool = False) -> LockedAsset | None:
-    """Read an asset for writing; None when there is none, or another holds it and we skip."""
+    """Read an asset for writing; None if it does not exist, or is locked and locks are skipped."""
     query = (
         select(Asset, func.clock_timestamp())
         .where(Asset.id == asset_id)
@@ -50,11 +50,11 @@ def advance(session: Session, asset: Asset, change: Transition) -> Asset:
         change: Made by a constructor of ``transitions``.
 
     Returns:
-        The row as it stands now.
+        The row after the change.
 
     Raises:
-        IllegalTransition: There is no such edge; nothing is written.
-        StaleTransition: The row moved on since it was read; nothing is written.
+        IllegalTransition: No such edge exists; nothing is written.
+        StaleTransition: The row changed after it was read; nothing is written.
     """
     source, target = asset.status, change.target
     if target is not None and not is_allowed(source, target):
@@ -108,7 +108,7 @@ def _append(
         insert(Event).values(
             asset_id=asset.id,
             seq=asset.last_seq,
-            # The row lock orders these; the transaction's own start time would not.
+            # The row lock orders these instants. The transaction's start time would not.
             created_at=func.clock_timestamp(),
             type=event.type,
             from_status=source,
@@ -131,7 +131,7 @@ def report_progress(
     percent: float,
     next_poll_at: SQLColumnExpression[datetime | None],
 ) -> None:
-    """Note how far the current attempt is. Never backwards, and never an event."""
+    """Record the progress of the current attempt. It never falls and writes no event."""
     session.execute(
         update(Asset)
         .where(
@@ -150,7 +150,7 @@ def report_progress(
 
 
 def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
-    """Write what is known of an attempt, whatever became of its asset."""
+    """Write facts about an attempt, whatever the state of its asset."""
     session.execute(
         update(Attempt)
         .where(Attempt.id == attempt_id)
@@ -160,7 +160,7 @@ def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
 
 
 def discard(session: Session, *attempts: ColumnElement[bool]) -> None:
-    """Let the files of these attempts go after a day.
+    """Schedule the removal of these attempts' files after a day.
 
     The day is for viewers in the middle of a retired output, for a late success, and for a
     rollback.
@@ -174,5 +174,5 @@ def discard(session: Session, *attempts: ColumnElement[bool]) -> None:
 
 
 def audit(session: Session, type_: str, *, actor: str, **columns: Any) -> None:
-    """Record what has no asset."""
+    """Record an event that belongs to no asset."""
     session.execute(insert(AuditEvent).values(type=type_, actor=actor, **columns))

@@ -1,9 +1,9 @@
 """Transitions of an asset: one constructor for each edge, and for each change inside a state.
 
-A constructor names the state to enter, the event of the chronicle and every column that is set.
-``store.advance`` writes it. An edge clears the columns that belong to the state it leaves, so that
-an asset carries a lease, a due instant, a hold reason or a progress only in a state that has one;
-CHECK constraints of the table hold it to that.
+A constructor names the state to enter, the event of the chronicle and every column that it sets.
+``store.advance`` writes the transition. An edge clears the columns of the state that it leaves.
+Therefore an asset has a lease, a due instant, a hold reason or a progress only in a state that
+allows it; CHECK constraints of the table enforce this.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from pipeline.records.published import published_columns
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """The deadline of an asset that waits for an operator.
 
-PostgreSQL's ``infinity`` would say it better, but no Python ``datetime`` can hold it, and psycopg
+PostgreSQL's ``infinity`` would be clearer, but no Python ``datetime`` can hold it, and psycopg
 refuses to load it.
 """
 
@@ -39,7 +39,7 @@ NO_MORE_WORK: Mapping[str, Any] = {
     "woken_at": None,
     "next_poll_at": None,
 }
-"""No worker holds the asset any more, and nothing is due. Raising the token fences writers off."""
+"""Columns of an asset without a worker and without due work. The raised token stops old writers."""
 
 LEFT: Mapping[str, Any] = {
     **NO_MORE_WORK,
@@ -54,11 +54,11 @@ LEFT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Transition:
-    """A change of one asset.
+    """One change of an asset.
 
     Attributes:
         target: The state to enter; None: the asset stays in its state.
-        event: The event of the chronicle; None for a change that is none.
+        event: The event of the chronicle; None for a change without an event.
         columns: The columns to set, as values or SQL expressions.
     """
 
@@ -88,7 +88,7 @@ def claimed(attempt: Attempt, *, lease_sec: float, deadline_sec: float) -> Trans
 
 
 def lease_taken_over(asset: Asset, *, lease_sec: float) -> Transition:
-    """Go on with an attempt whose lease has lapsed, under a new token."""
+    """Continue an attempt whose lease has lapsed, under a new token."""
     return Transition(
         None,
         EventDraft(EventType.LEASE_TAKEN_OVER, "worker", {"claims": asset.claims + 1}),
@@ -129,7 +129,7 @@ def metadata_mismatch(mismatch: Mapping[str, Any]) -> Transition:
 
 
 def submitted(attempt_id: UUID, job: Submitted, *, first_poll_sec: float) -> Transition:
-    """Let the lease go: the provider has accepted the job."""
+    """Release the lease: the provider has accepted the job."""
     return Transition(
         None,
         EventDraft(
@@ -148,7 +148,7 @@ def submitted(attempt_id: UUID, job: Submitted, *, first_poll_sec: float) -> Tra
 
 
 def submit_unanswered(message: str, request_id: str | None, *, lapse_sec: float) -> Transition:
-    """Let the lease lapse once the job, if there is one, must have appeared at the provider."""
+    """Let the lease lapse after the time in which the job, if any, appears at the provider."""
     event = EventDraft(
         EventType.SUBMIT_UNANSWERED, "worker", {"message": message}, provider_request_id=request_id
     )
@@ -162,7 +162,7 @@ def looked_up(answer: str, *, lapse_sec: float) -> Transition:
 
 
 def _lapsing(lapse_sec: float) -> Mapping[str, Any]:
-    """Return the columns of a claim that ended in order: it does not count as a crash."""
+    """Return the columns of a claim that ended normally: it does not count as a crash."""
     return {"claims": 0, "lease_expires_at": from_now(lapse_sec)}
 
 
@@ -175,12 +175,12 @@ def poll_scheduled(delay_sec: float) -> Transition:
 
 
 def hold_extended(reason: str, delay_sec: float, *, is_news: bool) -> Transition:
-    """Keep a waiting asset where it is: neither its budget nor its deadline is used up.
+    """Hold a waiting asset: neither its budget nor its deadline is used up.
 
     Args:
         reason: One of ``domain/hold_reasons.py``.
-        delay_sec: How long, in seconds; the deadline moves by as much.
-        is_news: False where the chronicle has this reason already.
+        delay_sec: Length of the hold; the deadline moves by the same time.
+        is_news: False if the chronicle has this reason already.
     """
     detail = {"code": reason, "message": sentence_of(reason), "delay_sec": round(delay_sec, 3)}
     return Transition(
@@ -198,7 +198,7 @@ def hold_extended(reason: str, delay_sec: float, *, is_news: bool) -> Transition
 def held(
     setback: Setback, *, delay_sec: float, deadline_sec: float, actor: str, event_id: str | None
 ) -> Transition:
-    """End an attempt that the provider would not take now; the retry budget is not used."""
+    """End an attempt that the provider refused for now; the retry budget is not used."""
     return Transition(
         Status.RETRYING,
         _of_setback(EventType.HELD, setback, actor, event_id, delay_sec=delay_sec),
@@ -218,7 +218,7 @@ def retry_scheduled(
 
 
 def failed(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
-    """End an attempt, and the asset with it, for a reason that no retry mends."""
+    """End an attempt and fail the asset, for a reason that a retry cannot remove."""
     return Transition(
         Status.FAILED,
         _of_setback(EventType.FAILED, setback, actor, event_id),
@@ -230,7 +230,7 @@ def failed(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
 
 
 def retry_exhausted(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
-    """End an attempt that used up the retry budget, and the asset with it."""
+    """End an attempt that used up the retry budget, and fail the asset."""
     code = EventType.RETRY_EXHAUSTED.value
     message = f"{failure_of(setback.code).sentence} {failure_of(code).message}"
     return Transition(
@@ -241,7 +241,7 @@ def retry_exhausted(setback: Setback, *, actor: str, event_id: str | None) -> Tr
 
 
 def worker_crashed(asset: Asset) -> Transition:
-    """Give up an asset whose workers were lost too often."""
+    """Fail an asset whose workers were lost too often."""
     detail = {"code": "worker_crashed", "claims": asset.claims}
     return Transition(
         Status.FAILED,
@@ -259,7 +259,7 @@ def expired(asset: Asset) -> Transition:
 
 
 def cancelled(actor: str) -> Transition:
-    """Fail a live asset at the word of its owner or an operator."""
+    """Fail a live asset at the request of its owner or an operator."""
     return Transition(Status.FAILED, EventDraft(EventType.CANCELLED, actor), _ended("cancelled"))
 
 
@@ -311,8 +311,8 @@ def completed(
     Args:
         output_id: The row of ``video_outputs``.
         attempt_id: The attempt that made them; it becomes the current one.
-        outputs: As the gate passed them.
-        event: ``completed``, or ``late_success`` of an attempt that had been given up.
+        outputs: The outputs that the gate passed.
+        event: ``completed``, or ``late_success`` of an attempt that was abandoned.
     """
     return Transition(
         Status.COMPLETED,
@@ -360,17 +360,17 @@ def reencode_requested(asset: Asset, actor: str, *, deadline_sec: float) -> Tran
 
 
 def awaiting_enqueue_columns() -> Mapping[str, Any]:
-    """Return the columns of an asset that is only registered: it is due never."""
+    """Return the columns of an asset that is only registered: it is never due."""
     return {"next_attempt_at": None, "hold_reason": AWAITING_ENQUEUE, "deadline_at": NEVER}
 
 
 def enqueued(actor: str, *, deadline_sec: float) -> Transition:
-    """Make an asset due that had only been registered."""
+    """Make due an asset that had only been registered."""
     return Transition(None, EventDraft(EventType.ENQUEUED, actor), due_columns(deadline_sec))
 
 
 def due_columns(deadline_sec: float) -> Mapping[str, Any]:
-    """Return the columns of a queued asset that is due now and that the sweep finds."""
+    """Return the columns of a queued asset that is due now and is found by the sweep."""
     return {
         "next_attempt_at": func.now(),
         "woken_at": None,
@@ -380,7 +380,7 @@ def due_columns(deadline_sec: float) -> Mapping[str, Any]:
 
 
 def _started_over(deadline_sec: float) -> Mapping[str, Any]:
-    """Return the columns of a queued asset that a worker is woken for at once."""
+    """Return the columns of a queued asset whose worker is woken at once."""
     return {
         **LEFT,
         "failures": 0,
@@ -395,7 +395,7 @@ def _started_over(deadline_sec: float) -> Mapping[str, Any]:
 
 
 def deleted(actor: str) -> Transition:
-    """Leave a tombstone: the state stays, the post is free again, nothing is due any more."""
+    """Leave a tombstone: the state stays, the post is free again, and no work is due."""
     return Transition(
         None,
         EventDraft(EventType.DELETED, actor),

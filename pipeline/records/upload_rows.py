@@ -1,4 +1,4 @@
-"""What is known of an upload that is on its way, and what may still be done with it."""
+"""Rows of uploads and of their parts: reads and guarded writes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -15,12 +15,12 @@ from pipeline.records.models import Upload, UploadPart
 from pipeline.storage.multipart import Multipart, Part
 
 Begin = Callable[[], AbstractContextManager[Session]]
-"""Opens a transaction that sees the owner's rows and commits at its end. Uploads need several,
-because none may be open while bytes arrive, the storage is asked or ffprobe runs."""
+"""Opens a transaction that sees the owner's rows and commits at its end. An upload needs several
+transactions: none may be open while bytes arrive, the storage is called or ffprobe runs."""
 
 
 def load(session: Session, upload_id: UUID) -> Upload:
-    """The upload as it is.
+    """Return the upload.
 
     Raises:
         NotFound: ``upload_not_found``.
@@ -32,7 +32,7 @@ def load(session: Session, upload_id: UUID) -> Upload:
 
 
 def load_open(session: Session, upload_id: UUID, *, now: datetime) -> Upload:
-    """An upload that takes parts; it stays so until the end of the transaction.
+    """Return an upload that accepts parts, and keep it open until the end of the transaction.
 
     Raises:
         NotFound: ``upload_not_found``.
@@ -50,7 +50,7 @@ def load_open(session: Session, upload_id: UUID, *, now: datetime) -> Upload:
 
 
 def refuse_expired(upload: Upload, *, now: datetime) -> None:
-    """Let nothing be done with a ticket of yesterday.
+    """Refuse an upload whose ticket has expired.
 
     Raises:
         Conflict: ``upload_expired``.
@@ -60,19 +60,19 @@ def refuse_expired(upload: Upload, *, now: datetime) -> None:
 
 
 def plan_of(upload: Upload) -> PartPlan:
-    """The parts of an upload; a small file is one part."""
+    """Return the plan of an upload's parts; a small file is one part."""
     return PartPlan(upload.size_bytes, upload.part_size_bytes or upload.size_bytes)
 
 
 def multipart_of(upload: Upload) -> Multipart | None:
-    """What the storage knows of it, where it has been told."""
+    """Return the storage's multipart upload; None if it has not been started."""
     if upload.storage_upload_id is None:
         return None
     return Multipart(upload.storage_key, upload.storage_upload_id)
 
 
 def arrived_parts(session: Session, upload_id: UUID) -> list[Part]:
-    """The parts that have arrived, by number."""
+    """Return the parts that have arrived, by number."""
     rows = session.scalars(
         select(UploadPart).where(UploadPart.upload_id == upload_id).order_by(UploadPart.number)
     )
@@ -80,7 +80,7 @@ def arrived_parts(session: Session, upload_id: UUID) -> list[Part]:
 
 
 def record_part(session: Session, upload_id: UUID, part: Part) -> None:
-    """Write down that a part has arrived, maybe in the place of an earlier one."""
+    """Record that a part has arrived; it replaces an earlier part of the same number."""
     arriving = insert(UploadPart).values(
         upload_id=upload_id, number=part.number, size_bytes=part.size_bytes, etag=part.etag
     )
@@ -97,7 +97,7 @@ def record_part(session: Session, upload_id: UUID, part: Part) -> None:
 
 
 def forget_parts(session: Session, upload_id: UUID, *, but: Iterable[Part]) -> None:
-    """Count parts as not arrived."""
+    """Delete the rows of all other parts, so that they count as missing."""
     kept = [(part.number, part.etag) for part in but]
     session.execute(
         delete(UploadPart).where(
@@ -108,10 +108,10 @@ def forget_parts(session: Session, upload_id: UUID, *, but: Iterable[Part]) -> N
 
 
 def name_multipart(session: Session, upload_id: UUID, started: Multipart) -> str | None:
-    """Note under which name the storage takes the parts, unless somebody was first.
+    """Record the storage's name of the multipart upload, unless a name is recorded already.
 
     Returns:
-        The name that counts; None if there is no such upload any more.
+        The recorded name; None if the upload no longer exists.
     """
     session.execute(
         update(Upload)
@@ -123,7 +123,7 @@ def name_multipart(session: Session, upload_id: UUID, started: Multipart) -> str
 
 
 def forget_multipart(session: Session, upload_id: UUID, gone: Multipart) -> None:
-    """Let the next part begin anew: the storage has given the parts up."""
+    """Delete the storage's name, so that the next part begins a new multipart upload."""
     session.execute(
         update(Upload)
         .where(Upload.id == upload_id, Upload.storage_upload_id == gone.id)
@@ -133,17 +133,17 @@ def forget_multipart(session: Session, upload_id: UUID, gone: Multipart) -> None
 
 
 def already_completed() -> Conflict:
-    """All of it has arrived; nothing more is taken."""
+    """Return the refusal of content for an upload that is complete."""
     return Conflict("upload_completed", "This upload has all of its content and takes no more.")
 
 
 def ticket_expired() -> Conflict:
-    """The ticket is one of yesterday."""
+    """Return the refusal of an expired ticket."""
     return Conflict("upload_expired", "This ticket has expired; ask for a new one.")
 
 
 def incomplete(upload: Upload, parts: Sequence[Part]) -> Conflict:
-    """Something is missing; the answer says how much has come."""
+    """Return the refusal to complete an upload with missing parts, with both byte counts."""
     return Conflict(
         "upload_incomplete",
         f"Send the {upload.size_bytes} bytes of the file first.",

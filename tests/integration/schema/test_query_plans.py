@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
+from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
@@ -69,7 +70,8 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     "what a breaker holds back": (
         "worker",
         lambda session: session.execute(
-            circuit_breaker.RELEASE, {"provider": "selfhosted", "batch": due.BATCH}
+            circuit_breaker.END_HOLDS,
+            {"hold_reason": PROVIDER_DOWN, "provider": "selfhosted", "batch": due.BATCH},
         ),
         "video_assets_held",
     ),
