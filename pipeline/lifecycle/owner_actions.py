@@ -1,7 +1,7 @@
 """Actions of an owner or an operator on one asset: retry, cancel, re-encode, delete.
 
-Each raises the lease token, so that a worker that holds the asset can write nothing more. Where a
-job may exist at a provider, its release is owed in the same transaction; the sweep pays it.
+Each action raises the lease token, so that a worker that holds the asset cannot write any more.
+If a job may exist at a provider, the same transaction owes its release. The sweep carries it out.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from pipeline.runtime.wakes import Wake
 
 @dataclass(frozen=True)
 class Changed:
-    """The asset as it stands after an action, and the workers to wake."""
+    """The asset after an action, and the workers to wake."""
 
     asset: Asset
     wakes: tuple[Wake, ...]
@@ -41,7 +41,7 @@ def retry_asset(
 ) -> Changed:
     """Queue a failed asset again: the retry budget starts over, the history stays.
 
-    Not idempotent: of two concurrent retries one wins, the other is answered with a conflict.
+    Not idempotent: of two concurrent retries one succeeds and the other gets a conflict.
 
     Raises:
         NotFound: ``post_not_found``.
@@ -74,7 +74,7 @@ def reencode_asset(
     """
     asset = queries.asset_of_post(session, post_id)
     if asset.status is not Status.COMPLETED:
-        raise _conflict("not_completed", "Only a completed video can be encoded anew.", asset)
+        raise _conflict("not_completed", "Only a completed video can be re-encoded.", asset)
     change = transitions.reencode_requested(asset, actor, deadline_sec=retry.wait_deadline_sec)
     return _start_over(session, owner_limits, asset, change, actor)
 
@@ -82,7 +82,7 @@ def reencode_asset(
 def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
     """End a live asset: ``failed`` with code ``cancelled``.
 
-    No later report of the provider resurrects it; a manual retry starts it over.
+    A later report of the provider changes nothing; a manual retry starts it over.
 
     Raises:
         NotFound: ``post_not_found``.
@@ -98,10 +98,10 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
 
 
 def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
-    """Leave a tombstone: the post is free again, the files go with the next purge.
+    """Leave a tombstone: the post is free again, and a purge removes the files after a day.
 
     Raises:
-        NotFound: ``post_not_found``, also the second time.
+        NotFound: ``post_not_found``, also for a second deletion.
         Conflict: ``status_changed``.
     """
     asset = queries.asset_of_post(session, post_id)
@@ -120,14 +120,14 @@ def _start_over(
 
 
 def _write_or_conflict(session: Session, asset: Asset, change: Transition) -> Asset:
-    """Write the change, unless another writer changed the asset, or is changing it now.
+    """Write the change, unless another writer has changed the asset or is changing it now.
 
     Raises:
         Conflict: ``status_changed``, with the current state.
         NotFound: ``post_not_found``: it was deleted meanwhile.
     """
     try:
-        # A savepoint: after a lock that was not granted the transaction must be able to read on.
+        # A savepoint, so that the transaction can read after the timeout of a lock.
         with session.begin_nested():
             return store.advance(session, asset, change)
     except StaleTransition as error:
@@ -137,7 +137,8 @@ def _write_or_conflict(session: Session, asset: Asset, change: Transition) -> As
             raise
         cause = error
     current = queries.asset_of_post(session, asset.post_id)
-    raise _conflict("status_changed", "Its state has just changed.", current) from cause
+    message = "The state of this video has just changed."
+    raise _conflict("status_changed", message, current) from cause
 
 
 def _conflict(code: str, message: str, asset: Asset) -> Conflict:

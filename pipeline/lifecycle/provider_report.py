@@ -31,7 +31,7 @@ class ProviderReport:
 
 @dataclass(frozen=True)
 class Applied:
-    """The result of applying a report, in a word, and the workers to wake."""
+    """Result of applying a report, in a word, and the workers to wake."""
 
     result: str
     wakes: tuple[Wake, ...] = ()
