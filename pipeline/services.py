@@ -64,7 +64,7 @@ def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchP
         allow=EVERYWHERE,
         https_only=False,
         hosts=frozenset((origin.hostname or "").removesuffix(".") for origin in ours),
-        # 443 as well: the proxy before us may turn http into https.
+        # 443 too, because a proxy in front of the API may turn http into https.
         ports=frozenset(origin.port or DEFAULT_PORTS[origin.scheme] for origin in ours)
         | {DEFAULT_PORTS["https"]},
         total_timeout_sec=timeout_sec,

@@ -15,7 +15,7 @@ from api.documents.present import asset_out
 from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
 from api.wiring.services import services
-from pipeline.access.idempotency import Answer, IdempotencyKey, claim, keep
+from pipeline.access.idempotency import Answer, IdempotencyKey, claim, record_answer
 from pipeline.lifecycle.owner_actions import Changed
 
 MAX_KEY_CHARS = 255
@@ -65,7 +65,7 @@ def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Re
         audit_operator(session, route, post_id=post_id, asset_id=changed.asset.id)
         document = asset_out(changed.asset, here.settings.media_urls).model_dump(mode="json")
         answer = Answer(HTTPStatus.ACCEPTED, document)
-        keep(session, key, answer)
+        record_answer(session, key, answer)
     here.publisher.publish(changed.wakes)
     return respond(answer)
 

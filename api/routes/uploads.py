@@ -23,7 +23,7 @@ from api.documents.upload_schemas import (
     UploadOut,
 )
 from api.wiring.services import services
-from pipeline.access.idempotency import Answer, claim, keep
+from pipeline.access.idempotency import Answer, claim, record_answer
 from pipeline.access.post_ownership import require_post
 from pipeline.media.source_info import SourceInfo
 from pipeline.records.upload_rows import load
@@ -90,7 +90,9 @@ def issue(json_data: UploadBody) -> Response:
                 now=datetime.now(UTC),
             )
             # Not the whole answer: its ticket is an authority, and can be issued again.
-            keep(session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)}))
+            record_answer(
+                session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)})
+            )
             audit_operator(session, "upload", post_id=json_data.post_id, upload_id=ticket.upload_id)
     document = _ticket_out(ticket, settings.media_urls.base_url).model_dump(mode="json")
     return respond(Answer(HTTPStatus.CREATED, document), replayed=first is not None)

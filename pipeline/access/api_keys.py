@@ -1,9 +1,9 @@
-"""Keys of servers: made once, recognised at every request, revoked for good.
+"""Keys of servers: made once, checked at every request, revoked for good.
 
-A key is ``khv_{id}_{secret}``. The prefix is for scanners that look for leaked secrets; the id
-makes the look-up one indexed row; of the 256 random bits of the secret nothing is kept but the
-SHA-256 of the whole key. No salt and no slow hash: there is nothing to guess (OWASP, Password
-Storage, is about what people choose).
+A key is ``khv_{id}_{secret}``. The prefix lets scanners find leaked keys. The id makes the look-up
+one indexed row. The secret has 256 random bits, and only the SHA-256 of the whole key is stored. It
+needs no salt and no slow hash, because a random secret cannot be guessed (the OWASP Password
+Storage sheet is about passwords that people choose).
 """
 
 import hmac
@@ -27,22 +27,22 @@ from pipeline.records.models import ApiKey
 PREFIX = "khv_"
 SECRET_BYTES = 32
 SHAPE = re.compile(r"khv_(?P<id>[0-9a-f]{32})_[A-Za-z0-9_-]{43}")
-NOBODYS = sha256(b"").hexdigest()
-"""Compared with where there is no such key, so that looking for one takes as long."""
+NO_KEY_SHA256 = sha256(b"").hexdigest()
+"""Stands for the digest of an unknown key, so that the comparison takes the same time."""
 
-USE_NOTED_SEC = 60
-"""How old ``last_used_at`` may be before a use is written down: one write a minute at most."""
+USE_RECORDED_SEC = 60
+"""Age of ``last_used_at`` from which a use is recorded: at most one write a minute."""
 
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key that is to be made.
+    """Order for a new key.
 
     Attributes:
-        name: What people call it.
-        owner_id: Whom it acts as; None for an operator's.
-        scopes: What it may do, by name.
-        life: How long it is valid; None for as long as nobody revokes it.
+        name: Name for people.
+        owner_id: The owner that the key acts as; None for an operator's key.
+        scopes: Names of the key's scopes.
+        life: Time for which the key is valid; None until it is revoked.
     """
 
     name: str
@@ -53,7 +53,7 @@ class NewKey:
 
 @dataclass(frozen=True)
 class MadeKey:
-    """A key as it is shown, once, and its row."""
+    """A new key, which is shown only now, and its row."""
 
     key: str
     row: ApiKey
@@ -61,7 +61,7 @@ class MadeKey:
 
 @dataclass(frozen=True)
 class Bearer:
-    """Whom a key speaks for."""
+    """Identity and rights of a valid key."""
 
     key_id: UUID
     owner_id: str | None
@@ -72,14 +72,14 @@ def make_key(session: Session, wanted: NewKey, *, actor: str, source: str | None
     """Make a key. It cannot be shown again.
 
     Args:
-        session: Of the operator.
-        wanted: What it is to be.
-        actor: Who makes it, for the audit.
-        source: Where they are, for the audit.
+        session: The operator's.
+        wanted: The order.
+        actor: The operator, for the audit.
+        source: The operator's address, for the audit.
 
     Raises:
-        Unprocessable: ``scope_unknown``, ``scopes_unsuitable``: an owner's key has owners' scopes,
-            one without an owner has operators'.
+        Unprocessable: ``scope_unknown``; ``scopes_unsuitable``: an owner's key has scopes of
+            owners, and a key without an owner has scopes of operators.
     """
     scopes = _scopes(wanted)
     key_id = uuid4()
@@ -108,23 +108,23 @@ def _scopes(wanted: NewKey) -> list[str]:
     if unknown:
         known = ", ".join(Scope)
         raise Unprocessable(
-            "scope_unknown", f"There is no scope {', '.join(unknown)}; there are {known}."
+            "scope_unknown", f"No such scope: {', '.join(unknown)}. The scopes are {known}."
         )
     suitable = OF_OPERATORS if wanted.owner_id is None else OF_OWNERS
     if not wanted.scopes or not suitable.issuperset(wanted.scopes):
-        whose = "without an owner" if wanted.owner_id is None else "of an owner"
+        kind = "without an owner" if wanted.owner_id is None else "of an owner"
         listed = ", ".join(sorted(suitable))
-        raise Unprocessable("scopes_unsuitable", f"A key {whose} has scopes out of: {listed}.")
+        raise Unprocessable("scopes_unsuitable", f"A key {kind} needs scopes out of: {listed}.")
     return sorted(set(wanted.scopes))
 
 
 def list_keys(session: Session) -> Sequence[ApiKey]:
-    """Every key there was, newest first."""
+    """Return every key, revoked and expired ones included, newest first."""
     return session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)).all()
 
 
 def revoke_key(session: Session, key_id: UUID, *, actor: str, source: str | None) -> ApiKey:
-    """Let a key open nothing any more, from the commit on. Idempotent.
+    """Revoke a key with the commit of this transaction. Idempotent.
 
     Raises:
         NotFound: ``key_not_found``.
@@ -141,21 +141,22 @@ def revoke_key(session: Session, key_id: UUID, *, actor: str, source: str | None
         return revoked
     earlier = session.get(ApiKey, key_id)
     if earlier is None:
-        raise NotFound("key_not_found", "There is no key with this id.")
+        raise NotFound("key_not_found", "No key has this id.")
     return earlier
 
 
 def recognise_key(session: Session, key: str) -> Bearer | None:
-    """Whom a key speaks for; None for one that is malformed, unknown, revoked or expired.
+    """Return the bearer of a key; None if it is malformed, unknown, revoked or expired.
 
-    One statement, by primary key, so that a revoked key is refused at once. A second one, at most
-    once a minute, notes the use.
+    Every request costs one statement by primary key, so that a revoked key is refused at once. A
+    second statement records the use, at most once a minute.
     """
     shape = SHAPE.fullmatch(key)
     if shape is None:
         return None
     in_time = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
-    stale_use = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < from_now(-USE_NOTED_SEC))
+    use_began = from_now(-USE_RECORDED_SEC)
+    stale_use = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < use_began)
     found = session.execute(
         select(
             ApiKey,
@@ -163,16 +164,17 @@ def recognise_key(session: Session, key: str) -> Bearer | None:
             stale_use.label("stale_use"),
         ).where(ApiKey.id == UUID(shape["id"]))
     ).one_or_none()
-    is_right = hmac.compare_digest(found.ApiKey.secret_sha256 if found else NOBODYS, _digest(key))
+    stored = found.ApiKey.secret_sha256 if found else NO_KEY_SHA256
+    is_right = hmac.compare_digest(stored, _digest(key))
     if found is None or not is_right or not found.valid:
         return None
     if found.stale_use:
-        _note_use(session, found.ApiKey.id)
+        _record_use(session, found.ApiKey.id)
     return _bearer(found.ApiKey)
 
 
 def key_in_force(session: Session, key_id: UUID) -> Bearer | None:
-    """Whom a key speaks for that was recognised before; None once it is revoked or has expired."""
+    """Return the bearer of a key that was checked before; None once it is revoked or expired."""
     row = session.scalars(
         select(ApiKey).where(
             ApiKey.id == key_id,
@@ -187,8 +189,8 @@ def _bearer(row: ApiKey) -> Bearer:
     return Bearer(row.id, row.owner_id, frozenset(map(Scope, row.scopes)))
 
 
-def _note_use(session: Session, key_id: UUID) -> None:
-    # Whoever holds the row now notes a use of the same minute, or revokes it: never wait.
+def _record_use(session: Session, key_id: UUID) -> None:
+    # Another holder of the row records a use of the same minute or revokes the key: skip, not wait.
     free = select(ApiKey.id).where(ApiKey.id == key_id).with_for_update(skip_locked=True)
     session.execute(
         update(ApiKey)

@@ -1,11 +1,11 @@
-"""Give a repeated request its first answer again, by the Idempotency-Key it carries.
+"""Idempotency keys: a repeated request with the same Idempotency-Key gets its first answer again.
 
-The key's row is written in the transaction of the effect itself: both are there, or neither. A
-request that fails therefore keeps nothing, and may be made again with the same key.
+The key's row is written in the transaction of the effect itself, so that both exist or neither. A
+request that fails leaves no row and may be repeated with the same key.
 
-A key remembers what was answered, not how things stand. A video that is deleted keeps the keys
-that made it: whoever repeats the request that registered it, because the first answer was lost,
-must not register it anew, and is told by ``Idempotency-Replayed`` that this is an old answer.
+A key stores the first answer, not the present state. A deleted video keeps its keys: a client that
+repeats the request because it lost the first answer must not register the video again. The header
+``Idempotency-Replayed`` marks the old answer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,9 @@ from pipeline.records.models import IdempotencyRecord
 from pipeline.runtime.database import lock_timed_out
 
 KEY_KEPT_SEC = 24 * 3600
-"""How long a key replays its first answer, as Stripe keeps them at the least."""
+"""Time for which a key replays its first answer: the shortest that Stripe keeps its keys for."""
 
-# A row that has expired is taken over as if it were not there: the sweep need not have been by.
+# An expired row is taken over like an absent one, whether or not a sweep has deleted it.
 CLAIM = text("""
     INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
     VALUES (:key_owner_id, :route, :key, :request_sha256,
@@ -39,11 +39,11 @@ CLAIM = text("""
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """The caller's key, and a digest of what it was sent with.
+    """The caller's key, and a digest of its request.
 
     Attributes:
-        owner_id: The subject of whoever sent it: a key is its sender's alone.
-        route: What was asked for: a key of one route says nothing about another.
+        owner_id: The subject of the caller. Another caller's equal key is another key.
+        route: The route of the request. The same key at another route is another key.
     """
 
     owner_id: str
@@ -54,20 +54,19 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class Answer:
-    """The status and body of an answer, as it is kept."""
+    """The status and body of a stored answer."""
 
     status_code: int
     body: Mapping[str, Any]
 
 
 def claim(session: Session, key: IdempotencyKey | None) -> Answer | None:
-    """Take a key for this transaction, or find what was answered when it was first used.
+    """Claim a key for this transaction, or return the answer of its first use.
 
-    A request with the same key that is running is waited for as long as the session waits for
-    any lock.
+    A running request with the same key is waited for as long as the session waits for any lock.
 
     Returns:
-        None when the effect is to be had now, and ``keep`` is to be called in the end.
+        None if the key is claimed: carry out the effect and call ``record_answer`` at the end.
 
     Raises:
         Conflict: ``idempotency_in_flight``.
@@ -81,7 +80,7 @@ def claim(session: Session, key: IdempotencyKey | None) -> Answer | None:
 
 
 def columns_of(key: IdempotencyKey | None) -> dict[str, Any]:
-    """The parameters of a statement that claims a key; all null but one without a key."""
+    """Return the parameters of a statement that claims a key; the key's are null without a key."""
     return {
         "key_owner_id": key.owner_id if key else None,
         "route": key.route if key else None,
@@ -93,7 +92,7 @@ def columns_of(key: IdempotencyKey | None) -> dict[str, Any]:
 
 @contextmanager
 def in_flight_is_a_conflict() -> Iterator[None]:
-    """Around a statement that claims a key: a lock that is not granted is the key's other user.
+    """Translate the timeout of a lock on a key: another request with the key is running.
 
     Raises:
         Conflict: ``idempotency_in_flight``.
@@ -107,7 +106,7 @@ def in_flight_is_a_conflict() -> Iterator[None]:
 
 
 def first_answer(session: Session, key: IdempotencyKey | None) -> Answer | None:
-    """What was answered when this key was first used; None when it is ours to use.
+    """Return the answer of this key's first use; None if it is unused.
 
     Raises:
         Unprocessable: ``idempotency_mismatch``: it was used with another request.
@@ -124,8 +123,8 @@ def first_answer(session: Session, key: IdempotencyKey | None) -> Answer | None:
     return Answer(record.status_code, record.response or {})
 
 
-def keep(session: Session, key: IdempotencyKey | None, answer: Answer) -> None:
-    """Remember the answer to the request that claimed a key."""
+def record_answer(session: Session, key: IdempotencyKey | None, answer: Answer) -> None:
+    """Store the answer to the request that claimed a key."""
     if key is None:
         return
     session.execute(

@@ -1,6 +1,6 @@
-"""A link that signs an operator in to the console, once and within a minute.
+"""Links that sign an operator in to the console, once and within a minute.
 
-Whoever can make one holds ``KHRONIKA_SECRET_KEY`` and could sign anything else, too.
+Making a link needs ``KHRONIKA_SECRET_KEY``, which could sign any other token too.
 """
 
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ LIFE_SEC = 60
 ROUTE = "ops_link"
 _PURPOSE = "khronika.operator-link.v1"
 _USE_KEPT_SEC = 3600
-"""Far longer than the link itself lives."""
+"""Time for which a used link is remembered, far longer than its life."""
 
 
 class LinkInvalid(Exception):
-    """The link is not ours, is over, or was used."""
+    """The link is not ours, has expired, or was used."""
 
 
 @dataclass(frozen=True)
 class OperatorLink:
-    """What a link says.
+    """Content of a link.
 
     Attributes:
-        subject: Who made it; they act under this name.
-        reads_only: Whether they may change nothing.
+        subject: The operator that made it and acts under this name.
+        reads_only: True if the operator may not change anything.
     """
 
     id: UUID
@@ -43,16 +43,16 @@ class OperatorLink:
 
 
 def sign_link(key: str, subject: str, *, reads_only: bool, now: datetime) -> str:
-    """Make the token of a link, of characters that stand in a URL as they are."""
+    """Make the token of a link, of characters that a URL allows unescaped."""
     ends_at = int((now + timedelta(seconds=LIFE_SEC)).timestamp())
     return sign_token(key, [uuid4().hex, subject, reads_only, ends_at], purpose=_PURPOSE)
 
 
 def read_link(key: str, token: str, *, now: datetime) -> OperatorLink:
-    """What the token says. Does not use it up: showing a page is no use.
+    """Return the content of the token. Reading does not use the link: a page may show it.
 
     Raises:
-        LinkInvalid: it is not ours, or over.
+        LinkInvalid: the link is not ours, or has expired.
     """
     try:
         payload: Any = read_token(key, token, purpose=_PURPOSE)
@@ -68,10 +68,10 @@ def read_link(key: str, token: str, *, now: datetime) -> OperatorLink:
 
 
 def use_link(session: Session, link: OperatorLink) -> None:
-    """Use it up: of any number of uses at once one succeeds.
+    """Use the link. Of any number of concurrent uses exactly one succeeds.
 
     Raises:
-        LinkInvalid: it was used.
+        LinkInvalid: the link was used.
     """
     used = session.scalar(
         insert(IdempotencyRecord)

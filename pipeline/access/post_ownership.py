@@ -1,4 +1,4 @@
-"""Who may have a post's video: a stranger must not take the place before its owner does."""
+"""Ownership of posts: a stranger must not register a video for a post before its owner does."""
 
 from collections.abc import Set as AbstractSet
 from uuid import UUID
@@ -19,17 +19,17 @@ def require_post(
     rules: PostSettings,
     claimed: AbstractSet[UUID] | None,
 ) -> None:
-    """Let this owner have the video of this post, or refuse before anything is written.
+    """Refuse an owner that may not have the video of this post, before anything is written.
 
-    The site's own table of posts decides, where there is one; elsewhere the claim of the caller's
-    token, where one is required. An operator's word needs no claim, and is held to the table.
+    If the site's own table of posts is configured, it decides. Otherwise the claim of the caller's
+    token decides, if one is required. An operator needs no claim but must agree with the table.
 
     Args:
-        claimed: The posts that the token names; None where an operator speaks for the owner.
+        claimed: The posts that the token names; None if an operator acts for the owner.
 
     Raises:
-        NotFound: ``post_not_found``: there is no such post, or it is somebody else's; which of
-            the two can be told neither from the answer nor from what was asked of the database.
+        NotFound: ``post_not_found``: the post does not exist or belongs to another owner. Neither
+            the answer nor the statement to the database reveals which of the two.
         Forbidden: ``post_not_claimed``.
     """
     if rules.posts_table is not None:

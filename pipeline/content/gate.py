@@ -1,11 +1,11 @@
 """The gate: completed means playable.
 
-Outputs are read the way a player reads them, over the network, before anything is published: the
-master playlist and every variant parse, agree with the source's duration, and lead to segments;
-the fallback seeks; the poster is a picture and not a black one.
+It reads the outputs like a player, over the network, before anything is published. The master
+playlist and every variant parse, agree with the source's duration and lead to segments. The
+fallback seeks. The poster is a picture and not black.
 
-A storyboard is looked at too, but rejects nothing: a video plays as well without one. Whatever is
-wrong with it, our own trouble in reading it included, leaves it out, and the chronicle says why.
+The gate checks a storyboard too, but a faulty one rejects nothing, because the video plays without
+it. The storyboard is left out and the chronicle has the reason, even if only the reading failed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,21 +38,21 @@ PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
 IMAGE_MAX_BYTES = 8 * 1024 * 1024
 DURATION_TOLERANCE = 0.02
 DURATION_TOLERANCE_SEC = 0.5
-"""A rendition may differ from its source by 2 % or half a second, whichever is more: frame rate
-conversion moves the last frame, and a container's own duration is rounded."""
+"""A rendition may differ from its source by 2 % or half a second, the larger of the two: frame
+rate conversion moves the last frame, and a container's own duration is rounded."""
 
 
 class GateUnavailable(Exception):
-    """We could not look: our own trouble, so wait and look again."""
+    """The outputs could not be read for a passing reason: wait and check again."""
 
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """What the gate found.
+    """Verdict of the gate.
 
     Attributes:
-        rule: The one that failed.
-        storyboard_fault: Why the storyboard that was named is not to be published.
+        rule: The rule that failed; None if all hold.
+        storyboard_fault: The reason to leave the storyboard out; None if it has no fault.
     """
 
     result: GateResult
@@ -61,19 +61,19 @@ class GateVerdict:
 
 
 class _Rejected(Exception):
-    """A rule that does not hold."""
+    """Failure of a rule."""
 
 
 def check_outputs(
     services: Services, outputs: Outputs, *, expected_sec: float | None
 ) -> GateVerdict:
-    """Look at everything a viewer would be given.
+    """Check every output that a viewer would get.
 
     Args:
-        expected_sec: The source's measured duration; the provider's own figure when unknown.
+        expected_sec: The source's measured duration; None takes the provider's own figure.
 
     Raises:
-        GateUnavailable: nothing was found wrong, but not everything could be read.
+        GateUnavailable: no rule failed, but not everything could be read.
     """
     gate = _Gate(services, expected_sec or outputs.duration_sec)
     try:
@@ -128,12 +128,12 @@ class _Gate:
         with _picture(fetcher, url) as path:
             _require(not is_black(luma_of(path, self._services.tools)), "the poster is black")
 
-    def check_exists(self, address: str, what: str) -> None:
+    def check_exists(self, address: str, name: str) -> None:
         url, fetcher = self._reach(address)
-        _require(bool(fetcher.read(url, 0, 1)), f"the {what} is empty")
+        _require(bool(fetcher.read(url, 0, 1)), f"the {name} is empty")
 
     def fault_of(self, storyboard: str | None) -> str | None:
-        """Say what is wrong with a storyboard; None where nothing is, or there is none."""
+        """Return the fault of a storyboard; None if it has none or is absent."""
         if storyboard is None:
             return None
         try:
@@ -173,10 +173,10 @@ class _Gate:
             f"it ends at {end_sec:.2f} s, the source at {self._expected_sec:.2f} s",
         )
 
-    def _require_duration(self, duration_sec: float, what: str) -> None:
+    def _require_duration(self, duration_sec: float, name: str) -> None:
         _require(
             abs(duration_sec - self._expected_sec) <= self._tolerance_sec,
-            f"{what} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s",
+            f"{name} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s",
         )
 
 
@@ -194,9 +194,9 @@ def _picture(fetcher: GuardedFetcher, url: str) -> Iterator[Path]:
 
 
 def _lies_beside(uri: str, url: str) -> bool:
-    """Whether an address that a file at ``url`` names is of the same folder, or below.
+    """Return true if the address lies in the folder of the file at ``url``, or below it.
 
-    For a storyboard it may be spelled in full, as vendors do.
+    A storyboard may name its sheet by an absolute address, as vendors do.
     """
     return not leaves_folder(uri.removeprefix(urljoin(url, ".")))
 
@@ -207,10 +207,10 @@ def _ends_of(playlist: MediaPlaylist) -> list[str]:
 
 
 def _require_below(addresses: Iterable[str]) -> None:
-    """Hold every address of a playlist to its own folder, before one is followed.
+    """Require every address of a playlist to stay in its folder, before one is followed.
 
-    Others wrote it, we read on from inside of our own network, and what it points at elsewhere
-    could be changed after the gate has looked.
+    The provider wrote the playlist, and we read from inside our own network. A file elsewhere could
+    also change after the check.
     """
     for uri in addresses:
         _require(not leaves_folder(uri), f"{uri[:200]!r} leads away")

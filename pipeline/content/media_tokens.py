@@ -1,7 +1,7 @@
-"""Tokens that open one folder of the media routes, or one object, for a while.
+"""Tokens for one folder of the media routes, or for one object, with an expiry.
 
-A token stands in the path (`/media/{token}/{path}`), so that the relative addresses inside a
-playlist keep it. It is readable but not forgeable: it holds the prefix and the instant it ends.
+A token is in the path (`/media/{token}/{path}`), so that the relative addresses inside a playlist
+keep it. It is readable but cannot be forged. It contains the prefix and the instant of its expiry.
 """
 
 from datetime import UTC, datetime
@@ -15,11 +15,11 @@ from pipeline.runtime.signed_tokens import read_token, sign_token
 _PURPOSE = "khronika.media-prefix.v1"
 
 _BELOW, _ALONE = "below", "alone"
-"""How far a token reaches: everything under its path, or the path itself and nothing else."""
+"""Reach of a token: everything below its path, or the path alone."""
 
 
 class TokenRejection(StrEnum):
-    """Why a token does not open a path."""
+    """Reasons for which a token does not open a path."""
 
     BAD_SIGNATURE = "bad_signature"  # forged, cut, or signed with another key
     MALFORMED = "malformed"  # signed by us, but not a token of this kind
@@ -40,12 +40,12 @@ class TokenRejected(Exception):
 
 
 def sign_prefix(key: str, prefix: str, *, expires_at: datetime) -> str:
-    """Make a token for every path below a prefix, safe to stand in a URL as it is.
+    """Make a token for every path below a prefix, of characters that a URL allows unescaped.
 
     Args:
         key: the secret key of the installation.
         prefix: whole path segments, such as `processed/1f…/2a…`, without a slash at either end.
-        expires_at: aware; from this instant on it opens nothing.
+        expires_at: aware; the token opens nothing from this instant.
 
     Raises:
         ValueError: the prefix is empty or has a segment that is empty or begins with a dot.
@@ -54,7 +54,7 @@ def sign_prefix(key: str, prefix: str, *, expires_at: datetime) -> str:
 
 
 def sign_object(key: str, path: str, *, expires_at: datetime) -> str:
-    """Make a token for this one path: what lies beside it may be another's business.
+    """Make a token for this one path and for no object beside it.
 
     Raises:
         ValueError: as for `sign_prefix`.
@@ -69,10 +69,10 @@ def _sign(key: str, path: str, expires_at: datetime, reach: str) -> str:
 
 
 def verify_prefix(key: str, token: str, path: str, *, now: datetime) -> datetime:
-    """Check that a token opens a path, which has been percent-decoded once and no more.
+    """Check that a token opens a path. The path has been percent-decoded exactly once.
 
     Returns:
-        The instant from which it will not.
+        The instant at which the token expires.
 
     Raises:
         TokenRejected: see `TokenRejection`.
@@ -107,7 +107,7 @@ def _read(key: str, token: str) -> tuple[str, datetime, str]:
 
 
 def _segments(path: str) -> list[str] | None:
-    """The segments of a path, or None if it could mean another place than it spells."""
+    """Return the segments of a path; None if it could lead to another place than it spells."""
     segments = path.split("/")
     if "\\" in path or any(not segment or segment.startswith(".") for segment in segments):
         return None

@@ -1,4 +1,4 @@
-"""Where things of ours are found: keys in storage, and the URLs that lead to them."""
+"""Addresses of our objects: keys in storage, and the URLs that lead to them."""
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -12,45 +12,45 @@ from pipeline.domain.values import Playback
 
 SCHEME = "storage:"
 PUBLIC_PREFIXES = ("processed/", "posters/")
-"""What everybody may read, for ever. Sources (``original/``) are never among it."""
+"""Prefixes that every reader may read, for ever. Sources (``original/``) are not among them."""
 PROTECTED = "protected/"
-"""Root of what signed assets publish. The policy is in the key, so that a segment costs no look at
-the database, and so that a CDN or a bucket policy can enforce it too."""
+"""Root of the outputs of signed assets. The policy is in the key, so that serving a segment needs
+no query, and so that a CDN or a bucket policy can enforce it too."""
 SEGMENT_MAX = 200
-"""Below the 255 bytes that file systems allow a name."""
+"""Longest segment: file systems allow 255 bytes for a name."""
 
 
 def key_of(address: str) -> str | None:
-    """The storage key that ``storage:{key}`` names; None for an absolute URL."""
+    """Return the key of an address ``storage:{key}``; None for an absolute URL."""
     return address.removeprefix(SCHEME) if address.startswith(SCHEME) else None
 
 
 def owner_prefix(owner_id: str) -> str:
-    """Where an owner's sources are kept: the id, made one safe path segment."""
+    """Return the prefix of an owner's sources: the id as one safe path segment."""
     segment = quote(owner_id, safe="").replace(".", "%2E")
     if len(segment) > SEGMENT_MAX:
-        # With a dot, which the segment of no id that stands for itself has.
+        # The dot distinguishes a digest: in the segment of an id every dot is escaped.
         segment = f"sha256.{sha256(owner_id.encode()).hexdigest()}"
     return f"original/{segment}/"
 
 
 def source_key(owner_id: str, post_id: UUID, upload_id: UUID, extension: str) -> str:
-    """Where an uploaded source is kept. The upload's id becomes the asset's."""
+    """Return the key of an uploaded source. The upload's id becomes the asset's."""
     return f"{owner_prefix(owner_id)}{post_id}/{upload_id}/source.{extension}"
 
 
 def output_prefix(asset_id: UUID, attempt_id: UUID, playback: Playback) -> str:
-    """Where an attempt writes manifest, segments and fallback; no other attempt does."""
+    """Return the prefix for manifest, segments and fallback of one attempt and of no other."""
     return f"{_root(playback)}processed/{asset_id}/{attempt_id}"
 
 
 def poster_prefix(asset_id: UUID, attempt_id: UUID, playback: Playback) -> str:
-    """Where an attempt writes the pictures: a poster is content as much as a segment is."""
+    """Return the prefix for an attempt's pictures. The policy protects them like segments."""
     return f"{_root(playback)}posters/{asset_id}/{attempt_id}"
 
 
 def attempt_prefixes(asset_id: UUID, attempt_id: UUID) -> list[str]:
-    """Every folder an attempt may have written to, under whichever policy."""
+    """Return every prefix that an attempt may have written to, under either policy."""
     return [
         prefix(asset_id, attempt_id, playback)
         for playback in Playback
@@ -63,10 +63,10 @@ def _root(playback: Playback) -> str:
 
 
 def playback_ends_at(now: datetime, lifetime_sec: int) -> datetime:
-    """When addresses given out at ``now`` end: after a lifetime at the least.
+    """Return the expiry of addresses that are given out at ``now``: a lifetime later or more.
 
-    Rounded up to a quarter of the lifetime, so that within such a quarter the same address is
-    given again, and caches and ETags hold.
+    It is rounded up to a quarter of the lifetime. Within a quarter the same address is given again,
+    so that caches and ETags stay valid.
     """
     quarter_sec = lifetime_sec / 4
     quarters = ceil((now.timestamp() + lifetime_sec) / quarter_sec)
@@ -76,10 +76,10 @@ def playback_ends_at(now: datetime, lifetime_sec: int) -> datetime:
 def playback_url(
     urls: MediaUrlSettings, address: str | None, *, expires_at: datetime | None
 ) -> str | None:
-    """What a viewer is given for a ``*_url`` column.
+    """Return the address that a viewer gets for a ``*_url`` column.
 
     Args:
-        expires_at: Until when it is to work; None for a public asset's, which work for ever.
+        expires_at: Expiry of the address; None for a public asset, whose addresses do not expire.
     """
     key = key_of(address) if address is not None else None
     if key is None:
@@ -90,7 +90,7 @@ def playback_url(
 
 
 def signed_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str:
-    """A URL that reads what lies in the folder of ``key``, until ``expires_at``.
+    """Return a URL of ``key`` whose token opens the folder of ``key`` until ``expires_at``.
 
     The same arguments give the same URL: a repeated request to a provider must not differ from
     the first.
@@ -101,6 +101,6 @@ def signed_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str
 
 
 def object_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str:
-    """A URL that reads this one object and nothing beside it, until ``expires_at``."""
+    """Return a URL whose token opens this one object until ``expires_at``."""
     token = sign_object(urls.key, key, expires_at=expires_at)
     return f"{urls.base_url}/media/{token}/{quote(key)}"

@@ -1,8 +1,9 @@
-"""When the source itself may stand in for a video that failed.
+"""Conditions for the playback of the source in place of a video that failed.
 
-What the row alone can rule out, the database function behind the cards has: the video failed and
-nothing is published, its owner allows it, and the source passed verification and lies in our own
-storage. Here is the rest: what the operator says, why it failed, and what browsers play.
+The database function behind the cards checks the conditions of the row: the video failed, nothing
+is published, its owner allows it, the source was verified, and it is in our own storage. This
+module checks the others: the operator's setting, the reason of the failure, and the formats that
+browsers play.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,11 @@ from pipeline.media.browsers import plays_as_it_is
 
 
 def original_key(original: Mapping[str, str | None] | None, urls: MediaUrlSettings) -> str | None:
-    """The storage key of a source that may be played as it is.
+    """Return the storage key of a source that may be played; None if it may not.
 
     Args:
-        original: The member of that name of a card: the source's address and facts, and the code
-            of the failure.
+        original: A card's member ``original``: the source's address and facts, and the code of the
+            failure.
     """
     if original is None or not urls.original_playback:
         return None

@@ -18,7 +18,7 @@ class AllowedOutputs:
     """The addresses that the outputs of one attempt may have.
 
     Attributes:
-        hosts: The account's output hosts; empty where the provider writes to our storage.
+        hosts: The account's output hosts; empty if the provider writes to our storage.
     """
 
     asset_id: UUID
@@ -52,9 +52,9 @@ def _addresses(outputs: Outputs) -> list[tuple[str, str]]:
 def _fault_of(address: str, allowed: AllowedOutputs, policy: FetchPolicy) -> str | None:
     key = key_of(address)
     if key is not None:
-        return None if _is_own(key, allowed) else "lies outside of what this attempt writes"
+        return None if _is_own(key, allowed) else "lies outside of this attempt's prefixes"
     if allowed.playback is Playback.SIGNED:
-        return "lies where everybody may read it"
+        return "lies at an address that every reader may read"
     try:
         check_url(address, allowed.narrowed(policy))
     except FetchRefused as error:
@@ -63,9 +63,9 @@ def _fault_of(address: str, allowed: AllowedOutputs, policy: FetchPolicy) -> str
 
 
 def _is_own(key: str, allowed: AllowedOutputs) -> bool:
-    """Tell whether the key lies below the attempt's prefixes.
+    """Return true if the key lies below the attempt's prefixes.
 
-    It must be spelled plainly: no empty or dotted segment, no escape.
+    A key with an empty or dotted segment, or with an escape, does not.
     """
     prefixes = (
         output_prefix(allowed.asset_id, allowed.attempt_id, allowed.playback),

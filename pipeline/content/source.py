@@ -1,4 +1,4 @@
-"""Where an asset's source is, and what it measures."""
+"""Source of an asset: its location and its measurement."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,10 +22,10 @@ from pipeline.storage.base import KeyRefused, ObjectMissing, check_key
 
 @dataclass(frozen=True)
 class Source:
-    """Where a source is: a key in our storage, or a remote URL.
+    """Location of a source: a key in our storage, or a remote URL.
 
     Attributes:
-        owner_id: Whose asset is made of it; a key must be of this owner's.
+        owner_id: The owner of the asset. A key must be in this owner's folder.
     """
 
     key: str | None
@@ -38,7 +38,7 @@ class SourceRefused(Exception):
 
     Attributes:
         code: One of ``pipeline.domain.failures``.
-        transient: Whether it may be there later.
+        transient: True if the source may be readable later.
     """
 
     def __init__(self, code: str, detail: str, *, transient: bool = False) -> None:
@@ -48,7 +48,7 @@ class SourceRefused(Exception):
 
 
 def locate(session: Session, asset: Asset) -> Source:
-    """Find where the source of this asset lies."""
+    """Return the location of this asset's source."""
     if asset.upload_id is not None:
         key = session.scalars(select(Upload.storage_key).where(Upload.id == asset.upload_id)).one()
         return Source(key, None, asset.owner_id)
@@ -58,7 +58,7 @@ def locate(session: Session, asset: Asset) -> Source:
 
 
 def url_for_provider(services: Services, source: Source, attempt: Attempt) -> str:
-    """The URL a provider reads the source from: the remote one, or a signed one of ours.
+    """Return the URL from which a provider reads the source: the remote one, or one of ours.
 
     It depends on the attempt alone, so that a repeated request is the same request.
     """
@@ -74,10 +74,10 @@ def url_for_provider(services: Services, source: Source, attempt: Attempt) -> st
 def measure(services: Services, source: Source, *, pinned_etag: str | None) -> Measured:
     """Probe a source by its content, never by its name or declared type.
 
-    A remote source is read in part: its index and a sample, whatever its size.
+    Of a remote source of any size only the index and a sample are read.
 
     Args:
-        pinned_etag: What the source was when first measured; it must not have changed since.
+        pinned_etag: The ETag of the first measurement, which must be the same now; None before it.
 
     Raises:
         SourceRefused: with the code of the refusal.
@@ -94,13 +94,13 @@ def measure(services: Services, source: Source, *, pinned_etag: str | None) -> M
 
 
 def _require_own(key: str, owner_id: str) -> None:
-    """Hold a key to its owner's folder, whatever the API let in: rows are only as good as it."""
+    """Refuse a key outside its owner's folder. The API refuses it too; a row may be older."""
     try:
         is_own = check_key(key).startswith(owner_prefix(owner_id))
     except KeyRefused as error:
         raise SourceRefused("url_refused", str(error)) from error
     if not is_own:
-        raise SourceRefused("url_refused", "it lies outside its owner's folder")
+        raise SourceRefused("url_refused", "the key lies outside its owner's folder")
 
 
 def _measure_stored(services: Services, key: str) -> Measured:
@@ -118,7 +118,7 @@ def _measure_stored(services: Services, key: str) -> Measured:
 def _measure_remote(services: Services, url: str, pinned_etag: str | None) -> Measured:
     remote = services.fetcher.size_of(url)
     if pinned_etag is not None and remote.etag != pinned_etag:
-        raise SourceRefused("source_changed", "its ETag differs from the one first seen")
+        raise SourceRefused("source_changed", "the ETag differs from that of the first measurement")
     with TemporaryDirectory(prefix="khronika-source-") as folder:
         path = Path(folder) / "source"
         if remote.accepts_ranges and remote.size_bytes is not None:

@@ -1,4 +1,4 @@
-"""An object in storage as a file that a prober can open."""
+"""Local file for a stored object, so that ffprobe can open it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from pipeline.storage.base import Storage
 
 @contextmanager
 def probeable(storage: Storage, key: str) -> Iterator[Path]:
-    """Give a file that `probe` measures as it would the object.
+    """Yield a file that `probe` measures like the object.
 
-    The object itself where it is a file; else a sparse sample, of which at most 64 MiB are read,
-    however large the object is.
+    It is the object itself if the storage is a folder. Otherwise it is a sparse sample: at most
+    64 MiB are read of an object of any size.
 
     Raises:
-        ObjectMissing: there is no such object.
-        MediaRefused: as `sample_source` refuses.
-        OSError: the storage or the disk of the sample is in trouble.
+        ObjectMissing: the object does not exist.
+        MediaRefused: the refusals of `sample_source`.
+        OSError: the storage or the disk of the sample failed.
     """
     path = storage.local_path(key)
     if path is not None:

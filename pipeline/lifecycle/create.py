@@ -16,7 +16,7 @@ from pipeline.access.idempotency import (
     columns_of,
     first_answer,
     in_flight_is_a_conflict,
-    keep,
+    record_answer,
 )
 from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.config.task_names import wake_submit
@@ -160,7 +160,7 @@ def create_asset(
             return Created(None, first.status_code, first.body, replayed=True)
         existing = _existing(session, request)
         created = Created(existing, 200, render(existing))
-    keep(session, idempotency, Answer(created.status_code, created.body))
+    record_answer(session, idempotency, Answer(created.status_code, created.body))
     return created
 
 

@@ -1,4 +1,4 @@
-"""Who processes video. ``load_providers`` is where an account's settings meet its adapter."""
+"""Providers of video processing. ``load_providers`` builds each account's adapter."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ from pipeline.runtime.filed_settings import SettingsInvalid
 def load_providers(
     selfhosted: SelfhostedSettings, common: ProviderSettings, callbacks: CallbackSettings
 ) -> Mapping[str, Provider]:
-    """Every configured account by its name.
+    """Return the configured accounts by name.
 
     Raises:
-        SettingsInvalid: what is set is more than an account can do.
+        SettingsInvalid: a setting needs a capability that an account lacks.
     """
     providers: Mapping[str, Provider] = {
         "selfhosted": SelfHosted(
@@ -32,13 +32,13 @@ def load_providers(
 
 
 def refuse_uncapped(cap: Profile | None, providers: Mapping[str, Provider]) -> None:
-    """Refuse a cap on renditions that an account would not keep to: it would cost in silence.
+    """Refuse a cap on renditions that an account ignores: its larger renditions would cost money.
 
     Raises:
-        SettingsInvalid: naming the accounts.
+        SettingsInvalid: with the names of the accounts.
     """
-    deaf = [name for name, each in providers.items() if not each.capabilities.caps_profile]
-    if cap is not None and deaf:
+    uncapped = [name for name, each in providers.items() if not each.capabilities.caps_profile]
+    if cap is not None and uncapped:
         raise SettingsInvalid(
-            f"KHRONIKA_MAX_PROFILE is set, and these accounts keep to no cap: {', '.join(deaf)}"
+            f"KHRONIKA_MAX_PROFILE is set, and these accounts ignore it: {', '.join(uncapped)}"
         )

@@ -1,7 +1,7 @@
-"""The active secrets of every account, read from their rows and kept for a moment.
+"""Active secrets of every account, read from their rows and cached for a few seconds.
 
-A callback is verified on every request, a secret changes a few times a year: receiving costs no
-statement for it, and a rotation is seen within ``FRESH_SEC``.
+Every callback is verified, and a secret changes a few times a year. The cache saves a statement for
+each callback, and a rotation takes effect within ``FRESH_SEC``.
 """
 
 import time
@@ -18,7 +18,7 @@ from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import session_of
 
 FRESH_SEC = 5.0
-"""Below what a person needs to bring a new secret from here to the provider."""
+"""Age of a reading: shorter than the time to take a new secret from here to the provider."""
 
 
 class SecretsUnreadable(KhronikaError):
@@ -26,8 +26,8 @@ class SecretsUnreadable(KhronikaError):
 
     def __init__(self, provider: str) -> None:
         super().__init__(
-            f"KHRONIKA_SECRET_KEY does not open the callback secrets of {provider}: it is not the "
-            "key they were sealed with. Set it back, or name that one in "
+            f"KHRONIKA_SECRET_KEY does not open the callback secrets of {provider}: they were "
+            "sealed with another key. Set that key again, or name it in "
             "KHRONIKA_SECRET_KEY_PREVIOUS."
         )
 
@@ -67,11 +67,11 @@ class SecretBook:
         self._pages: dict[str, _Page] = {}
 
     def active(self, provider: str) -> tuple[str, ...]:
-        """The secrets that verify this account's callbacks, newest first.
+        """Return the secrets that verify this account's callbacks, newest first.
 
         Raises:
             SecretsUnreadable: the rows were sealed with another key.
-            SQLAlchemyError: the database does not answer, and what was read before is stale.
+            SQLAlchemyError: the database does not answer, and the last reading is too old.
         """
         page, now = self._pages.get(provider), self._clock()
         if page is None or now - page.read_at >= FRESH_SEC:
@@ -80,10 +80,10 @@ class SecretBook:
         return page.secrets
 
     def read_all(self) -> None:
-        """Read every account's, for a process that starts: first secrets are taken over.
+        """Read the secrets of every account at the start, and store those of the settings.
 
         Raises:
-            SecretsUnreadable: as above.
+            SecretsUnreadable: the rows were sealed with another key.
             SQLAlchemyError: the database does not answer.
         """
         for provider in self._first:

@@ -1,8 +1,8 @@
-"""The boundary to whoever processes video: one Protocol, one module for each provider.
+"""Boundary to the providers of video processing: one Protocol, one module for each adapter.
 
 An adapter turns the vendor's words into ours and the vendor's errors into
 ``TransientProviderError``, ``TerminalProviderError`` or ``UnknownOutcome``. It keeps no state,
-opens no transaction, and never retries: retrying is the pipeline's.
+opens no transaction and never retries: the pipeline retries.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from pipeline.domain.values import ProviderStatus, SignedCallback, SubmitRequest
 
 
 class CallbackUnreadable(Exception):
-    """The signature holds, but the body is not what this provider documents."""
+    """The signature is valid, but the body does not follow the provider's documentation."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a provider can do.
+    """Capabilities of a provider.
 
     Attributes:
         idempotent_submit: Repeating ``submit`` with the same attempt id makes no second job.
-        margin_sec: How long after a call ended without an answer its job may still appear.
-        protects_outputs: What it makes can be kept from those without a right to it: it writes to
-            our storage, under the prefixes it is given.
+        margin_sec: Time after a call without an answer in which its job may still appear.
+        protects_outputs: Its outputs can be restricted to viewers with a right: it writes to our
+            storage, under the prefixes of the request.
         caps_profile: It makes no rendition above the ``max_profile`` of a request.
     """
 
@@ -39,12 +39,12 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Trust:
-    """How far an account is believed, by its settings. The narrowest where nothing is said.
+    """Limits of the trust in an account, by its settings. The defaults are the narrowest.
 
     Attributes:
-        output_hosts: Hosts that what it made may lie on, beside our own storage.
-        callback_sources: Networks its callbacks may come from; empty for any, since the signature
-            is what counts.
+        output_hosts: Hosts that its outputs may lie on, beside our own storage.
+        callback_sources: Networks that its callbacks may come from; empty for any, because the
+            signature decides.
     """
 
     output_hosts: frozenset[str] = frozenset()
@@ -60,40 +60,40 @@ class Provider(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """Capabilities of the provider."""
 
     @property
     def trust(self) -> Trust:
-        """How far it is believed."""
+        """Limits of the trust in this account."""
 
     def submit(self, request: SubmitRequest) -> Submitted:
-        """Ask for one attempt to be processed.
+        """Submit the job of one attempt.
 
         Raises:
-            TransientProviderError: not now.
-            TerminalProviderError: not ever.
-            UnknownOutcome: the job may exist; ``find`` will tell.
+            TransientProviderError: the provider did not take the job; a later try may succeed.
+            TerminalProviderError: the provider will never take the job.
+            UnknownOutcome: the job may exist; ``find`` looks it up.
         """
 
     def find(self, attempt_id: UUID) -> ProviderStatus | None:
-        """Look a job up by our attempt's id; None when the provider knows of none.
+        """Look a job up by our attempt's id; None if the provider has no such job.
 
         Raises:
-            TransientProviderError: the provider did not say.
+            TransientProviderError: the provider gave no answer.
         """
 
     def fetch(self, attempt_id: UUID, provider_job_id: str) -> ProviderStatus | None:
-        """Ask how a job stands; None when the provider no longer knows it.
+        """Fetch the state of a job; None if the provider no longer has it.
 
         Raises:
-            TransientProviderError: the provider did not say.
+            TransientProviderError: the provider gave no answer.
         """
 
     def cancel(self, attempt_id: UUID, provider_job_id: str | None) -> None:
-        """Give a job up; a job that is unknown or has ended counts as given up.
+        """Cancel a job; a job that is unknown or has ended counts as cancelled.
 
         Raises:
-            TransientProviderError: the provider did not say.
+            TransientProviderError: the provider gave no answer.
         """
 
     def verify_callback(
@@ -102,15 +102,15 @@ class Provider(Protocol):
         """Check the signature over the raw body.
 
         Args:
-            secrets: The account's active ones; every one of them is tried.
+            secrets: The account's active secrets; each of them is tried.
 
         Raises:
             SignatureRejected: with the reason, for the audit.
         """
 
     def read_callback(self, body: bytes) -> ProviderStatus | None:
-        """Turn a verified body into our words; None for events that mean nothing to us.
+        """Turn a verified body into our words; None for an event that the pipeline does not use.
 
         Raises:
-            CallbackUnreadable: the body is not what the provider documents.
+            CallbackUnreadable: the body does not follow the provider's documentation.
         """

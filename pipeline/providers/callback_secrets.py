@@ -1,7 +1,8 @@
-"""The secrets that an account's callbacks are verified with: first ones, rotation, retirement.
+"""Secrets that verify an account's callbacks: the first ones, rotation and retirement.
 
-At most two of an account are active, its newest and the one that it replaces; a trigger holds every
-writer to that. All here runs as the operator; what an operator does leaves its row in the audit.
+At most two secrets of an account are active: the newest and the one that it replaces. A trigger
+enforces this for every writer. The functions run as the operator, and each action leaves a row in
+the audit.
 """
 
 import base64
@@ -27,10 +28,11 @@ SECRET_BYTES = 32
 
 @dataclass(frozen=True)
 class Rotated:
-    """A rotation: the new secret, which is shown this once, and what becomes of the old one.
+    """A rotation: the new secret, which is shown only now, and the end of the previous one.
 
     Attributes:
-        previous_retires_at: From when on the one before verifies nothing; None if there was none.
+        previous_retires_at: Instant from which the previous secret verifies no callback; None if
+            there was none.
     """
 
     id: UUID
@@ -39,7 +41,7 @@ class Rotated:
 
 
 def active(provider: str) -> ColumnElement[bool]:
-    """Whether a row verifies callbacks of this account now."""
+    """Return the condition of a row that verifies callbacks of this account now."""
     unretired = or_(
         ProviderSecret.retires_at.is_(None), ProviderSecret.retires_at > func.clock_timestamp()
     )
@@ -47,7 +49,7 @@ def active(provider: str) -> ColumnElement[bool]:
 
 
 def list_secrets(session: Session, provider: str | None = None) -> Sequence[ProviderSecret]:
-    """Every secret there was, newest first; of all accounts or of one. Still sealed."""
+    """Return every secret, retired ones too, sealed and newest first; of one account or all."""
     query = select(ProviderSecret).order_by(
         ProviderSecret.provider, ProviderSecret.retires_at.desc().nulls_first()
     )
@@ -59,13 +61,13 @@ def list_secrets(session: Session, provider: str | None = None) -> Sequence[Prov
 def seed_secrets(
     session: Session, vault: Vault, provider: str, secrets: Sequence[str], *, overlap_sec: float
 ) -> bool:
-    """Take over an account's first secrets from the settings; say whether there was need.
+    """Store an account's first secrets from the settings; return true if they were stored.
 
-    Idempotent: where the account has any row, even a retired one, the rows decide.
+    Idempotent: if the account has any row, even a retired one, nothing is stored.
 
     Args:
-        secrets: The current one first.
-        overlap_sec: How long the one that it replaces stays active, where there is one.
+        secrets: The current secret first.
+        overlap_sec: Time for which the secret that it replaces, if any, stays active.
     """
     _lock(session, provider)
     known = select(ProviderSecret.id).where(ProviderSecret.provider == provider).limit(1)
@@ -85,14 +87,14 @@ def rotate_secret(
     actor: str,
     given: str | None = None,
 ) -> Rotated:
-    """Put a new secret in the place of the newest, which stays active for the overlap.
+    """Replace the newest secret, which stays active for the overlap.
 
     Args:
-        given: The new secret, where the provider chooses it; one of ours is made otherwise.
+        given: The new secret, if the provider chooses it; None makes one.
 
     Raises:
-        Conflict: ``rotation_in_progress``: the last one's overlap is not over.
-        SecretMalformed: the one given cannot be used.
+        Conflict: ``rotation_in_progress``: the overlap of the last rotation is not over.
+        SecretMalformed: the given secret cannot be used.
     """
     secret = _made() if given is None else given
     check_secret(secret)
@@ -102,7 +104,7 @@ def rotate_secret(
         ending = min(row.retires_at for row in now_active if row.retires_at is not None)
         raise Conflict(
             "rotation_in_progress",
-            f"The secret before is still active, until {ending:%Y-%m-%d %H:%M} UTC.",
+            f"The previous secret is still active until {ending:%Y-%m-%d %H:%M} UTC.",
         )
     retires_at = session.scalar(
         update(ProviderSecret)
@@ -116,10 +118,10 @@ def rotate_secret(
 
 
 def retire_secret(session: Session, provider: str, *, actor: str) -> UUID:
-    """End the overlap now: only the newest verifies from here on.
+    """End the overlap now: only the newest secret verifies callbacks from now on.
 
     Raises:
-        Conflict: ``nothing_to_retire``: there is no other one.
+        Conflict: ``nothing_to_retire``: no other secret is active.
     """
     _lock(session, provider)
     retired: UUID | None = session.scalar(
@@ -135,7 +137,7 @@ def retire_secret(session: Session, provider: str, *, actor: str) -> UUID:
 
 
 def _lock(session: Session, provider: str) -> None:
-    """Let one writer at a time at an account's secrets; the trigger takes the same lock."""
+    """Lock an account's secrets against other writers; the trigger takes the same lock."""
     session.execute(
         text("SELECT pg_advisory_xact_lock(hashtext('khronika secrets'), hashtext(:provider))"),
         {"provider": provider},

@@ -1,9 +1,9 @@
-"""Sealing small secrets under the installation's key: a copy of the database opens none of them.
+"""Sealing of small secrets under the installation's key: a copy of the database reveals none.
 
-AES-256-GCM with a random nonce (NIST SP 800-38D), under a key derived by HKDF-SHA256 (RFC 5869)
-from ``KHRONIKA_SECRET_KEY`` with a label of its own, so that what is sealed here and what is signed
-elsewhere with the same key say nothing of each other. Whom a secret belongs to is authenticated
-with it: a row that is copied to another account does not open.
+The cipher is AES-256-GCM with a random nonce (NIST SP 800-38D). Its key is derived by HKDF-SHA256
+(RFC 5869) from ``KHRONIKA_SECRET_KEY`` with a label of its own, so that sealed values and
+signatures made elsewhere with the same key reveal nothing of each other. The account's name is
+authenticated data: a row that is copied to another account does not open.
 """
 
 import os
@@ -20,30 +20,30 @@ _NONCE_BYTES = 12
 
 
 class VaultLocked(Exception):
-    """What was sealed does not open: another key, another account, or changed bytes."""
+    """A sealed secret does not open: another key, another account, or changed bytes."""
 
 
 class Vault:
-    """Seals with one key, opens with that and with earlier ones.
+    """Vault that seals with one key, and opens with that key and with earlier ones.
 
     Args:
         key: ``KHRONIKA_SECRET_KEY``.
-        previous: What it was before.
+        previous: Earlier values of it.
     """
 
     def __init__(self, key: str, previous: Sequence[str] = ()) -> None:
         self._ciphers = [AESGCM(_derived(one)) for one in (key, *previous)]
 
     def seal(self, secret: str, *, account: str) -> bytes:
-        """Encrypt; the same secret looks different each time."""
+        """Encrypt a secret; the same secret gives other bytes each time."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._ciphers[0].encrypt(nonce, secret.encode(), account.encode())
 
     def open(self, sealed: bytes, *, account: str) -> str:
-        """Decrypt what was sealed for this account.
+        """Decrypt a secret that was sealed for this account.
 
         Raises:
-            VaultLocked: no key of ours opens it.
+            VaultLocked: none of the keys opens it.
         """
         nonce, box = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         for cipher in self._ciphers:

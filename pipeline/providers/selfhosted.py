@@ -1,7 +1,7 @@
-"""Our own transcoder, as the provider it is: an HTTP service that knows nothing of assets.
+"""Adapter of our own transcoder, an HTTP service that knows nothing of assets.
 
-Its job id is our attempt id, so a repeated PUT makes no second job and every callback names the
-attempt it belongs to.
+Its job id is our attempt id, so a repeated PUT makes no second job and every callback names its
+attempt.
 """
 
 import re
@@ -43,10 +43,10 @@ PHASES = {
 }
 
 HELD = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-"""Answers that say the job was not taken: waiting for it costs the asset no budget."""
+"""Answers of a provider that did not take the job: the asset waits at no cost to its budget."""
 
 MAX_ANSWER_BYTES = 1024 * 1024
-"""A job with as many renditions as we take has a few dozen KiB."""
+"""Most bytes of an answer. A job with the most renditions that we accept has a few dozen KiB."""
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -54,11 +54,11 @@ Address = Annotated[str, Field(min_length=1, max_length=4096)]
 Side = Annotated[int, Field(ge=1, le=65535)]
 MAX_DURATION_SEC = 7 * 24 * 3600
 MAX_BYTES = 2**53
-"""As much as a reader of JSON may hold exactly (RFC 8259, 6)."""
+"""Largest integer range that every JSON reader holds exactly (RFC 8259, section 6)."""
 
 
 class _Read(BaseModel):
-    """What we read of a document; whatever else stands in it is not ours to judge."""
+    """The part of a document that the adapter reads; other members are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -125,7 +125,7 @@ class _FailedData(_Read):
 
 
 class _Progressed(_Read):
-    """``job.progress``: the job as it stood, which may have ended since."""
+    """``job.progress``: the state of the job at that time; the job may have ended since."""
 
     data: _AnyData
 
@@ -147,14 +147,14 @@ CALLBACKS: Mapping[str, type[_Progressed | _HasCompleted | _HasFailed]] = {
     "job.completed": _HasCompleted,
     "job.failed": _HasFailed,
 }
-"""What the transcoder sends. A type that is not here means nothing to us."""
+"""Schemas of the transcoder's events by type. Events of other types are ignored."""
 
 _JOB: TypeAdapter[_Live | _Completed | _Failed | _Cancelled] = TypeAdapter(_AnyJob)
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer that was read whole, within bounds."""
+    """An answer that was read to its end, within the bounds."""
 
     status: int
     headers: Mapping[str, str]  # names in any case
@@ -175,7 +175,7 @@ class _Answer:
 
     @property
     def retry_after_sec(self) -> float | None:
-        """Whole seconds, as the transcoder says it; a date is nothing to us."""
+        """Whole seconds, the transcoder's form; None for a date."""
         found = _SECONDS.fullmatch(self.headers.get("Retry-After", ""))
         return float(found[0]) if found else None
 
@@ -202,11 +202,11 @@ class SelfHosted:
         self._jobs = url.rstrip("/") + "/v1/jobs"
         self._timeout = (min(5.0, timeout_sec), timeout_sec)
         self._tolerance_sec = tolerance_sec
-        # The adapter itself and no Session: a Session reads the whole body of a redirect.
+        # An HTTPAdapter and no Session, because a Session reads the whole body of a redirect.
         self._http = requests.adapters.HTTPAdapter(max_retries=0)
         self._headers = {
             "Authorization": f"Bearer {token}",
-            "Accept-Encoding": "identity",  # what unfolds is bounded by nothing
+            "Accept-Encoding": "identity",  # nothing bounds the size of a decompressed body
         }
 
     def submit(self, request: SubmitRequest) -> Submitted:
@@ -228,11 +228,11 @@ class SelfHosted:
         return Submitted(str(request.attempt_id), answer.request_id)
 
     def find(self, attempt_id: UUID) -> ProviderStatus | None:
-        """GET the job: its id is ours."""
+        """GET the job by our attempt's id."""
         try:
             answer = self._call("GET", attempt_id)
         except UnknownOutcome as error:
-            # A question that got no answer changed nothing: ask again later.
+            # A GET without an answer changed nothing: ask again later.
             raise TransientProviderError(error.code, str(error)) from error
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
@@ -246,7 +246,7 @@ class SelfHosted:
         return _status(job, answer.request_id)
 
     def fetch(self, attempt_id: UUID, provider_job_id: str) -> ProviderStatus | None:
-        """The same as ``find``: both ids are one."""
+        """Do the same as ``find``: both ids are equal."""
         assert provider_job_id == str(attempt_id)
         return self.find(attempt_id)
 
@@ -263,7 +263,7 @@ class SelfHosted:
     def verify_callback(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> SignedCallback:
-        """Standard Webhooks, against every active secret."""
+        """Verify by Standard Webhooks, with each active secret."""
         signed = verify(headers, body, secrets, now=now, tolerance_sec=self._tolerance_sec)
         return SignedCallback(signed.id, signed.timestamp)
 
@@ -323,7 +323,7 @@ def _refusal(answer: _Answer) -> Exception:
         )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnknownOutcome(error.code, error.message, request_id=answer.request_id)
-    # A redirect is no word of the transcoder's, but of something that stands in its place.
+    # The transcoder sends no redirect: another server answered at its address.
     if error.retryable or answer.is_redirect:
         return TransientProviderError(error.code, error.message, request_id=answer.request_id)
     return TerminalProviderError("provider_refused", error.message, request_id=answer.request_id)

@@ -68,7 +68,7 @@ def test_another_assets_files_are_refused_for_good_and_the_chronicle_says_which(
     assert asset.manifest_url is None
     said = world.chronicle(asset_id)[-1].detail
     assert said["code"] == "output_misplaced"
-    assert said["message"] == "the manifest lies outside of what this attempt writes"
+    assert said["message"] == "the manifest lies outside of this attempt's prefixes"
     assert world.delivery(received.wake.id).status == "applied"
 
 

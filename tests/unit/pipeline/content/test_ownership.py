@@ -91,7 +91,8 @@ def test_a_signed_video_lies_under_the_protected_root_and_on_no_host() -> None:
     assert misplaced(protected, signed, POLICY) is None
     assert misplaced(OWN, signed, POLICY) is not None
     at_cdn = replace(protected, poster_url="https://cdn.example/poster.jpg")
-    assert misplaced(at_cdn, signed, POLICY) == "the poster lies where everybody may read it"
+    fault = misplaced(at_cdn, signed, POLICY)
+    assert fault == "the poster lies at an address that every reader may read"
 
 
 def test_an_address_inside_is_refused_even_on_the_list() -> None:
