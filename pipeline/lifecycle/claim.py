@@ -19,7 +19,7 @@ from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 
 HOLD_JITTER_SEC = 60.0
-"""When an hour begins, the assets that waited for it start at random moments within this time."""
+"""Time over which the assets that wait for the next hour are spread after it begins."""
 
 
 @dataclass(frozen=True)

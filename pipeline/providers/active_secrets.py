@@ -39,13 +39,13 @@ class _Page:
 
 
 class SecretBook:
-    """What is active, of each account. May be shared by threads: the worst is one reading more.
+    """Active secrets of each account. Threads may share it, at the cost of one reading more.
 
     Args:
         reading: Engine of a login that may read the rows.
-        seeding: Engine of the operators' login, which may add the first. Without it, an account
-            that has no row is verified with its first secrets as the settings name them.
-        first: What the settings name, by account.
+        seeding: Engine of the operators' login, which may add the first secrets. Without it, the
+            callbacks of an account without a row are verified with its secrets of the settings.
+        first: Secrets of the settings, by account.
     """
 
     def __init__(
