@@ -51,7 +51,7 @@ def test_each_change_is_one_update_and_the_last_one_settles(
         ("queued", None, [1]),
         ("processing", None, [2]),
         ("processing", 40.0, []),
-        ("failed", 40.0, [3]),
+        ("failed", None, [3]),
     ]
     assert [update.is_last for update in updates] == [False, False, False, True]
     assert steps == []
