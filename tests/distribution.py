@@ -14,8 +14,8 @@ from xdist.workermanage import WorkerController
 
 from tests.shared_run import MOST_PROCESSES, SharedRun, is_worker, shared_run
 
-PROCESSES_PER_CPU = 1.5
-"""Many tests wait for a process that they started, so two to a CPU leave it idle at times."""
+PROCESSES_PER_CPU = 2
+"""Many tests wait for a process that they started, so one to a CPU leaves it idle at times."""
 
 
 TOGETHER = (
