@@ -6,7 +6,6 @@ Each setting has its reason beside it.
 from datetime import timedelta
 
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import BeatSettings
 from pipeline.config.task_names import (
     BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
@@ -20,6 +19,7 @@ from pipeline.config.task_names import (
     TASK_SWEEP,
     TASK_TIDY,
 )
+from pipeline.process_settings import BeatSettings
 
 _settings = load_settings(BeatSettings)
 

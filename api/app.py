@@ -28,9 +28,9 @@ from api.routes import (
 from api.wiring.services import EXTENSION, Services, build_services
 from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.config.process_settings import ApiSettings
 from pipeline.config.web_settings import PostSettings
 from pipeline.media.tools import ToolsMissing
+from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.storage.urls import StorageUrlInvalid

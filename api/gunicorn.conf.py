@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.http.slow_clients import close_silent_connections
 from api.identity.database_roles import make_engines
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import ApiSettings
+from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable, open_book
 from pipeline.runtime.filed_settings import SettingsInvalid
 
@@ -31,6 +31,7 @@ try:
     open_book(
         _settings.media_urls.key,
         _settings.callback_secrets,
+        first=_settings.accounts.first_secrets,
         reading=_engines.api,
         seeding=_engines.operator_login,
     ).read_all()

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.operator_session import current_operator, operator_engine, operator_settings
-from pipeline.config.process_settings import OperatorSettings
 from pipeline.operations.backfill import Page, backfill_page
+from pipeline.process_settings import OperatorSettings
 from pipeline.records.site_posts import Posts, check_posts, count_videos
 from pipeline.runtime.database import session_of
 
@@ -134,6 +134,7 @@ def _process_page(
         page = backfill_page(
             session,
             posts,
+            provider=settings.accounts.default,
             new_videos=settings.new_videos,
             retry=settings.retry,
             policy=settings.sources.fetch_policy,

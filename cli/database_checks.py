@@ -10,10 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.check_failed import CheckFailed
-from pipeline.config.process_settings import DoctorSettings
 from pipeline.domain.errors import Unprocessable
 from pipeline.operations.schema_check import check_catalogue
-from pipeline.providers.active_secrets import first_secrets, vault_of
+from pipeline.process_settings import DoctorSettings
+from pipeline.providers.active_secrets import vault_of
 from pipeline.providers.callback_secrets import active
 from pipeline.providers.secret_sealing import VaultLocked
 from pipeline.records.models import ProviderSecret
@@ -84,7 +84,7 @@ def check_clock(settings: DoctorSettings) -> str:
 def check_callback_secrets(settings: DoctorSettings) -> str:
     """Check that each provider account has a callback secret that can be decrypted."""
     seals = settings.api.callback_secrets
-    first = first_secrets(seals)
+    first = settings.api.accounts.first_secrets
     with _connected(settings, "operator") as connection, Session(connection) as session:
         found = {
             provider: session.scalars(select(ProviderSecret).where(active(provider))).all()

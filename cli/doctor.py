@@ -8,7 +8,7 @@ from typing import Any
 from cli import database_checks, service_checks
 from cli.check_failed import CheckFailed
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import DoctorSettings
+from pipeline.process_settings import DoctorSettings
 from pipeline.runtime.filed_settings import SettingsInvalid
 
 ROLES = ("api", "worker", "operator", "public")
@@ -47,7 +47,7 @@ CHECKS: Mapping[str, Callable[[DoctorSettings], str]] = {
     "storage": service_checks.check_storage,
     "ffmpeg, ffprobe": service_checks.check_tools,
     "isolation of ffmpeg": service_checks.check_isolation,
-    "transcoder": service_checks.check_transcoder,
+    "provider accounts": service_checks.check_accounts,
 }
 """The checks by name; each returns the facts that it found, or raises `CheckFailed`."""
 

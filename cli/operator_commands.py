@@ -141,8 +141,8 @@ def clean(output: CommandOutput, *, dry_run: DryRun = False) -> None:
     The worker removes such files every ten minutes, a day after they were discarded.
     """
     from cli.operator_session import command_settings
-    from pipeline.config.process_settings import WorkerSettings
     from pipeline.operations.purge import purge
+    from pipeline.process_settings import WorkerSettings
     from pipeline.services import build_services
 
     with closing(build_services(command_settings(WorkerSettings))) as services:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from cli.command_errors import CommandFailed, ExitCode
 from cli.environment import complete_environment
 from pipeline.config.groups import ProcessSettings, load_settings
-from pipeline.config.process_settings import OperatorSettings
+from pipeline.process_settings import OperatorSettings
 from pipeline.records import store
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.runtime.filed_settings import SettingsInvalid

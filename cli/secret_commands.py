@@ -20,6 +20,7 @@ from cli.options import Provider, with_output
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from pipeline.process_settings import OperatorSettings
     from pipeline.records.models import ProviderSecret
 
 app = typer.Typer(
@@ -79,10 +80,10 @@ def rotate(
                 provider,
                 overlap_sec=settings.callback_secrets.callback_secret_overlap_sec,
                 actor=current_operator().actor,
-                given=given,
+                secret=_new_secret(settings, provider, given),
             )
     except SecretMalformed as error:
-        step = "Give it as the provider shows it: whsec_ and base64."
+        step = "Give it with --stdin, as the provider shows it."
         raise CommandFailed(ExitCode.USAGE, "secret_malformed", str(error), step) from None
     retires_at = _instant(rotated.previous_retires_at)
     output.data(
@@ -111,6 +112,24 @@ def retire(output: CommandOutput, provider: Provider) -> None:
     output.show(f"retired: {retired}")
 
 
+def _new_secret(settings: "OperatorSettings", provider: str, given: str | None) -> str:
+    """Return the given secret, or one that the adapter makes.
+
+    Raises:
+        SecretMalformed: it cannot be a secret of this account, or only its provider makes one.
+    """
+    from pipeline.net.signatures import SecretMalformed
+    from pipeline.providers.registry import adapter_named
+
+    adapters = {name.name: name.adapter for name in settings.accounts.names}
+    form = adapter_named(adapters[provider]).secrets
+    if given is None and form.make is None:
+        raise SecretMalformed("the secrets of this account are made by its provider")
+    secret = form.make() if given is None and form.make else str(given)
+    form.check(secret)
+    return secret
+
+
 @contextmanager
 def _provider_session(provider: str) -> "Iterator[Session]":
     """Open an operator's transaction, after storing the account's first secrets if needed.
@@ -124,7 +143,7 @@ def _provider_session(provider: str) -> "Iterator[Session]":
     from pipeline.providers.callback_secrets import seed_secrets
 
     settings = operator_settings()
-    first = first_secrets(settings.callback_secrets)
+    first = first_secrets(settings.accounts)
     if provider not in first:
         raise NotFound("unknown_provider", f"There is no provider {provider!r}.")
     with operator_session() as session:

@@ -2,17 +2,19 @@
 
 import os
 import subprocess
-from http import HTTPStatus
+from datetime import UTC, datetime
 from uuid import uuid4
 
-import requests
 from kombu.connection import Connection as BrokerConnection
 
 from api.identity.jwks import NO_KEYS, KeyClient
 from cli.check_failed import CheckFailed
-from pipeline.config.process_settings import DoctorSettings
+from pipeline.domain.errors import AccountProblem, ProviderError
+from pipeline.domain.values import JobRef
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
+from pipeline.process_settings import DoctorSettings
+from pipeline.providers.accounts import open_accounts, prefix_of
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
 
@@ -77,28 +79,24 @@ def check_isolation(_: DoctorSettings) -> str:
     return f"limits, {', '.join(active) or 'nothing more'}{lacking}"
 
 
-def check_transcoder(settings: DoctorSettings) -> str:
-    """Check that the transcoder answers and accepts our token."""
-    url = str(settings.api.selfhosted.url).rstrip("/")
-    token = settings.api.selfhosted.token.get_secret_value()
-    try:
-        # Asking for a job that does not exist tests the service and the token, and changes nothing.
-        answer = requests.get(
-            f"{url}/v1/jobs/{uuid4()}",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=TIMEOUT_SEC,
-        )
-    except requests.RequestException as error:
-        raise CheckFailed(
-            f"{url} does not answer: {type(error).__name__}",
-            "Check KHRONIKA_SELFHOSTED_URL, and that the transcoder runs.",
-        ) from None
-    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        step = "Set KHRONIKA_SELFHOSTED_TOKEN to the transcoder's KHRONIKA_TRANSCODER_TOKEN."
-        raise CheckFailed(f"{url} does not accept our token", step)
-    if answer.status_code != HTTPStatus.NOT_FOUND:
-        raise CheckFailed(f"{url} answered {answer.status_code}", "Read the transcoder's log.")
-    return f"answers at {url}, accepts our token"
+def check_accounts(settings: DoctorSettings) -> str:
+    """Ask each provider account for a job that does not exist: it costs nothing."""
+    callbacks = settings.worker.callbacks
+    opened = open_accounts(settings.worker.accounts, settings.worker.providers, callbacks)
+    for name, provider in opened.items():
+        try:
+            provider.find(JobRef(uuid4(), None, datetime.now(UTC)))
+        except AccountProblem as error:
+            raise CheckFailed(
+                f"{name} does not accept our credentials: {error}",
+                f"Correct the variables {prefix_of(name)}*; docs/settings.md has them.",
+            ) from None
+        except ProviderError as error:
+            raise CheckFailed(
+                f"{name} does not answer: {error}",
+                f"Check the variables {prefix_of(name)}*, and that the provider runs.",
+            ) from None
+    return f"answer and accept us: {', '.join(opened)}"
 
 
 def check_issuers(settings: DoctorSettings) -> str:

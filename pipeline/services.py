@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
-from pipeline.config.process_settings import WorkerSettings
+from pipeline.config.account_settings import AccountSettings
+from pipeline.domain.values import SpendLimits
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.fetch_policy import DEFAULT_PORTS
-from pipeline.providers import load_providers
+from pipeline.process_settings import WorkerSettings
+from pipeline.providers.accounts import open_accounts
 from pipeline.providers.base import Provider
+from pipeline.providers.manners import Mannered
 from pipeline.runtime.database import make_engine
 from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import Storage
@@ -41,6 +44,20 @@ class Services:
     own_fetcher: GuardedFetcher
     tools: Tools
     rng: Random
+
+    def spend_limits(self, account: str) -> SpendLimits:
+        """Return the hourly budget of an account."""
+        return self.settings.accounts.spend_limits(account, self.settings.spend.limits)
+
+    def deadline_sec(self, account: str) -> int:
+        """Return the seconds that an account may work on one attempt."""
+        settings: AccountSettings = self.settings.accounts.by_name[account].settings
+        return settings.deadline_sec or self.settings.leases.processing_deadline_sec
+
+    def poll_least_sec(self, account: str) -> float:
+        """Return the least seconds between two polls of a job."""
+        own = self.providers[account].capabilities.poll_least_sec
+        return own or self.settings.sweep.poll_least_sec
 
     def close(self) -> None:
         """Close every connection."""
@@ -78,14 +95,16 @@ def build_services(settings: WorkerSettings) -> Services:
         settings.sources.fetch_policy, total_timeout_sec=settings.leases.task_soft_limit_sec / 2
     )
     storage = open_storage(settings.storage.url, settings.storage.credentials)
+    opened = open_accounts(settings.accounts, settings.providers, settings.callbacks)
+    engine = make_engine(
+        settings.worker_login.url.get_secret_value(),
+        pool_size=settings.pool.database_pool_size,
+        name="khronika worker",
+    )
     return Services(
         settings=settings,
-        engine=make_engine(
-            settings.worker_login.url.get_secret_value(),
-            pool_size=settings.pool.database_pool_size,
-            name="khronika worker",
-        ),
-        providers=load_providers(settings.selfhosted, settings.providers, settings.callbacks),
+        engine=engine,
+        providers={name: Mannered(each, engine) for name, each in opened.items()},
         storage=storage,
         fetcher=GuardedFetcher(strangers),
         own_fetcher=GuardedFetcher(

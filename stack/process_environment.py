@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.groups import groups_of
-from pipeline.config.process_settings import DoctorSettings
+from pipeline.process_settings import DoctorSettings
+from pipeline.providers.accounts import account_blocks
 from pipeline.runtime.filed_settings import FiledSettings, may_come_in_files
 from pipeline.runtime.secret_files import SUFFIX, read_secret
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, login_variable
-from stack.process_variables import is_ours
+from stack.process_variables import accounts_listed, is_ours
 from stack.servers import Servers
 from transcoder.settings import TranscoderSettings
 
@@ -118,7 +119,9 @@ def with_secrets_read(env: Mapping[str, str]) -> dict[str, str]:
     Raises:
         SecretUnreadable: a file does not hold a secret, or there is a variable beside it.
     """
-    read = {name: read_secret(env, name) or "" for name in SECRETS if env.get(name + SUFFIX)}
+    blocks = account_blocks(accounts_listed(env)).values()
+    secrets = SECRETS.union(*map(may_come_in_files, blocks))
+    read = {name: read_secret(env, name) or "" for name in secrets if env.get(name + SUFFIX)}
     filed = {name + SUFFIX for name in read}
     return {name: value for name, value in env.items() if name not in filed} | read
 

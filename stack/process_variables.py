@@ -5,8 +5,11 @@ from collections.abc import Mapping
 
 from pydantic_settings import BaseSettings
 
+from pipeline.config.account_settings import AccountListSettings, FirstSecretSettings
 from pipeline.config.groups import groups_of
-from pipeline.config.process_settings import ApiSettings, BeatSettings, WorkerSettings
+from pipeline.config.work_settings import CallbackSecretSettings
+from pipeline.process_settings import ApiSettings, BeatSettings, WorkerSettings
+from pipeline.providers.accounts import account_blocks, settings_class
 from pipeline.runtime.filed_settings import variables_of
 from transcoder.settings import TranscoderSettings
 
@@ -42,8 +45,10 @@ def environment_of(name: str, line: str, environment: Mapping[str, str]) -> dict
         line: The command line there.
         environment: The environment of the whole stack.
     """
-    groups = groups_read_by(ROOTS[name]) if name in ROOTS else ()
+    groups = groups_read_by(ROOTS[name]) if name in ROOTS else {}
     declared = {variable for group in groups for variable in variables_of(group)}
+    if AccountListSettings in groups:
+        declared |= _account_variables(environment, verifies=CallbackSecretSettings in groups)
     declared |= set(_MENTIONED.findall(line))
     prefix = PREFIXES.get(name)
     return {
@@ -53,6 +58,30 @@ def environment_of(name: str, line: str, environment: Mapping[str, str]) -> dict
         or variable in declared
         or (prefix is not None and variable.startswith(prefix))
     }
+
+
+def _account_variables(environment: Mapping[str, str], *, verifies: bool) -> set[str]:
+    """Return the variables of every account.
+
+    Args:
+        verifies: The process verifies callbacks, and so needs the first secrets.
+    """
+    listed = accounts_listed(environment)
+    found = {
+        variable for block in account_blocks(listed).values() for variable in variables_of(block)
+    }
+    secrets = {
+        variable
+        for name in listed.names
+        for variable in variables_of(settings_class(name, FirstSecretSettings))
+    }
+    return found if verifies else found - secrets
+
+
+def accounts_listed(environment: Mapping[str, str]) -> AccountListSettings:
+    """Return the provider accounts that an environment lists."""
+    given = environment.get("KHRONIKA_ACCOUNTS")
+    return AccountListSettings.model_validate({"accounts": given} if given else {})
 
 
 def groups_read_by(root: type) -> Mapping[type[BaseSettings], bool]:

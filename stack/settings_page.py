@@ -17,9 +17,12 @@ from pydantic import AnyHttpUrl, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from pipeline.config.process_settings import OperatorSettings
+from pipeline.config.account_settings import AccountName
 from pipeline.config.token_issuers import Issuer
-from pipeline.runtime.filed_settings import variables_of
+from pipeline.process_settings import OperatorSettings
+from pipeline.providers.accounts import settings_class
+from pipeline.providers.registry import adapter_named, adapter_names
+from pipeline.runtime.filed_settings import FiledSettings, variables_of
 from stack.process_variables import ROOTS, groups_read_by
 
 READERS: Mapping[str, type] = {**ROOTS, "khronika": OperatorSettings}
@@ -62,6 +65,9 @@ def render() -> str:
             readers.setdefault(group, []).append(
                 f"`{name}`" if required else f"`{name}` (optional)"
             )
+    for name in adapter_names():
+        block = settings_class(AccountName("name", name), adapter_named(name).settings)
+        readers[block] = ["`web`", "`worker`", f"as an account of the adapter `{name}`"]
     return "\n".join([HEAD, *(line for item in readers.items() for line in _section(*item))])
 
 
@@ -83,6 +89,14 @@ def _section(group: type[BaseSettings], readers: Iterable[str]) -> Iterator[str]
 
 def _meanings(group: type[BaseSettings]) -> dict[str, str]:
     """Return the docstring of each field from the source; Python keeps none."""
+    found: dict[str, str] = {}
+    for each in reversed(group.__mro__):
+        if issubclass(each, FiledSettings) and vars(each).get("__annotations__"):
+            found |= _own_meanings(each)
+    return found
+
+
+def _own_meanings(group: type[BaseSettings]) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(group))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}

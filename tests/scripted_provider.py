@@ -40,6 +40,8 @@ class ScriptedProvider:
     """What to do with the next GETs: answer, 503; answer when empty."""
     deletes: list[str] = field(default_factory=list)
     """What to do with the next DELETEs: answer, 503; answer when empty."""
+    retry_after: Mapping[str, str] = field(default_factory=dict)
+    """The header of that name, if a refusal is to have one."""
     before_answer: Callable[[UUID], None] | None = None
     """Called when a job has been accepted and before the answer leaves."""
 
@@ -141,7 +143,7 @@ def _put(provider: ScriptedProvider, job_id: UUID) -> Any:
     provider.puts.append(job_id)
     action = provider.script.pop(0) if provider.script else "accept"
     if action.isdigit():
-        return _error(int(action)), int(action), {"Retry-After": "1"}
+        return _error(int(action)), int(action), provider.retry_after
     provider.jobs.setdefault(
         job_id, {"id": str(job_id), "status": "queued", "progress": 0, "spec": request.json}
     )

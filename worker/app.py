@@ -7,7 +7,7 @@ from celery.signals import setup_logging, worker_process_init
 
 from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.config.process_settings import WorkerSettings
+from pipeline.process_settings import WorkerSettings
 from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.services import Services, build_services
 

@@ -5,7 +5,7 @@ from celery.signals import setup_logging
 
 from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.config.process_settings import BeatSettings
+from pipeline.process_settings import BeatSettings
 
 app = Celery("khronika", config_source="celeryconfig")
 

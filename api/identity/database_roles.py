@@ -6,7 +6,7 @@ from http import HTTPStatus
 from sqlalchemy import Engine
 
 from api.http.problems import Problem
-from pipeline.config.process_settings import ApiSettings
+from pipeline.process_settings import ApiSettings
 from pipeline.runtime.database import LOCK_WAIT_MS, make_engine
 
 

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from api.access.audit import audit_operator
 from api.access.caller import caller
 from api.wiring.services import services
-from pipeline.config.process_settings import ApiSettings
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
 from pipeline.lifecycle.owner_actions import (
@@ -20,6 +19,7 @@ from pipeline.lifecycle.owner_actions import (
     retry_asset,
 )
 from pipeline.operations import console_assets
+from pipeline.process_settings import ApiSettings
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 

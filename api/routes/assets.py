@@ -87,6 +87,7 @@ def create(json_data: CreateBody) -> Response:
         created = create_asset(
             session,
             _command(json_data, owner_id),
+            provider=here.settings.accounts.default,
             new_videos=here.settings.new_videos,
             retry=here.settings.retry,
             owner_limits=here.settings.owner_limits,

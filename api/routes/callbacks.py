@@ -14,6 +14,7 @@ from api.http.client_address import client_address
 from api.http.problems import RETRY_AFTER_SEC, Problem
 from api.wiring.services import services
 from pipeline.domain.errors import NotFound, SignatureInvalid
+from pipeline.domain.values import CallbackEnvelope
 from pipeline.lifecycle.receive_callback import Received, receive_callback, record_rejection
 from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.providers.base import Provider
@@ -39,7 +40,7 @@ ANSWERS = {
 )
 def take_default() -> tuple[CallbackOut, int]:
     """Receive a callback of the default provider."""
-    return take(services().settings.new_videos.default_provider)
+    return take(services().settings.accounts.default)
 
 
 @blueprint.post("/webhook/<provider>")
@@ -60,13 +61,21 @@ def take(name: str) -> tuple[CallbackOut, int]:
     if provider is None:
         raise NotFound("unknown_provider", "There is no provider of this name.")
     request.max_content_length = here.settings.callbacks.max_bytes
-    received = _receive(provider, request.get_data(cache=False))
+    received = _receive(provider, _envelope())
     here.publisher.publish([received.wake] if received.wake else [])
     result, status = ANSWERS[received.kind]
     return CallbackOut.model_validate({"result": result}), status
 
 
-def _receive(provider: Provider, body: bytes) -> Received:
+def _envelope() -> CallbackEnvelope:
+    return CallbackEnvelope(
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=request.get_data(cache=False),
+        query=request.query_string.decode("latin-1"),
+    )
+
+
+def _receive(provider: Provider, envelope: CallbackEnvelope) -> Received:
     engine = services().engines.api
     try:
         with session_of(engine) as session:
@@ -74,8 +83,7 @@ def _receive(provider: Provider, body: bytes) -> Received:
                 session,
                 provider,
                 secrets=_secrets(provider.name),
-                headers=dict(request.headers),
-                body=body,
+                envelope=envelope,
                 source=client_address(),
                 request_id=g.request_id,
                 now=datetime.now(UTC),

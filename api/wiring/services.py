@@ -13,9 +13,9 @@ from api.live.hub import Streams
 from api.live.viewer_documents import ViewerDocuments
 from api.wiring.publisher import Publisher
 from api.wiring.rejection_alarm import RejectionAlarm
-from pipeline.config.process_settings import ApiSettings
 from pipeline.media.tools import Tools, locate_tools
-from pipeline.providers import load_providers
+from pipeline.process_settings import ApiSettings
+from pipeline.providers.accounts import open_accounts
 from pipeline.providers.active_secrets import SecretBook, open_book
 from pipeline.providers.base import Provider
 from pipeline.storage.base import Storage
@@ -57,7 +57,7 @@ def build_services(settings: ApiSettings) -> Services:
     return Services(
         settings=settings,
         engines=engines,
-        providers=load_providers(settings.selfhosted, settings.providers, settings.callbacks),
+        providers=open_accounts(settings.accounts, settings.providers, settings.callbacks),
         storage=open_storage(settings.storage.url, settings.storage.credentials),
         publisher=Publisher(settings.broker.broker_url.get_secret_value()),
         streams=Streams(
@@ -70,6 +70,7 @@ def build_services(settings: ApiSettings) -> Services:
         secrets=open_book(
             settings.media_urls.key,
             settings.callback_secrets,
+            first=settings.accounts.first_secrets,
             reading=engines.api,
             seeding=engines.operator_login,
         ),

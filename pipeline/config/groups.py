@@ -1,18 +1,24 @@
 """Groups of settings, and the reader of all the groups that a process needs.
 
 A group is a class of settings that the same functions read. A process names its groups in one
-dataclass (`pipeline.config.process_settings`), and reads them once.
+dataclass (`pipeline.process_settings`), and reads them once.
 """
 
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from os import environ
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.runtime.filed_settings import FiledSettings, invalid, problems_of, variables_of
+from pipeline.runtime.filed_settings import (
+    FiledSettings,
+    SettingsInvalid,
+    problems_of,
+    variables_of,
+)
 from pipeline.runtime.redaction import secrets_of
 from pipeline.runtime.secret_files import SUFFIX
 
@@ -34,6 +40,26 @@ class SettingsGroup(FiledSettings):
     )
 
 
+class NamedGroups(ABC):
+    """Groups whose names the environment lists, such as one for each provider account."""
+
+    LIST: ClassVar[type[SettingsGroup]]
+    """The group that lists them."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, listed: SettingsGroup) -> Self:
+        """Read the groups that are listed.
+
+        Raises:
+            SettingsInvalid: Names every variable that is missing or wrong, and never its value.
+        """
+
+    @abstractmethod
+    def groups(self) -> Iterable[SettingsGroup]:
+        """Return the groups that were read."""
+
+
 def load_settings(process: type[ProcessSettings]) -> ProcessSettings:
     """Read the groups of a process from the environment.
 
@@ -44,15 +70,21 @@ def load_settings(process: type[ProcessSettings]) -> ProcessSettings:
     Raises:
         SettingsInvalid: Names every variable that is missing or wrong, and never its value.
     """
-    read: dict[type, SettingsGroup | None] = {}
+    read: dict[type, object] = {}
     problems: list[str] = []
     for group, required in groups_of(process).items():
         try:
             read[group] = group() if required or _is_present(group) else None
         except ValidationError as error:
             problems += problems_of(group, error)
+    for named in _named_in(process):
+        try:
+            if named.LIST in read:
+                read[named] = named.read(cast("SettingsGroup", read[named.LIST]))
+        except SettingsInvalid as error:
+            problems += error.problems
     if problems:
-        raise invalid(problems)
+        raise SettingsInvalid(problems)
     return _compose(process, read)
 
 
@@ -61,11 +93,24 @@ def groups_of(process: type) -> Mapping[type[SettingsGroup], bool]:
     found: dict[type[SettingsGroup], bool] = {}
     for hint in get_type_hints(process).values():
         part = _class_of(hint)
-        is_group = issubclass(part, SettingsGroup)
-        inner = {part: part is hint} if is_group else groups_of(part)
+        inner = _groups_of_part(part, required=part is hint)
         for group, required in inner.items():
             found[group] = found.get(group, False) or required
     return found
+
+
+def _groups_of_part(part: type, *, required: bool) -> Mapping[type[SettingsGroup], bool]:
+    if issubclass(part, SettingsGroup):
+        return {part: required}
+    return {part.LIST: True} if issubclass(part, NamedGroups) else groups_of(part)
+
+
+def _named_in(process: type) -> Iterator[type[NamedGroups]]:
+    for part in map(_class_of, get_type_hints(process).values()):
+        if issubclass(part, NamedGroups):
+            yield part
+        elif not issubclass(part, SettingsGroup):
+            yield from _named_in(part)
 
 
 def groups_in(settings: object) -> Iterator[SettingsGroup]:
@@ -74,6 +119,8 @@ def groups_in(settings: object) -> Iterator[SettingsGroup]:
         part = getattr(settings, field.name)
         if isinstance(part, SettingsGroup):
             yield part
+        elif isinstance(part, NamedGroups):
+            yield from part.groups()
         elif part is not None:
             yield from groups_in(part)
 

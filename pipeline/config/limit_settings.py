@@ -44,8 +44,9 @@ class SpendSettings(SettingsGroup):
     minutes_per_hour: float | None = Field(None, gt=0)
     """Minutes of video that a provider account may be given."""
 
-    def limits(self, account: str) -> SpendLimits:  # noqa: ARG002 - all accounts share one, so far
-        """Return the budget of a provider account."""
+    @property
+    def limits(self) -> SpendLimits:
+        """The budget of an account that has none of its own."""
         return SpendLimits(self.assets_per_hour, self.minutes_per_hour)
 
 

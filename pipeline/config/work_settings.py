@@ -1,17 +1,10 @@
 """Settings of the work on a video: retries, leases, sweeps, providers and their callbacks."""
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
-from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
-
-from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
 from pipeline.domain.values import Playback, Profile
-from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
-
-Host = Annotated[str, Field(pattern=r"^[0-9a-z._-]+$")]
 
 
 class RetrySettings(SettingsGroup):
@@ -60,8 +53,6 @@ class SweepSettings(SettingsGroup):
 class NewVideoSettings(SettingsGroup):
     """The choices for a new video."""
 
-    default_provider: str = "selfhosted"
-    """Provider account that it goes to, and whose callbacks ``/webhook`` takes."""
     playback: Playback = Playback.PUBLIC
     """``public`` gives everybody the URLs of its output, ``signed`` gives each viewer URLs that
     expire. It applies if create names neither."""
@@ -76,25 +67,6 @@ class ProviderSettings(SettingsGroup):
     """The largest rendition that is made of any source, ``2160p`` to ``240p``. Larger ones cost the
     most, and few viewers see them. Unset leaves it to the provider; our transcoder has a cap of
     its own."""
-
-
-class SelfhostedSettings(SettingsGroup):
-    """The account ``selfhosted``: our own transcoder."""
-
-    model_config = SettingsConfigDict(env_prefix="KHRONIKA_SELFHOSTED_")
-
-    url: AnyHttpUrl
-    """The transcoder's address."""
-    token: SecretStr
-    """Bearer token that the transcoder accepts."""
-    webhook_sources: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Networks that its callbacks may come from. Empty: any."""
-    output_hosts: Annotated[frozenset[Host], NoDecode] = frozenset()
-    """Hosts that its outputs may lie on. Empty: only our own storage, below the prefixes of the
-    attempt that they were made for."""
-
-    _split_networks = field_validator("webhook_sources", mode="before")(split_tuple)
-    _split_hosts = field_validator("output_hosts", mode="before")(split_set)
 
 
 class CallbackSettings(SettingsGroup):
@@ -124,17 +96,3 @@ class CallbackSecretSettings(SettingsGroup):
     callback_secret_overlap_sec: int = Field(48 * 3600, ge=0)
     """Seconds that a replaced secret still verifies. The transcoder signs a callback anew for each
     try and tries for 24 h: twice that leaves a day to bring it the new secret."""
-    selfhosted_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """First secrets of the transcoder's callbacks, ``whsec_…``, the current one first. They are
-    read while the account has none in the database; from then on `khronika secrets` has them."""
-
-    _split = field_validator("selfhosted_webhook_secrets", mode="before")(split_tuple)
-
-    @field_validator("selfhosted_webhook_secrets")
-    @classmethod
-    def _usable_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if len(value) > MAX_ACTIVE_SECRETS:
-            raise ValueError(f"names more than {MAX_ACTIVE_SECRETS} secrets")
-        for secret in value:
-            check_secret(secret.get_secret_value())
-        return value

@@ -8,7 +8,7 @@ The gate checks a storyboard too, but a faulty one rejects nothing, because the 
 it. The storyboard is left out and the chronicle has the reason, even if only the reading failed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from pipeline.media.frames import is_black, luma_of, size_of
 from pipeline.media.playlist import (
     MediaPlaylist,
     PlaylistInvalid,
+    is_ambiguous,
     leaves_folder,
     parse_master,
     parse_media,
@@ -31,6 +32,7 @@ from pipeline.media.playlist import (
 from pipeline.media.source_limits import MediaRefused
 from pipeline.media.storyboard import StoryboardInvalid, parse_cues
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
+from pipeline.providers.base import OutputKind
 from pipeline.services import Services
 
 PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
@@ -64,23 +66,41 @@ class _Rejected(Exception):
     """Failure of a rule."""
 
 
+class _Misplaced(Exception):
+    """An address in a playlist leads out of the places that the attempt's outputs may have."""
+
+
+Sign = Callable[[str, OutputKind, datetime], str]
+"""Adds the right to read an address at the provider, until an instant."""
+
+
 def check_outputs(
-    services: Services, outputs: Outputs, *, expected_sec: float | None
+    services: Services,
+    outputs: Outputs,
+    *,
+    expected_sec: float | None,
+    sign: Sign | None = None,
 ) -> GateVerdict:
-    """Check every output that a viewer would get.
+    """Check every output that there is and that a viewer would get.
 
     Args:
         expected_sec: The source's measured duration; None takes the provider's own figure.
+        sign: Signs the provider's addresses; None if every reader may read them.
 
     Raises:
         GateUnavailable: no rule failed, but not everything could be read.
     """
-    gate = _Gate(services, expected_sec or outputs.duration_sec)
+    gate = _Gate(services, expected_sec or outputs.duration_sec or 0.0, sign)
     try:
         gate.check_manifest(outputs.manifest_url)
-        gate.check_fallback(outputs.fallback_url)
-        gate.check_poster(outputs.poster_url)
-        gate.check_exists(outputs.thumbnail_url, "thumbnail")
+        if outputs.fallback_url is not None:
+            gate.check_fallback(outputs.fallback_url)
+        if outputs.poster_url is not None:
+            gate.check_poster(outputs.poster_url)
+        if outputs.thumbnail_url is not None:
+            gate.check_thumbnail(outputs.thumbnail_url)
+    except _Misplaced as error:
+        return GateVerdict(GateResult.MISPLACED, str(error))
     except (_Rejected, PlaylistInvalid, MediaRefused) as error:
         return GateVerdict(GateResult.REJECTED, str(error))
     except FetchRefused as error:
@@ -91,22 +111,23 @@ def check_outputs(
 
 
 class _Gate:
-    def __init__(self, services: Services, expected_sec: float) -> None:
+    def __init__(self, services: Services, expected_sec: float, sign: Sign | None) -> None:
         self._services = services
+        self._sign = sign
         self._expected_sec = expected_sec
         self._expires_at = datetime.now(UTC) + timedelta(minutes=15)
 
     def check_manifest(self, address: str) -> None:
-        url, fetcher = self._reach(address)
+        url, fetcher = self._reach(address, OutputKind.MANIFEST)
         master = parse_master(_text(fetcher, url))
-        _require_below(master.addresses)
+        self._require_in_place(address, url, master.addresses)
         _require(bool(master.variants), "the manifest names no variant")
         for variant in master.variants:
-            self._check_variant(fetcher, urljoin(url, variant.uri))
+            self._check_variant(fetcher, address, urljoin(url, variant.uri))
 
-    def _check_variant(self, fetcher: GuardedFetcher, url: str) -> None:
+    def _check_variant(self, fetcher: GuardedFetcher, address: str, url: str) -> None:
         playlist = parse_media(_text(fetcher, url))
-        _require_below(playlist.addresses)
+        self._require_in_place(address, url, playlist.addresses)
         _require(playlist.ended, "a variant has no end")
         _require(bool(playlist.segments), "a variant has no segment")
         self._require_duration(playlist.duration_sec, "a variant")
@@ -114,7 +135,7 @@ class _Gate:
             _require(bool(fetcher.read(urljoin(url, uri), 0, 1)), "a segment is empty")
 
     def check_fallback(self, address: str) -> None:
-        url, fetcher = self._reach(address)
+        url, fetcher = self._reach(address, OutputKind.FALLBACK)
         remote = fetcher.size_of(url)
         size = remote.size_bytes or 0
         _require(size > 0, "the fallback is empty")
@@ -124,13 +145,13 @@ class _Gate:
         _require(len(fetcher.read(url, size // 2, 1)) == 1, "the fallback does not seek")
 
     def check_poster(self, address: str) -> None:
-        url, fetcher = self._reach(address)
+        url, fetcher = self._reach(address, OutputKind.POSTER)
         with _picture(fetcher, url) as path:
             _require(not is_black(luma_of(path, self._services.tools)), "the poster is black")
 
-    def check_exists(self, address: str, name: str) -> None:
-        url, fetcher = self._reach(address)
-        _require(bool(fetcher.read(url, 0, 1)), f"the {name} is empty")
+    def check_thumbnail(self, address: str) -> None:
+        url, fetcher = self._reach(address, OutputKind.THUMBNAIL)
+        _require(bool(fetcher.read(url, 0, 1)), "the thumbnail is empty")
 
     def fault_of(self, storyboard: str | None) -> str | None:
         """Return the fault of a storyboard; None if it has none or is absent."""
@@ -145,23 +166,48 @@ class _Gate:
         return None
 
     def _check_storyboard(self, address: str) -> None:
-        url, fetcher = self._reach(address)
+        url, fetcher = self._reach(address, OutputKind.STORYBOARD)
         cues = parse_cues(_text(fetcher, url))
         self._require_within(cues[-1].end_sec)
         [uri, *others] = {cue.uri for cue in cues}
         _require(not others, "it has more than one sheet")
-        _require(_lies_beside(uri, url), "its sheet lies elsewhere")
+        beside = (
+            _lies_beside(uri, url)
+            if key_of(address) is not None
+            else self._is_reachable(urljoin(url, uri))
+        )
+        _require(beside, "its sheet lies elsewhere")
         with _picture(fetcher, urljoin(url, uri)) as path:
             width, height = size_of(path, self._services.tools)
         within = all(cue.lies_within(width, height) for cue in cues)
         _require(within, "a cue lies outside of its sheet")
 
-    def _reach(self, address: str) -> tuple[str, GuardedFetcher]:
+    def _reach(self, address: str, kind: OutputKind) -> tuple[str, GuardedFetcher]:
         key = key_of(address)
         if key is None:
-            return address, self._services.fetcher
+            signed = self._sign(address, kind, self._expires_at) if self._sign else address
+            return signed, self._services.fetcher
         url = signed_url(self._services.settings.media_urls, key, expires_at=self._expires_at)
         return url, self._services.own_fetcher
+
+    def _require_in_place(self, address: str, url: str, named: Iterable[str]) -> None:
+        """Require every address of a playlist to lie where the outputs may, before it is followed.
+
+        In our own storage that is the playlist's folder: we read from inside our own network, and a
+        file elsewhere could change after the check. A vendor names any of its hosts, or climbs.
+        """
+        is_ours = key_of(address) is not None
+        for uri in named:
+            stays = not leaves_folder(uri) if is_ours else self._is_reachable(urljoin(url, uri))
+            if not stays or is_ambiguous(uri):
+                raise _Misplaced(f"{uri[:200]!r} leads away")
+
+    def _is_reachable(self, url: str) -> bool:
+        try:
+            self._services.fetcher.check(url)
+        except FetchRefused:
+            return False
+        return True
 
     @property
     def _tolerance_sec(self) -> float:
@@ -204,16 +250,6 @@ def _lies_beside(uri: str, url: str) -> bool:
 def _ends_of(playlist: MediaPlaylist) -> list[str]:
     ends = [playlist.segments[0].uri, playlist.segments[-1].uri]
     return [playlist.map_uri, *ends] if playlist.map_uri else ends
-
-
-def _require_below(addresses: Iterable[str]) -> None:
-    """Require every address of a playlist to stay in its folder, before one is followed.
-
-    The provider wrote the playlist, and we read from inside our own network. A file elsewhere could
-    also change after the check.
-    """
-    for uri in addresses:
-        _require(not leaves_folder(uri), f"{uri[:200]!r} leads away")
 
 
 def _require(condition: bool, rule: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -19,12 +19,14 @@ class AllowedOutputs:
 
     Attributes:
         hosts: The account's output hosts; empty if the provider writes to our storage.
+        signs: The account restricts the outputs at these hosts to viewers with a right.
     """
 
     asset_id: UUID
     attempt_id: UUID
     playback: Playback
     hosts: frozenset[str]
+    signs: bool = False
 
     def narrowed(self, policy: FetchPolicy) -> FetchPolicy:
         """Return the policy for these hosts alone, so that a redirect leads to no other host."""
@@ -53,7 +55,7 @@ def _fault_of(address: str, allowed: AllowedOutputs, policy: FetchPolicy) -> str
     key = key_of(address)
     if key is not None:
         return None if _is_own(key, allowed) else "lies outside of this attempt's prefixes"
-    if allowed.playback is Playback.SIGNED:
+    if allowed.playback is Playback.SIGNED and not allowed.signs:
         return "lies at an address that every reader may read"
     try:
         check_url(address, allowed.narrowed(policy))

@@ -20,6 +20,7 @@ class Situation:
         current_attempt: The report is about the asset's current attempt.
         current_generation: The attempt belongs to the asset's current generation.
         purged: The attempt's files count as removed.
+        published: Some outputs of the asset are published.
     """
 
     status: Status
@@ -28,6 +29,7 @@ class Situation:
     current_attempt: bool
     current_generation: bool
     purged: bool
+    published: bool = False
 
 
 class GateResult(StrEnum):
@@ -57,6 +59,11 @@ class Publish:
 
 
 @dataclass(frozen=True)
+class PublishPlayable:
+    """Order to publish the outputs that there are; the attempt goes on."""
+
+
+@dataclass(frozen=True)
 class FailAttempt:
     """Order to end the current attempt: it has no outputs to publish."""
 
@@ -79,7 +86,7 @@ class Ignore:
     reason: str
 
 
-Decision = RunGate | Publish | FailAttempt | RecordProgress | Ignore
+Decision = RunGate | Publish | PublishPlayable | FailAttempt | RecordProgress | Ignore
 
 
 def decide(
@@ -94,19 +101,27 @@ def decide(
     and only while that generation has nothing published. Every report about a cancelled or
     deleted asset is ignored.
     """
-    reason = _reason_to_ignore(situation)
+    reason = reason_to_ignore(situation)
     if reason:
         return Ignore(reason)
-    if report.phase is Phase.COMPLETED:
+    if report.phase is Phase.COMPLETED and not _is_partial(report):
         return _on_success(situation, report, gate, gate_detail)
     if not situation.current_attempt:
         return Ignore("old_attempt")
     if situation.status is not Status.PROCESSING:
         return Ignore("not_processing")
+    if report.outputs is not None and not situation.published:
+        return _on_playable(report, gate, gate_detail)
     return _on_current(report)
 
 
-def _reason_to_ignore(situation: Situation) -> str | None:
+def _is_partial(report: ProviderStatus) -> bool:
+    """Return true for a success that lacks an output: more is still to come."""
+    return report.outputs is not None and not report.outputs.is_complete
+
+
+def reason_to_ignore(situation: Situation) -> str | None:
+    """Return the reason for which every report is ignored; None if its content decides."""
     if situation.deleted:
         return "asset_deleted"
     if situation.status is Status.FAILED and situation.error_code == "cancelled":
@@ -136,6 +151,22 @@ def _on_success(
         # to the same wrong place.
         return FailAttempt(code, gate_detail, retryable=gate is GateResult.REJECTED)
     return Ignore(code)
+
+
+def _on_playable(
+    report: ProviderStatus, gate: GateResult | None, gate_detail: str | None
+) -> Decision:
+    """Publish a manifest that plays although other outputs are still to come.
+
+    A manifest that the gate rejects may be incomplete: the attempt goes on.
+    """
+    if gate is None:
+        return RunGate()
+    if gate is GateResult.PASSED:
+        return PublishPlayable()
+    if gate is GateResult.MISPLACED:
+        return FailAttempt(OUTPUT_CODES[gate], gate_detail, retryable=False)
+    return RecordProgress(report.progress)
 
 
 def _on_current(report: ProviderStatus) -> Decision:

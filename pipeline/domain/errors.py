@@ -11,9 +11,11 @@ KhronikaError
 │   └── SignatureInvalid        a callback with a wrong signature
 ├── StaleTransition             the row changed after the writer had read it
 ├── IllegalTransition           an edge that does not exist: a bug in the caller
-└── ProviderError               the errors of an adapter
-    ├── TransientProviderError  a new attempt may succeed; has ``retry_after_sec``
-    ├── TerminalProviderError   a new attempt would fail too
+└── ProviderError               the errors of an adapter; has ``retry_after_sec``
+    ├── RefusedForNow           the provider is busy: ask later, at no cost to the retry budget
+    ├── TransientProviderError  a new attempt may succeed
+    ├── AccountProblem          the provider refuses the account itself, whatever the job
+    ├── TerminalProviderError   a new attempt at this provider would fail too
     └── UnknownOutcome          the call may have taken effect: look the job up
 
 The first line of a class's docstring is its message for people.
@@ -95,21 +97,8 @@ class ProviderError(KhronikaError):
     Attributes:
         code: One of ``pipeline.domain.failures.FAILURES``.
         request_id: The provider's own id of the request; None if it gave none.
-    """
-
-    def __init__(self, code: str, message: str, *, request_id: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.request_id = request_id
-
-
-class TransientProviderError(ProviderError):
-    """The provider cannot take the job now.
-
-    Attributes:
-        retry_after_sec: The provider's hint, in seconds.
-        held: True when the provider refused before taking the job (429, 503, no space): the asset
-            waits without spending its retry budget.
+        retry_after_sec: Seconds until the provider wants to be called again; None if it did not
+            say. It holds for the whole account.
     """
 
     def __init__(
@@ -119,11 +108,43 @@ class TransientProviderError(ProviderError):
         *,
         request_id: str | None = None,
         retry_after_sec: float | None = None,
-        held: bool = False,
     ) -> None:
-        super().__init__(code, message, request_id=request_id)
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
         self.retry_after_sec = retry_after_sec
-        self.held = held
+
+
+class RefusedForNow(ProviderError):
+    """The provider has no room for the call now (429, 503, no space).
+
+    It answered, so this is no outage. It did not take the job.
+    """
+
+
+class TransientProviderError(ProviderError):
+    """The provider did not take the job, and a later try may succeed.
+
+    Attributes:
+        unreached: True if no byte left this machine: the asset waits without spending its retry
+            budget.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        request_id: str | None = None,
+        retry_after_sec: float | None = None,
+        unreached: bool = False,
+    ) -> None:
+        super().__init__(code, message, request_id=request_id, retry_after_sec=retry_after_sec)
+        self.unreached = unreached
+
+
+class AccountProblem(ProviderError):
+    """The provider refuses the account: credentials, rights or payment (401, 402, 403)."""
 
 
 class TerminalProviderError(ProviderError):

@@ -96,6 +96,21 @@ FAILURES: Mapping[str, Failure] = {
         "Tell the operator, then try again.",
         retryable=True,
     ),
+    "provider_busy": Failure(
+        "The processing service has no room for this video at the moment.",
+        "Processing starts when it has; there is nothing to do.",
+        retryable=True,
+    ),
+    "provider_account": Failure(
+        "The processing service does not accept our account.",
+        "Processing starts when the operator has corrected the account.",
+        retryable=True,
+    ),
+    "job_shared": Failure(
+        "The processing service took this video for another one.",
+        "Processing starts again by itself; if the wait is long, tell the operator.",
+        retryable=True,
+    ),
     "playback_unsupported": Failure(
         "The processing service cannot restrict the playback of this video.",
         "Ask the operator for another service, or register the video with public playback.",

@@ -15,7 +15,21 @@ PROVIDER_DOWN = "provider_down"
 SPEND_GUARD = "spend_guard"
 """The hourly budget of the asset's provider account is used up."""
 
+PROVIDER_PACED = "provider_paced"
+"""The asset has a turn at its provider account, whose vendor takes so many calls in a second."""
+PROVIDER_BUSY = "provider_busy"
+"""No account may be called now, and one may be later."""
+NO_ACCOUNT = "no_account"
+"""No account can do the job: each lacks a capability, or is switched off."""
+
 HOLDS: Mapping[str, str] = {
+    PROVIDER_PACED: (
+        "The processing service takes so many videos at a time. Processing starts in turn."
+    ),
+    NO_ACCOUNT: (
+        "No processing service can take this video at present. "
+        "Processing starts when the operator makes one available."
+    ),
     SPEND_GUARD: (
         "The hourly budget of the processing service is used up. "
         "Processing starts in the next hour, or as soon as the operator raises the budget."

@@ -64,6 +64,28 @@ class BreakerLimits:
     probe_sec: float
 
 
+class Verb(StrEnum):
+    """Kinds of calls that a vendor limits separately."""
+
+    WRITE = "write"
+    """Calls that make, change or remove a job."""
+    READ = "read"
+    """Calls that only read."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Most calls that a vendor takes.
+
+    Attributes:
+        per_sec: Calls in a second, on average.
+        burst: Calls that may follow each other at once.
+    """
+
+    per_sec: float
+    burst: int = 1
+
+
 class Phase(StrEnum):
     """State of a job at its provider, in our words."""
 
@@ -71,6 +93,8 @@ class Phase(StrEnum):
     """Accepted, in the provider's own queue."""
     RUNNING = "running"
     """The provider is processing it."""
+    PLAYABLE = "playable"
+    """The manifest plays; other outputs are still to come."""
     COMPLETED = "completed"
     """Done; the report names the outputs."""
     FAILED = "failed"
@@ -84,8 +108,10 @@ class AttemptOutcome(StrEnum):
 
     ACCEPTED = "accepted"
     """The provider has the job."""
+    DEFERRED = "deferred"
+    """The provider had no room for the job; this is no failure."""
     REFUSED = "refused"
-    """The provider, or we on its behalf, refused the job before it was taken."""
+    """The provider refused the job before it was taken."""
     SOURCE_REFUSED = "source_refused"
     """The source was refused before the provider was asked."""
     NOT_SUBMITTED = "not_submitted"
@@ -113,19 +139,32 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Outputs:
-    """Outputs of a finished job. URLs are absolute, or ``storage:{key}`` in our own storage."""
+    """Outputs of a job. URLs are absolute, or ``storage:{key}`` in our own storage.
+
+    Attributes:
+        fallback_url: The progressive MP4; None until the provider has made it.
+        poster_url: The picture before the video plays; None until the provider has made it.
+        thumbnail_url: A small picture; None takes the poster.
+        duration_sec: None if the provider does not say. So are width and height, in pixels.
+        storyboard_url: WebVTT that names small pictures along the timeline; None if the provider
+            makes none.
+    """
 
     manifest_url: str
-    fallback_url: str
-    poster_url: str
-    thumbnail_url: str
-    duration_sec: float
-    width: int
-    height: int
+    fallback_url: str | None = None
+    poster_url: str | None = None
+    thumbnail_url: str | None = None
+    duration_sec: float | None = None
+    width: int | None = None
+    height: int | None = None
     renditions: Sequence[Mapping[str, Any]] = ()
     size_bytes: int | None = None
     storyboard_url: str | None = None
-    """WebVTT that names small pictures along the timeline; None if the provider makes none."""
+
+    @property
+    def is_complete(self) -> bool:
+        """True if every output that a completed video needs is there."""
+        return self.fallback_url is not None and self.poster_url is not None
 
 
 ADDRESS_FIELDS = ("manifest_url", "fallback_url", "poster_url", "thumbnail_url", "storyboard_url")
@@ -144,9 +183,12 @@ class ProviderStatus:
         attempt_id: Our attempt's id; None if the provider does not echo it.
         provider_job_id: The provider's id of the job.
         progress: Percent done, 0 to 100; None if unknown.
-        outputs: Set when the phase is ``COMPLETED``.
+        outputs: Set when the phase is ``PLAYABLE`` or ``COMPLETED``.
         error_code: A code of ``pipeline.domain.failures`` when the phase is ``FAILED``.
         retryable: True if a new attempt may succeed.
+        follow_up: Name of the call that the provider needs from us next; None for none. The
+            adapter makes it in ``advance``, and reports it until it has taken effect.
+        vendor: Facts that the adapter wants to keep on the attempt.
     """
 
     phase: Phase
@@ -158,14 +200,80 @@ class ProviderStatus:
     error_code: str | None = None
     error_message: str | None = None
     retryable: bool = False
+    follow_up: str | None = None
+    vendor: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LookAtJob:
+    """A callback that says no more than "ask me about this job now".
+
+    Attributes:
+        provider_job_id: The provider's id of the job.
+        attempt_id: Our attempt's id; None if the provider does not echo it.
+        event: The vendor's name of the event, for the chronicle.
+    """
+
+    provider_job_id: str
+    attempt_id: UUID | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True)
+class CallbackEnvelope:
+    """A callback as it arrived.
+
+    Attributes:
+        headers: By name in lower case.
+        query: The query string, undecoded.
+        documents: Documents that its verification needs, by URL; see ``Provider.documents_for``.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: str = ""
+    documents: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SignedCallback:
-    """A callback with a valid signature: its event id and the instant of the signature."""
+    """A callback with a valid signature.
+
+    Attributes:
+        event_id: Identifies the event: redeliveries have the same id. At most 255 printable ASCII
+            characters.
+        signed_at: Instant of the signature; None if the vendor signs none.
+        digest: Distinguishes events that share an id by mistake or by forgery. It leaves out what
+            differs from one redelivery to the next, such as the time of the try. None takes the
+            SHA-256 of the body.
+    """
 
     event_id: str
-    signed_at: datetime
+    signed_at: datetime | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """Measurements of a source, for a provider's request and for the choice of a provider.
+
+    Attributes:
+        size_bytes: None if its server does not say.
+        container: Name of the container, such as ``mp4`` or ``matroska``.
+        frame_rate: Frames per second; None if it is not constant or unknown.
+    """
+
+    duration_sec: float
+    width: int
+    height: int
+    container: str
+    size_bytes: int | None = None
+    frame_rate: float | None = None
+
+    @property
+    def short_side(self) -> int:
+        """The smaller of width and height, in pixels."""
+        return min(self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -178,9 +286,10 @@ class SubmitRequest:
         output_prefix: Prefix for manifest, segments and fallback, for a provider that writes to
             our storage.
         poster_prefix: Prefix for poster and thumbnail, likewise.
+        source: Measurements of the source.
         poster_time_sec: Instant of the poster that the owner chose; None leaves it to the provider.
-        source_size_bytes: Measured size, for a provider that has to reserve space.
         max_profile: The largest rendition to make; None leaves it to the provider.
+        playback: Readers of the outputs.
     """
 
     asset_id: UUID
@@ -188,18 +297,59 @@ class SubmitRequest:
     source_url: str
     output_prefix: str
     poster_prefix: str
+    source: SourceFacts
     poster_time_sec: float | None = None
     title: str | None = None
-    source_size_bytes: int | None = None
     max_profile: Profile | None = None
+    playback: Playback = Playback.PUBLIC
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """Acceptance of a job by its provider."""
+    """Acceptance of a job by its provider.
+
+    Attributes:
+        vendor: Facts that the adapter wants to keep on the attempt.
+    """
 
     provider_job_id: str
     provider_request_id: str | None = None
+    vendor: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """A job of ours at a provider.
+
+    Attributes:
+        attempt_id: Our external id of the job.
+        provider_job_id: The provider's id of it; None as long as it is unknown.
+        intended_at: Instant just before the call that may have made it.
+        vendor: Facts that the adapter has kept on the attempt.
+        poster_time_sec: Instant of the poster that the owner chose, for a provider that is told it
+            in a call of its own.
+    """
+
+    attempt_id: UUID
+    provider_job_id: str | None
+    intended_at: datetime
+    vendor: Mapping[str, Any] = field(default_factory=dict)
+    poster_time_sec: float | None = None
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """A job as its provider lists it, for the audit of an account.
+
+    Attributes:
+        attempt_id: Our external id, as the provider echoes it; None for a job without one.
+        duration_sec: Length of the media that the provider bills; None if it does not say.
+    """
+
+    provider_job_id: str
+    created_at: datetime
+    attempt_id: UUID | None = None
+    duration_sec: float | None = None
 
 
 @dataclass(frozen=True)

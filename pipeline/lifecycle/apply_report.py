@@ -14,6 +14,7 @@ from pipeline.domain.decide import (
     GateResult,
     Ignore,
     Publish,
+    PublishPlayable,
     RecordProgress,
     RunGate,
     Situation,
@@ -32,14 +33,17 @@ from pipeline.domain.values import (
     Setback,
 )
 from pipeline.lifecycle.provider_report import Applied, ProviderReport
-from pipeline.lifecycle.publish import publish
-from pipeline.lifecycle.settle import settle
+from pipeline.lifecycle.publish import publish, publish_playable
+from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.net.fetch import GuardedFetcher
-from pipeline.records import releases, store
+from pipeline.records import account_states, releases, store, transitions
 from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
+
+PLAYABLE_POLL_SEC = 5.0
+"""Least time until a provider is asked for the outputs that are still to come."""
 
 ATTEMPT_OUTCOMES = {
     Phase.COMPLETED: AttemptOutcome.COMPLETED,
@@ -74,11 +78,17 @@ def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> Ga
     with session_of(services.engine) as session:
         asset = session.get_one(Asset, report.asset_id)
         account = session.get_one(Attempt, report.attempt_id).provider
+    provider = services.providers[account]
+    signs = (
+        provider.capabilities.signed_playback and not provider.capabilities.writes_to_our_storage
+    )
+    signed = asset.playback == Playback.SIGNED
     allowed = AllowedOutputs(
         asset_id=asset.id,
         attempt_id=report.attempt_id,
         playback=Playback(asset.playback),
-        hosts=services.providers[account].trust.output_hosts,
+        hosts=provider.trust.output_hosts,
+        signs=signs,
     )
     policy = services.settings.sources.fetch_policy
     wrong = misplaced(outputs, allowed, policy)
@@ -89,6 +99,7 @@ def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> Ga
             replace(services, fetcher=fetcher),
             outputs,
             expected_sec=_source_duration(asset),
+            sign=provider.sign if signs and signed else None,
         )
 
 
@@ -105,13 +116,13 @@ def _apply(
         assert locked is not None
         asset, attempt = locked.asset, session.get_one(Attempt, report.attempt_id)
         decision = decide(
-            _situation(asset, attempt),
+            situation_of(asset, attempt),
             report.status,
             verdict.result if verdict else None,
             verdict.rule if verdict else None,
         )
         if isinstance(decision, RunGate):
-            if asset.attempt_id == attempt.id:
+            if asset.attempt_id == attempt.id and report.status.phase is Phase.COMPLETED:
                 # A page that follows the asset then shows that its outputs are being checked.
                 store.report_progress(session, asset, DONE_PERCENT, Asset.next_poll_at)
             return None
@@ -138,7 +149,8 @@ def _with_release_owed(
     return Applied(ignored.result, tuple(map(wake_release, owed)))
 
 
-def _situation(asset: Asset, attempt: Attempt) -> Situation:
+def situation_of(asset: Asset, attempt: Attempt) -> Situation:
+    """Return the state of an asset, in relation to an attempt."""
     return Situation(
         status=asset.status,
         error_code=asset.error_code,
@@ -146,12 +158,15 @@ def _situation(asset: Asset, attempt: Attempt) -> Situation:
         current_attempt=asset.attempt_id == attempt.id,
         current_generation=asset.generation == attempt.generation,
         purged=attempt.purged_at is not None,
+        published=asset.published_output_id is not None,
     )
 
 
 def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatus) -> None:
     """Keep the provider's answer on the attempt, whether or not it changes the asset."""
     releases.record_job(session, attempt.id, status.provider_job_id)
+    if status.vendor:
+        store.update_attempt(session, attempt.id, vendor={**attempt.vendor, **status.vendor})
     outcome = ATTEMPT_OUTCOMES.get(status.phase)
     if outcome is not None and attempt.outcome in {None, AttemptOutcome.ACCEPTED, *releases.NO_JOB}:
         store.update_attempt(
@@ -175,9 +190,17 @@ def _write(
     match decision:
         case Publish(late=late):
             assert verdict is not None
+            account_states.record_truth(session, asset.provider)
             return publish(session, asset, report, verdict, late=late)
+        case PublishPlayable():
+            assert verdict is not None
+            delay_sec = poll_interval(0, services.rng, least_sec=PLAYABLE_POLL_SEC)
+            return publish_playable(session, asset, report, verdict, next_poll_sec=delay_sec)
         case FailAttempt(code=code, message=message, retryable=retryable):
             setback = Setback(code, message, retryable)
+            if verdict is not None:
+                account_states.record_lie(session, asset.provider)
+                store.update_attempt(session, report.attempt_id, error_code=code)
             settled = settle(
                 session,
                 asset,
@@ -186,10 +209,11 @@ def _write(
                 rng=services.rng,
                 actor=report.actor,
                 event_id=report.event_id,
+                elsewhere=may_go_elsewhere(services, session, asset, setback),
             )
             return Applied(settled.status.value)
         case RecordProgress(progress=progress):
-            _note(services, session, asset, progress)
+            _note(services, session, asset, report, progress)
             return Applied("noted")
         case Ignore(reason=reason):
             _record_ignored(session, asset, report, reason)
@@ -198,8 +222,19 @@ def _write(
             raise AssertionError(decision)
 
 
-def _note(services: Services, session: Session, asset: Asset, progress: float | None) -> None:
-    delay_sec = poll_interval(0, services.rng, least_sec=services.settings.sweep.poll_least_sec)
+def _note(
+    services: Services,
+    session: Session,
+    asset: Asset,
+    report: ProviderReport,
+    progress: float | None,
+) -> None:
+    """Record progress, and the job itself if this report is its first sign."""
+    delay_sec = poll_interval(0, services.rng, least_sec=services.poll_least_sec(asset.provider))
+    if asset.provider_job_id is None:
+        job = report.status.provider_job_id
+        change = transitions.job_seen(report.attempt_id, job, report.actor, next_poll_sec=delay_sec)
+        asset = store.advance(session, asset, change)
     store.report_progress(session, asset, progress or 0, from_now(delay_sec))
 
 

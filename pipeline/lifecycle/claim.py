@@ -10,16 +10,14 @@ from sqlalchemy.orm import Session
 from pipeline.config.task_names import wake_release
 from pipeline.config.work_settings import LeaseSettings
 from pipeline.content.source import Source, locate
-from pipeline.domain.hold_reasons import PROVIDER_DOWN, SPEND_GUARD
 from pipeline.domain.states import WAITING, Status
-from pipeline.limits import circuit_breaker, spend_guard
+from pipeline.domain.values import JobRef
+from pipeline.lifecycle.job_reference import job_of
+from pipeline.limits.account_choice import Chosen, NoneChosen, choose_account
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
-
-HOLD_JITTER_SEC = 60.0
-"""Time over which the assets that wait for the next hour are spread after it begins."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,11 @@ class Claim:
     attempt: Attempt
     source: Source
     taken_over: bool
+
+    @property
+    def job(self) -> JobRef:
+        """The attempt's job, for its provider."""
+        return job_of(self.attempt, self.asset)
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,9 @@ class NoClaim:
 def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim | NoClaim:
     """Claim an asset that is due, or take over one whose lease has lapsed.
 
-    If the provider account's budget of the hour is used up, the asset waits for the next hour. If
-    the account's breaker is open, the asset waits until the breaker may admit a test submission.
-    Neither applies to a takeover: it goes on with an attempt that is charged already, and whose job
-    must be looked up.
+    A new attempt goes to the first account that can do the job and may be called; without one the
+    asset is held. A takeover goes on with the account of its attempt, which is charged already and
+    whose job must be looked up.
 
     Safe to run twice: the second run finds a lease that holds, or nothing due.
     """
@@ -68,27 +70,26 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
 
 
 def _fresh(services: Services, session: Session, asset: Asset, now: datetime) -> Claim | NoClaim:
-    settings, account = services.settings, asset.provider
-    wait_sec = circuit_breaker.sec_to_wait(session, account, settings.breaker_limits)
-    if wait_sec is not None:
-        delay_sec = wait_sec + services.rng.uniform(0, settings.breaker.open_sec)
-        return _hold(session, asset, PROVIDER_DOWN, delay_sec)
-    media_sec = spend_guard.media_sec_of(asset)
-    if not spend_guard.reserve(session, account, media_sec, settings.spend.limits(account)):
-        circuit_breaker.end_probe(session, account)
-        delay_sec = spend_guard.sec_to_next_hour(now) + services.rng.uniform(0, HOLD_JITTER_SEC)
-        return _hold(session, asset, SPEND_GUARD, delay_sec)
-    return _start(services.settings.leases, session, asset, reserved_sec=media_sec)
+    chosen = choose_account(services, session, asset, now)
+    if isinstance(chosen, NoneChosen):
+        return _hold(session, asset, chosen)
+    return _start(services, session, asset, chosen)
 
 
-def _hold(session: Session, asset: Asset, reason: str, delay_sec: float) -> NoClaim:
+def _hold(session: Session, asset: Asset, hold: NoneChosen) -> NoClaim:
     """Hold a waiting asset. An unchanged reason writes no event."""
-    is_news = asset.hold_reason != reason
-    store.advance(session, asset, transitions.hold_extended(reason, delay_sec, is_news=is_news))
+    change = transitions.hold_extended(
+        hold.hold_reason,
+        hold.delay_sec,
+        is_news=asset.hold_reason != hold.hold_reason,
+        account=hold.account,
+        passed_over=hold.passed_over,
+    )
+    store.advance(session, asset, change)
     return NoClaim("held")
 
 
-def _start(leases: LeaseSettings, session: Session, asset: Asset, *, reserved_sec: float) -> Claim:
+def _start(services: Services, session: Session, asset: Asset, chosen: Chosen) -> Claim:
     # The releases of all earlier jobs are owed before this attempt can submit.
     releases.owe_releases(session, asset.id)
     attempt = Attempt(
@@ -96,8 +97,8 @@ def _start(leases: LeaseSettings, session: Session, asset: Asset, *, reserved_se
         asset_id=asset.id,
         generation=asset.generation,
         number=asset.attempt + 1,
-        provider=asset.provider,
-        reserved_sec=reserved_sec,
+        provider=chosen.account,
+        reserved_sec=chosen.reserved_sec,
     )
     session.execute(
         insert(Attempt).values(
@@ -111,8 +112,9 @@ def _start(leases: LeaseSettings, session: Session, asset: Asset, *, reserved_se
     )
     change = transitions.claimed(
         attempt,
-        lease_sec=leases.lease_sec,
-        deadline_sec=leases.processing_deadline_sec,
+        lease_sec=services.settings.leases.lease_sec,
+        deadline_sec=services.deadline_sec(chosen.account),
+        passed_over=chosen.passed_over,
     )
     return _claim(session, store.advance(session, asset, change), taken_over=False)
 

@@ -120,6 +120,7 @@ def create_asset(
     session: Session,
     request: CreateAsset,
     *,
+    provider: str,
     new_videos: NewVideoSettings,
     retry: RetrySettings,
     owner_limits: OwnerLimitSettings,
@@ -133,6 +134,7 @@ def create_asset(
 
     Args:
         session: A session of the owner, or of an operator who registers a video for an owner.
+        provider: The account that is preferred for new videos; the claim chooses.
         render: Makes the answer's body, which the key keeps for a replay.
 
     Raises:
@@ -148,6 +150,7 @@ def create_asset(
         request,
         actor,
         idempotency,
+        provider=provider,
         new_videos=new_videos,
         retry=retry,
         owner_limits=owner_limits,
@@ -170,6 +173,7 @@ def _insert(
     actor: str,
     idempotency: IdempotencyKey | None,
     *,
+    provider: str,
     new_videos: NewVideoSettings,
     retry: RetrySettings,
     owner_limits: OwnerLimitSettings,
@@ -186,7 +190,7 @@ def _insert(
         "playback": (request.playback or new_videos.playback).value,
         "allow_original": request.allow_original,
         "max_attempts": retry.max_attempts,
-        "provider": new_videos.default_provider,
+        "provider": provider,
         "wait_deadline_sec": retry.wait_deadline_sec,
         "actor": actor,
         "declared_bytes": request.declared.get("size_bytes") or 0,

@@ -7,19 +7,31 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateUnavailable
-from pipeline.domain.backoff import poll_interval
-from pipeline.domain.errors import StaleTransition, TransientProviderError
+from pipeline.domain.backoff import equal_jitter, poll_interval
+from pipeline.domain.errors import (
+    ProviderError,
+    RefusedForNow,
+    StaleTransition,
+    TransientProviderError,
+)
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.states import Status
 from pipeline.domain.values import AttemptOutcome, DeliveryStatus, Phase, ProviderStatus, Setback
 from pipeline.lifecycle.apply_report import apply_report
+from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.provider_report import ProviderReport
 from pipeline.lifecycle.settle import settle
+from pipeline.limits import circuit_breaker
+from pipeline.providers.base import Provider
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
+SOON_SEC = 2.0
+"""Time in which a follow-up call usually takes effect."""
+FOLLOWED_UP = "followed_up"
+"""Key of an attempt's vendor facts: the names of the follow-up calls that were made."""
 TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
 
 
@@ -33,17 +45,85 @@ def poll(services: Services, asset_id: UUID) -> Outcome:
     if due is None:
         return Outcome("not_due")
     asset, attempt = due
-    provider = services.providers[asset.provider]
-    assert attempt.provider_job_id is not None
     try:
-        status = provider.fetch(attempt.id, attempt.provider_job_id)
-        if status is None:
-            return _vanished(services, asset)
-        return _apply(services, asset, attempt, status)
-    except (TransientProviderError, GateUnavailable) as error:
+        return _ask(services, asset, attempt)
+    except RefusedForNow as error:
+        return _postpone(services, asset, error)
+    except TransientProviderError as error:
+        return _note_silence(services, attempt.provider, error)
+    except (ProviderError, GateUnavailable) as error:
         return Outcome(f"waiting: {error}")
     except StaleTransition:
         return Outcome("stale")
+
+
+def _ask(services: Services, asset: Asset, attempt: Attempt) -> Outcome:
+    provider = services.providers.get(attempt.provider)
+    if provider is None:
+        return Outcome(f"waiting: account {attempt.provider} is not configured")
+    status = provider.fetch(job_of(attempt, asset))
+    if status is None:
+        return _vanished(services, asset)
+    outcome = _apply(services, asset, attempt, status)
+    if status.follow_up is None:
+        return outcome
+    return follow_up(services, provider, asset.id, attempt, status)
+
+
+def follow_up(
+    services: Services, provider: Provider, asset_id: UUID, attempt: Attempt, status: ProviderStatus
+) -> Outcome:
+    """Make the follow-up call that a report asks for, and poll again soon.
+
+    Safe to run twice: the call has no further effect, and the provider asks for it until it has
+    taken effect. The chronicle has each one once.
+
+    Raises:
+        ProviderError: The provider did not take the call; the next poll makes it again.
+        StaleTransition: The asset moved on.
+    """
+    assert status.follow_up is not None
+    asset = _still_current(services, asset_id, attempt)
+    if asset is None:
+        return Outcome("moved_on")
+    provider.advance(job_of(attempt, asset), status.follow_up)
+    made = attempt.vendor.get(FOLLOWED_UP, [])
+    if status.follow_up in made:
+        return Outcome("followed_up")
+    vendor = {**attempt.vendor, **status.vendor, FOLLOWED_UP: [*made, status.follow_up]}
+    change = transitions.followed_up(
+        status.follow_up, status.provider_job_id, next_poll_sec=SOON_SEC
+    )
+    with session_of(services.engine) as session:
+        locked = store.lock(session, asset_id)
+        assert locked is not None
+        store.update_attempt(session, attempt.id, vendor=vendor)
+        store.advance(session, locked.asset, change)
+    return Outcome("followed_up")
+
+
+def _still_current(services: Services, asset_id: UUID, attempt: Attempt) -> Asset | None:
+    """Return the asset if it still waits for this attempt."""
+    with session_of(services.engine) as session:
+        asset = session.get(Asset, asset_id)
+    if asset is None or asset.attempt_id != attempt.id or asset.deleted_at is not None:
+        return None
+    return asset if asset.status is Status.PROCESSING else None
+
+
+def _postpone(services: Services, asset: Asset, error: RefusedForNow) -> Outcome:
+    """Ask again when the provider wants to be asked."""
+    delay_sec = equal_jitter(1, services.rng, retry_after_sec=error.retry_after_sec)
+    with session_of(services.engine) as session:
+        store.advance(session, asset, transitions.poll_scheduled(delay_sec))
+    return Outcome(f"waiting: {error}")
+
+
+def _note_silence(services: Services, account: str, error: TransientProviderError) -> Outcome:
+    """Count a poll without an answer for the breaker, as a submission without one."""
+    with session_of(services.engine) as session:
+        circuit_breaker.record_failure(session, account, services.settings.breaker_limits)
+    return Outcome(f"waiting: {error}")
 
 
 def _take(services: Services, session: Session, asset_id: UUID) -> tuple[Asset, Attempt] | None:
@@ -55,10 +135,16 @@ def _take(services: Services, session: Session, asset_id: UUID) -> tuple[Asset, 
     delay_sec = poll_interval(
         (locked.now - submitted_at).total_seconds(),
         services.rng,
-        least_sec=services.settings.sweep.poll_least_sec,
+        least_sec=_least_sec(services, attempt.provider),
     )
     asset = store.advance(session, locked.asset, transitions.poll_scheduled(delay_sec))
     return asset, attempt
+
+
+def _least_sec(services: Services, account: str) -> float:
+    if account in services.providers:
+        return services.poll_least_sec(account)
+    return services.settings.sweep.poll_least_sec
 
 
 def _is_due(asset: Asset, now: datetime) -> bool:
@@ -73,7 +159,8 @@ def _is_due(asset: Asset, now: datetime) -> bool:
 
 def _apply(services: Services, asset: Asset, attempt: Attempt, status: ProviderStatus) -> Outcome:
     def note_missed(session: Session, became: DeliveryStatus, _reason: str | None) -> None:
-        if status.phase in TERMINAL and became is DeliveryStatus.APPLIED:
+        tells_ends = not services.providers[attempt.provider].capabilities.polls_first
+        if tells_ends and status.phase in TERMINAL and became is DeliveryStatus.APPLIED:
             store.record(
                 session,
                 asset.id,

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
@@ -15,7 +16,7 @@ from pipeline.domain.values import Outputs
 from pipeline.lifecycle.provider_report import Applied, ProviderReport
 from pipeline.records import queries, releases, store, transitions
 from pipeline.records.models import Asset, Attempt, Output
-from pipeline.records.published import output_columns
+from pipeline.records.published import output_columns, with_source_facts
 
 
 def publish(
@@ -27,25 +28,11 @@ def publish(
         verdict: The gate's verdict; a storyboard with a fault is left out.
         late: The attempt had been given up; its success counts all the same.
     """
-    assert report.status.outputs is not None
-    outputs = _publishable(report.status.outputs, verdict)
-    session.execute(
-        update(Output)
-        .where(Output.asset_id == asset.id, Output.published_at.is_not(None))
-        .where(Output.retired_at.is_(None))
-        .values(retired_at=func.now())
-        .execution_options(synchronize_session=False)
-    )
-    output_id = _insert_output(session, asset, report, outputs)
+    outputs = _publishable(asset, report, verdict)
+    _retire_others(session, asset, report.attempt_id)
+    output_id = _keep_output(session, asset, report, outputs)
     type_ = EventType.LATE_SUCCESS if late else EventType.COMPLETED
-    event = EventDraft(
-        type_,
-        report.actor,
-        _detail(output_id, outputs, verdict),
-        provider_job_id=report.status.provider_job_id,
-        provider_request_id=report.status.provider_request_id,
-        provider_event_id=report.event_id,
-    )
+    event = _event(type_, report, output_id, outputs, verdict)
     store.advance(
         session, asset, transitions.completed(output_id, report.attempt_id, outputs, event)
     )
@@ -57,7 +44,43 @@ def publish(
     return Applied(type_, tuple(map(wake_release, owed)))
 
 
-def _publishable(outputs: Outputs, verdict: GateVerdict) -> Outputs:
+def publish_playable(
+    session: Session,
+    asset: Asset,
+    report: ProviderReport,
+    verdict: GateVerdict,
+    *,
+    next_poll_sec: float,
+) -> Applied:
+    """Publish the outputs of an attempt that goes on: nothing of the asset is published yet."""
+    outputs = _publishable(asset, report, verdict)
+    output_id = _keep_output(session, asset, report, outputs)
+    event = _event(EventType.PLAYABLE, report, output_id, outputs, verdict)
+    change = transitions.playable(output_id, outputs, event, next_poll_sec=next_poll_sec)
+    store.advance(session, asset, change)
+    return Applied(EventType.PLAYABLE)
+
+
+def _event(
+    type_: EventType,
+    report: ProviderReport,
+    output_id: UUID,
+    outputs: Outputs,
+    verdict: GateVerdict,
+) -> EventDraft:
+    return EventDraft(
+        type_,
+        report.actor,
+        _detail(output_id, outputs, verdict),
+        provider_job_id=report.status.provider_job_id,
+        provider_request_id=report.status.provider_request_id,
+        provider_event_id=report.event_id,
+    )
+
+
+def _publishable(asset: Asset, report: ProviderReport, verdict: GateVerdict) -> Outputs:
+    assert report.status.outputs is not None
+    outputs = with_source_facts(report.status.outputs, asset)
     return outputs if verdict.storyboard_fault is None else replace(outputs, storyboard_url=None)
 
 
@@ -68,21 +91,36 @@ def _detail(output_id: UUID, outputs: Outputs, verdict: GateVerdict) -> dict[str
     return {**detail, "storyboard_left_out": verdict.storyboard_fault}
 
 
-def _insert_output(
-    session: Session, asset: Asset, report: ProviderReport, outputs: Outputs
-) -> UUID:
-    output_id = uuid4()
+def _retire_others(session: Session, asset: Asset, attempt_id: UUID) -> None:
     session.execute(
-        insert(Output).values(
-            id=output_id,
+        update(Output)
+        .where(Output.asset_id == asset.id, Output.published_at.is_not(None))
+        .where(Output.retired_at.is_(None), Output.attempt_id != attempt_id)
+        .values(retired_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _keep_output(session: Session, asset: Asset, report: ProviderReport, outputs: Outputs) -> UUID:
+    """Write the attempt's row of outputs; a row of the playable ones gets the rest."""
+    columns = output_columns(outputs)
+    kept = session.scalars(
+        insert(Output)
+        .values(
+            id=uuid4(),
             asset_id=asset.id,
             generation=asset.generation,
             attempt_id=report.attempt_id,
-            **output_columns(outputs),
+            **columns,
             published_at=func.now(),
         )
+        .on_conflict_do_update(
+            index_elements=[Output.attempt_id],
+            set_={**columns, "verified_at": func.now(), "retired_at": None},
+        )
+        .returning(Output.id)
     )
-    return output_id
+    return kept.one()
 
 
 def rollback_asset(session: Session, post_id: UUID, *, actor: str) -> Asset:

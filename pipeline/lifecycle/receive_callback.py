@@ -3,7 +3,7 @@
 ``reconcile`` applies it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_reconcile
 from pipeline.domain.errors import SignatureInvalid
-from pipeline.domain.values import DeliveryStatus
+from pipeline.domain.values import CallbackEnvelope, DeliveryStatus
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import CallbackUnreadable, Provider
 from pipeline.records.models import Delivery
@@ -25,9 +25,21 @@ from pipeline.runtime.wakes import Wake
 AUDITS_PER_MINUTE = 20
 """Rejections of one source that are recorded in a minute: a flood cannot fill the table."""
 
-SECRET_HEADERS = frozenset(
-    {"authorization", "cookie", "webhook-signature", "mux-signature", "proxy-authorization"}
+KEPT_HEADERS = frozenset(
+    {
+        "content-length",
+        "content-type",
+        "user-agent",
+        "webhook-id",
+        "webhook-timestamp",
+        "x-amz-sns-message-id",
+        "x-amz-sns-message-type",
+        "x-amz-sns-topic-arn",
+        "x-api-video-webhookid",
+        "x-request-id",
+    }
 )
+"""Headers that are stored with a callback. No other one is: a vendor may send a secret in any."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,7 @@ def receive_callback(
     provider: Provider,
     *,
     secrets: Sequence[str],
-    headers: Mapping[str, str],
-    body: bytes,
+    envelope: CallbackEnvelope,
     source: str,
     request_id: str,
     now: datetime,
@@ -65,18 +76,20 @@ def receive_callback(
     if not _comes_from(source, provider.trust.callback_sources):
         raise SignatureInvalid("signature_invalid", reason="source_refused")
     try:
-        signed = provider.verify_callback(headers, body, secrets, now)
+        signed = provider.verify_callback(envelope, secrets, now)
     except SignatureRejected as error:
         raise SignatureInvalid("signature_invalid", reason=error.reason) from error
-    digest = sha256(body).hexdigest()
-    dead = _is_unreadable(provider, body)
+    digest = sha256(envelope.body).hexdigest()
+    dead = _is_unreadable(provider, envelope)
     row = {
         "id": uuid4(),
         "provider": provider.name,
         "event_id": signed.event_id,
-        "headers": {k: v for k, v in headers.items() if k.lower() not in SECRET_HEADERS},
-        "body": body,
+        "headers": {k: v for k, v in envelope.headers.items() if k in KEPT_HEADERS},
+        "body": envelope.body,
+        "query": envelope.query,
         "body_sha256": digest,
+        "digest": signed.digest or digest,
         "status": DeliveryStatus.DEAD if dead else DeliveryStatus.NEW,
         "reason": "unreadable" if dead else None,
         "next_try_at": None if dead else func.now(),
@@ -85,7 +98,7 @@ def receive_callback(
         insert(Delivery).values(row).on_conflict_do_nothing().returning(Delivery.id)
     )
     if stored is None:
-        if _first_digest(session, provider.name, signed.event_id) == digest:
+        if _first_digest(session, provider.name, signed.event_id) == row["digest"]:
             return Received("duplicate")
         _audit(
             session,
@@ -110,9 +123,9 @@ def _comes_from(source: str, networks: Sequence[IPv4Network | IPv6Network]) -> b
     return any((mapped or address) in network for network in networks)
 
 
-def _is_unreadable(provider: Provider, body: bytes) -> bool:
+def _is_unreadable(provider: Provider, envelope: CallbackEnvelope) -> bool:
     try:
-        provider.read_callback(body)
+        provider.read_callback(envelope)
     except CallbackUnreadable:
         return True
     return False
@@ -120,9 +133,7 @@ def _is_unreadable(provider: Provider, body: bytes) -> bool:
 
 def _first_digest(session: Session, provider: str, event_id: str) -> str | None:
     return session.scalar(
-        select(Delivery.body_sha256).where(
-            Delivery.provider == provider, Delivery.event_id == event_id
-        )
+        select(Delivery.digest).where(Delivery.provider == provider, Delivery.event_id == event_id)
     )
 
 

@@ -1,5 +1,7 @@
 """The application of one stored callback, exactly once in effect."""
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -9,14 +11,24 @@ from sqlalchemy.orm import Session
 
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
-from pipeline.domain.errors import StaleTransition
-from pipeline.domain.values import DeliveryStatus, ProviderStatus
-from pipeline.lifecycle.apply_report import apply_report
+from pipeline.domain.decide import reason_to_ignore
+from pipeline.domain.errors import ProviderError, StaleTransition
+from pipeline.domain.events import EventDraft, EventType
+from pipeline.domain.values import (
+    CallbackEnvelope,
+    DeliveryStatus,
+    LookAtJob,
+    Phase,
+    ProviderStatus,
+)
+from pipeline.lifecycle.apply_report import apply_report, situation_of
+from pipeline.lifecycle.job_reference import job_of
+from pipeline.lifecycle.poll import follow_up
 from pipeline.lifecycle.provider_report import ProviderReport
-from pipeline.providers.base import CallbackUnreadable
+from pipeline.providers.base import CallbackUnreadable, Provider
 from pipeline.records import store
 from pipeline.records.clock import from_now
-from pipeline.records.models import Attempt, Delivery
+from pipeline.records.models import Asset, Attempt, Delivery
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
@@ -69,17 +81,54 @@ def _take(services: Services, session: Session, delivery_id: UUID) -> Delivery |
 
 def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
     provider = services.providers.get(delivery.provider)
+    if provider is None:
+        return _wait(services, delivery, f"account {delivery.provider} is not configured")
     try:
-        status = provider.read_callback(delivery.body) if provider else None
+        told = provider.read_callback(envelope_of(delivery))
     except CallbackUnreadable:
         with session_of(services.engine) as session:
             return _bury(session, delivery, "unreadable")
     with session_of(services.engine) as session:
-        if status is None:
+        if told is None:
             return _ignore(session, delivery, "not_for_us")
-        attempt = _attempt_of(session, delivery.provider, status)
+        attempt = _attempt_of(session, delivery.provider, told)
         if attempt is None:
             return _unknown(services, session, delivery)
+    if isinstance(told, LookAtJob) or (told.phase is Phase.COMPLETED and told.outputs is None):
+        return _look(services, provider, delivery, attempt, told.provider_job_id)
+    return _apply(services, delivery, attempt, told)
+
+
+def _look(
+    services: Services, provider: Provider, delivery: Delivery, attempt: Attempt, job_id: str
+) -> Outcome:
+    """Ask the provider at once about the job, and apply its answer as the callback's.
+
+    The provider is not asked if every report about the asset would be ignored.
+    """
+    with session_of(services.engine) as session:
+        asset = session.get_one(Asset, attempt.asset_id)
+        reason = reason_to_ignore(situation_of(asset, attempt))
+        if reason is not None:
+            return _ignore_of(session, delivery, attempt, reason)
+    try:
+        status = provider.fetch(replace(job_of(attempt, asset), provider_job_id=job_id))
+    except ProviderError as error:
+        return _wait(services, delivery, str(error))
+    if status is None:
+        with session_of(services.engine) as session:
+            return _ignore_of(session, delivery, attempt, "job_gone")
+    outcome = _apply(services, delivery, attempt, status)
+    if status.follow_up is not None:
+        # The delivery is settled: if the call fails, the next poll makes it.
+        with suppress(ProviderError, StaleTransition):
+            follow_up(services, provider, asset.id, attempt, status)
+    return outcome
+
+
+def _apply(
+    services: Services, delivery: Delivery, attempt: Attempt, status: ProviderStatus
+) -> Outcome:
     report = ProviderReport(
         attempt_id=attempt.id,
         asset_id=attempt.asset_id,
@@ -92,7 +141,14 @@ def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
     return Outcome(applied.result, applied.wakes)
 
 
-def _attempt_of(session: Session, provider: str, status: ProviderStatus) -> Attempt | None:
+def envelope_of(delivery: Delivery) -> CallbackEnvelope:
+    """Return a stored callback as its adapter reads it."""
+    return CallbackEnvelope(delivery.headers, delivery.body, delivery.query)
+
+
+def _attempt_of(
+    session: Session, provider: str, status: ProviderStatus | LookAtJob
+) -> Attempt | None:
     """Find the attempt of a report, by our own id if the provider echoes it.
 
     The callback may be quicker than the answer to the submission. Then no row knows the provider's
@@ -168,6 +224,25 @@ def _settle(
     )
     if settled is None:
         raise StaleTransition
+
+
+def _ignore_of(session: Session, delivery: Delivery, attempt: Attempt, reason: str) -> Outcome:
+    """Ignore a callback about a job of ours, and say so in the asset's chronicle."""
+    _settle(delivery, session, DeliveryStatus.IGNORED, reason, asset_id=attempt.asset_id)
+    store.record(
+        session,
+        attempt.asset_id,
+        EventDraft(
+            EventType.CALLBACK_IGNORED,
+            f"provider:{delivery.provider}",
+            {"reason": reason},
+            attempt=attempt.number,
+            provider=attempt.provider,
+            provider_job_id=attempt.provider_job_id,
+            provider_event_id=delivery.event_id,
+        ),
+    )
+    return Outcome(f"ignored: {reason}")
 
 
 def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:

@@ -5,8 +5,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pipeline.domain.errors import TransientProviderError
+from pipeline.domain.errors import ProviderError
 from pipeline.domain.events import EventDraft, EventType
+from pipeline.lifecycle.job_reference import job_of
 from pipeline.records import releases, store
 from pipeline.records.models import Attempt
 from pipeline.runtime.database import session_of
@@ -24,10 +25,12 @@ def release(services: Services, attempt_id: UUID) -> Outcome:
         now = session.scalars(select(func.clock_timestamp())).one()
     if attempt is None or attempt.release_requested_at is None or attempt.released_at is not None:
         return Outcome("nothing_owed")
-    provider = services.providers[attempt.provider]
+    provider = services.providers.get(attempt.provider)
+    if provider is None:
+        return Outcome(f"waiting: account {attempt.provider} is not configured")
     try:
-        provider.cancel(attempt.id, attempt.provider_job_id)
-    except TransientProviderError as error:
+        provider.cancel(job_of(attempt))
+    except ProviderError as error:
         return Outcome(f"waiting: {error}")
     settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
     if releases.may_still_arrive(attempt, now, settle_sec=settle_sec):

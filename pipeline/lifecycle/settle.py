@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session
 from pipeline.config.work_settings import RetrySettings
 from pipeline.domain.backoff import equal_jitter, full_jitter
 from pipeline.domain.values import Setback
+from pipeline.limits.account_choice import REPEATING, has_another
 from pipeline.records import store, transitions
 from pipeline.records.models import Asset, Attempt
 from pipeline.records.transitions import Transition
+from pipeline.services import Services
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,36 @@ class GiveUp:
 
 
 def next_step(
-    setback: Setback, *, failures: int, max_attempts: int, retry: RetrySettings, rng: Random
+    setback: Setback,
+    *,
+    failures: int,
+    max_attempts: int,
+    retry: RetrySettings,
+    rng: Random,
+    elsewhere: bool = False,
 ) -> Hold | TryAgain | GiveUp:
     """Decide by the setback and the budget that is left; a pure function.
 
     Args:
         failures: Failures spent before this one.
+        elsewhere: The failure would repeat itself at this account, and another one may be tried.
     """
     bounds = {"base_sec": retry.backoff_base_sec, "cap_sec": retry.backoff_cap_sec}
     if setback.held:
         hint = setback.retry_after_sec
         return Hold(equal_jitter(failures + 1, rng, retry_after_sec=hint, **bounds))
-    if not setback.retryable:
+    if not setback.retryable and not elsewhere:
         return GiveUp(exhausted=False)
     if failures + 1 >= max_attempts:
         return GiveUp(exhausted=True)
-    return TryAgain(full_jitter(failures + 1, rng, **bounds))
+    return TryAgain(full_jitter(1 if elsewhere else failures + 1, rng, **bounds))
+
+
+def may_go_elsewhere(services: Services, session: Session, asset: Asset, setback: Setback) -> bool:
+    """Return true if the setback is the account's, and another account can take the asset."""
+    if setback.retryable or setback.code not in REPEATING:
+        return False
+    return has_another(services, session, asset, asset.provider)
 
 
 def settle(
@@ -62,11 +78,13 @@ def settle(
     rng: Random,
     actor: str,
     event_id: str | None = None,
+    elsewhere: bool = False,
 ) -> Asset:
     """Take the edge out of ``processing`` that the setback calls for.
 
     Args:
         event_id: The id of the callback that reported the setback; None for other reporters.
+        elsewhere: See ``may_go_elsewhere``.
 
     Raises:
         StaleTransition: The asset moved on; nothing is written.
@@ -77,6 +95,7 @@ def settle(
         max_attempts=asset.max_attempts,
         retry=retry,
         rng=rng,
+        elsewhere=elsewhere,
     )
     settled = store.advance(session, asset, _transition(step, setback, retry, actor, event_id))
     # After the guard: the files may be those of an attempt that another writer goes on with.

@@ -4,6 +4,7 @@ No transaction is open while the source is read or the provider is called. If th
 row tells how far it came, and the next claim goes on from there.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,23 +13,38 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
+from pipeline.content.gate import GateUnavailable
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.content.source import SourceRefused, measure, url_for_provider
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import (
+    AccountProblem,
     LimitReached,
     ProviderError,
+    RefusedForNow,
     StaleTransition,
     TerminalProviderError,
     TransientProviderError,
     UnknownOutcome,
 )
 from pipeline.domain.failures import known_code
+from pipeline.domain.routing import PassedOver
 from pipeline.domain.states import Status
-from pipeline.domain.values import AttemptOutcome, Playback, Setback, SubmitRequest, Submitted
+from pipeline.domain.values import (
+    AttemptOutcome,
+    Phase,
+    Playback,
+    ProviderStatus,
+    Setback,
+    SubmitRequest,
+    Submitted,
+)
+from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
-from pipeline.lifecycle.settle import settle
+from pipeline.lifecycle.provider_report import ProviderReport
+from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
+from pipeline.limits.account_choice import measured_facts, reason_against_account
 from pipeline.media.source_info import Measured
 from pipeline.providers.base import Provider
 from pipeline.records import releases, store, transitions
@@ -39,6 +55,9 @@ from pipeline.services import Outcome, Services
 
 PROVIDER_FAILED = "provider_failed"
 """The code of an adapter whose provider was unreachable, or whose answer was unreadable."""
+
+ACCOUNT_MISSING_SEC = 60.0
+"""Time until an attempt whose account is not configured is looked at again."""
 
 DURATION_DISAGREES_SEC = 0.5
 """Declared durations are rounded; a smaller difference is no disagreement."""
@@ -57,25 +76,55 @@ def submit(services: Services, asset_id: UUID) -> Outcome:
 
 
 def _submit_claimed(services: Services, claim: Claim) -> Outcome:
-    provider = services.providers[claim.asset.provider]
+    provider = services.providers.get(claim.attempt.provider)
+    if provider is None:
+        return _wait_for_account(services, claim)
     if claim.attempt.intended_at is not None:
         found = look_up(services, provider, claim)
         if found is not None:
             return found
-    if claim.asset.playback == Playback.SIGNED and not provider.capabilities.protects_outputs:
-        setback = Setback("playback_unsupported", f"by {provider.name}", retryable=False)
-        return _end_unasked(services, claim, setback, outcome=AttemptOutcome.REFUSED)
     try:
         measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
     except SourceRefused as error:
         setback = Setback(known_code(error.code), str(error), retryable=error.transient)
         return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
+    lacking = reason_against_account(services, claim.asset, provider, measured)
+    if lacking is not None:
+        return _route_again(services, claim, measured, lacking)
     try:
         asset = _intend(services, claim, measured)
     except LimitReached as error:
         setback = Setback(known_code(error.code), str(error), retryable=False)
         return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
-    return _call(services, provider, claim, asset)
+    return _call(services, provider, claim, asset, measured)
+
+
+def _wait_for_account(services: Services, claim: Claim) -> Outcome:
+    """Let the lease lapse later: the settings no longer name the account of this attempt.
+
+    The attempt's deadline still holds; the next attempt goes to another account.
+    """
+    change = transitions.looked_up("account_missing", lapse_sec=ACCOUNT_MISSING_SEC)
+    with session_of(services.engine) as session:
+        store.advance(session, claim.asset, change)
+    return Outcome(f"waiting: account {claim.attempt.provider} is not configured")
+
+
+def _route_again(
+    services: Services, claim: Claim, measured: Measured, lacking: PassedOver
+) -> Outcome:
+    """Give the attempt up unasked: its account cannot process this source after all.
+
+    The measurements are kept, so that the next claim chooses by them.
+    """
+    with session_of(services.engine) as session:
+        asset = store.advance(session, claim.asset, transitions.source_verified(measured))
+    setback = Setback(
+        "provider_busy", f"{claim.attempt.provider}: {lacking}", retryable=True, held=True
+    )
+    return _end_unasked(
+        services, replace(claim, asset=asset), setback, outcome=AttemptOutcome.DEFERRED
+    )
 
 
 def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
@@ -111,17 +160,20 @@ def declared_mismatch(declared: dict[str, Any], measured: Measured) -> dict[str,
     }
 
 
-def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) -> Outcome:
+def _call(
+    services: Services, provider: Provider, claim: Claim, asset: Asset, measured: Measured
+) -> Outcome:
     request = SubmitRequest(
         asset_id=asset.id,
         attempt_id=claim.attempt.id,
         source_url=url_for_provider(services, claim.source, claim.attempt),
         output_prefix=output_prefix(asset.id, claim.attempt.id, Playback(asset.playback)),
         poster_prefix=poster_prefix(asset.id, claim.attempt.id, Playback(asset.playback)),
+        source=measured_facts(measured),
         poster_time_sec=asset.poster_time_sec,
         title=asset.title,
-        source_size_bytes=asset.source_size_bytes,
         max_profile=services.settings.providers.max_profile,
+        playback=Playback(asset.playback),
     )
     try:
         submitted = provider.submit(request)
@@ -129,30 +181,35 @@ def _call(services: Services, provider: Provider, claim: Claim, asset: Asset) ->
         return _note_unknown(services, provider, claim, asset, error)
     except ProviderError as error:
         _note_refusal(services, provider, error)
-        return _end_attempt(services, claim, asset, _setback(error), outcome=AttemptOutcome.REFUSED)
+        setback = _setback(error)
+        outcome = AttemptOutcome.DEFERRED if setback.held else AttemptOutcome.REFUSED
+        return _end_attempt(services, claim, asset, setback, outcome=outcome)
     return accept(services, claim, asset, submitted)
 
 
 def _note_refusal(services: Services, provider: Provider, error: ProviderError) -> None:
     """Count a refusal as an answer for the breaker, but ``provider_failed`` as silence."""
     with session_of(services.engine) as session:
-        if isinstance(error, TransientProviderError) and error.code == PROVIDER_FAILED:
+        is_passing = isinstance(error, TransientProviderError | RefusedForNow)
+        if is_passing and error.code == PROVIDER_FAILED:
             circuit_breaker.record_failure(session, provider.name, services.settings.breaker_limits)
         else:
             circuit_breaker.record_answer(session, provider.name)
 
 
 def _setback(error: ProviderError) -> Setback:
-    transient = isinstance(error, TransientProviderError)
-    assert transient or isinstance(error, TerminalProviderError)
+    """Return the setback of a job that the provider did not take.
+
+    A refusal for now, a refusal of the account and a provider that was not reached cost the asset
+    nothing.
+    """
+    unreached = isinstance(error, TransientProviderError) and error.unreached
     return Setback(
         known_code(error.code),
         str(error),
-        retryable=transient,
-        held=isinstance(error, TransientProviderError) and error.held,
-        retry_after_sec=(
-            error.retry_after_sec if isinstance(error, TransientProviderError) else None
-        ),
+        retryable=not isinstance(error, TerminalProviderError),
+        held=unreached or isinstance(error, RefusedForNow | AccountProblem),
+        retry_after_sec=error.retry_after_sec,
         context={"provider_request_id": error.request_id},
     )
 
@@ -162,7 +219,7 @@ def _end_unasked(
 ) -> Outcome:
     """End an attempt before its provider was called, and let the breaker test another."""
     with session_of(services.engine) as session:
-        circuit_breaker.end_probe(session, claim.asset.provider)
+        circuit_breaker.end_probe(session, claim.attempt.provider)
     return _end_attempt(services, claim, claim.asset, setback, outcome=outcome)
 
 
@@ -188,6 +245,7 @@ def _end_attempt(
                 retry=services.settings.retry,
                 rng=services.rng,
                 actor="worker",
+                elsewhere=may_go_elsewhere(services, session, asset, setback),
             )
         except StaleTransition:
             return Outcome("stale")
@@ -226,15 +284,56 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
     with session_of(services.engine) as session:
         locked = store.lock(session, asset.id)
         assert locked is not None
+        if releases.job_of_another(session, claim.attempt, submitted.provider_job_id):
+            return _end_shared(services, session, claim, asset, submitted)
         releases.record_job(
             session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
         )
-        circuit_breaker.record_answer(session, claim.asset.provider)
+        if submitted.vendor:
+            store.update_attempt(session, claim.attempt.id, vendor=dict(submitted.vendor))
+        circuit_breaker.record_answer(session, claim.attempt.provider)
+        if _is_known(locked.asset, claim, submitted):
+            return Outcome("submitted")  # its callback was quicker
         try:
             _let_go(services, session, claim, asset, submitted)
         except StaleTransition:
             return Outcome("moved_on", _release_if_abandoned(session, locked.asset, claim))
     return Outcome("submitted")
+
+
+def _is_known(current: Asset, claim: Claim, submitted: Submitted) -> bool:
+    return (
+        current.status is Status.PROCESSING
+        and current.attempt_id == claim.attempt.id
+        and current.provider_job_id == submitted.provider_job_id
+    )
+
+
+def _end_shared(
+    services: Services, session: Session, claim: Claim, asset: Asset, submitted: Submitted
+) -> Outcome:
+    """Hold an asset whose provider answered with the job of another attempt.
+
+    Some vendors merge jobs with equal sources. The other attempt keeps the job; the next one of
+    this asset waits until that job has ended.
+    """
+    setback = Setback("job_shared", f"job {submitted.provider_job_id}", retryable=True, held=True)
+    store.update_attempt(
+        session,
+        claim.attempt.id,
+        outcome=AttemptOutcome.DEFERRED,
+        error_code=setback.code,
+        error_message=setback.message,
+    )
+    settled = settle(
+        session,
+        asset,
+        setback,
+        retry=services.settings.retry,
+        rng=services.rng,
+        actor="worker",
+    )
+    return Outcome(settled.status.value)
 
 
 def _let_go(
@@ -277,15 +376,30 @@ def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | N
         The result; None if the submission may be repeated.
     """
     try:
-        found = provider.find(claim.attempt.id)
-    except TransientProviderError as error:
+        found = provider.find(claim.job)
+    except ProviderError as error:
         return _ask_again(services, provider, claim, str(error))
     if found is not None:
-        submitted = Submitted(found.provider_job_id, found.provider_request_id)
-        return accept(services, claim, claim.asset, submitted)
+        return _take_found(services, claim, found)
     if provider.capabilities.idempotent_submit:
         return None
     return _absent(services, provider, claim)
+
+
+def _take_found(services: Services, claim: Claim, found: ProviderStatus) -> Outcome:
+    """Accept a job that was found, and apply its state if it has got further than waiting."""
+    submitted = Submitted(found.provider_job_id, found.provider_request_id, found.vendor)
+    accepted = accept(services, claim, claim.asset, submitted)
+    if accepted.result != "submitted" or found.phase is Phase.WAITING:
+        return accepted
+    report = ProviderReport(
+        claim.attempt.id, claim.asset.id, found, "worker", None, lambda *_: None
+    )
+    try:
+        applied = apply_report(services, report)
+    except GateUnavailable:
+        return accepted  # the next poll applies it
+    return Outcome(applied.result, (*accepted.wakes, *applied.wakes))
 
 
 def _absent(services: Services, provider: Provider, claim: Claim) -> Outcome:

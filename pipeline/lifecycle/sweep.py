@@ -32,7 +32,7 @@ def sweep(services: Services) -> Outcome:
             lambda session: due.unread_deliveries(session, grace_sec=INBOX_GRACE_SEC),
             wake_reconcile,
         ),
-        (due.unpaid_releases, wake_release),
+        (lambda session: due.unpaid_releases(session, list(services.providers)), wake_release),
     ]
     _release_held(services)
     wakes: list[Wake] = []
@@ -47,7 +47,7 @@ def _release_held(services: Services) -> None:
     """Make held assets due whose budget has room again, or whose provider answers again."""
     for account in services.providers:
         with session_of(services.engine) as session:
-            spend_guard.release_held(session, account, services.settings.spend.limits(account))
+            spend_guard.release_held(session, account, services.spend_limits(account))
         with session_of(services.engine) as session:
             circuit_breaker.release_held(session, account)
 
@@ -92,6 +92,9 @@ def expire(services: Services, asset_id: UUID) -> Outcome:
 def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
     if asset.status is Status.PROCESSING:
         owed = releases.owe_releases(session, asset.id)
+        # A job that was taken and never finished counts like a submission without an answer.
+        limits = services.settings.breaker_limits
+        circuit_breaker.record_failure(session, asset.provider, limits)
         setback = Setback("expired", "the provider did not finish in time", retryable=True)
         settled = settle(
             session, asset, setback, retry=services.settings.retry, rng=services.rng, actor="sweep"

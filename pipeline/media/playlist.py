@@ -130,6 +130,14 @@ def leaves_folder(uri: str) -> bool:
     return bool(parts.scheme or parts.netloc or moves)
 
 
+def is_ambiguous(uri: str) -> bool:
+    """Return True if players may read an address differently from `urljoin`.
+
+    They take a backslash for a slash, and insert a playlist's own variables.
+    """
+    return "\\" in uri or "{$" in uri
+
+
 def _parsed(text: str) -> Any:
     if len(text) > MAX_PLAYLIST_CHARS:
         raise PlaylistInvalid("It is too large.")

@@ -92,6 +92,10 @@ class GuardedFetcher:
         """Close the connections that are kept open."""
         self._adapter.close()
 
+    def check(self, url: str) -> None:
+        """Refuse a URL that this fetcher would not open; no connection is made."""
+        check_url(url, self._policy)
+
     def size_of(self, url: str) -> Remote:
         """Describe a file by its first byte, because a URL signed for GET refuses HEAD."""
         with self._bounded(), self._answer(url, {"Range": "bytes=0-0"}) as (answer, final_url):

@@ -33,7 +33,7 @@ class FetchPolicy:
     allow: tuple[Network, ...] = ()  # private networks that may be fetched from
     https_only: bool = True
     ports: frozenset[int] | None = None  # None: any
-    hosts: frozenset[str] | None = None  # in lower case; None: any
+    hosts: frozenset[str] | None = None  # in lower case, or `*.` and a domain; None: any
     connect_timeout_sec: float = 5  # for each address of the host
     read_timeout_sec: float = 15  # longest time without a byte
     answer_timeout_sec: float = 30  # until an answer begins, redirects included
@@ -77,8 +77,15 @@ def _check_host(host: str, policy: FetchPolicy) -> None:
     # URL parsers differ in how they read %31, a zone and a bracket, so all three are refused.
     if not _HOST.fullmatch(host):
         raise url_refused("The URL's host is not spelled as a name or an address.")
-    if policy.hosts is not None and host.removesuffix(".") not in policy.hosts:
+    if policy.hosts is not None and not _is_among(host.removesuffix("."), policy.hosts):
         raise url_refused("The URL's host is not allowed.")
+
+
+def _is_among(host: str, patterns: frozenset[str]) -> bool:
+    """Return True if a host is listed, or lies below a domain that is listed as `*.domain`."""
+    labels = host.split(".")
+    above = {f"*.{'.'.join(labels[at:])}" for at in range(1, len(labels))}
+    return host in patterns or bool(above & patterns)
 
 
 def check_port(port: int, policy: FetchPolicy) -> None:

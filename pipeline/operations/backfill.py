@@ -68,6 +68,7 @@ def backfill_page(
     session: Session,
     posts: Posts,
     *,
+    provider: str,
     new_videos: NewVideoSettings,
     retry: RetrySettings,
     policy: FetchPolicy,
@@ -83,6 +84,7 @@ def backfill_page(
 
     Args:
         session: Session of the operator, because each post may have another owner.
+        provider: The account that is preferred for new videos.
         policy: Rules for the addresses of videos; a refused address is not registered.
         actor: Actor of the events.
         after: Last id of the page before.
@@ -95,7 +97,13 @@ def backfill_page(
     if dry_run:
         registered, released = len(plan.new), len(plan.held)
     else:
-        registered = _register(session, plan.new, new_videos, retry, actor, enqueue=enqueue)
+        registered = _register(
+            session,
+            [_row(post, provider, new_videos, retry) for post in plan.new],
+            retry,
+            actor,
+            enqueue=enqueue,
+        )
         released = _release(session, plan.held, retry, actor) if enqueue else 0
     return Page(
         last=page[-1].id if len(page) == size else None,
@@ -141,20 +149,19 @@ def _fault(post: Post, policy: FetchPolicy) -> str | None:
 
 def _register(
     session: Session,
-    posts: Sequence[Post],
-    new_videos: NewVideoSettings,
+    rows: Sequence[dict[str, Any]],
     retry: RetrySettings,
     actor: str,
     *,
     enqueue: bool,
 ) -> int:
     """Insert the assets that do not exist yet, each with its first event."""
-    if not posts:
+    if not rows:
         return 0
     timing = _timing(retry, enqueue=enqueue)
     made = session.scalars(
         insert(Asset)
-        .values([{**_row(post, new_videos, retry), **timing} for post in posts])
+        .values([{**row, **timing} for row in rows])
         .on_conflict_do_nothing()
         .returning(Asset)
     ).all()
@@ -163,14 +170,16 @@ def _register(
     return len(made)
 
 
-def _row(post: Post, new_videos: NewVideoSettings, retry: RetrySettings) -> dict[str, Any]:
+def _row(
+    post: Post, provider: str, new_videos: NewVideoSettings, retry: RetrySettings
+) -> dict[str, Any]:
     return {
         "id": uuid4(),
         "post_id": post.id,
         "owner_id": post.owner_id,
         "source_url": post.video_url,
         "max_attempts": retry.max_attempts,
-        "provider": new_videos.default_provider,
+        "provider": provider,
         "playback": new_videos.playback.value,
         "last_seq": 1,
     }

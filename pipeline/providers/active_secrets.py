@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
+from pipeline.config.account_settings import AccountListSettings, FirstSecretSettings
 from pipeline.config.work_settings import CallbackSecretSettings
 from pipeline.domain.errors import KhronikaError
+from pipeline.providers.accounts import check_secrets, settings_class
 from pipeline.providers.callback_secrets import active, seed_secrets
 from pipeline.providers.secret_sealing import Vault, VaultLocked
 from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import session_of
+from pipeline.runtime.filed_settings import read_settings
 
 FRESH_SEC = 5.0
 """Age of a reading: shorter than the time to take a new secret from here to the provider."""
@@ -124,20 +127,34 @@ def vault_of(key: str, settings: CallbackSecretSettings) -> Vault:
     return Vault(key, [previous.get_secret_value()] if previous is not None else [])
 
 
-def first_secrets(settings: CallbackSecretSettings) -> Mapping[str, Sequence[str]]:
-    """Return the secrets that the settings name, by account."""
-    given = settings.selfhosted_webhook_secrets
-    return {"selfhosted": [secret.get_secret_value() for secret in given]}
+def first_secrets(listed: AccountListSettings) -> Mapping[str, Sequence[str]]:
+    """Return the secrets that the settings name, by account. Nothing else of an account is read.
+
+    Raises:
+        SettingsInvalid: Names every variable that is wrong.
+    """
+    found: dict[str, list[str]] = {}
+    for name in listed.names:
+        group = settings_class(name, FirstSecretSettings)
+        secrets = [secret.get_secret_value() for secret in read_settings(group).webhook_secrets]
+        check_secrets(name, secrets)
+        found[name.name] = secrets
+    return found
 
 
 def open_book(
-    key: str, settings: CallbackSecretSettings, *, reading: Engine, seeding: Engine | None
+    key: str,
+    settings: CallbackSecretSettings,
+    *,
+    first: Mapping[str, Sequence[str]],
+    reading: Engine,
+    seeding: Engine | None,
 ) -> SecretBook:
     """Make the book of these settings. It reads nothing yet."""
     return SecretBook(
         vault_of(key, settings),
         reading=reading,
         seeding=seeding,
-        first=first_secrets(settings),
+        first=first,
         overlap_sec=settings.callback_secret_overlap_sec,
     )

@@ -1,18 +1,30 @@
 """Boundary to the providers of video processing: one Protocol, one module for each adapter.
 
-An adapter turns the vendor's words into ours and the vendor's errors into
-``TransientProviderError``, ``TerminalProviderError`` or ``UnknownOutcome``. It keeps no state,
-opens no transaction and never retries: the pipeline retries.
+An adapter turns the vendor's words into ours, and the vendor's errors into the five kinds of
+``ProviderError``. It keeps no state, opens no transaction and never retries: the pipeline does.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from pipeline.domain.values import ProviderStatus, SignedCallback, SubmitRequest, Submitted
+from pipeline.domain.values import (
+    CallbackEnvelope,
+    JobRef,
+    ListedJob,
+    LookAtJob,
+    Profile,
+    ProviderStatus,
+    Rate,
+    SignedCallback,
+    SubmitRequest,
+    Submitted,
+    Verb,
+)
 
 
 class CallbackUnreadable(Exception):
@@ -21,34 +33,61 @@ class CallbackUnreadable(Exception):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Capabilities of a provider.
+    """Capabilities of an account, and the habits of its vendor.
 
     Attributes:
         idempotent_submit: Repeating ``submit`` with the same attempt id makes no second job.
         margin_sec: Time after a call without an answer in which its job may still appear.
-        protects_outputs: Its outputs can be restricted to viewers with a right: it writes to our
-            storage, under the prefixes of the request.
-        caps_profile: It makes no rendition above the ``max_profile`` of a request.
+        writes_to_our_storage: Its outputs lie below the prefixes of the request.
+        signed_playback: Its outputs can be restricted to viewers with a right.
+        caps: The values of ``max_profile`` that it obeys; empty for none.
+        max_duration_sec: Longest source; None for no limit. So is ``max_bytes``.
+        containers: Containers of sources that it takes; empty for any.
+        polls_first: Its callbacks do not tell every end of a job, so it is asked often.
+        poll_least_sec: Least seconds between two polls of a job; None takes the setting.
+        pace: Most calls by verb; a verb without an entry has no limit.
+        max_jobs: Jobs that may be under way at once; None for no limit.
     """
 
     idempotent_submit: bool
     margin_sec: float
-    protects_outputs: bool = False
-    caps_profile: bool = False
+    writes_to_our_storage: bool = False
+    signed_playback: bool = False
+    caps: frozenset[Profile] = frozenset()
+    max_duration_sec: float | None = None
+    max_bytes: int | None = None
+    containers: frozenset[str] = frozenset()
+    polls_first: bool = False
+    poll_least_sec: float | None = None
+    pace: Mapping[Verb, Rate] = field(default_factory=dict)
+    max_jobs: int | None = None
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Limits of the trust in an account, by its settings. The defaults are the narrowest.
+    """Limits of the trust in an account. The defaults are the narrowest.
 
     Attributes:
-        output_hosts: Hosts that its outputs may lie on, beside our own storage.
+        output_hosts: Hosts that its outputs may lie on, beside our own storage. ``*.example.com``
+            stands for every host below ``example.com``.
         callback_sources: Networks that its callbacks may come from; empty for any, because the
             signature decides.
+        document_hosts: Hosts of the documents that verify its callbacks, such as certificates.
     """
 
     output_hosts: frozenset[str] = frozenset()
     callback_sources: tuple[IPv4Network | IPv6Network, ...] = ()
+    document_hosts: frozenset[str] = frozenset()
+
+
+class OutputKind(StrEnum):
+    """Kinds of addresses that a viewer is given, for ``Provider.sign``."""
+
+    MANIFEST = "manifest"
+    FALLBACK = "fallback"
+    POSTER = "poster"
+    THUMBNAIL = "thumbnail"
+    STORYBOARD = "storyboard"
 
 
 class Provider(Protocol):
@@ -60,7 +99,7 @@ class Provider(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Capabilities of the provider."""
+        """Capabilities of the account."""
 
     @property
     def trust(self) -> Trust:
@@ -70,34 +109,67 @@ class Provider(Protocol):
         """Submit the job of one attempt.
 
         Raises:
-            TransientProviderError: the provider did not take the job; a later try may succeed.
-            TerminalProviderError: the provider will never take the job.
-            UnknownOutcome: the job may exist; ``find`` looks it up.
+            ProviderError: any of its five kinds.
         """
 
-    def find(self, attempt_id: UUID) -> ProviderStatus | None:
-        """Look a job up by our attempt's id; None if the provider has no such job.
+    def advance(self, job: JobRef, follow_up: str) -> None:
+        """Make the follow-up call that the last report of this job asked for.
+
+        Repeating it has no further effect.
 
         Raises:
-            TransientProviderError: the provider gave no answer.
+            ProviderError: any kind but ``UnknownOutcome``, since it may be repeated.
         """
 
-    def fetch(self, attempt_id: UUID, provider_job_id: str) -> ProviderStatus | None:
+    def find(self, job: JobRef) -> ProviderStatus | None:
+        """Look a job up by our attempt's id; None if the provider has no such job.
+
+        Args:
+            job: A list is read back to its ``intended_at`` and no further.
+
+        Raises:
+            ProviderError: the provider gave no answer; never ``UnknownOutcome``.
+        """
+
+    def fetch(self, job: JobRef) -> ProviderStatus | None:
         """Fetch the state of a job; None if the provider no longer has it.
 
         Raises:
-            TransientProviderError: the provider gave no answer.
+            ProviderError: the provider gave no answer; never ``UnknownOutcome``.
         """
 
-    def cancel(self, attempt_id: UUID, provider_job_id: str | None) -> None:
-        """Cancel a job; a job that is unknown or has ended counts as cancelled.
+    def cancel(self, job: JobRef) -> None:
+        """Cancel a job and delete its outputs at the provider.
+
+        A job that is unknown or has ended counts as cancelled.
 
         Raises:
-            TransientProviderError: the provider gave no answer.
+            ProviderError: the provider gave no answer; never ``UnknownOutcome``.
+        """
+
+    def list_since(self, instant: datetime) -> Iterator[ListedJob]:
+        """Yield the jobs that the provider has and bills, made at ``instant`` or later.
+
+        Raises:
+            ProviderError: the provider gave no answer; never ``UnknownOutcome``.
+        """
+
+    def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
+        """Return the address with the right to read it until an instant.
+
+        Raises:
+            NotImplementedError: the account has no ``signed_playback``.
+        """
+
+    def documents_for(self, envelope: CallbackEnvelope) -> Sequence[str]:
+        """Return the URLs of documents that the verification of a callback needs.
+
+        They are fetched from the account's ``document_hosts`` only, and kept for a while. A
+        callback whose documents cannot be fetched is refused.
         """
 
     def verify_callback(
-        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+        self, envelope: CallbackEnvelope, secrets: Sequence[str], now: datetime
     ) -> SignedCallback:
         """Check the signature over the raw body.
 
@@ -108,9 +180,61 @@ class Provider(Protocol):
             SignatureRejected: with the reason, for the audit.
         """
 
-    def read_callback(self, body: bytes) -> ProviderStatus | None:
-        """Turn a verified body into our words; None for an event that the pipeline does not use.
+    def read_callback(self, envelope: CallbackEnvelope) -> ProviderStatus | LookAtJob | None:
+        """Turn a verified callback into our words; None for an event that we do not use.
 
         Raises:
             CallbackUnreadable: the body does not follow the provider's documentation.
         """
+
+
+@dataclass(frozen=True)
+class SecretFormat:
+    """The form of an adapter's callback secrets.
+
+    Attributes:
+        check: Raises ``SecretMalformed`` for a text that cannot be a secret.
+        make: Makes a new one; None if the vendor does.
+    """
+
+    check: Callable[[str], None]
+    make: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The facts from which an adapter opens an account.
+
+    Attributes:
+        settings: The adapter's own class of ``AccountSettings``.
+        timeout_sec: Longest call.
+        tolerance_sec: Largest difference of a callback's time from ours.
+    """
+
+    name: str
+    settings: Any
+    timeout_sec: float
+    tolerance_sec: int
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's declaration: each adapter module has one, named ``ADAPTER``.
+
+    Attributes:
+        settings: The settings of an account, a class of ``AccountSettings``.
+        open: Makes an account's ``Provider``.
+        secrets: The form of its callback secrets.
+    """
+
+    settings: type[Any]
+    open: Callable[[Opening], Provider]
+    secrets: SecretFormat
+
+
+def echoed_id(text: str | None) -> UUID | None:
+    """Return our attempt's id in a text that the vendor echoes; None if it holds no id."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

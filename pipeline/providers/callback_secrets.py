@@ -5,8 +5,6 @@ enforces this for every writer. The functions run as the operator, and each acti
 the audit.
 """
 
-import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,14 +14,11 @@ from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import Conflict
-from pipeline.net.signatures import MAX_ACTIVE_SECRETS, check_secret
+from pipeline.net.signatures import MAX_ACTIVE_SECRETS
 from pipeline.providers.secret_sealing import Vault
 from pipeline.records import store
 from pipeline.records.clock import from_now
 from pipeline.records.models import ProviderSecret
-
-SECRET_BYTES = 32
-"""Standard Webhooks asks for 24 to 64."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +80,16 @@ def rotate_secret(
     *,
     overlap_sec: float,
     actor: str,
-    given: str | None = None,
+    secret: str,
 ) -> Rotated:
     """Replace the newest secret, which stays active for the overlap.
 
     Args:
-        given: The new secret, if the provider chooses it; None makes one.
+        secret: The new secret, checked by the adapter's format.
 
     Raises:
         Conflict: ``rotation_in_progress``: the overlap of the last rotation is not over.
-        SecretMalformed: the given secret cannot be used.
     """
-    secret = _made() if given is None else given
-    check_secret(secret)
     _lock(session, provider)
     now_active = session.scalars(select(ProviderSecret).where(active(provider))).all()
     if len(now_active) >= MAX_ACTIVE_SECRETS:
@@ -163,7 +155,3 @@ def _insert(
 
 def _audit(session: Session, type_: str, provider: str, *, actor: str, **detail: object) -> None:
     store.audit(session, type_, actor=actor, provider=provider, detail=detail)
-
-
-def _made() -> str:
-    return "whsec_" + base64.b64encode(os.urandom(SECRET_BYTES)).decode()

@@ -3,6 +3,7 @@
 ``SKIP LOCKED`` lets any number of sweeps run at once: they share the work instead of repeating it.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -69,10 +70,10 @@ def unread_deliveries(session: Session, *, grace_sec: float) -> list[UUID]:
     return _oldest(session, Delivery.id, Delivery.next_try_at, unread, grace_sec=grace_sec)
 
 
-def unpaid_releases(session: Session) -> list[UUID]:
-    """Return attempts with a release owed."""
-    unpaid = Attempt.released_at.is_(None)
-    return _oldest(session, Attempt.id, Attempt.release_requested_at, unpaid)
+def unpaid_releases(session: Session, accounts: Collection[str]) -> list[UUID]:
+    """Return attempts with a release owed at one of these accounts."""
+    unpaid = (Attempt.released_at.is_(None), Attempt.provider.in_(accounts))
+    return _oldest(session, Attempt.id, Attempt.release_requested_at, *unpaid)
 
 
 def _oldest(

@@ -120,6 +120,8 @@ class Attempt(Base):
     """An ``AttemptOutcome``; null while the attempt is open."""
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
+    vendor: Mapped[JsonObject]
+    """Facts that the adapter keeps; nothing else reads them."""
     release_requested_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
     purge_at: Mapped[datetime | None]
@@ -138,9 +140,10 @@ class Output(Base):
     generation: Mapped[int]
     attempt_id: Mapped[UUID]
     manifest_url: Mapped[str]
-    fallback_url: Mapped[str]
-    poster_url: Mapped[str]
-    thumbnail_url: Mapped[str]
+    fallback_url: Mapped[str | None]
+    """Null until the provider has made it. So are the pictures."""
+    poster_url: Mapped[str | None]
+    thumbnail_url: Mapped[str | None]
     storyboard_url: Mapped[str | None]
     renditions: Mapped[list[Any]] = mapped_column(JSONB)
     duration_sec: Mapped[float]
@@ -201,7 +204,11 @@ class Delivery(Base):
     event_id: Mapped[str]
     headers: Mapped[JsonObject]
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    query: Mapped[str]
+    """The query string of its request."""
     body_sha256: Mapped[str]
+    digest: Mapped[str]
+    """Equal for redeliveries of one event, whose bodies may differ by the time of the try."""
     status: Mapped[str]
     """new, applied, ignored or dead."""
     reason: Mapped[str | None]
@@ -301,6 +308,34 @@ class ProviderBreaker(Base):
     """Instant from which the next submission is admitted as a probe."""
     is_probing: Mapped[bool]
     """True while a probe is under way and has no answer yet."""
+
+
+class ProviderAccount(Base):
+    """The state of a provider account, as operators set it and as its answers tell."""
+
+    __tablename__ = "provider_accounts"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    """An ``AccountState``."""
+    paused_until: Mapped[datetime | None]
+    """Instant before which the vendor wants no call."""
+    problem: Mapped[str | None]
+    """The words with which the vendor refuses the account; null while it accepts it."""
+    problem_at: Mapped[datetime | None]
+    lies: Mapped[int]
+    """Successes in a row that the gate rejected."""
+    changed_at: Mapped[datetime]
+
+
+class ProviderPace(Base):
+    """The next instant at which an account may be called, for each verb that its vendor limits."""
+
+    __tablename__ = "provider_pace"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    verb: Mapped[str] = mapped_column(primary_key=True)
+    free_at: Mapped[datetime]
 
 
 class ProviderSecret(Base):

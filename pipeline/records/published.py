@@ -1,10 +1,11 @@
 """Published outputs: the one mapping between the outputs of a job and the columns of our rows."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from pipeline.domain.values import PUBLISHED_FIELDS, Outputs
-from pipeline.records.models import Output
+from pipeline.records.models import Asset, Output
 
 
 def published_columns(output_id: UUID, outputs: Outputs | Output) -> dict[str, Any]:
@@ -16,6 +17,20 @@ def published_columns(output_id: UUID, outputs: Outputs | Output) -> dict[str, A
     """
     copies = {name: getattr(outputs, name) for name in PUBLISHED_FIELDS}
     return {"published_output_id": output_id, **copies}
+
+
+def with_source_facts(outputs: Outputs, asset: Asset) -> Outputs:
+    """Return the outputs with the source's duration and size where the provider gave none.
+
+    The thumbnail is the poster if there is no smaller picture.
+    """
+    return replace(
+        outputs,
+        duration_sec=outputs.duration_sec or asset.duration_sec,
+        width=outputs.width or asset.width,
+        height=outputs.height or asset.height,
+        thumbnail_url=outputs.thumbnail_url or outputs.poster_url,
+    )
 
 
 def output_columns(outputs: Outputs) -> dict[str, Any]:

@@ -12,13 +12,14 @@ opposite order two writers could wait for each other.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, case, exists, func, update
+from sqlalchemy import ColumnElement, CursorResult, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.domain.values import AttemptOutcome
 from pipeline.records.models import Attempt, Output
 
 NO_JOB = (
+    AttemptOutcome.DEFERRED,
     AttemptOutcome.REFUSED,
     AttemptOutcome.NOT_SUBMITTED,
     AttemptOutcome.SOURCE_REFUSED,
@@ -70,6 +71,16 @@ def _owe(session: Session, *attempts: ColumnElement[bool], published_too: bool) 
         .execution_options(synchronize_session=False)
     )
     return list(session.scalars(owe))
+
+
+def job_of_another(session: Session, attempt: Attempt, provider_job_id: str) -> bool:
+    """Return true if another attempt at the same account has this job."""
+    other = select(Attempt.id).where(
+        Attempt.provider == attempt.provider,
+        Attempt.provider_job_id == provider_job_id,
+        Attempt.id != attempt.id,
+    )
+    return session.scalar(other.limit(1)) is not None
 
 
 def record_job(

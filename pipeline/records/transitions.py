@@ -9,6 +9,7 @@ allows it; CHECK constraints of the table enforce this.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sqlalchemy import func
 
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.failures import failure_of
-from pipeline.domain.hold_reasons import AWAITING_ENQUEUE, sentence_of
+from pipeline.domain.hold_reasons import AWAITING_ENQUEUE, NO_ACCOUNT, sentence_of
 from pipeline.domain.states import Status
 from pipeline.domain.values import Outputs, Setback, Submitted
 from pipeline.media.source_info import Measured
@@ -70,13 +71,28 @@ class Transition:
 # Edges into `processing`, and the changes inside it.
 
 
-def claimed(attempt: Attempt, *, lease_sec: float, deadline_sec: float) -> Transition:
-    """Begin a new attempt under a lease."""
+def claimed(
+    attempt: Attempt,
+    *,
+    lease_sec: float,
+    deadline_sec: float,
+    passed_over: Mapping[str, str] = MappingProxyType({}),
+) -> Transition:
+    """Begin a new attempt under a lease.
+
+    Args:
+        attempt: Its account becomes the asset's.
+        passed_over: The reason for each account that was preferred and not taken.
+    """
+    detail: dict[str, Any] = {"attempt_id": str(attempt.id)}
+    if passed_over:
+        detail["passed_over"] = dict(passed_over)
     return Transition(
         Status.PROCESSING,
-        EventDraft(EventType.CLAIMED, "worker", {"attempt_id": str(attempt.id)}),
+        EventDraft(EventType.CLAIMED, "worker", detail),
         {
             **LEFT,
+            "provider": attempt.provider,
             "attempt": attempt.number,
             "attempt_id": attempt.id,
             "claims": 1,
@@ -166,6 +182,49 @@ def _lapsing(lapse_sec: float) -> Mapping[str, Any]:
     return {"claims": 0, "lease_expires_at": from_now(lapse_sec)}
 
 
+def playable(
+    output_id: UUID, outputs: Outputs, event: EventDraft, *, next_poll_sec: float
+) -> Transition:
+    """Publish the outputs of a job that is not finished.
+
+    Args:
+        next_poll_sec: Time until the provider is asked for the rest.
+    """
+    return Transition(
+        None,
+        event,
+        {
+            **published_columns(output_id, outputs),
+            "provider_job_id": event.provider_job_id,
+            "lease_expires_at": None,
+            "playable_at": func.coalesce(Asset.playable_at, func.now()),
+            "next_poll_at": from_now(next_poll_sec),
+        },
+    )
+
+
+def followed_up(name: str, job: str | None, *, next_poll_sec: float) -> Transition:
+    """Record a follow-up call, and ask the provider soon for its effect."""
+    event = EventDraft(EventType.FOLLOWED_UP, "worker", {"call": name}, provider_job_id=job)
+    return Transition(None, event, {"next_poll_at": from_now(next_poll_sec)})
+
+
+def job_seen(attempt_id: UUID, job: str, actor: str, *, next_poll_sec: float) -> Transition:
+    """Release the lease: a report proves that the provider has the job."""
+    event = EventDraft(
+        EventType.SUBMITTED, actor, {"attempt_id": str(attempt_id)}, provider_job_id=job
+    )
+    return Transition(
+        None,
+        event,
+        {
+            "provider_job_id": job,
+            "lease_expires_at": None,
+            "next_poll_at": from_now(next_poll_sec),
+        },
+    )
+
+
 def poll_scheduled(delay_sec: float) -> Transition:
     """Set the instant of the next poll."""
     return Transition(None, None, {"next_poll_at": from_now(delay_sec)})
@@ -174,25 +233,42 @@ def poll_scheduled(delay_sec: float) -> Transition:
 # Edges out of `processing` and of waiting, without new outputs.
 
 
-def hold_extended(reason: str, delay_sec: float, *, is_news: bool) -> Transition:
-    """Hold a waiting asset: neither its budget nor its deadline is used up.
+def hold_extended(
+    reason: str,
+    delay_sec: float,
+    *,
+    is_news: bool,
+    account: str | None = None,
+    passed_over: Mapping[str, str] = MappingProxyType({}),
+) -> Transition:
+    """Hold a waiting asset: its budget is not used up.
 
     Args:
         reason: One of ``domain/hold_reasons.py``.
-        delay_sec: Length of the hold; the deadline moves by the same time.
+        delay_sec: Length of the hold. The deadline moves by the same time, unless no account can
+            do the job: then only an operator helps, and the asset expires without one.
         is_news: False if the chronicle has this reason already.
+        account: The account that the asset waits for; None for any.
+        passed_over: The reason for each account.
     """
-    detail = {"code": reason, "message": sentence_of(reason), "delay_sec": round(delay_sec, 3)}
-    return Transition(
-        None,
-        EventDraft(EventType.HELD, "worker", detail) if is_news else None,
-        {
-            "hold_reason": reason,
-            "next_attempt_at": from_now(delay_sec),
-            "woken_at": None,
-            "deadline_at": Asset.deadline_at + interval(delay_sec),
-        },
-    )
+    detail: dict[str, Any] = {
+        "code": reason,
+        "message": sentence_of(reason),
+        "delay_sec": round(delay_sec, 3),
+    }
+    if passed_over:
+        detail["passed_over"] = dict(passed_over)
+    columns: dict[str, Any] = {
+        "hold_reason": reason,
+        "next_attempt_at": from_now(delay_sec),
+        "woken_at": None,
+    }
+    if reason != NO_ACCOUNT:
+        columns["deadline_at"] = Asset.deadline_at + interval(delay_sec)
+    if account is not None:
+        columns["provider"] = account
+    event = EventDraft(EventType.HELD, "worker", detail, provider=account) if is_news else None
+    return Transition(None, event, columns)
 
 
 def held(

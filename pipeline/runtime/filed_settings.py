@@ -12,7 +12,15 @@ from pipeline.runtime.secret_files import SUFFIX, SecretUnreadable, read_secret
 
 
 class SettingsInvalid(Exception):
-    """The environment does not describe a working system; the message names each wrong variable."""
+    """The environment does not describe a working system; the message names each wrong variable.
+
+    Attributes:
+        problems: A line about each variable that is missing or wrong.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n  ".join(["the settings are wrong:", *self.problems]))
 
 
 Read = TypeVar("Read", bound=BaseSettings)
@@ -27,18 +35,13 @@ def read_settings(settings: type[Read]) -> Read:
     try:
         return settings()
     except ValidationError as error:
-        raise invalid(problems_of(settings, error)) from None
+        raise SettingsInvalid(problems_of(settings, error)) from None
 
 
 def problems_of(settings: type[BaseSettings], error: ValidationError) -> list[str]:
     """Return a line about each variable that is missing or wrong, without its value."""
     prefix = settings.model_config.get("env_prefix", "")
     return [f"{_location(prefix, found['loc'])}{found['msg']}" for found in error.errors()]
-
-
-def invalid(problems: Iterable[str]) -> SettingsInvalid:
-    """Return the exception that lists these problems."""
-    return SettingsInvalid("\n  ".join(["the settings are wrong:", *problems]))
 
 
 def _location(prefix: str, location: tuple[int | str, ...]) -> str:

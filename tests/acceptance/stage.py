@@ -154,7 +154,7 @@ def settings_for(
     return {
         **QUICKER,
         **public,
-        "KHRONIKA_DEFAULT_PROVIDER": provider,
+        "KHRONIKA_ACCOUNTS": provider,
         "KHRONIKA_TRANSCODER_CALLBACK_URL": f"{public_url or tap.url}{WEBHOOK}/{provider}",
     }
 

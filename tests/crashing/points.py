@@ -39,7 +39,7 @@ class Point(NamedTuple):
     error: type[Exception] = Exception
 
 
-ADAPTER = "pipeline.providers.selfhosted:SelfHosted"
+ADAPTER = "pipeline.providers.manners:Mannered"
 STORAGE = "pipeline.storage.local:LocalStorage"
 PUBLISHER = "api.wiring.publisher:Publisher"
 SUBMIT = "pipeline.lifecycle.submit"
@@ -58,8 +58,8 @@ POINTS = (
         Boundary.RECONCILE_TAKEN, When.BEFORE, "pipeline.lifecycle.reconcile", "_reconcile_taken"
     ),
     Point(Boundary.GATE_PASSED, When.AFTER, "pipeline.lifecycle.apply_report", "_look_at"),
-    Point(Boundary.POLL_TAKEN, When.BEFORE, ADAPTER, "fetch", caller="poll"),
-    Point(Boundary.POLL_ANSWERED, When.AFTER, ADAPTER, "fetch", caller="poll"),
+    Point(Boundary.POLL_TAKEN, When.BEFORE, ADAPTER, "fetch", caller="_ask"),
+    Point(Boundary.POLL_ANSWERED, When.AFTER, ADAPTER, "fetch", caller="_ask"),
     Point(Boundary.RELEASE_CALLED, When.AFTER, ADAPTER, "cancel", caller="release"),
     Point(Boundary.SWEEP_MARKED, When.BEFORE, "pipeline.lifecycle.sweep", "_expire_late"),
     Point(Boundary.SWEEP_EXPIRED, When.AFTER, "pipeline.lifecycle.sweep", "_expire_late"),

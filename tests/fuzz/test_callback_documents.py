@@ -10,22 +10,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.values import Phase
+from pipeline.domain.values import CallbackEnvelope, Phase
 from pipeline.net.signatures import sign
-from pipeline.providers.base import CallbackUnreadable, Trust
-from pipeline.providers.selfhosted import CALLBACKS, SelfHosted
+from pipeline.providers.adapters.selfhosted import CALLBACKS
+from pipeline.providers.base import CallbackUnreadable
 from tests.fuzz.mutations import ANY_JSON, SCALARS, mutated
+from tests.selfhosted_account import selfhosted_account
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-ADAPTER = SelfHosted(
-    name="selfhosted",
-    url="http://127.0.0.1:9",
-    token="token",
-    timeout_sec=1,
-    tolerance_sec=300,
-    trust=Trust(),
-)
+ADAPTER = selfhosted_account("http://127.0.0.1:9", token="token", timeout_sec=1)
 JOB: dict[str, Any] = {
     "id": "00000000-0000-0000-0000-000000000007",
     "progress": 100,
@@ -76,9 +70,10 @@ BODIES = (DOCUMENTS | ANY_JSON).map(lambda document: json.dumps(document).encode
 
 @given(BODIES | BODIES.flatmap(mutated))
 def test_a_signed_document_is_read_or_unreadable_and_nothing_else(body: bytes) -> None:
-    ADAPTER.verify_callback(sign(SECRET, "evt_1", NOW, body), body, [SECRET], NOW)
+    envelope = CallbackEnvelope(sign(SECRET, "evt_1", NOW, body), body)
+    ADAPTER.verify_callback(envelope, [SECRET], NOW)
     try:
-        status = ADAPTER.read_callback(body)
+        status = ADAPTER.read_callback(envelope)
     except CallbackUnreadable:
         return
     if status is None:
@@ -90,6 +85,6 @@ def test_a_signed_document_is_read_or_unreadable_and_nothing_else(body: bytes) -
     assert (status.outputs is not None) == (status.phase is Phase.COMPLETED)
     assert (status.error_code is not None) == (status.phase is Phase.FAILED)
     if status.outputs is not None:
-        assert 0 < status.outputs.duration_sec < math.inf
+        assert 0 < (status.outputs.duration_sec or 0) < math.inf
         assert status.outputs.manifest_url
     json.dumps(asdict(status), default=str, allow_nan=False).encode()

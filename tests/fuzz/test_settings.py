@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 import transcoder.settings
 from pipeline.config.groups import groups_of, load_settings
-from pipeline.config.process_settings import (
+from pipeline.process_settings import (
     ApiSettings,
     DoctorSettings,
     OperatorSettings,

@@ -30,11 +30,15 @@ UNFORGIVEN = Mutant(
 )
 REVIVED = Mutant(
     "domain/decide.py",
-    "_reason_to_ignore",
+    "reason_to_ignore",
     "if situation.status is Status.FAILED and situation.error_code == 'cancelled':\n"
     "    return 'asset_cancelled'",
 )
-UNSWEPT_RELEASES = Mutant("lifecycle/sweep.py", "sweep", "(due.unpaid_releases, wake_release)")
+UNSWEPT_RELEASES = Mutant(
+    "lifecycle/sweep.py",
+    "sweep",
+    "(lambda session: due.unpaid_releases(session, list(services.providers)), wake_release)",
+)
 REOPENED_DEBT = Mutant("records/releases.py", "record_job", "released_at=_unless_unseen()")
 
 

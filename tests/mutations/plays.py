@@ -14,11 +14,11 @@ from uuid import UUID
 from sqlalchemy import create_engine, text
 
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import WorkerSettings
 from pipeline.lifecycle.owner_actions import cancel_asset
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire
+from pipeline.process_settings import WorkerSettings
 from pipeline.runtime.database import with_driver
 from pipeline.services import build_services
 from tests.crashing.boundary import Boundary

@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.wiring.services import EXTENSION
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import WorkerSettings
 from pipeline.content.object_urls import source_key
 from pipeline.lifecycle.submit import submit
+from pipeline.process_settings import WorkerSettings
 from pipeline.services import build_services
 from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, token
 

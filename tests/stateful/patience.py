@@ -1,10 +1,10 @@
 """Providers of both kinds, and waits that only a test ends."""
 
-from copy import copy
 from dataclasses import replace
 
-from pipeline.providers.base import Capabilities
-from pipeline.providers.selfhosted import SelfHosted
+from pipeline.providers.accounts import open_accounts
+from pipeline.providers.adapters.selfhosted import SelfHosted
+from pipeline.providers.manners import Mannered
 from pipeline.services import Services
 
 LONG_WAITS = {
@@ -23,8 +23,8 @@ def patient(services: Services, *, repeats: bool) -> Services:
     Args:
         repeats: A repeated request makes no second job; otherwise every request makes one.
     """
-    adapter = services.providers["selfhosted"]
-    assert isinstance(adapter, SelfHosted)
-    slow = copy(adapter)
-    slow.capabilities = Capabilities(idempotent_submit=repeats, margin_sec=3600)
-    return replace(services, providers={"selfhosted": slow})
+    settings = services.settings
+    slow = open_accounts(settings.accounts, settings.providers, settings.callbacks)["selfhosted"]
+    assert isinstance(slow, SelfHosted)
+    slow.capabilities = replace(slow.capabilities, idempotent_submit=repeats, margin_sec=3600)
+    return replace(services, providers={"selfhosted": Mannered(slow, services.engine)})

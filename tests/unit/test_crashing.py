@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from pipeline.domain.errors import TransientProviderError, UnknownOutcome
-from pipeline.providers import selfhosted
+from pipeline.providers import manners
 from tests.crashing.boundary import Boundary
 from tests.crashing.harness import observed
 from tests.crashing.interruptions import dying_at
@@ -52,7 +52,7 @@ def adapter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """An adapter in the place of the product's."""
     for name in ("find", "fetch", "cancel"):
         monkeypatch.setattr(Adapter, name, lambda: None, raising=False)
-    monkeypatch.setattr(selfhosted, "SelfHosted", Adapter)
+    monkeypatch.setattr(manners, "Mannered", Adapter)
     return Adapter()
 
 

@@ -92,6 +92,10 @@ def check_segment_whole(segment: Path) -> None:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, f"{segment.name} was not written to its end.")
 
 
+ROUNDING_SEC = 1e-6
+"""Error of a difference of summed durations; a segment of exactly half a target must count."""
+
+
 def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) -> int:
     """Compute the peak segment bitrate of RFC 8216 §4.1, in bits per second, rounded up.
 
@@ -103,7 +107,8 @@ def peak_bps(segments: Sequence[tuple[int, float]], target_duration_sec: float) 
         segments: (bytes, seconds) of each, in order.
         target_duration_sec: The playlist's target duration.
     """
-    shortest, longest = 0.5 * target_duration_sec, 1.5 * target_duration_sec
+    shortest = 0.5 * target_duration_sec - ROUNDING_SEC
+    longest = 1.5 * target_duration_sec + ROUNDING_SEC
     sizes = [0, *accumulate(size for size, _ in segments)]
     ends = [0.0, *accumulate(duration for _, duration in segments)]
     runs = [

@@ -19,7 +19,6 @@ from api.ops.pages import (
 from api.wiring.services import services
 from pipeline.config.groups import secrets_in
 from pipeline.domain.values import DeliveryStatus
-from pipeline.lifecycle.receive_callback import SECRET_HEADERS
 from pipeline.operations import console_inbox
 from pipeline.runtime.redaction import REDACTED, Redactor
 
@@ -95,4 +94,4 @@ def _headers(stored: Mapping[str, Any]) -> dict[str, str]:
 
 def _is_secret(name: str) -> bool:
     lower = name.lower()
-    return lower in SECRET_HEADERS or any(word in lower for word in SECRET_WORDS)
+    return any(word in lower for word in SECRET_WORDS)

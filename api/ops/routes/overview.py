@@ -49,7 +49,10 @@ def home() -> Response:
         accounts=sorted(here.providers),
         held=_read(console_overview.held_videos),
         spend=_read(metrics.spend_by_provider),
-        spend_limits={name: here.settings.spend.limits(name) for name in here.providers},
+        spend_limits={
+            name: here.settings.accounts.spend_limits(name, here.settings.spend.limits)
+            for name in here.providers
+        },
         dead=_read(lambda session: console_inbox.count(session, DeliveryStatus.DEAD)),
         unread=_read(lambda session: console_inbox.count(session, DeliveryStatus.NEW)),
         quotas=_quotas(),

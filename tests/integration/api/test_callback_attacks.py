@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from pipeline.net.signatures import sign
 from pipeline.providers.active_secrets import FRESH_SEC, vault_of
+from pipeline.providers.adapters.selfhosted import make_secret
 from pipeline.providers.callback_secrets import retire_secret, rotate_secret
 from pipeline.records.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.runtime.database import make_engine, session_of
@@ -183,6 +184,7 @@ def test_through_a_rotation_the_transcoder_is_believed_before_and_after_it_is_to
             "selfhosted",
             overlap_sec=3600,
             actor="operator:o",
+            secret=make_secret(),
         )
     clock[0] += 1e9  # whatever was read before is stale
     assert tell(SECRET) is CallbackAnswer.TAKEN

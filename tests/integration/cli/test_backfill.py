@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import OperatorSettings
 from pipeline.domain.errors import Unprocessable
 from pipeline.domain.hold_reasons import AWAITING_ENQUEUE
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
 from pipeline.net.fetch import FetchPolicy
 from pipeline.operations.backfill import Page, backfill_page
+from pipeline.process_settings import OperatorSettings
 from pipeline.records import due
 from pipeline.records.models import Asset, Event
 from pipeline.records.site_posts import Posts, check_posts, count_videos
@@ -41,6 +41,7 @@ def backfill(
         return backfill_page(
             session,
             POSTS,
+            provider="selfhosted",
             new_videos=settings.new_videos,
             retry=settings.retry,
             policy=FetchPolicy(),

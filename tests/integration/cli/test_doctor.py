@@ -82,8 +82,12 @@ AWAY_ISSUER = {
     ("changed", "name", "said"),
     [
         ({"BROKER_URL": "redis://:p@127.0.0.1:9/0"}, "broker", "does not answer"),
-        ({"KHRONIKA_SELFHOSTED_URL": "http://127.0.0.1:9"}, "transcoder", "does not answer"),
-        ({"KHRONIKA_SELFHOSTED_TOKEN": "other"}, "transcoder", "does not accept our token"),
+        ({"KHRONIKA_SELFHOSTED_URL": "http://127.0.0.1:9"}, "provider accounts", "does not answer"),
+        (
+            {"KHRONIKA_SELFHOSTED_TOKEN": "other"},
+            "provider accounts",
+            "does not accept our credentials",
+        ),
         ({"FFMPEG": "/no/such/program"}, "ffmpeg, ffprobe", "FFMPEG"),
         ({"STORAGE_URL": "file:///proc/nowhere"}, "storage", "/proc/nowhere"),
         ({"KHRONIKA_POSTS_TABLE": "posts"}, "posts", "no table posts"),

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import OperatorSettings
+from pipeline.process_settings import OperatorSettings
 from pipeline.providers.active_secrets import vault_of
 from pipeline.records.models import ProviderSecret
 from pipeline.runtime.database import session_of

@@ -2,22 +2,26 @@
 
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import environ
 from pathlib import Path
 from random import Random
+from typing import Any
+from unittest import mock
+from unittest.mock import PropertyMock
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text
 
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import ApiSettings, WorkerSettings
-from pipeline.domain.values import CreateAsset, Playback
+from pipeline.domain.values import CallbackEnvelope, CreateAsset, Playback
 from pipeline.lifecycle.create import create_asset
 from pipeline.lifecycle.receive_callback import Received, receive_callback
 from pipeline.media.tools import locate_tools
+from pipeline.process_settings import ApiSettings, WorkerSettings
 from pipeline.records.models import Asset, Delivery, Event
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services, build_services
@@ -147,6 +151,14 @@ class World:
         self._api.dispose()
         self.operator.dispose()
 
+    @contextmanager
+    def capabilities(self, **changed: Any) -> Iterator[None]:
+        """Run with a provider that can do more or less."""
+        provider = self.services.providers["selfhosted"]
+        able = PropertyMock(return_value=replace(provider.capabilities, **changed))
+        with mock.patch.object(type(provider), "capabilities", able):
+            yield
+
     def create(
         self, source: str = "source.mp4", playback: Playback | None = None, **declared: float
     ) -> UUID:
@@ -167,6 +179,7 @@ class World:
             created = create_asset(
                 session,
                 request,
+                provider="selfhosted",
                 new_videos=self.api.new_videos,
                 retry=self.api.retry,
                 owner_limits=self.api.owner_limits,
@@ -185,8 +198,7 @@ class World:
                 session,
                 self.services.providers["selfhosted"],
                 secrets=[SECRET],
-                headers=headers,
-                body=body,
+                envelope=CallbackEnvelope({k.lower(): v for k, v in headers.items()}, body),
                 source="127.0.0.1",
                 request_id="test",
                 now=now or datetime.now(UTC),

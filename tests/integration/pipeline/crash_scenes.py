@@ -231,6 +231,7 @@ def use_upload(world: World) -> UUID:
         created = create_asset(
             session,
             CreateAsset(upload.post_id, OWNER, None, upload.id, {}),
+            provider="selfhosted",
             new_videos=world.api.new_videos,
             retry=world.api.retry,
             owner_limits=world.api.owner_limits,

@@ -14,13 +14,13 @@ from uuid import UUID
 
 from api.app import create_app
 from pipeline.config.groups import load_settings
-from pipeline.config.process_settings import ApiSettings, WorkerSettings
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
+from pipeline.process_settings import ApiSettings, WorkerSettings
 from pipeline.records.upload_rows import Begin
 from pipeline.runtime.database import make_engine, user_session
 from pipeline.services import Services, build_services

@@ -1,9 +1,6 @@
 """What a signed video's attempts are told, and what is done with what they write."""
 
-from dataclasses import replace
 from uuid import UUID
-
-import pytest
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
@@ -28,24 +25,21 @@ def test_a_signed_videos_outputs_are_ordered_to_the_protected_root(world: World)
     assert output["poster_prefix"] == f"protected/posters/{asset_id}/{attempt_id}"
 
 
-def test_a_provider_that_cannot_keep_outputs_from_the_public_is_never_called(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    provider = world.services.providers["selfhosted"]
-    unable = replace(provider.capabilities, protects_outputs=False)
-    monkeypatch.setattr(provider, "capabilities", unable, raising=True)
+def test_a_provider_that_cannot_keep_outputs_from_the_public_is_never_called(world: World) -> None:
     signed, public = world.create(playback=Playback.SIGNED), world.create()
 
-    submit(world.services, signed)
-    submit(world.services, public)
+    with world.capabilities(signed_playback=False):
+        submit(world.services, signed)
+        submit(world.services, public)
 
     asset = world.asset(signed)
-    assert (asset.status, asset.error_code) == (Status.FAILED, "playback_unsupported")
+    assert (asset.status, asset.hold_reason) == (Status.QUEUED, "no_account")
+    assert asset.error_code is None
     assert world.provider.puts == [world.attempt_id(public)]
 
 
 def test_no_provider_is_trusted_with_signed_outputs_unless_it_says_so() -> None:
-    assert not Capabilities(idempotent_submit=True, margin_sec=5).protects_outputs
+    assert not Capabilities(idempotent_submit=True, margin_sec=5).signed_playback
 
 
 def test_a_signed_videos_discarded_files_go_too(world: World) -> None:

@@ -53,6 +53,7 @@ def register(world: World) -> Iterator[Register]:
             return create_asset(
                 session,
                 request,
+                provider="selfhosted",
                 new_videos=world.api.new_videos,
                 retry=world.api.retry,
                 owner_limits=world.api.owner_limits.model_copy(update=limits),

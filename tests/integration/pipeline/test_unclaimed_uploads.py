@@ -55,6 +55,7 @@ def create(world: World, upload: Upload) -> Created:
         return create_asset(
             session,
             CreateAsset(upload.post_id, OWNER, None, upload.id, {}),
+            provider="selfhosted",
             new_videos=world.api.new_videos,
             retry=world.api.retry,
             owner_limits=world.api.owner_limits,
@@ -125,6 +126,7 @@ def test_a_create_that_was_first_leaves_nothing_to_purge(world: World) -> None:
         create_asset(
             session,
             CreateAsset(upload.post_id, OWNER, None, upload.id, {}),
+            provider="selfhosted",
             new_videos=world.api.new_videos,
             retry=world.api.retry,
             owner_limits=world.api.owner_limits,

@@ -47,7 +47,11 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         lambda session: due.unread_deliveries(session, grace_sec=15),
         "webhook_deliveries_unread",
     ),
-    "unpaid releases": ("worker", due.unpaid_releases, "provider_attempts_debt"),
+    "unpaid releases": (
+        "worker",
+        lambda session: due.unpaid_releases(session, ["selfhosted"]),
+        "provider_attempts_debt",
+    ),
     "discarded attempts": ("worker", due.discarded_attempts, "provider_attempts_purge"),
     "deleted assets": (
         "worker",

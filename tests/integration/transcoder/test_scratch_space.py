@@ -16,15 +16,14 @@ from uuid import UUID, uuid4
 import pytest
 from werkzeug.serving import make_server
 
-from pipeline.domain.errors import TransientProviderError
+from pipeline.domain.errors import RefusedForNow
 from pipeline.domain.values import SubmitRequest
 from pipeline.media.tools import Tools
-from pipeline.providers.base import Trust
-from pipeline.providers.selfhosted import SelfHosted
 from pipeline.runtime.database import session_of
 from pipeline.storage.local import LocalStorage
 from tests import clips
 from tests.integration.transcoder.conftest import TOKEN, Client, row
+from tests.selfhosted_account import FACTS, selfhosted_account
 from transcoder.app import create_app
 from transcoder.leftovers import clean_outputs, clean_scratch
 from transcoder.scratch import workdir
@@ -132,13 +131,8 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
     server = make_server("127.0.0.1", 0, create_app(with_quota(services, 1)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    adapter = SelfHosted(
-        name="selfhosted",
-        url=f"http://127.0.0.1:{server.server_port}",
-        token=TOKEN,
-        timeout_sec=10,
-        tolerance_sec=300,
-        trust=Trust(),
+    adapter = selfhosted_account(
+        f"http://127.0.0.1:{server.server_port}", token=TOKEN, timeout_sec=10
     )
     request = SubmitRequest(
         asset_id=uuid4(),
@@ -146,17 +140,17 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
         source_url="http://127.0.0.1:1/video.mp4",
         output_prefix="processed/a/b",
         poster_prefix="posters/a/b",
-        source_size_bytes=CLIP_BYTES,
+        source=replace(FACTS, size_bytes=CLIP_BYTES),
     )
     try:
-        with pytest.raises(TransientProviderError) as refused:
+        with pytest.raises(RefusedForNow) as refused:
             adapter.submit(request)
     finally:
-        adapter._http.close()
+        adapter.close()
         server.shutdown()
         thread.join()
         server.server_close()
-    assert (refused.value.code, refused.value.held) == ("insufficient_space", True)
+    assert refused.value.code == "insufficient_space"
     assert refused.value.retry_after_sec == 30
 
 

@@ -94,6 +94,15 @@ ROWS: Mapping[str, Row] = {
         "worker",
         """INSERT INTO provider_breakers (provider) VALUES (%(fresh)s::text)""",
     ),
+    "provider_accounts": Row(
+        "worker",
+        """INSERT INTO provider_accounts (provider) VALUES (%(fresh)s::text)""",
+    ),
+    "provider_pace": Row(
+        "worker",
+        """INSERT INTO provider_pace (provider, verb, free_at)
+           VALUES (%(fresh)s::text, 'read', now())""",
+    ),
     "provider_secrets": Row(
         "operator",
         """INSERT INTO provider_secrets (id, provider, secret)

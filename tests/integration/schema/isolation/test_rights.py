@@ -35,6 +35,8 @@ REACH: Mapping[str, tuple[str, ...]] = {
     "owner_usage": ("ooo-", "000-", "****", "***-", "----", "----", "----"),
     "provider_spend": ("----", "----", "****", "*---", "----", "----", "----"),
     "provider_breakers": ("----", "----", "***-", "*---", "----", "----", "----"),
+    "provider_accounts": ("----", "----", "***-", "***-", "----", "----", "----"),
+    "provider_pace": ("----", "----", "***-", "*---", "----", "----", "----"),
     "provider_secrets": ("*---", "*---", "*---", "***-", "----", "----", "----"),
     "api_keys": ("*-*-", "*-*-", "----", "***-", "----", "----", "----"),
     "webhook_deliveries": ("**--", "**--", "*-*-", "*---", "----", "----", "----"),
@@ -93,10 +95,10 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     ("video_outputs", "khronika_operator", "UPDATE"): {"published_at", "retired_at"},
     ("webhook_deliveries", "khronika_api", "INSERT"): {
         *("id", "provider", "event_id", "headers", "body", "body_sha256", "status", "reason"),
-        "next_try_at",
+        *("next_try_at", "query", "digest"),
     },
     ("webhook_deliveries", "khronika_api", "SELECT"): {
-        *("id", "provider", "event_id", "body_sha256"),
+        *("id", "provider", "event_id", "body_sha256", "digest"),
     },
     ("provider_secrets", "khronika_operator", "UPDATE"): {"retires_at"},
     ("api_keys", "khronika_api", "UPDATE"): {"last_used_at"},

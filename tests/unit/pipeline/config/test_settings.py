@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.account_settings import AccountListSettings
 from pipeline.config.groups import groups_of, load_settings
-from pipeline.config.process_settings import ApiSettings, DoctorSettings
+from pipeline.process_settings import ApiSettings, DoctorSettings
+from pipeline.providers.accounts import account_blocks
 from pipeline.runtime.filed_settings import SettingsInvalid, may_come_in_files
 from pipeline.storage.urls import Credentials
 
@@ -241,7 +243,7 @@ def test_every_secret_may_come_in_a_file(
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
 
     assert load_settings(DoctorSettings) == given
-    groups = groups_of(DoctorSettings)
+    groups = {*groups_of(DoctorSettings), *account_blocks(AccountListSettings()).values()}
     assert frozenset().union(*map(may_come_in_files, groups)) == SECRETS
 
 

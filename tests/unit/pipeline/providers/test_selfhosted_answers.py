@@ -4,15 +4,23 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
 
-from pipeline.domain.errors import TerminalProviderError, TransientProviderError, UnknownOutcome
-from pipeline.domain.values import SubmitRequest
-from pipeline.providers.base import Trust
-from pipeline.providers.selfhosted import MAX_ANSWER_BYTES, SelfHosted
+from pipeline.domain.errors import (
+    AccountProblem,
+    RefusedForNow,
+    TerminalProviderError,
+    TransientProviderError,
+    UnknownOutcome,
+)
+from pipeline.domain.values import JobRef, SubmitRequest
+from pipeline.providers.adapters.selfhosted import SelfHosted
+from pipeline.providers.transport import MAX_ANSWER_BYTES
+from tests.selfhosted_account import FACTS, selfhosted_account
 
 ID = UUID(int=7)
 REQUEST = SubmitRequest(
@@ -21,7 +29,9 @@ REQUEST = SubmitRequest(
     source_url="https://videos.example/a.mp4",
     output_prefix="processed/a/b",
     poster_prefix="posters/a/b",
+    source=FACTS,
 )
+JOB_REF = JobRef(ID, None, datetime(2026, 3, 1, tzinfo=UTC))
 JOB = json.dumps({"id": str(ID), "status": "running", "progress": 40}).encode()
 DEEP = b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
@@ -84,16 +94,11 @@ def provider() -> Iterator[Provider]:
 
 @contextmanager
 def adapting(provider: Provider, timeout_sec: float) -> Iterator[SelfHosted]:
-    adapter = SelfHosted(
-        name="selfhosted",
-        url=f"http://127.0.0.1:{provider.server_port}",
-        token="token",
-        timeout_sec=timeout_sec,
-        tolerance_sec=300,
-        trust=Trust(),
+    adapter = selfhosted_account(
+        f"http://127.0.0.1:{provider.server_port}", token="token", timeout_sec=timeout_sec
     )
     yield adapter
-    adapter._http.close()
+    adapter.close()
 
 
 @pytest.fixture
@@ -111,7 +116,7 @@ def hasty(provider: Provider) -> Iterator[SelfHosted]:
 def test_an_ordinary_answer_is_read(provider: Provider, adapter: SelfHosted) -> None:
     provider.will(200, JOB, X_Request_Id="abc")
 
-    status = adapter.find(ID)
+    status = adapter.find(JOB_REF)
 
     assert status is not None
     assert (status.progress, status.provider_request_id) == (40, "abc")
@@ -124,14 +129,14 @@ def test_a_look_up_that_brings_no_document_is_no_news(
     provider.will(200, body)
 
     with pytest.raises(TransientProviderError):
-        adapter.find(ID)
+        adapter.find(JOB_REF)
 
 
 def give_up(adapter: SelfHosted) -> None:
     with pytest.raises(TransientProviderError):
-        adapter.find(ID)
+        adapter.find(JOB_REF)
     with pytest.raises(TransientProviderError):
-        adapter.cancel(ID, None)
+        adapter.cancel(JOB_REF)
     with pytest.raises(UnknownOutcome):
         adapter.submit(REQUEST)
 
@@ -158,8 +163,9 @@ def test_an_answer_that_trickles_is_given_up(provider: Provider, hasty: SelfHost
     [
         (302, TransientProviderError),
         (400, TerminalProviderError),
-        (429, TransientProviderError),
-        (503, TransientProviderError),
+        (401, AccountProblem),
+        (429, RefusedForNow),
+        (503, RefusedForNow),
         (500, UnknownOutcome),
     ],
 )
@@ -180,23 +186,24 @@ def test_a_refusal_that_cannot_be_read_is_one_by_its_status(
         ("0", 0.0),
         ("²", None),
         ("-1", None),
-        ("1.5", None),
+        ("1.5", 1.5),
         ("1e9", None),
         ("9" * 400, None),
-        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+        ("999999999", 86400.0),
     ],
 )
-def test_only_whole_seconds_say_when_to_come_again(
+def test_seconds_and_dates_say_when_to_come_again(
     said: str, understood: float | None, provider: Provider, adapter: SelfHosted
 ) -> None:
     provider.will(503, Retry_After=said)
 
-    with pytest.raises(TransientProviderError) as held:
+    with pytest.raises(RefusedForNow) as held:
         adapter.submit(REQUEST)
 
     assert held.value.retry_after_sec == understood
     with pytest.raises(TransientProviderError) as silent:
-        adapter.find(ID)
+        adapter.find(JOB_REF)
     assert silent.value.retry_after_sec == understood
 
 

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.domain.values import Phase
-from pipeline.providers.base import CallbackUnreadable, Trust
-from pipeline.providers.selfhosted import SelfHosted
+from pipeline.domain.values import CallbackEnvelope, Phase
+from pipeline.providers.adapters.selfhosted import SelfHosted
+from pipeline.providers.base import CallbackUnreadable
+from tests.selfhosted_account import selfhosted_account
 
 ID = UUID(int=7)
 RESULT = {
@@ -31,18 +32,13 @@ RUNNING = {"id": str(ID), "status": "running", "progress": 40, "result": None, "
 
 @pytest.fixture
 def adapter() -> SelfHosted:
-    return SelfHosted(
-        name="selfhosted",
-        url="http://127.0.0.1:9",
-        token="token",
-        timeout_sec=1,
-        tolerance_sec=300,
-        trust=Trust(),
+    return selfhosted_account("http://127.0.0.1:9", token="token", timeout_sec=1)
+
+
+def body(type_: Any, job: Any) -> CallbackEnvelope:
+    return CallbackEnvelope(
+        {}, json.dumps({"type": type_, "timestamp": "now", "data": {"job": job}}).encode()
     )
-
-
-def body(type_: Any, job: Any) -> bytes:
-    return json.dumps({"type": type_, "timestamp": "now", "data": {"job": job}}).encode()
 
 
 @pytest.mark.parametrize(
@@ -132,4 +128,4 @@ def test_what_is_not_documented_is_unreadable(adapter: SelfHosted, type_: Any, j
 )
 def test_what_is_no_document_of_ours_is_unreadable(adapter: SelfHosted, document: bytes) -> None:
     with pytest.raises(CallbackUnreadable):
-        adapter.read_callback(document)
+        adapter.read_callback(CallbackEnvelope({}, document))

@@ -6,6 +6,7 @@ function takes the group that it reads.
 
 from dataclasses import dataclass
 
+from pipeline.config.account_settings import AccountListSettings
 from pipeline.config.limit_settings import (
     BreakerSettings,
     OwnerLimitSettings,
@@ -36,10 +37,10 @@ from pipeline.config.work_settings import (
     NewVideoSettings,
     ProviderSettings,
     RetrySettings,
-    SelfhostedSettings,
     SweepSettings,
 )
 from pipeline.domain.values import BreakerLimits
+from pipeline.providers.accounts import Accounts
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ApiSettings:
     new_videos: NewVideoSettings
     retry: RetrySettings
     providers: ProviderSettings
-    selfhosted: SelfhostedSettings
+    accounts: Accounts
     callbacks: CallbackSettings
     callback_secrets: CallbackSecretSettings
 
@@ -95,7 +96,7 @@ class WorkerSettings:
     leases: LeaseSettings
     sweep: SweepSettings
     providers: ProviderSettings
-    selfhosted: SelfhostedSettings
+    accounts: Accounts
     callbacks: CallbackSettings
 
     @property
@@ -124,6 +125,7 @@ class OperatorSettings:
     sources: SourceSettings
     new_videos: NewVideoSettings
     retry: RetrySettings
+    accounts: AccountListSettings
     callback_secrets: CallbackSecretSettings
 
 

@@ -1,0 +1,183 @@
+"""The choice of a provider account for an asset: a pure function.
+
+An account that cannot do the job is passed over, and so is one that must not or cannot be called
+now. The first account of the operator's order that is left gets the job.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipeline.domain.values import Profile, SourceFacts
+
+FAILURES_BEFORE_ANOTHER = 2
+"""Failures of one asset at one account after which another account is preferred: one may be chance,
+two of the same job are a pattern."""
+MOST_LIES = 3
+"""Rejected successes in a row after which an account gets no new job. A broken encoder succeeds at
+once and would otherwise attract all work."""
+
+
+class AccountState(StrEnum):
+    """States of an account, set by operators."""
+
+    ENABLED = "enabled"
+    """It gets new jobs."""
+    DRAIN = "drain"
+    """It gets no new jobs; those that it has go on."""
+    DISABLED = "disabled"
+    """It gets no new jobs, and is not asked about those that it has."""
+
+
+class PassedOver(StrEnum):
+    """Reasons to pass an account over. The chronicle has these values."""
+
+    DISABLED = "disabled"
+    DRAINING = "draining"
+    ACCOUNT_PROBLEM = "account_problem"
+    """The vendor refuses the account."""
+    SUSPECT = "suspect"
+    """The gate rejected its last successes."""
+    PLAYBACK = "cannot_restrict_playback"
+    TOO_LONG = "source_too_long"
+    TOO_LARGE = "source_too_large"
+    CONTAINER = "container_not_taken"
+    CAP = "cannot_cap_renditions"
+    FAILED_HERE = "failed_here_before"
+    """This asset failed there more than once, or in a way that repeats itself."""
+    PAUSED = "paused"
+    """The vendor asked for a pause."""
+    FULL = "has_its_most_jobs"
+    PACED = "at_its_pace"
+    """Its calls are used up for the moment."""
+    BREAKER = "breaker_open"
+    BUDGET = "budget_used_up"
+
+
+LASTING = frozenset(
+    {
+        PassedOver.PLAYBACK,
+        PassedOver.TOO_LONG,
+        PassedOver.TOO_LARGE,
+        PassedOver.CONTAINER,
+        PassedOver.CAP,
+    }
+)
+"""Reasons that waiting does not remove: the account lacks a capability."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The demands of an asset on an account.
+
+    Attributes:
+        source: None as long as the source has not been measured.
+        signed: Playback must be restricted.
+        cap: The largest rendition that may be made; None for no cap.
+    """
+
+    source: SourceFacts | None
+    signed: bool
+    cap: Profile | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An account as the choice sees it.
+
+    Attributes:
+        failures: Attempts of this asset's present round that failed there.
+        refused_for_good: An attempt of this round failed there in a way that repeats itself.
+        paused_sec: Seconds until the vendor wants to be called again; 0 for now.
+        jobs: Jobs under way there; 0 if nobody limits them.
+    """
+
+    name: str
+    signed_playback: bool = False
+    caps: frozenset[Profile] = frozenset()
+    max_duration_sec: float | None = None
+    max_bytes: int | None = None
+    containers: frozenset[str] = frozenset()
+    max_jobs: int | None = None
+    state: AccountState = AccountState.ENABLED
+    problem: bool = False
+    lies: int = 0
+    failures: int = 0
+    refused_for_good: bool = False
+    paused_sec: float = 0.0
+    jobs: int = 0
+
+
+@dataclass(frozen=True)
+class Route:
+    """The order in which accounts are tried.
+
+    Attributes:
+        names: Accounts that may get the job now, the preferred one first.
+        passed_over: The reason for each other account.
+    """
+
+    names: tuple[str, ...]
+    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
+
+
+def route(needs: Needs, candidates: Sequence[Candidate]) -> Route:
+    """Return the accounts that may get the job now.
+
+    An account where this asset failed before comes after the others, not never: if it is the only
+    one left, the retry budget decides.
+    """
+    reasons = {each.name: reason_against(needs, each) for each in candidates}
+    free = [name for name, reason in reasons.items() if reason is None]
+    again = [
+        each.name
+        for each in candidates
+        if reasons[each.name] is PassedOver.FAILED_HERE and not each.refused_for_good
+    ]
+    names = tuple(free or again)
+    against = {name: reason for name, reason in reasons.items() if reason and name not in names}
+    return Route(names, against)
+
+
+def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:
+    """Return the reason to pass an account over; None if it may get the job now."""
+    checks = (
+        (account.state is AccountState.DISABLED, PassedOver.DISABLED),
+        (account.state is AccountState.DRAIN, PassedOver.DRAINING),
+        *_lacking(needs, account),
+        (account.problem, PassedOver.ACCOUNT_PROBLEM),
+        (account.lies >= MOST_LIES, PassedOver.SUSPECT),
+        (account.paused_sec > 0, PassedOver.PAUSED),
+        (account.max_jobs is not None and account.jobs >= account.max_jobs, PassedOver.FULL),
+        (
+            account.refused_for_good or account.failures >= FAILURES_BEFORE_ANOTHER,
+            PassedOver.FAILED_HERE,
+        ),
+    )
+    return next((reason for holds, reason in checks if holds), None)
+
+
+def _lacking(needs: Needs, account: Candidate) -> Sequence[tuple[bool, PassedOver]]:
+    lacks_playback = (needs.signed and not account.signed_playback, PassedOver.PLAYBACK)
+    source = needs.source
+    if source is None:
+        return (lacks_playback,)
+    return (
+        lacks_playback,
+        (_exceeds(source.duration_sec, account.max_duration_sec), PassedOver.TOO_LONG),
+        (_exceeds(source.size_bytes, account.max_bytes), PassedOver.TOO_LARGE),
+        (
+            bool(account.containers) and source.container not in account.containers,
+            PassedOver.CONTAINER,
+        ),
+        (_must_cap(needs.cap, source) and needs.cap not in account.caps, PassedOver.CAP),
+    )
+
+
+def _exceeds(value: float | None, most: float | None) -> bool:
+    return value is not None and most is not None and value > most
+
+
+def _must_cap(cap: Profile | None, source: SourceFacts) -> bool:
+    """Return true if renditions above the cap could be made of this source."""
+    return cap is not None and source.short_side > int(cap.value.removesuffix("p"))

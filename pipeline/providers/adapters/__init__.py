@@ -1,0 +1,1 @@
+"""The adapters: one module for each vendor. ``pipeline.providers.registry`` finds them by name."""

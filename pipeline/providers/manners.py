@@ -1,0 +1,146 @@
+"""Manners towards a vendor: its pace, its pauses and its refusals of the account.
+
+``Mannered`` stands before every adapter. It takes a token before each call, from rows that all
+processes share, and it remembers the answers: a Retry-After pauses the whole account, and a refusal
+of the account is kept until a call succeeds again.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from pipeline.domain.errors import AccountProblem, ProviderError, RefusedForNow
+from pipeline.domain.values import (
+    CallbackEnvelope,
+    JobRef,
+    ListedJob,
+    LookAtJob,
+    ProviderStatus,
+    SignedCallback,
+    SubmitRequest,
+    Submitted,
+    Verb,
+)
+from pipeline.providers.base import Capabilities, OutputKind, Provider, Trust
+from pipeline.records import account_states
+from pipeline.runtime.database import session_of
+
+MOST_WAIT_SEC = 5.0
+"""Longest time that a call waits here for its turn. A longer wait goes back into a row."""
+
+ABOUT_ONE_JOB = frozenset({"insufficient_space"})
+"""Codes of refusals that a smaller job may not get: they pause nothing else."""
+
+Result = TypeVar("Result")
+
+
+class Mannered:
+    """A provider whose calls keep the vendor's pace. It has the adapter's own surface."""
+
+    def __init__(
+        self, inner: Provider, engine: Engine, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._inner = inner
+        self._engine = engine
+        self._sleep = sleep
+
+    @property
+    def name(self) -> str:
+        """The configured name of the account."""
+        return self._inner.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities of the account."""
+        return self._inner.capabilities
+
+    @property
+    def trust(self) -> Trust:
+        """Limits of the trust in this account."""
+        return self._inner.trust
+
+    def submit(self, request: SubmitRequest) -> Submitted:
+        """Submit in turn."""
+        return self._call(Verb.WRITE, lambda: self._inner.submit(request))
+
+    def advance(self, job: JobRef, follow_up: str) -> None:
+        """Make a follow-up call in turn."""
+        self._call(Verb.WRITE, lambda: self._inner.advance(job, follow_up))
+
+    def find(self, job: JobRef) -> ProviderStatus | None:
+        """Look a job up in turn."""
+        return self._call(Verb.READ, lambda: self._inner.find(job))
+
+    def fetch(self, job: JobRef) -> ProviderStatus | None:
+        """Fetch the state of a job in turn."""
+        return self._call(Verb.READ, lambda: self._inner.fetch(job))
+
+    def cancel(self, job: JobRef) -> None:
+        """Cancel a job in turn."""
+        self._call(Verb.WRITE, lambda: self._inner.cancel(job))
+
+    def list_since(self, instant: datetime) -> Iterator[ListedJob]:
+        """List jobs in turn."""
+        # A page is a call; the vendor's pages are large, so one token stands for the whole list.
+        yield from self._call(Verb.READ, lambda: list(self._inner.list_since(instant)))
+
+    def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
+        """Sign an address; nothing is called."""
+        return self._inner.sign(address, kind, until)
+
+    def documents_for(self, envelope: CallbackEnvelope) -> Sequence[str]:
+        """Name the documents of a verification; nothing is called."""
+        return self._inner.documents_for(envelope)
+
+    def verify_callback(
+        self, envelope: CallbackEnvelope, secrets: Sequence[str], now: datetime
+    ) -> SignedCallback:
+        """Check a signature; nothing is called."""
+        return self._inner.verify_callback(envelope, secrets, now)
+
+    def read_callback(self, envelope: CallbackEnvelope) -> ProviderStatus | LookAtJob | None:
+        """Read a callback; nothing is called."""
+        return self._inner.read_callback(envelope)
+
+    def _call(self, verb: Verb, call: Callable[[], Result]) -> Result:
+        had_problem = self._await_turn(verb)
+        try:
+            result = call()
+        except ProviderError as error:
+            self._note(error)
+            raise
+        if had_problem:
+            with session_of(self._engine) as session:
+                account_states.clear_problem(session, self.name)
+        return result
+
+    def _await_turn(self, verb: Verb) -> bool:
+        """Wait for the account's turn; return true if the vendor refused the account before.
+
+        Raises:
+            RefusedForNow: The turn is too far away to wait for it here.
+        """
+        rate = self.capabilities.pace.get(verb)
+        with session_of(self._engine) as session:
+            turn = account_states.take_turn(
+                session, self.name, verb, rate, most_wait_sec=MOST_WAIT_SEC
+            )
+        if turn.wait_sec > MOST_WAIT_SEC:
+            message = f"the account's turn is in {turn.wait_sec:.0f} s"
+            raise RefusedForNow("provider_busy", message)
+        if turn.wait_sec > 0:
+            self._sleep(turn.wait_sec)
+        return turn.has_problem
+
+    def _note(self, error: ProviderError) -> None:
+        is_problem = isinstance(error, AccountProblem)
+        if error.retry_after_sec is None and not is_problem:
+            return
+        with session_of(self._engine) as session:
+            if error.retry_after_sec is not None and error.code not in ABOUT_ONE_JOB:
+                account_states.pause(session, self.name, error.retry_after_sec)
+            if is_problem:
+                account_states.record_problem(session, self.name, str(error))

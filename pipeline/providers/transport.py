@@ -1,0 +1,271 @@
+"""HTTP transport of the adapters: bounded calls, and errors as the kinds of ``ProviderError``.
+
+A call is made once: the pipeline repeats calls, never the transport. Connections are kept and used
+again. A body is read to a bound, and no redirect is followed.
+"""
+
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from pipeline.domain.errors import (
+    AccountProblem,
+    ProviderError,
+    RefusedForNow,
+    TerminalProviderError,
+    TransientProviderError,
+    UnknownOutcome,
+)
+from pipeline.net.responses import body_pieces
+from pipeline.runtime.strict_json import DocumentRefused, read_document
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+"""Most bytes of an answer: a page of a hundred jobs has some hundred KiB."""
+CONNECT_TIMEOUT_SEC = 5.0
+MAX_RETRY_AFTER_SEC = 24 * 3600.0
+"""Longest pause that a vendor can order. A longer one is taken for a fault of its clock."""
+
+BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+REFUSES_ACCOUNT = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
+)
+PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True)
+class VendorError:
+    """An error in the vendor's own words.
+
+    Attributes:
+        code: A code of ``pipeline.domain.failures``.
+        retryable: True if the vendor says that the same call may succeed later.
+    """
+
+    message: str
+    code: str = "provider_failed"
+    retryable: bool = False
+
+
+@dataclass(frozen=True)
+class VendorAnswer:
+    """An answer that was read to its end, within the bounds."""
+
+    status: int
+    headers: Mapping[str, str]  # names in any case
+    body: bytes
+    request_id: str | None
+    retry_after_sec: float | None
+
+    @property
+    def ok(self) -> bool:
+        """True for a status from 200 to 299."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    def document(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            TransientProviderError: The body is no JSON: the answer says nothing.
+        """
+        try:
+            return read_document(self.body)
+        except DocumentRefused as error:
+            raise unreadable(self, str(error)) from error
+
+
+class ProviderHttp:
+    """The calls of one account. Threads may share it.
+
+    Args:
+        base_url: Address before every path, without a slash at its end.
+        headers: Headers of every call, credentials included.
+        timeout_sec: Longest wait for a piece of an answer, and longest time of its body.
+        request_id_header: Header in which the vendor names its request.
+        retry_after_header: Header in which the vendor says how long to wait, in seconds or as a
+            date.
+        explain: Reads the vendor's words from an answer that is an error.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        timeout_sec: float,
+        request_id_header: str = "X-Request-Id",
+        retry_after_header: str = "Retry-After",
+        explain: Callable[[VendorAnswer], VendorError] | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        # Nothing bounds the size of a decompressed body.
+        self._headers = {"Accept-Encoding": "identity", **headers}
+        self._timeout = (min(CONNECT_TIMEOUT_SEC, timeout_sec), timeout_sec)
+        self._request_id_header = request_id_header
+        self._retry_after_header = retry_after_header
+        self._explain = explain or _plainly
+        # An HTTPAdapter and no Session, because a Session reads the whole body of a redirect.
+        self._http = requests.adapters.HTTPAdapter(max_retries=0)
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._http.close()
+
+    def submit(self, method: str, path: str, *, json: Any = None) -> VendorAnswer:
+        """Make a call that may make a job.
+
+        Raises:
+            ProviderError: of the kind that the answer calls for.
+        """
+        answer = self.send(method, path, json=json)
+        if not answer.ok:
+            raise self.refusal(answer)
+        return answer
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+        absent: Collection[int] = (HTTPStatus.NOT_FOUND,),
+    ) -> VendorAnswer | None:
+        """Make a call that may be repeated; None if what it is about does not exist.
+
+        Args:
+            absent: The statuses by which the vendor says so.
+
+        Raises:
+            ProviderError: The answer is no answer; never ``UnknownOutcome``.
+        """
+        try:
+            answer = self.send(method, path, query=query, json=json)
+        except UnknownOutcome as error:
+            raise TransientProviderError(error.code, str(error)) from error
+        if answer.status in absent:
+            return None
+        if not answer.ok:
+            raise self.silence(answer)
+        return answer
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> VendorAnswer:
+        """Make a call and return its answer, whatever its status.
+
+        Raises:
+            TransientProviderError: The vendor was not reached.
+            UnknownOutcome: The vendor was reached and gave no whole answer.
+        """
+        url = self._base_url + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            request = requests.Request(method, url, headers=self._headers, json=json).prepare()
+            with self._http.send(request, stream=True, timeout=self._timeout) as answer:
+                return self._read(answer)
+        except requests.ConnectTimeout as error:
+            raise _unreached(error) from error
+        except requests.ConnectionError as error:
+            if _never_connected(error):
+                raise _unreached(error) from error
+            raise UnknownOutcome("provider_failed", "the connection broke") from error
+        except (requests.RequestException, HTTPError) as error:
+            raise UnknownOutcome("provider_failed", type(error).__name__) from error
+
+    def refusal(self, answer: VendorAnswer) -> ProviderError:
+        """Return the error of a call that may have made a job."""
+        told, facts = self._explain(answer), _facts(answer)
+        if answer.status in BUSY:
+            return RefusedForNow(_busy_code(answer, told), told.message, **facts)
+        if answer.status in REFUSES_ACCOUNT:
+            return AccountProblem("provider_account", told.message, **facts)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return UnknownOutcome(told.code, told.message, **facts)
+        if told.retryable or answer.status in PASSING or answer.status < HTTPStatus.BAD_REQUEST:
+            # No vendor answers a submission with a redirect: another server stands at its address.
+            return TransientProviderError(told.code, told.message, **facts)
+        return TerminalProviderError("provider_refused", told.message, **facts)
+
+    def silence(self, answer: VendorAnswer) -> ProviderError:
+        """Return the error of a call that may be repeated."""
+        told, facts = self._explain(answer), _facts(answer)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return RefusedForNow(_busy_code(answer, told), told.message, **facts)
+        if answer.status in REFUSES_ACCOUNT:
+            return AccountProblem("provider_account", told.message, **facts)
+        return TransientProviderError("provider_failed", f"answered {answer.status}", **facts)
+
+    def _read(self, answer: requests.Response) -> VendorAnswer:
+        body, deadline = bytearray(), time.monotonic() + self._timeout[1]
+        for piece in body_pieces(answer):
+            body += piece
+            if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                raise UnknownOutcome("provider_failed", "the answer does not end")
+        named = _REQUEST_ID.fullmatch(answer.headers.get(self._request_id_header, ""))
+        return VendorAnswer(
+            answer.status_code,
+            answer.headers,
+            bytes(body),
+            request_id=named[0] if named else None,
+            retry_after_sec=_seconds(answer.headers.get(self._retry_after_header, "")),
+        )
+
+
+def unreadable(answer: VendorAnswer, reason: str) -> TransientProviderError:
+    """Return the error of an answer that is not as its vendor documents it."""
+    message = f"unreadable: {reason}"
+    return TransientProviderError("provider_failed", message, request_id=answer.request_id)
+
+
+def _facts(answer: VendorAnswer) -> dict[str, Any]:
+    return {"request_id": answer.request_id, "retry_after_sec": answer.retry_after_sec}
+
+
+def _busy_code(answer: VendorAnswer, told: VendorError) -> str:
+    """Return the vendor's reason. A 503 without one is what a proxy answers for a dead server."""
+    is_limit = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    return "provider_busy" if is_limit and told.code == "provider_failed" else told.code
+
+
+def _plainly(answer: VendorAnswer) -> VendorError:
+    return VendorError(f"answered {answer.status}")
+
+
+def _seconds(text: str) -> float | None:
+    """Read a Retry-After: whole seconds or a date (RFC 9110, section 10.2.3)."""
+    if _SECONDS.fullmatch(text):
+        return min(float(text), MAX_RETRY_AFTER_SEC)
+    try:
+        instant = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    wait_sec = (aware - datetime.now(UTC)).total_seconds()
+    return min(max(wait_sec, 0.0), MAX_RETRY_AFTER_SEC)
+
+
+def _never_connected(error: requests.ConnectionError) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return type(reason).__name__ in {"NewConnectionError", "NameResolutionError"}
+
+
+def _unreached(error: Exception) -> TransientProviderError:
+    # No byte left this machine, so there is no job: the asset waits without spending its budget.
+    message = f"not reached: {type(error).__name__}"
+    return TransientProviderError("provider_failed", message, unreached=True)
