@@ -104,7 +104,10 @@ def build_services(settings: WorkerSettings) -> Services:
     return Services(
         settings=settings,
         engine=engine,
-        providers={name: Mannered(each, engine) for name, each in opened.items()},
+        providers={
+            name: Mannered(each, engine, settings.accounts.by_name[name].settings)
+            for name, each in opened.items()
+        },
         storage=storage,
         fetcher=GuardedFetcher(strangers),
         own_fetcher=GuardedFetcher(

@@ -66,6 +66,10 @@ LASTING = frozenset(
 """Reasons that waiting does not remove: the account lacks a capability."""
 
 
+DOUBTFUL = frozenset({PassedOver.FAILED_HERE, PassedOver.SUSPECT})
+"""Reasons that count only while another account is left."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """The demands of an asset on an account.
@@ -124,15 +128,15 @@ class Route:
 def route(needs: Needs, candidates: Sequence[Candidate]) -> Route:
     """Return the accounts that may get the job now.
 
-    An account where this asset failed before comes after the others, not never: if it is the only
-    one left, the retry budget decides.
+    A doubtful account comes after the others, not never: if it is the only one left, the retry
+    budget decides. Otherwise a few odd sources would stop an installation with one account.
     """
     reasons = {each.name: reason_against(needs, each) for each in candidates}
     free = [name for name, reason in reasons.items() if reason is None]
     again = [
         each.name
         for each in candidates
-        if reasons[each.name] is PassedOver.FAILED_HERE and not each.refused_for_good
+        if reasons[each.name] in DOUBTFUL and not each.refused_for_good
     ]
     names = tuple(free or again)
     against = {name: reason for name, reason in reasons.items() if reason and name not in names}
@@ -146,7 +150,7 @@ def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:
         (account.state is AccountState.DRAIN, PassedOver.DRAINING),
         *_lacking(needs, account),
         (account.problem, PassedOver.ACCOUNT_PROBLEM),
-        (account.lies >= MOST_LIES, PassedOver.SUSPECT),
+        (_is_suspect(account), PassedOver.SUSPECT),
         (account.paused_sec > 0, PassedOver.PAUSED),
         (account.max_jobs is not None and account.jobs >= account.max_jobs, PassedOver.FULL),
         (
@@ -155,6 +159,14 @@ def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:
         ),
     )
     return next((reason for holds, reason in checks if holds), None)
+
+
+def _is_suspect(account: Candidate) -> bool:
+    """Return true if the gate rejected so many successes, or may reject so many with those to come.
+
+    Jobs under way count as rejected ones, so that few jobs are at risk.
+    """
+    return account.lies > 0 and account.lies + account.jobs >= MOST_LIES
 
 
 def _lacking(needs: Needs, account: Candidate) -> Sequence[tuple[bool, PassedOver]]:

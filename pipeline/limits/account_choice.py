@@ -157,7 +157,11 @@ def read_candidates(
     failures = account_states.failures_of(
         session, asset.id, asset.generation, spent=asset.failures, repeating=REPEATING
     )
-    limited = [p.name for p in services.providers.values() if p.capabilities.max_jobs is not None]
+    limited = [
+        name
+        for name, provider in services.providers.items()
+        if provider.capabilities.max_jobs is not None or (name in states and states[name].lies)
+    ]
     jobs = account_states.jobs_under_way(session, limited) if limited else {}
     return [
         _candidate(provider, states.get(name), failures.get(name), jobs.get(name, 0), now)

@@ -7,11 +7,13 @@ of the account is kept until a call succeeds again.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Engine
 
+from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.errors import AccountProblem, ProviderError, RefusedForNow
 from pipeline.domain.values import (
     CallbackEnvelope,
@@ -19,6 +21,7 @@ from pipeline.domain.values import (
     ListedJob,
     LookAtJob,
     ProviderStatus,
+    Rate,
     SignedCallback,
     SubmitRequest,
     Submitted,
@@ -37,14 +40,30 @@ ABOUT_ONE_JOB = frozenset({"insufficient_space"})
 Result = TypeVar("Result")
 
 
+def limited_by(settings: AccountSettings, able: Capabilities) -> Capabilities:
+    """Return the capabilities with the limits that the account's settings name."""
+    rates = {Verb.WRITE: settings.writes_per_sec, Verb.READ: settings.reads_per_sec}
+    own = {verb: Rate(per_sec) for verb, per_sec in rates.items() if per_sec is not None}
+    return replace(able, pace={**able.pace, **own}, max_jobs=settings.max_jobs or able.max_jobs)
+
+
 class Mannered:
-    """A provider whose calls keep the vendor's pace. It has the adapter's own surface."""
+    """A provider whose calls keep the vendor's pace. It has the adapter's own surface.
+
+    Args:
+        settings: Limits of the account that differ from the vendor's.
+    """
 
     def __init__(
-        self, inner: Provider, engine: Engine, sleep: Callable[[float], None] = time.sleep
+        self,
+        inner: Provider,
+        engine: Engine,
+        settings: AccountSettings | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._inner = inner
         self._engine = engine
+        self._settings = settings
         self._sleep = sleep
 
     @property
@@ -55,7 +74,8 @@ class Mannered:
     @property
     def capabilities(self) -> Capabilities:
         """Capabilities of the account."""
-        return self._inner.capabilities
+        able = self._inner.capabilities
+        return limited_by(self._settings, able) if self._settings else able
 
     @property
     def trust(self) -> Trust:
