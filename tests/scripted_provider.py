@@ -8,6 +8,7 @@ import json
 import mimetypes
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,26 @@ from werkzeug.serving import make_server
 SECRET = "whsec_c2NyaXB0ZWQtcHJvdmlkZXItc2VjcmV0LTAwMDAwMDAx"
 TOKEN = "scripted-provider-token"
 TYPES = {"completed": "job.completed", "failed": "job.failed"}
+
+
+@dataclass
+class Limit:
+    """A vendor's limit of calls: one at a time, so many in a second."""
+
+    per_sec: float
+    refused: int = 0
+    _free_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def admits(self) -> bool:
+        """Whether a call may pass now; the clocks of both sides may differ by a third of a turn."""
+        with self._lock:
+            now, interval = time.monotonic(), 1 / self.per_sec
+            if now < self._free_at - interval / 3:
+                self.refused += 1
+                return False
+            self._free_at = max(now, self._free_at) + interval
+            return True
 
 
 @dataclass
@@ -42,6 +63,8 @@ class ScriptedProvider:
     """What to do with the next DELETEs: answer, 503; answer when empty."""
     retry_after: Mapping[str, str] = field(default_factory=dict)
     """The header of that name, if a refusal is to have one."""
+    limit: "Limit | None" = None
+    """Refuses PUTs beyond a pace."""
     before_answer: Callable[[UUID], None] | None = None
     """Called when a job has been accepted and before the answer leaves."""
 
@@ -140,6 +163,8 @@ def _app(provider: ScriptedProvider) -> Flask:
 
 
 def _put(provider: ScriptedProvider, job_id: UUID) -> Any:
+    if provider.limit and not provider.limit.admits():
+        return _error(429), 429
     provider.puts.append(job_id)
     action = provider.script.pop(0) if provider.script else "accept"
     if action.isdigit():
