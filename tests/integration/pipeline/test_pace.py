@@ -30,6 +30,7 @@ MOST_REFUSED = 0.05
 @pytest.fixture
 def settings(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
     monkeypatch.setenv("KHRONIKA_SELFHOSTED_WRITES_PER_SEC", str(PER_SEC))
+    monkeypatch.setenv("KHRONIKA_WAKE_GRACE_SEC", "0.5")  # creation has woken all, and nobody came
     return load_settings(WorkerSettings)
 
 

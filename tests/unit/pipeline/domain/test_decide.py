@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -7,6 +8,7 @@ from pipeline.domain.decide import (
     GateResult,
     Ignore,
     Publish,
+    PublishPlayable,
     RecordProgress,
     RunGate,
     Situation,
@@ -91,3 +93,36 @@ def test_an_unknown_code_of_the_provider_is_explained_as_its_failure() -> None:
 
     assert isinstance(decision, FailAttempt)
     assert decision.code == "provider_failed"
+
+
+PARTIAL = replace(OUTPUTS, fallback_url=None)
+
+
+@pytest.mark.parametrize("phase", [Phase.PLAYABLE, Phase.COMPLETED])
+def test_a_manifest_that_plays_is_published_before_the_rest(phase: Phase) -> None:
+    playable = report(phase, outputs=PARTIAL, progress=39.0)
+
+    assert decide(situation(), playable) == RunGate()
+    assert decide(situation(), playable, GateResult.PASSED) == PublishPlayable()
+    assert decide(situation(published=True), playable) == RecordProgress(39.0)
+
+
+def test_a_manifest_that_does_not_play_yet_ends_nothing() -> None:
+    playable = report(Phase.PLAYABLE, outputs=PARTIAL, progress=39.0)
+
+    assert decide(situation(), playable, GateResult.REJECTED, "no end") == RecordProgress(39.0)
+
+
+def test_a_manifest_in_a_wrong_place_ends_the_attempt() -> None:
+    decision = decide(
+        situation(), report(Phase.PLAYABLE, outputs=PARTIAL), GateResult.MISPLACED, "leads away"
+    )
+
+    assert decision == FailAttempt("output_misplaced", "leads away", retryable=False)
+
+
+def test_only_a_whole_success_of_an_old_attempt_counts() -> None:
+    old = situation(Status.RETRYING, current_attempt=False)
+
+    assert decide(old, report(Phase.PLAYABLE, outputs=PARTIAL)) == Ignore("old_attempt")
+    assert decide(old, report(Phase.COMPLETED), GateResult.PASSED) == Publish(late=True)
