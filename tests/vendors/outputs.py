@@ -1,0 +1,34 @@
+"""The outputs that the fakes serve, made once of a clip: HLS of both kinds, an MP4 and pictures."""
+
+import subprocess
+from pathlib import Path
+
+from pipeline.media.tools import Tools
+
+_VIDEO = ("-vf", "scale=320:-2", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+_SOUND = ("-c:a", "aac", "-b:a", "64k")
+_HLS = ("-f", "hls", "-hls_playlist_type", "vod", "-hls_time", "1")
+_MASTER = ("-master_pl_name", "master.m3u8")
+
+
+def make_outputs(folder: Path, clip: Path, tools: Tools) -> Path:
+    """Fill a folder: ``ts/`` and ``fmp4/`` with master.m3u8 and index.m3u8, and beside them
+    video.mp4, poster.jpg, and storyboard.jpg (two tiles of 80x44).
+    """
+    encode = (*_VIDEO, *_SOUND)
+    for kind in ("mpegts", "fmp4"):
+        hls = folder / kind.removeprefix("mpeg")
+        hls.mkdir(parents=True)
+        segments = ("-hls_segment_type", kind, *_MASTER)
+        _ffmpeg(hls, clip, tools, *encode, *_HLS, *segments, "index.m3u8")
+    _ffmpeg(folder, clip, tools, *encode, "-movflags", "+faststart", "video.mp4")
+    picture = ("-vf", "scale=320:-2", "-frames:v", "1", "-update", "1")
+    _ffmpeg(folder, clip, tools, "-ss", "0.5", *picture, "poster.jpg")
+    sheet = ("-vf", "fps=2,scale=80:44,tile=2x1", "-frames:v", "1", "-update", "1")
+    _ffmpeg(folder, clip, tools, *sheet, "storyboard.jpg")
+    return folder
+
+
+def _ffmpeg(folder: Path, clip: Path, tools: Tools, *arguments: str) -> None:
+    command = (tools.ffmpeg, "-v", "error", "-nostdin", "-y", "-i", str(clip), *arguments)
+    subprocess.run(command, cwd=folder, check=True, timeout=240)
