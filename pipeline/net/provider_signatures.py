@@ -6,6 +6,7 @@ the id that detects a repeated callback is read from the verified body.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ class _Timed:
 _MUX = _Timed("mux-signature", "t", "v1")
 _CLOUDFLARE_STREAM = _Timed("webhook-signature", "time", "sig1")
 _API_VIDEO_HEADER = "x-api-video-signature"
+_OPAQUE_SECRET = re.compile(r"[\x21-\x7e]{1,255}")
 _MAX_HEADER_CHARS = 1024  # a time and the eight signatures that are compared have 560
 
 
@@ -89,6 +91,16 @@ def verify_api_video(headers: Mapping[str, str], body: bytes, secrets: Sequence[
     """
     signature = _header(headers, _API_VIDEO_HEADER)
     _check_signature([signature], body, secrets)
+
+
+def check_opaque_secret(secret: str) -> None:
+    """Refuse a text that cannot be a vendor's secret.
+
+    Raises:
+        SecretMalformed: it is empty, or has a space or a character beyond ASCII.
+    """
+    if _OPAQUE_SECRET.fullmatch(secret) is None:
+        raise SecretMalformed("a webhook secret is printable ASCII without spaces")
 
 
 def _verify_timed(

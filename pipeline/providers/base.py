@@ -4,10 +4,12 @@ An adapter turns the vendor's words into ours, and the vendor's errors into the 
 ``ProviderError``. It keeps no state, opens no transaction and never retries: the pipeline does.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 from uuid import UUID
@@ -238,3 +240,17 @@ def echoed_id(text: str | None) -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         return None
+
+
+_EVENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def event_id_of(body: bytes, *parts: str) -> str:
+    """Return the id of an event: its parts, or the digest of its body if they make no id.
+
+    So a callback that is signed but unreadable has an id too.
+    """
+    joined = ":".join(parts)
+    if all(parts) and _EVENT_ID.fullmatch(joined):
+        return joined
+    return f"sha256:{sha256(body).hexdigest()}"

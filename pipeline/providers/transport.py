@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import requests
+from pydantic import BaseModel, ValidationError
 from urllib3.exceptions import HTTPError
 
 from pipeline.domain.errors import (
@@ -42,6 +43,8 @@ PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+Document = TypeVar("Document", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,37 @@ def unreadable(answer: VendorAnswer, reason: str) -> TransientProviderError:
     """Return the error of an answer that is not as its vendor documents it."""
     message = f"unreadable: {reason}"
     return TransientProviderError("provider_failed", message, request_id=answer.request_id)
+
+
+def read_answer(answer: VendorAnswer, schema: type[Document]) -> Document:
+    """Return an answer by the schema of its vendor's documentation.
+
+    Raises:
+        TransientProviderError: The answer does not follow it.
+    """
+    try:
+        return schema.model_validate(answer.document())
+    except ValidationError as error:
+        raise unreadable(answer, _fault(error)) from error
+
+
+def read_acceptance(answer: VendorAnswer, schema: type[Document]) -> Document:
+    """Return the answer to a submission that the vendor has accepted.
+
+    Raises:
+        UnknownOutcome: The answer does not follow the vendor's documentation: there may be a job,
+            and its id is not known.
+    """
+    try:
+        return read_answer(answer, schema)
+    except TransientProviderError as error:
+        raise UnknownOutcome(error.code, str(error), request_id=error.request_id) from error
+
+
+def _fault(error: ValidationError) -> str:
+    """Name the first member that is wrong, and nothing of its content."""
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'document'}: {first['type']}"[:200]
 
 
 def _facts(answer: VendorAnswer) -> dict[str, Any]:
