@@ -4,12 +4,10 @@ An adapter turns the vendor's words into ours, and the vendor's errors into the 
 ``ProviderError``. It keeps no state, opens no transaction and never retries: the pipeline does.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,6 +17,7 @@ from pipeline.domain.values import (
     JobRef,
     ListedJob,
     LookAtJob,
+    Phase,
     Profile,
     ProviderStatus,
     Rate,
@@ -242,15 +241,16 @@ def echoed_id(text: str | None) -> UUID | None:
         return None
 
 
-_EVENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
+def percent_of(value: float | None) -> float | None:
+    """Return a percent of a vendor within 0 to 100; None for one that it does not know."""
+    return None if value is None or value < 0 else min(value, 100.0)
 
 
-def event_id_of(body: bytes, *parts: str) -> str:
-    """Return the id of an event: its parts, or the digest of its body if they make no id.
-
-    So a callback that is signed but unreadable has an id too.
-    """
-    joined = ":".join(parts)
-    if all(parts) and _EVENT_ID.fullmatch(joined):
-        return joined
-    return f"sha256:{sha256(body).hexdigest()}"
+def failed(code: str, message: str, *, retryable: bool) -> Mapping[str, Any]:
+    """Return the members of a ``ProviderStatus`` of a job that ended without outputs."""
+    return {
+        "phase": Phase.FAILED,
+        "error_code": code,
+        "error_message": message,
+        "retryable": retryable,
+    }

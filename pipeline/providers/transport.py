@@ -4,6 +4,7 @@ A call is made once: the pipeline repeats calls, never the transport. Connection
 again. A body is read to a bound, and no redirect is followed.
 """
 
+import base64
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import requests
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from urllib3.exceptions import HTTPError
 
 from pipeline.domain.errors import (
@@ -44,7 +45,17 @@ PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
-Document = TypeVar("Document", bound=BaseModel)
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
+MAX_MESSAGE_CHARS = 500
+
+
+class VendorDocument(BaseModel):
+    """The part of a vendor's document that an adapter reads; other members are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+Document = TypeVar("Document", bound=VendorDocument)
 
 
 @dataclass(frozen=True)
@@ -230,6 +241,12 @@ class ProviderHttp:
         )
 
 
+def basic_credentials(user: str, secret: SecretStr) -> Mapping[str, str]:
+    """Return the header of HTTP Basic (RFC 7617)."""
+    pair = f"{user}:{secret.get_secret_value()}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
 def unreadable(answer: VendorAnswer, reason: str) -> TransientProviderError:
     """Return the error of an answer that is not as its vendor documents it."""
     message = f"unreadable: {reason}"
@@ -259,6 +276,15 @@ def read_acceptance(answer: VendorAnswer, schema: type[Document]) -> Document:
         return read_answer(answer, schema)
     except TransientProviderError as error:
         raise UnknownOutcome(error.code, str(error), request_id=error.request_id) from error
+
+
+def vendor_words(*texts: str | None) -> str:
+    """Return a vendor's words for the chronicle: short, and without the queries of addresses.
+
+    Vendors quote the address of a source, whose query may hold the right to read it.
+    """
+    said = "; ".join(text for text in texts if text)
+    return _QUERY.sub(r"\1", said)[:MAX_MESSAGE_CHARS]
 
 
 def _fault(error: ValidationError) -> str:
