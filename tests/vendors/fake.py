@@ -104,6 +104,10 @@ class FakeVendor(ABC):
         self.app.after_request(self._after)
         self.route(self.app)
 
+    def authorised(self) -> bool:
+        """True if the current request has the credentials of ``environment``."""
+        return True
+
     @abstractmethod
     def route(self, app: Flask) -> None:
         """Add the vendor's endpoints, those of ``calls`` under these names."""
@@ -181,6 +185,8 @@ class FakeVendor(ABC):
         if problem := self.violation():
             self.violations.append(f"{request.method} {request.path}: {problem}")
             return Response(problem, 500)
+        if not self.authorised():
+            return self.refusal(401, None)
         script = self.script[request.endpoint]
         return self._play(script.pop(0) if script else "accept")
 
