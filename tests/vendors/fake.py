@@ -72,6 +72,8 @@ class FakeVendor(ABC):
 
     Attributes:
         adapter: The name of the adapter that speaks to it.
+        lists: It lists its jobs, so that those made outside are seen.
+        phases: The phases that it has counterparts of.
         signs_time: Its callbacks carry a signed time, so that an old one is refused.
         url: Address of its API.
         media_url: Address of its other host, on another port.
@@ -87,6 +89,8 @@ class FakeVendor(ABC):
 
     adapter: ClassVar[str]
     signs_time: ClassVar[bool] = True
+    lists: ClassVar[bool] = True
+    phases: ClassVar[frozenset[Phase]] = frozenset(Phase)
     calls: ClassVar[frozenset[str]]
     """Names of the endpoints that belong to the API, for ``script``. Others serve media."""
     secret: str
