@@ -283,8 +283,8 @@ def vendor_words(*texts: str | None) -> str:
 
     Vendors quote the address of a source, whose query may hold the right to read it.
     """
-    said = "; ".join(text for text in texts if text)
-    return _QUERY.sub(r"\1", said)[:MAX_MESSAGE_CHARS]
+    said = (_QUERY.sub(r"\1", text) for text in texts if text)
+    return "; ".join(said)[:MAX_MESSAGE_CHARS]
 
 
 def _fault(error: ValidationError) -> str:

@@ -82,7 +82,7 @@ class FakeVendor(ABC):
         script: The next answers by call, first to last; a call without one is accepted. "accept";
             "drop" acts and then breaks the connection; "lose" breaks it and does nothing; a status
             with or without seconds to wait ("503", "429 30") does nothing; "body TEXT" answers 200
-            with a text.
+            with a text. A `Response` is given as it is.
         habits: Awkward habits of this vendor that are switched on; each fake documents its own.
         violations: Requests that violate the published contract.
     """
@@ -100,7 +100,7 @@ class FakeVendor(ABC):
         self.url = self.media_url = ""
         self.jobs: dict[str, FakeJob] = {}
         self.asked: list[tuple[str, str]] = []
-        self.script: defaultdict[str, list[str]] = defaultdict(list)
+        self.script: defaultdict[str, list[str | Response]] = defaultdict(list)
         self.habits: set[str] = set()
         self.violations: list[str] = []
         self.app = Flask(f"fake_{self.adapter}")
@@ -194,7 +194,9 @@ class FakeVendor(ABC):
         script = self.script[request.endpoint]
         return self._play(script.pop(0) if script else "accept")
 
-    def _play(self, action: str) -> Response | None:
+    def _play(self, action: str | Response) -> Response | None:
+        if isinstance(action, Response):
+            return action
         verb, _, rest = action.partition(" ")
         g.drops = verb in {"drop", "lose"}
         if verb.isdigit():
@@ -217,7 +219,8 @@ def serving(*fakes: FakeVendor) -> Iterator[None]:
             fake.url = stack.enter_context(_served(fake.app))
             fake.media_url = stack.enter_context(_served(fake.app))
         yield
-    assert [violation for fake in fakes for violation in fake.violations] == []
+    violations = [violation for fake in fakes for violation in fake.violations]
+    assert not violations, violations
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def state_of(account: Provider, job: JobRef) -> ProviderStatus:
             return status
         account.advance(job, status.follow_up)
         account.advance(job, status.follow_up)
-    raise AssertionError(f"it asks for {status.follow_up} for ever")
+    raise AssertionError("it asks for follow-up calls for ever")
 
 
 def envelope(callback: FakeCallback) -> CallbackEnvelope:
