@@ -48,7 +48,7 @@ CAPS = frozenset({Profile.P1080, Profile.P1440, Profile.P2160})
 MAX_DURATION_SEC = 12 * 3600.0
 WRITES, READS = Rate(per_sec=1, burst=5), Rate(per_sec=5, burst=10)
 """Mux's limits for an account: a POST a second with short bursts, five other calls a second."""
-PICTURES = frozenset({base.Output.POSTER, base.Output.THUMBNAIL})
+PICTURES = frozenset({base.OutputKind.POSTER, base.OutputKind.THUMBNAIL})
 LOOKS = re.compile(
     r"video\.asset\.(?:created|ready|deleted|static_rendition\.(?:ready|errored|skipped))"
 )
@@ -213,13 +213,13 @@ class Mux:
             ours = base.echoed_id(asset.passthrough)
             yield ListedJob(asset.id, asset.created_at, ours, asset.duration)
 
-    def sign(self, address: str, kind: base.Output, until: datetime) -> str:
+    def sign(self, address: str, kind: base.OutputKind, until: datetime) -> str:
         """Add a token. It holds the address's own query, as Mux demands."""
         if self._key is None:
             raise NotImplementedError
         parts = urlsplit(address)
         playback_id = parts.path.split("/")[1].removesuffix(".m3u8")
-        audience = "t" if kind in PICTURES else "s" if kind is base.Output.STORYBOARD else "v"
+        audience = "t" if kind in PICTURES else "s" if kind is base.OutputKind.STORYBOARD else "v"
         claims = {**dict(parse_qsl(parts.query)), "aud": audience}
         token = self._key.token(playback_id, until, claims)
         return urlunsplit(parts._replace(query=urlencode({"token": token})))

@@ -29,7 +29,7 @@ from pipeline.domain.values import (
     SubmitRequest,
 )
 from pipeline.net.signatures import SignatureRejected
-from pipeline.providers.base import Output, Provider
+from pipeline.providers.base import OutputKind, Provider
 from tests.contract.providers.conftest import ADAPTERS
 from tests.vendors.accounts import account_at, fake_of, job_of, request_of
 from tests.vendors.fake import FakeCallback, FakeVendor, serving
@@ -427,7 +427,7 @@ def test_signed_playback_opens_every_output_and_only_to_a_right(
     with serving(vendor), account_at(vendor, monkeypatch) as account:
         if not account.capabilities.signed_playback or account.capabilities.writes_to_our_storage:
             with pytest.raises(NotImplementedError):
-                account.sign("https://vendor.example/a", Output.MANIFEST, vendor.now())
+                account.sign("https://vendor.example/a", OutputKind.MANIFEST, vendor.now())
             pytest.skip("it signs no addresses")
         request = request_of(playback=Playback.SIGNED, poster_time_sec=1.5)
         job = submitted(vendor, account, request)
@@ -439,7 +439,7 @@ def test_signed_playback_opens_every_output_and_only_to_a_right(
             address = getattr(outputs, field)
             if address is None:
                 continue
-            kind = Output(field.removesuffix("_url"))
+            kind = OutputKind(field.removesuffix("_url"))
             assert _status_of(address) in {401, 403}
             assert _status_of(account.sign(address, kind, vendor.now() + MINUTE)) == 200
             assert _status_of(account.sign(address, kind, vendor.now() - MINUTE)) in {401, 403}

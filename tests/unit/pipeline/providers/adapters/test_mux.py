@@ -26,7 +26,7 @@ from pipeline.domain.values import (
     Verb,
 )
 from pipeline.net.signatures import Rejection, SignatureRejected
-from pipeline.providers.base import CallbackUnreadable, Output, Provider
+from pipeline.providers.base import CallbackUnreadable, OutputKind, Provider
 from pipeline.runtime.filed_settings import SettingsInvalid
 from tests.vendors.accounts import account_at, job_of, request_of
 from tests.vendors.contract import specification
@@ -396,15 +396,15 @@ def test_another_body_under_the_same_id_has_another_digest(mux: FakeMux, account
 @pytest.mark.parametrize(
     ("kind", "audience", "path"),
     [
-        (Output.MANIFEST, "v", "/p1.m3u8"),
-        (Output.FALLBACK, "v", "/p1/highest.mp4"),
-        (Output.POSTER, "t", "/p1/thumbnail.jpg?time=2.5&width=640"),
-        (Output.THUMBNAIL, "t", "/p1/thumbnail.jpg"),
-        (Output.STORYBOARD, "s", "/p1/storyboard.vtt"),
+        (OutputKind.MANIFEST, "v", "/p1.m3u8"),
+        (OutputKind.FALLBACK, "v", "/p1/highest.mp4"),
+        (OutputKind.POSTER, "t", "/p1/thumbnail.jpg?time=2.5&width=640"),
+        (OutputKind.THUMBNAIL, "t", "/p1/thumbnail.jpg"),
+        (OutputKind.STORYBOARD, "s", "/p1/storyboard.vtt"),
     ],
 )
 def test_a_token_is_for_one_kind_of_output_and_holds_the_query(
-    account: Provider, kind: Output, audience: str, path: str
+    account: Provider, kind: OutputKind, audience: str, path: str
 ) -> None:
     until = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -427,7 +427,7 @@ def test_an_account_without_a_signing_key_takes_no_signed_playback(
     with account_at(mux, monkeypatch, **unset) as account:
         assert not account.capabilities.signed_playback
         with pytest.raises(NotImplementedError):
-            account.sign("https://stream.mux.com/p1.m3u8", Output.MANIFEST, mux.now())
+            account.sign("https://stream.mux.com/p1.m3u8", OutputKind.MANIFEST, mux.now())
 
 
 @pytest.mark.parametrize(
