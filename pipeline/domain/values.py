@@ -317,6 +317,10 @@ class Submitted:
     vendor: Mapping[str, Any] = field(default_factory=dict)
 
 
+FOLLOWED_UP = "followed_up"
+"""Key of an attempt's vendor facts: the names of the follow-up calls that were made."""
+
+
 @dataclass(frozen=True)
 class JobRef:
     """A job of ours at a provider.
@@ -335,6 +339,10 @@ class JobRef:
     intended_at: datetime
     vendor: Mapping[str, Any] = field(default_factory=dict)
     poster_time_sec: float | None = None
+
+    def has_followed_up(self, name: str) -> bool:
+        """Return true if the follow-up call of this name was made."""
+        return name in self.vendor.get(FOLLOWED_UP, ())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,14 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.states import Status
-from pipeline.domain.values import AttemptOutcome, DeliveryStatus, Phase, ProviderStatus, Setback
+from pipeline.domain.values import (
+    FOLLOWED_UP,
+    AttemptOutcome,
+    DeliveryStatus,
+    Phase,
+    ProviderStatus,
+    Setback,
+)
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.provider_report import ProviderReport
@@ -30,8 +37,6 @@ from pipeline.services import Outcome, Services
 
 SOON_SEC = 2.0
 """Time in which a follow-up call usually takes effect."""
-FOLLOWED_UP = "followed_up"
-"""Key of an attempt's vendor facts: the names of the follow-up calls that were made."""
 TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED})
 
 

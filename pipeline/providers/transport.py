@@ -107,8 +107,8 @@ class ProviderHttp:
         headers: Headers of every call, credentials included.
         timeout_sec: Longest wait for a piece of an answer, and longest time of its body.
         request_id_header: Header in which the vendor names its request.
-        retry_after_header: Header in which the vendor says how long to wait, in seconds or as a
-            date.
+        busy_header: Header in which the vendor says how long its limit lasts, on every answer.
+            With a refusal it means a wait, as ``Retry-After`` does with any error.
         explain: Reads the vendor's words from an answer that is an error.
     """
 
@@ -119,7 +119,7 @@ class ProviderHttp:
         headers: Mapping[str, str],
         timeout_sec: float,
         request_id_header: str = "X-Request-Id",
-        retry_after_header: str = "Retry-After",
+        busy_header: str | None = None,
         explain: Callable[[VendorAnswer], VendorError] | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
@@ -127,7 +127,7 @@ class ProviderHttp:
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._timeout = (min(CONNECT_TIMEOUT_SEC, timeout_sec), timeout_sec)
         self._request_id_header = request_id_header
-        self._retry_after_header = retry_after_header
+        self._busy_header = busy_header
         self._explain = explain or _plainly
         # An HTTPAdapter and no Session, because a Session reads the whole body of a redirect.
         self._http = requests.adapters.HTTPAdapter(max_retries=0)
@@ -237,8 +237,14 @@ class ProviderHttp:
             answer.headers,
             bytes(body),
             request_id=named[0] if named else None,
-            retry_after_sec=_seconds(answer.headers.get(self._retry_after_header, "")),
+            retry_after_sec=_seconds(self._wait_in(answer)),
         )
+
+    def _wait_in(self, answer: requests.Response) -> str:
+        standard = answer.headers.get("Retry-After", "")
+        if standard or self._busy_header is None or answer.status_code not in BUSY:
+            return standard
+        return answer.headers.get(self._busy_header, "")
 
 
 def basic_credentials(user: str, secret: SecretStr) -> Mapping[str, str]:

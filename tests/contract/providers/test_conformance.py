@@ -4,9 +4,12 @@ It asserts the words of the Protocol that the pipeline relies on, and nothing of
 that a vendor has no counterpart of is skipped, and the table at the end shows it.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
@@ -20,6 +23,7 @@ from pipeline.domain.errors import (
 from pipeline.domain.failures import FAILURES
 from pipeline.domain.values import (
     ADDRESS_FIELDS,
+    FOLLOWED_UP,
     CallbackEnvelope,
     JobRef,
     LookAtJob,
@@ -28,6 +32,7 @@ from pipeline.domain.values import (
     ProviderStatus,
     SubmitRequest,
 )
+from pipeline.media.playlist import parse_master, parse_media
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import OutputKind, Provider
 from tests.contract.providers.conftest import ADAPTERS
@@ -62,7 +67,7 @@ def submitted(
     vendor: FakeVendor, account: Provider, request: SubmitRequest | None = None
 ) -> JobRef:
     """The reference of a job that the vendor has accepted."""
-    request = request or request_of()
+    request = request or request_of(poster_time_sec=1.5)
     answer = account.submit(request)
     return job_of(vendor, request, answer.provider_job_id)
 
@@ -76,6 +81,8 @@ def state_of(account: Provider, job: JobRef) -> ProviderStatus:
             return status
         account.advance(job, status.follow_up)
         account.advance(job, status.follow_up)
+        made = [*job.vendor.get(FOLLOWED_UP, ()), status.follow_up]
+        job = replace(job, vendor={**job.vendor, **status.vendor, FOLLOWED_UP: made})
     raise AssertionError("it asks for follow-up calls for ever")
 
 
@@ -443,6 +450,45 @@ def test_signed_playback_opens_every_output_and_only_to_a_right(
             assert _status_of(address) in {401, 403}
             assert _status_of(account.sign(address, kind, vendor.now() + MINUTE)) == 200
             assert _status_of(account.sign(address, kind, vendor.now() - MINUTE)) in {401, 403}
+
+
+@pytest.mark.parametrize("habit", ["ts", "fmp4"])
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_the_outputs_play_and_lie_at_hosts_of_the_account(
+    name: str, habit: str, vendor_outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = fake_of(name, vendor_outputs)
+    vendor.habits.add(habit)
+    with serving(vendor), account_at(vendor, monkeypatch) as account:
+        if account.capabilities.writes_to_our_storage:
+            pytest.skip("it writes to our storage")
+        job = submitted(vendor, account)
+        vendor.move(job.provider_job_id or "", Phase.COMPLETED)
+        outputs = state_of(account, job).outputs
+        assert outputs is not None
+
+        reached = [*_addresses_in(outputs.manifest_url)]
+        named = (outputs.fallback_url, outputs.poster_url, outputs.thumbnail_url)
+        reached += [address for address in named if address]
+
+        assert {_status_of(address) for address in reached} == {200}
+        assert {urlsplit(address).hostname for address in reached} <= account.trust.output_hosts
+
+
+def _addresses_in(manifest: str) -> Iterator[str]:
+    """Every address that a player of this manifest reaches."""
+    yield manifest
+    for variant in parse_master(_text(manifest)).variants:
+        address = urljoin(manifest, variant.uri)
+        yield address
+        for uri in parse_media(_text(address)).addresses:
+            yield urljoin(address, uri)
+
+
+def _text(address: str) -> str:
+    with requests.get(address, timeout=5) as answer:
+        assert answer.status_code == 200
+        return answer.text
 
 
 def _needs_lists(vendor: FakeVendor, call_name: str) -> None:
