@@ -112,7 +112,7 @@ class _Status(VendorDocument):
     @property
     def pending(self) -> bool:
         """True while a quality is to be encoded."""
-        return self.ingest != INGESTED or bool(PENDING & set(self.ends("hls", "mp4")))
+        return not self.qualities or bool(PENDING & set(self.ends("hls", "mp4")))
 
 
 class _Refusal(VendorDocument):
@@ -321,7 +321,9 @@ def _outputs(assets: _Assets, status: _Status, *, with_poster: bool) -> Outputs 
 
 def _phase(status: _Status, outputs: Outputs | None) -> Phase:
     if outputs is None:
-        return Phase.RUNNING if status.ingest == INGESTED else Phase.WAITING
+        # The ingest may still be called uploaded when qualities are encoded, so it decides last.
+        is_known = status.ingest == INGESTED or status.qualities
+        return Phase.RUNNING if is_known else Phase.WAITING
     return Phase.COMPLETED if outputs.is_complete and not status.pending else Phase.PLAYABLE
 
 
