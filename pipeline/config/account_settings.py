@@ -1,8 +1,7 @@
 """Settings of the provider accounts: their names, and the part of each that all adapters share."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
-from pipeline.domain.values import Rate, SpendLimits, Verb
+from pipeline.domain.values import SpendLimits
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS
 
 _ENTRY = re.compile(r"([a-z][a-z0-9_]{0,39})(?::([a-z][a-z0-9_]{0,39}))?")
@@ -113,13 +112,6 @@ class AccountSettings(FirstSecretSettings):
 
     _split_networks = field_validator("webhook_sources", mode="before")(split_tuple)
     _split_hosts = field_validator("output_hosts", mode="before")(split_set)
-
-    def pace(self, write: Rate, read: Rate) -> Mapping[Verb, Rate]:
-        """Return the most calls by verb: those set here, else the vendor's published limits."""
-        return {
-            Verb.WRITE: replace(write, per_sec=self.writes_per_sec or write.per_sec),
-            Verb.READ: replace(read, per_sec=self.reads_per_sec or read.per_sec),
-        }
 
     def spend_limits(self, shared: SpendLimits) -> SpendLimits:
         """Return the budget of the account: its own, else the one that all accounts have."""

@@ -37,6 +37,7 @@ from pipeline.domain.values import (
     SignedCallback,
     SubmitRequest,
     Submitted,
+    Verb,
 )
 from pipeline.net.provider_signatures import check_opaque_secret, verify_api_video
 from pipeline.providers import base, transport
@@ -49,7 +50,7 @@ OUR_ID = "external_id"
 """Key of our attempt id in a video's metadata."""
 PAGE, MOST_PAGES = 100, 50
 MAX_TITLE_CHARS = 255
-WRITES, READS = Rate(per_sec=1.5, burst=10), Rate(per_sec=4, burst=20)
+PACE = {Verb.WRITE: Rate(per_sec=1.5, burst=10), Verb.READ: Rate(per_sec=4, burst=20)}
 """Limits of production: 100 uploads and 500 reads a minute; a fetch makes two reads."""
 POLL_LEAST_SEC = 5.0
 POSTER = "poster"
@@ -149,8 +150,7 @@ class ApiVideo:
             margin_sec=30,
             polls_first=True,
             poll_least_sec=POLL_LEAST_SEC,
-            pace=settings.pace(WRITES, READS),
-            max_jobs=settings.max_jobs,
+            pace=PACE,
         )
         hosts = settings.output_hosts | {"*.api.video"}
         self.trust = base.Trust(hosts, settings.webhook_sources)

@@ -28,6 +28,7 @@ from pipeline.domain.values import (
     SignedCallback,
     SubmitRequest,
     Submitted,
+    Verb,
 )
 from pipeline.net.provider_signatures import check_opaque_secret, verify_mux
 from pipeline.providers import base, transport
@@ -46,7 +47,7 @@ MAX_TITLE_CHARS = 512
 THUMBNAIL_WIDTH = 640
 CAPS = frozenset({Profile.P1080, Profile.P1440, Profile.P2160})
 MAX_DURATION_SEC = 12 * 3600.0
-WRITES, READS = Rate(per_sec=1, burst=5), Rate(per_sec=5, burst=10)
+PACE = {Verb.WRITE: Rate(per_sec=1, burst=5), Verb.READ: Rate(per_sec=5, burst=10)}
 """Mux's limits for an account: a POST a second with short bursts, five other calls a second."""
 PICTURES = frozenset({base.OutputKind.POSTER, base.OutputKind.THUMBNAIL})
 LOOKS = re.compile(
@@ -146,8 +147,7 @@ class Mux:
             signed_playback=self._key is not None,
             caps=CAPS,
             max_duration_sec=MAX_DURATION_SEC,
-            pace=settings.pace(WRITES, READS),
-            max_jobs=settings.max_jobs,
+            pace=PACE,
         )
         # Playlists name absolute addresses on hosts that vary by region.
         own = {"*.mux.com", settings.stream_url.host or "", settings.image_url.host or ""}

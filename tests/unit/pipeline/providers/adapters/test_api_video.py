@@ -154,6 +154,14 @@ def test_a_video_that_is_fetched_from_its_source_waits(
     assert fetched(account, JobRef(ID, job_id, vendor.now())).phase is Phase.WAITING
 
 
+def test_other_metadata_is_not_taken_for_our_id(vendor: FakeApiVideo, account: Provider) -> None:
+    job = vendor.orphan()
+    mixed = [{"key": "Author", "value": str(UUID(int=9))}, {"key": "external_id", "value": str(ID)}]
+    job.spec = {**job.spec, "metadata": mixed}
+
+    assert fetched(account, JobRef(ID, job.job_id, vendor.now())).attempt_id == ID
+
+
 def test_the_fallback_is_named_when_the_mp4_is_encoded(
     vendor: FakeApiVideo, account: Provider
 ) -> None:

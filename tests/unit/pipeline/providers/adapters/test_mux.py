@@ -22,7 +22,6 @@ from pipeline.domain.values import (
     Playback,
     Profile,
     ProviderStatus,
-    Rate,
     Verb,
 )
 from pipeline.net.signatures import Rejection, SignatureRejected
@@ -452,11 +451,7 @@ def test_a_wrong_setting_stops_the_start_and_is_not_shown(
     assert not any(value in shown for value in variables.values() if value)
 
 
-def test_the_pace_of_the_settings_replaces_the_published_one(
-    mux: FakeMux, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with account_at(mux, monkeypatch, READS_PER_SEC="50", MAX_JOBS="7") as account:
-        pace = account.capabilities.pace
+def test_the_pace_is_the_published_one(account: Provider) -> None:
+    rates = account.capabilities.pace
 
-    assert pace == {Verb.WRITE: Rate(1, 5), Verb.READ: Rate(50, 10)}
-    assert account.capabilities.max_jobs == 7
+    assert (rates[Verb.WRITE].per_sec, rates[Verb.READ].per_sec) == (1, 5)
