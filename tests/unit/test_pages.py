@@ -10,7 +10,9 @@ from tests.unit.test_qa import CHECKOUT
 README = CHECKOUT / "README.md"
 GLOSSARY = CHECKOUT / "docs" / "glossary.md"
 PAGES = sorted(
-    [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("docs/adr/*.md")]
+    path
+    for folder in (".", "docs", "docs/adr", "docs/providers")
+    for path in (CHECKOUT / folder).glob("*.md")
 )
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 PATH = re.compile(

@@ -46,6 +46,7 @@ SAME_CLASS_NOUN = {
     "Post": "a post of the site, as the pipeline reads it and as the site keeps it",
     "Posts": "the site's posts, as the pipeline reads them and as the site keeps them",
     "Services": "the outside world of a process; the API adds to the pipeline's",
+    "Settings": "the settings of a provider account, in the module of each adapter",
 }
 
 # Names with two meanings that are not renamed yet; to be emptied.
