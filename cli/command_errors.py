@@ -76,7 +76,7 @@ NEXT_STEPS: Mapping[str, str] = {
     "owner_not_yours": "Leave the owner out, or use an operator's token.",
     "owner_id_missing": "Name the owner of the video.",
     "validation_failed": "Correct the parts named above; --help lists the valid values.",
-    "unknown_provider": "Use an account that `khronika secrets list` or the settings name.",
+    "unknown_provider": "Use an account that `khronika providers list` names.",
     "rotation_in_progress": (
         "Run `khronika secrets retire` once the provider signs with the new secret."
     ),

@@ -2,7 +2,13 @@
 
 import typer
 
-from cli import api_key_commands, operator_commands, secret_commands, video_commands
+from cli import (
+    api_key_commands,
+    operator_commands,
+    provider_commands,
+    secret_commands,
+    video_commands,
+)
 
 app = typer.Typer(
     name="khronika",
@@ -49,3 +55,4 @@ for command in OPERATOR_COMMANDS:
     app.command(rich_help_panel="Operators")(command)
 app.add_typer(api_key_commands.app, name="keys", rich_help_panel="Operators")
 app.add_typer(secret_commands.app, name="secrets", rich_help_panel="Operators")
+app.add_typer(provider_commands.app, name="providers", rich_help_panel="Operators")

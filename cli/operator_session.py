@@ -62,8 +62,19 @@ def command_settings(process: type[ProcessSettings]) -> ProcessSettings:
         CommandFailed: the settings are wrong.
     """
     os.environ.update(complete_environment(os.environ))
-    try:
+    with reading_settings():
         return load_settings(process)
+
+
+@contextmanager
+def reading_settings() -> Iterator[None]:
+    """Turn wrong settings into a failure of the command.
+
+    Raises:
+        CommandFailed: the settings are wrong.
+    """
+    try:
+        yield
     except SettingsInvalid as error:
         raise CommandFailed(
             ExitCode.USAGE, "not_configured", str(error), "Set the variables that are named."

@@ -125,6 +125,7 @@ class OperatorSettings:
     sources: SourceSettings
     new_videos: NewVideoSettings
     retry: RetrySettings
+    spend: SpendSettings
     accounts: AccountListSettings
     callback_secrets: CallbackSecretSettings
 

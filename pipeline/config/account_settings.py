@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
+from pipeline.domain.prices import Prices
 from pipeline.domain.values import SpendLimits
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS
 
@@ -118,4 +119,11 @@ class AccountSettings(FirstSecretSettings):
         return SpendLimits(
             self.assets_per_hour or shared.assets_per_hour,
             self.minutes_per_hour or shared.minutes_per_hour,
+        )
+
+    @property
+    def prices(self) -> Prices:
+        """The account's prices."""
+        return Prices(
+            self.price_encoded_minute, self.price_stored_minute, self.price_delivered_minute
         )

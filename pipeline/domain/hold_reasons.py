@@ -19,6 +19,8 @@ PROVIDER_PACED = "provider_paced"
 """The asset has a turn at its provider account, whose vendor takes so many calls in a second."""
 PROVIDER_BUSY = "provider_busy"
 """No account may be called now, and one may be later."""
+PROVIDER_ACCOUNT = "provider_account"
+"""The provider refuses every account that can do the job."""
 NO_ACCOUNT = "no_account"
 """No account can do the job: each lacks a capability, or is switched off."""
 

@@ -11,7 +11,7 @@ from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import Setback
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
-from pipeline.records import due, releases, store, transitions
+from pipeline.records import account_states, due, releases, store, transitions
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
@@ -32,7 +32,7 @@ def sweep(services: Services) -> Outcome:
             lambda session: due.unread_deliveries(session, grace_sec=INBOX_GRACE_SEC),
             wake_reconcile,
         ),
-        (lambda session: due.unpaid_releases(session, list(services.providers)), wake_release),
+        (lambda session: _unpaid_releases(services, session), wake_release),
     ]
     _release_held(services)
     wakes: list[Wake] = []
@@ -41,6 +41,13 @@ def sweep(services: Services) -> Outcome:
             wakes.extend(map(wake, find(session)))
     wakes.extend(_expire_late(services))
     return Outcome(f"woke {len(wakes)}", tuple(wakes))
+
+
+def _unpaid_releases(services: Services, session: Session) -> list[UUID]:
+    """Return releases owed at accounts that may be called: others would fill the batch."""
+    return due.unpaid_releases(
+        session, services.providers.keys() - account_states.disabled(session)
+    )
 
 
 def _release_held(services: Services) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.hold_reasons import (
     NO_ACCOUNT,
+    PROVIDER_ACCOUNT,
     PROVIDER_BUSY,
     PROVIDER_DOWN,
     PROVIDER_PACED,
@@ -233,5 +234,5 @@ def _held_by(candidates: list[Candidate], against: Mapping[str, PassedOver]) -> 
     if pauses:
         return NoneChosen(PROVIDER_BUSY, max(1.0, min(pauses)), None, against)
     if PassedOver.ACCOUNT_PROBLEM in against.values():
-        return NoneChosen("provider_account", NO_ACCOUNT_SEC, None, against)
+        return NoneChosen(PROVIDER_ACCOUNT, NO_ACCOUNT_SEC, None, against)
     return NoneChosen(NO_ACCOUNT, NO_ACCOUNT_SEC, None, against)

@@ -36,6 +36,7 @@ class Account:
     name: str
     adapter: Adapter
     settings: Any
+    adapter_name: str
 
 
 def settings_class(name: AccountName, block: type[Block]) -> type[Block]:
@@ -128,7 +129,7 @@ def _read(entry: AccountName) -> Account:
     problem = _secret_problem(entry, adapter, secrets)
     if problem:
         raise SettingsInvalid([problem])
-    return Account(entry.name, adapter, settings)
+    return Account(entry.name, adapter, settings, entry.adapter)
 
 
 def check_secrets(entry: AccountName, secrets: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Engine
@@ -33,6 +34,12 @@ from pipeline.runtime.database import session_of
 
 MOST_WAIT_SEC = 5.0
 """Longest time that a call waits here for its turn. A longer wait goes back into a row."""
+
+LOOK_AGAIN_SEC = 60.0
+"""Time until a disabled account is thought of again."""
+
+PAGE = 100
+"""Jobs of a vendor's list for which one turn is taken: the usual size of a page."""
 
 ABOUT_ONE_JOB = frozenset({"insufficient_space"})
 """Codes of refusals that a smaller job may not get: they pause nothing else."""
@@ -103,9 +110,10 @@ class Mannered:
         self._call(Verb.WRITE, lambda: self._inner.cancel(job))
 
     def list_since(self, instant: datetime) -> Iterator[ListedJob]:
-        """List jobs in turn."""
-        # A page is a call; the vendor's pages are large, so one token stands for the whole list.
-        yield from self._call(Verb.READ, lambda: list(self._inner.list_since(instant)))
+        """List jobs; each ``PAGE`` of them takes a turn, and no more than a page is read ahead."""
+        jobs = iter(self._inner.list_since(instant))
+        while page := self._call(Verb.READ, lambda: list(islice(jobs, PAGE))):
+            yield from page
 
     def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
         """Sign an address; nothing is called."""
@@ -141,13 +149,17 @@ class Mannered:
         """Wait for the account's turn; return true if the vendor refused the account before.
 
         Raises:
-            RefusedForNow: The turn is too far away to wait for it here.
+            RefusedForNow: The turn is too far away to wait for it here, or an operator has
+                disabled the account.
         """
         rate = self.capabilities.pace.get(verb)
         with session_of(self._engine) as session:
             turn = account_states.take_turn(
                 session, self.name, verb, rate, most_wait_sec=MOST_WAIT_SEC
             )
+        if turn.is_disabled:
+            message = "the account is disabled"
+            raise RefusedForNow("provider_busy", message, retry_after_sec=LOOK_AGAIN_SEC)
         if turn.wait_sec > MOST_WAIT_SEC:
             message = f"the account's turn is in {turn.wait_sec:.0f} s"
             raise RefusedForNow("provider_busy", message)

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from pipeline.domain.routing import AccountState
 from pipeline.domain.values import Rate
 from pipeline.records.models import ProviderAccount
 
@@ -18,7 +19,7 @@ from pipeline.records.models import ProviderAccount
 TAKE = text("""
     WITH account AS (
         SELECT greatest(0, extract(epoch FROM paused_until - now())) AS paused_sec,
-               problem IS NOT NULL AS has_problem
+               problem IS NOT NULL AS has_problem, state = 'disabled' AS is_disabled
         FROM provider_accounts WHERE provider = :provider
     ), pause AS (
         SELECT coalesce((SELECT paused_sec FROM account), 0) AS paused_sec
@@ -26,6 +27,7 @@ TAKE = text("""
         INSERT INTO provider_pace AS pace (provider, verb, free_at)
         SELECT :provider, :verb, now() + make_interval(secs => :interval_sec)
         FROM pause WHERE :interval_sec > 0 AND paused_sec = 0
+                     AND NOT coalesce((SELECT is_disabled FROM account), false)
         ON CONFLICT (provider, verb) DO UPDATE
             SET free_at = greatest(pace.free_at, clock_timestamp())
                           + make_interval(secs => :interval_sec)
@@ -41,7 +43,8 @@ TAKE = text("""
                              FROM provider_pace
                              WHERE provider = :provider AND verb = :verb) END,
                          0) AS double precision) AS wait_sec,
-           coalesce((SELECT has_problem FROM account), false) AS has_problem
+           coalesce((SELECT has_problem FROM account), false) AS has_problem,
+           coalesce((SELECT is_disabled FROM account), false) AS is_disabled
 """)
 
 PAUSE = text("""
@@ -100,10 +103,12 @@ class Turn:
         wait_sec: Seconds until the call may be made. If they exceed the longest wait, no turn was
             taken.
         has_problem: The vendor refused the account at its last call.
+        is_disabled: An operator has disabled the account: no turn was taken.
     """
 
     wait_sec: float
     has_problem: bool
+    is_disabled: bool
 
 
 def take_turn(
@@ -121,7 +126,7 @@ def take_turn(
             "most_wait_sec": most_wait_sec,
         },
     ).one()
-    return Turn(max(0.0, row.wait_sec), row.has_problem)
+    return Turn(max(0.0, row.wait_sec), row.has_problem, row.is_disabled)
 
 
 def reserve_turn(session: Session, provider: str, rate: Rate) -> float:
@@ -168,6 +173,14 @@ def record_truth(session: Session, provider: str) -> None:
 def set_state(session: Session, provider: str, state: str) -> None:
     """Set the state of an account, and forget what its answers have told."""
     session.execute(SET_STATE, {"provider": provider, "state": state})
+
+
+def disabled(session: Session) -> frozenset[str]:
+    """Return the accounts that operators have disabled."""
+    chosen = select(ProviderAccount.provider).where(
+        ProviderAccount.state == AccountState.DISABLED.value
+    )
+    return frozenset(session.scalars(chosen))
 
 
 def all_states(session: Session) -> Mapping[str, ProviderAccount]:

@@ -9,6 +9,7 @@ A writer that locks both rows locks the asset before its attempts, as ``store`` 
 opposite order two writers could wait for each other.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -150,6 +151,16 @@ def may_still_arrive(attempt: Attempt, now: datetime, *, settle_sec: float) -> b
     if attempt.provider_job_id is not None or attempt.intended_at is None:
         return False
     return now - attempt.intended_at <= timedelta(seconds=settle_sec)
+
+
+def owed_by_account(session: Session) -> Mapping[str, int]:
+    """Count the releases that are owed, by account. Index: ``provider_attempts_debt``."""
+    owed = (
+        select(Attempt.provider, func.count().label("total"))
+        .where(Attempt.release_requested_at.is_not(None), Attempt.released_at.is_(None))
+        .group_by(Attempt.provider)
+    )
+    return {row.provider: row.total for row in session.execute(owed)}
 
 
 def _unless_unseen() -> ColumnElement[datetime | None]:

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
 from pipeline.domain.hold_reasons import PROVIDER_DOWN
+from pipeline.domain.routing import AccountState
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
-from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
+from pipeline.limits import account_holds, circuit_breaker, owner_quotas, spend_guard
 from pipeline.operations import metrics
 from pipeline.operations.backfill import _held_by_post
-from pipeline.records import due, queries
+from pipeline.records import account_states, due, queries, releases
 from pipeline.records.models import Asset
 from pipeline.records.queue_position import queue_places
 from pipeline.records.site_posts import Post
@@ -78,6 +79,22 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
             {"hold_reason": PROVIDER_DOWN, "provider": "selfhosted", "batch": due.BATCH},
         ),
         "video_assets_held",
+    ),
+    "what an enabled account lets go on": (
+        "operator",
+        lambda session: account_holds.end_holds(session, "selfhosted", AccountState.ENABLED),
+        "video_assets_held",
+    ),
+    "the line of a drained account": (
+        "operator",
+        lambda session: account_holds.end_holds(session, "selfhosted", AccountState.DRAIN),
+        "video_assets_held",
+    ),
+    "releases owed by accounts": ("operator", releases.owed_by_account, "provider_attempts_debt"),
+    "jobs of accounts": (
+        "operator",
+        lambda session: account_states.jobs_under_way(session, ["selfhosted"]),
+        "video_assets_deadline",
     ),
     "held assets by reason": ("operator", metrics.held_by_reason, "video_assets_held"),
     "a reservation": (

@@ -1,0 +1,160 @@
+"""The commands for provider accounts. They use the database; `audit` calls the account too.
+
+They import the modules of the pipeline when they run, as in ``cli.operator_commands``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cli.command_output import CommandOutput
+from cli.options import Provider, with_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.domain.routing import AccountState
+    from pipeline.operations.account_facts import AccountFacts
+    from pipeline.providers.account_terms import AccountTerms
+
+app = typer.Typer(
+    help="Provider accounts: their state, their jobs and their cost.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+HEADINGS = (
+    *("account", "adapter", "state", "problem", "paused until", "rejected", "breaker", "jobs"),
+    *("videos this hour", "minutes this hour", "cost this month"),
+)
+
+
+@app.command(name="list")
+@with_output
+def list_all(output: CommandOutput) -> None:
+    """List the accounts in the order in which they are chosen.
+
+    `rejected` counts successes in a row whose outputs did not pass our checks; from 3 on, the
+    account gets no new jobs. The cost is an estimate: minutes encoded, times the account's price.
+    """
+    from cli.operator_session import operator_session
+    from pipeline.operations.account_facts import read_accounts
+    from pipeline.records.releases import owed_by_account
+
+    terms = _terms()
+    with operator_session() as session:
+        found = read_accounts(session, terms)
+        owed = owed_by_account(session)
+    table = Table(*HEADINGS)
+    for each in found:
+        output.data(each.document())
+        table.add_row(*map(Text, _cells(each)))
+    output.show(table)
+    for name in sorted(owed.keys() - {each.name for each in found}):
+        output.data({"name": name, "state": "not_configured", "releases_owed": owed[name]})
+        output.show(
+            f"{name} is not configured and owes {owed[name]} releases: configure it again, "
+            f"or run `khronika providers write-off {name}`."
+        )
+
+
+@app.command()
+@with_output
+def enable(output: CommandOutput, provider: Provider) -> None:
+    """Give an account new jobs, and forget its problem, pause and rejected successes.
+
+    Videos that wait for want of an account go on within seconds.
+    """
+    from pipeline.domain.routing import AccountState
+
+    _set_state(output, provider, AccountState.ENABLED)
+
+
+@app.command()
+@with_output
+def drain(output: CommandOutput, provider: Provider) -> None:
+    """Give an account no new jobs; those that it has go on."""
+    from pipeline.domain.routing import AccountState
+
+    _set_state(output, provider, AccountState.DRAIN)
+
+
+@app.command()
+@with_output
+def disable(output: CommandOutput, provider: Provider) -> None:
+    """Give an account no new jobs, and make no call to it.
+
+    Its callbacks are still taken. A job that does not end by a callback is given up at its deadline
+    and starts again at another account.
+    """
+    from pipeline.domain.routing import AccountState
+
+    _set_state(output, provider, AccountState.DISABLED)
+
+
+def _set_state(output: CommandOutput, provider: str, state: "AccountState") -> None:
+    from cli.operator_session import current_operator, operator_session, operator_settings
+    from pipeline.operations.account_control import AUDITED_AS, set_account_state
+
+    configured = [entry.name for entry in operator_settings().accounts.names]
+    with operator_session() as session:
+        change = set_account_state(session, configured, provider, state)
+        current_operator().audit(
+            session, AUDITED_AS[state], provider=provider, was=change.was.value
+        )
+    output.data(
+        {
+            "provider": provider,
+            "state": state.value,
+            "was": change.was.value,
+            "made_due": change.made_due,
+        }
+    )
+    output.show(f"{provider}: {state.value} (was {change.was.value})")
+    if change.made_due:
+        output.show(f"{change.made_due} waiting videos go on")
+
+
+def _terms() -> "Sequence[AccountTerms]":
+    """Read the terms of the configured accounts.
+
+    Raises:
+        CommandFailed: the settings are wrong.
+    """
+    from cli.operator_session import operator_settings, reading_settings
+    from pipeline.providers.account_terms import read_terms
+
+    settings = operator_settings()
+    with reading_settings():
+        return read_terms(settings.accounts, settings.spend.limits)
+
+
+def _cells(facts: "AccountFacts") -> list[str]:
+    limits = facts.terms.limits
+    minutes = facts.hour.media_sec / 60
+    paused = facts.paused_until
+    return [
+        facts.name,
+        facts.terms.adapter,
+        facts.state.value,
+        _problem(facts),
+        paused.isoformat(timespec="seconds") if paused else "",
+        str(facts.lies),
+        facts.breaker_state,
+        str(facts.jobs),
+        f"{facts.hour.assets} of {_limit(limits.assets_per_hour)}",
+        f"{minutes:.1f} of {_limit(limits.minutes_per_hour)}",
+        f"{facts.month_cost:.2f}",
+    ]
+
+
+def _problem(facts: "AccountFacts") -> str:
+    if facts.problem is None:
+        return ""
+    return f"{facts.problem} (since {(facts.problem_age_sec or 0) / 60:.0f} min)"
+
+
+def _limit(limit: Any) -> str:
+    return "any" if limit is None else f"{limit:g}"
