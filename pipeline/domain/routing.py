@@ -92,6 +92,7 @@ class Candidate:
     Attributes:
         failures: Attempts of this asset's present round that failed there.
         refused_for_good: An attempt of this round failed there in a way that repeats itself.
+        on_probation: It had an outage or a rejected success, and no good one since.
         paused_sec: Seconds until the vendor wants to be called again; 0 for now.
         jobs: Jobs under way there; 0 if nobody limits them.
     """
@@ -106,6 +107,7 @@ class Candidate:
     state: AccountState = AccountState.ENABLED
     problem: bool = False
     lies: int = 0
+    on_probation: bool = False
     failures: int = 0
     refused_for_good: bool = False
     paused_sec: float = 0.0
@@ -164,9 +166,10 @@ def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:
 def _is_suspect(account: Candidate) -> bool:
     """Return true if the gate rejected so many successes, or may reject so many with those to come.
 
-    Jobs under way count as rejected ones, so that few jobs are at risk.
+    Jobs under way count as rejected ones: a provider that comes back from an outage and succeeds at
+    once, with nothing to show for it, gets few jobs.
     """
-    return account.lies > 0 and account.lies + account.jobs >= MOST_LIES
+    return account.on_probation and account.lies + account.jobs >= MOST_LIES
 
 
 def _lacking(needs: Needs, account: Candidate) -> Sequence[tuple[bool, PassedOver]]:

@@ -83,6 +83,11 @@ def choose_account(
     finds it when it is due.
     """
     candidates = read_candidates(services, session, asset, now)
+    on_probation = [each.name for each in candidates if each.on_probation]
+    if on_probation:
+        for name in on_probation:
+            account_states.lock_state(session, name)
+        candidates = read_candidates(services, session, asset, now)
     chosen = route(needs_of(services, asset, facts_of(asset)), candidates)
     against = dict(chosen.passed_over)
     holds: list[NoneChosen] = []
@@ -161,7 +166,8 @@ def read_candidates(
     limited = [
         name
         for name, provider in services.providers.items()
-        if provider.capabilities.max_jobs is not None or (name in states and states[name].lies)
+        if provider.capabilities.max_jobs is not None
+        or (name in states and states[name].on_probation)
     ]
     jobs = account_states.jobs_under_way(session, limited) if limited else {}
     return [
@@ -190,6 +196,7 @@ def _candidate(
         state=AccountState(row.state) if row else AccountState.ENABLED,
         problem=row is not None and row.problem is not None,
         lies=row.lies if row else 0,
+        on_probation=row.on_probation if row else False,
         failures=failures.count if failures else 0,
         refused_for_good=failures.refused_for_good if failures else False,
         paused_sec=max(0.0, paused),

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.values import BreakerLimits
 from pipeline.limits.held_assets import END_HOLD, HELD
+from pipeline.records import account_states
 from pipeline.records.due import BATCH
 from pipeline.records.models import ProviderBreaker
 
@@ -54,6 +55,7 @@ FAIL = text(f"""
                             :open_sec * power(
                                 2, least({DOUBLINGS}, breaker.failures + 1 - :failures)))) END
     WHERE breaker.opened_at IS NULL OR breaker.is_probing
+    RETURNING opened_at IS NOT NULL
 """)  # noqa: S608 - a number of this module
 
 CLOSE = text("""
@@ -93,16 +95,18 @@ def sec_to_wait(session: Session, provider: str, limits: BreakerLimits) -> float
 
 
 def record_failure(session: Session, provider: str, limits: BreakerLimits) -> None:
-    """Count a submission that got no answer from the provider itself."""
-    session.execute(
-        FAIL,
-        {
-            "provider": provider,
-            "failures": limits.failures,
-            "open_sec": limits.open_sec,
-            "cap_sec": limits.cap_sec,
-        },
-    )
+    """Count a call that got no answer from the provider itself, or a job that it never finished.
+
+    An account whose breaker opens is on probation from then on.
+    """
+    columns = {
+        "provider": provider,
+        "failures": limits.failures,
+        "open_sec": limits.open_sec,
+        "cap_sec": limits.cap_sec,
+    }
+    if session.scalar(FAIL, columns):
+        account_states.begin_probation(session, provider)
 
 
 def record_answer(session: Session, provider: str) -> None:

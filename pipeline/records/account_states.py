@@ -67,19 +67,26 @@ CLEAR = text("""
 """)
 
 LIED = text("""
-    INSERT INTO provider_accounts AS account (provider, lies) VALUES (:provider, 1)
-    ON CONFLICT (provider) DO UPDATE SET lies = account.lies + 1
+    INSERT INTO provider_accounts AS account (provider, lies, on_probation)
+    VALUES (:provider, 1, true)
+    ON CONFLICT (provider) DO UPDATE SET lies = account.lies + 1, on_probation = true
 """)
 
 TOLD_THE_TRUTH = text("""
-    UPDATE provider_accounts SET lies = 0 WHERE provider = :provider AND lies > 0
+    UPDATE provider_accounts SET lies = 0, on_probation = false
+    WHERE provider = :provider AND on_probation
+""")
+
+PROBATION = text("""
+    INSERT INTO provider_accounts AS account (provider, on_probation) VALUES (:provider, true)
+    ON CONFLICT (provider) DO UPDATE SET on_probation = true
 """)
 
 SET_STATE = text("""
     INSERT INTO provider_accounts AS account (provider, state) VALUES (:provider, :state)
     ON CONFLICT (provider) DO UPDATE
         SET state = excluded.state, changed_at = now(), lies = 0, problem = NULL, problem_at = NULL,
-            paused_until = NULL
+            paused_until = NULL, on_probation = false
 """)
 
 RESERVE_TURN = text("""
@@ -163,6 +170,17 @@ def clear_problem(session: Session, provider: str) -> None:
 def record_lie(session: Session, provider: str) -> None:
     """Count a success whose outputs the gate rejected."""
     session.execute(LIED, {"provider": provider})
+
+
+def begin_probation(session: Session, provider: str) -> None:
+    """Give the account few jobs at once until the outputs of one pass the gate."""
+    session.execute(PROBATION, {"provider": provider})
+
+
+def lock_state(session: Session, provider: str) -> None:
+    """Make claims that choose this account wait for each other."""
+    chosen = select(ProviderAccount.provider).where(ProviderAccount.provider == provider)
+    session.execute(chosen.with_for_update())
 
 
 def record_truth(session: Session, provider: str) -> None:

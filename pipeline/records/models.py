@@ -325,6 +325,8 @@ class ProviderAccount(Base):
     problem_at: Mapped[datetime | None]
     lies: Mapped[int]
     """Successes in a row that the gate rejected."""
+    on_probation: Mapped[bool]
+    """True after an outage or a rejected success, until outputs pass the gate."""
     changed_at: Mapped[datetime]
 
 

@@ -26,7 +26,7 @@ AGAINST = {
     "refused": (NEEDS, replace(A, problem=True), PassedOver.ACCOUNT_PROBLEM),
     "paused": (NEEDS, replace(A, paused_sec=1.0), PassedOver.PAUSED),
     "full": (NEEDS, replace(A, max_jobs=2, jobs=2), PassedOver.FULL),
-    "lying": (NEEDS, replace(A, lies=MOST_LIES), PassedOver.SUSPECT),
+    "lying": (NEEDS, replace(A, lies=MOST_LIES, on_probation=True), PassedOver.SUSPECT),
     "failing": (NEEDS, replace(A, failures=FAILURES_BEFORE_ANOTHER), PassedOver.FAILED_HERE),
     "refusing": (NEEDS, replace(A, refused_for_good=True), PassedOver.FAILED_HERE),
     "too long": (NEEDS, replace(A, max_duration_sec=59), PassedOver.TOO_LONG),
@@ -79,12 +79,22 @@ def test_an_account_that_repeats_its_refusal_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("lies", [MOST_LIES, 100])
 def test_the_only_account_is_not_given_up_for_outputs_that_the_gate_rejected(lies: int) -> None:
-    assert route(NEEDS, [replace(A, lies=lies)]).names == ("a",)
-    assert route(NEEDS, [replace(A, lies=lies), replace(B, problem=True)]).names == ("a",)
+    liar = replace(A, lies=lies, on_probation=True)
+
+    assert route(NEEDS, [liar]).names == ("a",)
+    assert route(NEEDS, [liar, replace(B, problem=True)]).names == ("a",)
 
 
 def test_an_account_that_lied_gets_few_jobs_at_once_until_it_tells_the_truth() -> None:
-    suspect = replace(A, lies=1)
+    suspect = replace(A, lies=1, on_probation=True)
 
     assert route(NEEDS, [replace(suspect, jobs=MOST_LIES - 2), B]).names == ("a", "b")
     assert route(NEEDS, [replace(suspect, jobs=MOST_LIES - 1), B]).names == ("b",)
+
+
+def test_an_account_back_from_an_outage_gets_few_jobs_until_one_is_good() -> None:
+    back = replace(A, on_probation=True)
+
+    assert route(NEEDS, [replace(back, jobs=MOST_LIES - 1), B]).names == ("a", "b")
+    assert route(NEEDS, [replace(back, jobs=MOST_LIES), B]).names == ("b",)
+    assert route(NEEDS, [replace(A, jobs=MOST_LIES), B]).names == ("a", "b")
