@@ -9,6 +9,7 @@ import psycopg
 
 from tests.chaos.clients import ClientLog
 from tests.chaos.evidence import Evidence, SentEntry
+from tests.chaos.provider.script import LIAR, LIE
 from tests.laws.books import JobEntry, read_books
 
 
@@ -24,12 +25,17 @@ def collect(
     return Evidence(
         books=read_books(connection, tuple(map(_job, ledger["jobs"]))),
         sent=tuple(map(_sent, ledger["sent"])),
+        lies=tuple(entry["id"] for entry in ledger["jobs"] if _is_lie(entry)),
         other_bodies=tuple(ledger["other_bodies"]),
         acknowledged=tuple(log.acknowledged),
         deeds=tuple(log.deeds),
         last_fault_at=last_fault_at,
         recovery_sec=recovery_sec,
     )
+
+
+def _is_lie(entry: Mapping[str, Any]) -> bool:
+    return bool(entry["account"] == LIAR and entry["script"]["fate"] == LIE)
 
 
 def _job(entry: Mapping[str, Any]) -> JobEntry:

@@ -26,6 +26,7 @@ class Evidence:
     """Everything a check may look at.
 
     Attributes:
+        lies: Jobs that an account took after its outage and ended at once with nothing that plays.
         other_bodies: Jobs that were submitted a second time with another body.
         last_fault_at: When the last fault had ended.
         recovery_sec: The stated bound on recovery after it.
@@ -33,6 +34,7 @@ class Evidence:
 
     books: Books
     sent: Sequence[SentEntry]
+    lies: Sequence[str]
     other_bodies: Sequence[str]
     acknowledged: Sequence[Acknowledged]
     deeds: Sequence[Deed]

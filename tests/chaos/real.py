@@ -49,7 +49,11 @@ Strike = Callable[[Stage], None]
 
 def begin(stage: Stage) -> None:
     """Put the real transcoder in the scripted provider's place."""
-    stage.fleet.env |= {**SETTINGS, "KHRONIKA_SELFHOSTED_URL": stage.transcoder_url}
+    stage.fleet.env |= {
+        **SETTINGS,
+        "KHRONIKA_ACCOUNTS": "selfhosted",
+        "KHRONIKA_SELFHOSTED_URL": stage.transcoder_url,
+    }
     lines = read_procfile(CHECKOUT / "Procfile")
     for name in ("web", *WORKERS):
         stage.fleet.kill(name, whole=True)

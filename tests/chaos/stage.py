@@ -26,11 +26,16 @@ from tests.chaos.bounds import PROCESSING_DEADLINE_SEC, SETTINGS
 from tests.chaos.crashable_servers import CrashableBroker, CrashablePostgres
 from tests.chaos.fleet import Fleet
 from tests.chaos.media import make_media
+from tests.chaos.provider.script import LIAR, SLOW
 
 WORKERS = ("worker", "worker-2")
 """Two, so that another can take over from the one that is stopped."""
 WORKER_CHILDREN = 2
 READY_SEC = 60.0
+TEMPERAMENTS = (LIAR, SLOW)
+"""The preferred accounts; the ordinary one comes last."""
+SLOW_JOBS = 3
+"""Jobs that the slow account takes at once, so that the ordinary one gets most."""
 OVERDUE_SEC = PROCESSING_DEADLINE_SEC + 5.0
 
 Action = Callable[[], None]
@@ -152,9 +157,30 @@ def _environment(
         **SETTINGS,
         "KHRONIKA_SELFHOSTED_URL": _url(sockets.provider),
         "KHRONIKA_SELFHOSTED_OUTPUT_HOSTS": "127.0.0.1",
+        "KHRONIKA_ACCOUNTS": ",".join(
+            [*(f"{name}:selfhosted" for name in TEMPERAMENTS), "selfhosted"]
+        ),
+        **_temperaments(built, _url(sockets.provider)),
         "KHRONIKA_LOG_LEVEL": "WARNING",
         "KHRONIKA_WEB_BIND": f"fd://{sockets.web.fileno()}",
         "KHRONIKA_TRANSCODER_BIND": f"fd://{sockets.transcoder.fileno()}",
+    }
+
+
+def _temperaments(built: Mapping[str, str], provider_url: str) -> dict[str, str]:
+    """The settings of the accounts that lie, and that are slow: the same provider, other paths."""
+    shared = ("TOKEN", "WEBHOOK_SECRETS")
+    return {
+        "KHRONIKA_SLOW_MAX_JOBS": str(SLOW_JOBS),
+        **{
+            f"KHRONIKA_{name.upper()}_{part}": value
+            for name in TEMPERAMENTS
+            for part, value in (
+                ("URL", f"{provider_url}/{name}"),
+                ("OUTPUT_HOSTS", "127.0.0.1"),
+                *((part, built[f"KHRONIKA_SELFHOSTED_{part}"]) for part in shared),
+            )
+        },
     }
 
 
@@ -174,7 +200,7 @@ def _inherited() -> dict[str, str]:
 
 def _launch(stage: Stage, provider_fd: int, seed: int) -> None:
     lines, fleet = read_procfile(CHECKOUT / "Procfile"), stage.fleet
-    callbacks = f"{stage.base_url}/api/video-assets/webhook/selfhosted"
+    callbacks = f"{stage.base_url}/api/video-assets/webhook"
     arguments = f"{provider_fd} {stage.media} {seed} {OVERDUE_SEC} {callbacks}"
     fleet.add("provider", f"python -m tests.chaos.provider {arguments}")
     fleet.add("web", lines["web"])

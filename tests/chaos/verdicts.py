@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos import callback_checks, client_checks
+from tests.chaos import callback_checks, client_checks, provider_checks
 from tests.chaos.client_checks import recovery_sec
 from tests.chaos.evidence import Evidence
 from tests.laws.checks import ALWAYS, AT_REST, Checks, findings, merged
@@ -15,6 +15,7 @@ __all__ = ["JUDGED", "Verdict", "judge", "recovery_sec"]
 BY_EVIDENCE: Checks[Evidence] = {
     Law.CREATES_EXIST_ONCE: (client_checks.acknowledged_creates_exist_once,),
     Law.DEEDS_ARE_RECORDED: (client_checks.deeds_are_recorded,),
+    Law.LIARS_GET_FEW_JOBS: (provider_checks.liars_get_few_jobs,),
     Law.RECOVERED_IN_TIME: (client_checks.recovered_in_time,),
     Law.ONE_JOB_PER_ATTEMPT: (client_checks.one_body_per_job,),
     Law.CALLBACKS_ARE_STORED: (callback_checks.acknowledged_are_stored,),

@@ -47,6 +47,8 @@ class Law(StrEnum):
     """A live asset has ``deadline_at``; one in ``processing`` is also leased or polled."""
     BUDGETS_HOLD = "no asset spends more failures than its budget"
     """``failures`` is at most ``max_attempts``."""
+    LIARS_GET_FEW_JOBS = "an account that succeeds with nothing to show gets at most 3 jobs"
+    """From its return after an outage until the outputs of one of its jobs pass the gate."""
     RECOVERED_IN_TIME = "recovered within the stated bound"
     """From the end of the last fault, or its own creation if that is later, to its end."""
 
@@ -87,6 +89,7 @@ GUARANTEES: Mapping[str, tuple[Law, ...]] = {
         Law.CALLBACKS_ARE_SETTLED,
         Law.LIVE_HAS_DEADLINE,
         Law.BUDGETS_HOLD,
+        Law.LIARS_GET_FEW_JOBS,
         Law.RECOVERED_IN_TIME,
     ),
     "Completed means playable": (Law.COMPLETED_IS_PLAYABLE, Law.PUBLISHED_STAYS),

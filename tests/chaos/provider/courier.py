@@ -53,7 +53,11 @@ class Timetable:
 
 
 class Courier:
-    """Carries one provider's callbacks to one address."""
+    """Carries the callbacks of every account to its address.
+
+    Args:
+        target: Address before the account's name.
+    """
 
     def __init__(self, ledger: Ledger, timetable: Timetable, target: str, secret: str) -> None:
         self._ledger = ledger
@@ -77,7 +81,7 @@ class Courier:
         sent = Sent(f"msg_{job.id}_{event}", job.id, type_, manner, digest)
         with self._ledger.open() as books:
             books.sent.append(sent)
-        self._post(sent, body)
+        self._post(sent, body, job.account)
         return sent
 
     def repeat(self, job: Job, sent: Sent, view: dict[str, Any]) -> None:
@@ -87,7 +91,7 @@ class Courier:
             return
         self.send(job, view, sent.event_id.rpartition("_")[2], "conflicting")
 
-    def _post(self, sent: Sent, body: str, again: int = 0) -> None:
+    def _post(self, sent: Sent, body: str, account: str, again: int = 0) -> None:
         signed_at = datetime.now(UTC) - (STALE if sent.manner == "stale" else timedelta())
         secret = WRONG_SECRET if sent.manner == "forged" else self._secret
         headers = {
@@ -96,16 +100,16 @@ class Courier:
             "webhook-timestamp": str(int(signed_at.timestamp())),
             "webhook-signature": Webhook(secret).sign(sent.event_id, signed_at, body),
         }
-        status, result = _answer_of(self._target, headers, body)
+        status, result = _answer_of(f"{self._target}/{account}", headers, body)
         with self._ledger.open():
             sent.answers.append(status)
             sent.results.append(result)
         if status is None or status >= 500:
             delay_sec = min(5.0, RETRY_SEC * (again + 1))
-            self._timetable.after(delay_sec, lambda: self._post(sent, body, again + 1))
+            self._timetable.after(delay_sec, lambda: self._post(sent, body, account, again + 1))
         elif sent.manner == "genuine" and again == 0 and sent.event_id.endswith("_thrice"):
             for delay_sec in (0.3, 1.5):
-                self._timetable.after(delay_sec, lambda: self._post(sent, body, 1))
+                self._timetable.after(delay_sec, lambda: self._post(sent, body, account, 1))
 
 
 def _answer_of(target: str, headers: dict[str, str], body: str) -> tuple[int | None, str | None]:

@@ -32,6 +32,7 @@ class Job:
     finished_at: float | None = None
     deleted_at: float | None = None
     playable: bool = False
+    account: str = "selfhosted"
 
     def is_over(self) -> bool:
         """Whether it costs nothing any more."""
@@ -67,6 +68,7 @@ class Ledger:
         self.jobs: dict[str, Job] = {}
         self.sent: list[Sent] = []
         self.puts = 0
+        self.puts_of: Counter[str] = Counter()
         self.repeats = 0
         self.questions = 0
         self.other_bodies: list[str] = []
@@ -81,11 +83,12 @@ class Ledger:
         with self._lock:
             yield self
 
-    def accept(self, job_id: str, script: Script, body: bytes) -> Job:
+    def accept(self, job_id: str, script: Script, body: bytes, account: str) -> Job:
         """Take the job, once."""
         with self._lock:
             digest = sha256(body).hexdigest()
-            job = self.jobs.setdefault(job_id, Job(job_id, script, digest, time.time()))
+            new = Job(job_id, script, digest, time.time(), account=account)
+            job = self.jobs.setdefault(job_id, new)
             if job.body_sha256 != digest:
                 self.other_bodies.append(job_id)
             return job

@@ -79,6 +79,28 @@ class Script:
         return [f"{what}: {word}" for what, word in named if word not in FAULTLESS]
 
 
+LIAR = "liar"
+SLOW = "slow"
+"""Accounts beside the ordinary one, ``selfhosted``, each with a temperament of its own."""
+
+SILENT_JOBS = 4
+"""Jobs that the liar accepts first and never finishes."""
+REFUSED_JOBS = 12
+"""Jobs that it refuses after them, as if it were down."""
+LIE = "completes with a black poster"
+"""The end of every later job of its: at once, and with nothing that plays."""
+
+
+def liars_script(number: int, overdue_sec: float) -> Script:
+    """The script of the liar's n-th new job."""
+    if number <= SILENT_JOBS:
+        fate = "overdue and deaf to cancelling"
+        return Script("accept", 0.0, fate, overdue_sec, "late", 3.0)
+    if number <= SILENT_JOBS + REFUSED_JOBS:
+        return Script("503", 0.0, "completes", 0.0, "normal", 0.0)
+    return Script("accept", 0.0, LIE, 0.05, "normal", 0.0)
+
+
 CALM = Script("accept", 0.0, "completes", 0.5, "normal", 0.0)
 """Once the faults have stopped."""
 

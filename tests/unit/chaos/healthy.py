@@ -67,6 +67,7 @@ def healthy() -> Evidence:
             _sent("stale-a2", "a2", "job.completed", "stale", "z", (401,)),
             _sent("end-c1", "c1", "job.failed", "genuine", "4", (202,)),
         ),
+        lies=(),
         other_bodies=(),
         acknowledged=tuple(Acknowledged(f"post-{name}", name, "ana") for name in "ABC"),
         deeds=(

@@ -116,13 +116,13 @@ def test_a_delete_that_comes_before_its_job_gives_nothing_up(
 
 def test_a_deaf_job_says_yes_to_its_cancelling_and_runs_on(ledger: Ledger) -> None:
     script = Script("accept", 0, "overdue and deaf to cancelling", 60.0, "normal", 0)
-    job = ledger.accept(str(uuid4()), script, b"")
+    job = ledger.accept(str(uuid4()), script, b"", "selfhosted")
     assert ledger.delete(job)
     assert ledger.finish(job, "completed")
 
 
 def test_a_job_ends_once(ledger: Ledger) -> None:
-    job = ledger.accept(str(uuid4()), CALM, b"")
+    job = ledger.accept(str(uuid4()), CALM, b"", "selfhosted")
     assert ledger.finish(job, "completed")
     assert not ledger.finish(job, "failed")
     assert job.status == "completed"
@@ -130,6 +130,6 @@ def test_a_job_ends_once(ledger: Ledger) -> None:
 
 def test_a_black_poster_is_not_playable_in_the_books(ledger: Ledger) -> None:
     script = Script("accept", 0, "completes with a black poster", 0.1, "normal", 0)
-    job = ledger.accept(str(uuid4()), script, b"")
+    job = ledger.accept(str(uuid4()), script, b"", "selfhosted")
     ledger.finish(job, "completed")
     assert not job.playable

@@ -38,7 +38,7 @@ def test_the_last_line_says_whether_everything_held_and_counts_what_did_not() ->
     stuck = replace(evidence, recovery_sec=0.5)
     line = summary(stuck, TALLY, judge(stuck), 1, held=False)
     assert line.startswith("chaos: FAILED")
-    assert "violated=1/22" in line
+    assert "violated=1/23" in line
 
 
 def test_faults_of_both_kinds_are_counted() -> None:

@@ -331,6 +331,11 @@ PLANTS: list[tuple[Law, str, Plant]] = [
         "the job of a published output is to be released",
         lambda e: _attempt(e, "a2", release_requested_at=at(21)),
     ),
+    (
+        Law.LIARS_GET_FEW_JOBS,
+        "an account that lies gets a fourth job",
+        lambda e: replace(e, lies=("a", "b", "c", "d")),
+    ),
 ]
 
 
