@@ -392,9 +392,8 @@ def _take_found(services: Services, claim: Claim, found: ProviderStatus) -> Outc
     accepted = accept(services, claim, claim.asset, submitted)
     if accepted.result != "submitted" or found.phase is Phase.WAITING:
         return accepted
-    report = ProviderReport(
-        claim.attempt.id, claim.asset.id, found, "worker", None, lambda *_: None
-    )
+    actor = f"provider:{claim.attempt.provider}"
+    report = ProviderReport(claim.attempt.id, claim.asset.id, found, actor, None, lambda *_: None)
     try:
         applied = apply_report(services, report)
     except GateUnavailable:
