@@ -107,7 +107,7 @@ def _assemble(here: Services) -> APIFlask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES
     app.extensions[EXTENSION] = here
     app.extensions[operations.METRICS] = PipelineMetrics(
-        here.engines.operator_login, here.publisher
+        here.engines.operator_login, here.publisher, here.account_terms
     )
     openapi.configure(app)
     client_address.register(app, here.settings.clients.proxies)

@@ -36,8 +36,9 @@ HEADINGS = (
 def list_all(output: CommandOutput) -> None:
     """List the accounts in the order in which they are chosen.
 
-    `rejected` counts successes in a row whose outputs did not pass our checks; from 3 on, the
-    account gets no new jobs. The cost is an estimate: minutes encoded, times the account's price.
+    `rejected` counts successes in a row whose outputs did not pass our checks; an account with any
+    gets few jobs until one passes. The cost is an estimate: minutes encoded, times the account's
+    price.
     """
     from cli.operator_session import operator_session
     from pipeline.operations.account_facts import read_accounts

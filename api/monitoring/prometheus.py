@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from threading import Lock
 
@@ -16,12 +17,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from api.monitoring.account_metrics import account_metrics
 from api.wiring.publisher import Publisher
 from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 from pipeline.domain.hold_reasons import HOLDS
 from pipeline.domain.states import Status
 from pipeline.limits import circuit_breaker
 from pipeline.operations import metrics
+from pipeline.operations.account_facts import read_accounts
+from pipeline.providers.account_terms import AccountTerms
 from pipeline.runtime.database import session_of
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
@@ -35,16 +39,22 @@ log = structlog.get_logger()
 
 
 class PipelineMetrics(Collector):
-    """The metrics of database and broker, read at a scrape; an unreadable metric is left out."""
+    """The metrics of database and broker, read at a scrape; an unreadable metric is left out.
+
+    Args:
+        accounts: The configured provider accounts.
+    """
 
     def __init__(
         self,
         engine: Engine | None,
         publisher: Publisher,
+        accounts: Sequence[AccountTerms],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._publisher = publisher
+        self._readings = (*READINGS, partial(_accounts, terms=accounts))
         self._clock = clock
         self._lock = Lock()
         self._read_at = float("-inf")
@@ -61,10 +71,10 @@ class PipelineMetrics(Collector):
     def _from_database(self) -> Iterator[Metric]:
         if self._engine is None:
             # Only the operators' login may read them, and this API has none.
-            yield _gauge(*MISSING, len(READINGS))
+            yield _gauge(*MISSING, len(self._readings))
             return
         missing = 0
-        for read in READINGS:
+        for read in self._readings:
             # One transaction for each: a metric that times out must not fail the others.
             try:
                 with session_of(self._engine) as session:
@@ -72,7 +82,7 @@ class PipelineMetrics(Collector):
                     found = list(read(session))
             except SQLAlchemyError as error:
                 missing += 1
-                log.warning("figure_missing", figure=read.__name__, error=type(error).__name__)
+                log.warning("figure_missing", figure=_name_of(read), error=type(error).__name__)
             else:
                 yield from found
         yield _gauge(*MISSING, missing)
@@ -82,6 +92,10 @@ class PipelineMetrics(Collector):
         yield _gauge("khronika_broker_up", "1 if the broker answers, else 0.", depths is not None)
         if depths is not None:
             yield _by("khronika_broker_messages", "Messages held by the broker.", "queue", depths)
+
+
+def _name_of(read: Callable[..., object]) -> str:
+    return str(getattr(read, "func", read).__name__)
 
 
 def _assets(session: Session) -> Iterator[Metric]:
@@ -134,6 +148,10 @@ def _breakers(session: Session) -> Iterator[Metric]:
         "provider",
         {account: breaker.opened_at is not None for account, breaker in found.items()},
     )
+
+
+def _accounts(session: Session, *, terms: Sequence[AccountTerms]) -> Iterator[Metric]:
+    yield from account_metrics(read_accounts(session, terms))
 
 
 def _time_to_ready(session: Session) -> Iterator[Metric]:

@@ -1,6 +1,6 @@
 """The operators' console: its blueprints, in the order in which their routes are tried."""
 
-from api.ops.routes import assets, audit, bulk, changes, failed, inbox, overview, sign_in
+from api.ops.routes import accounts, assets, audit, bulk, changes, failed, inbox, overview, sign_in
 
 BLUEPRINTS = (
     sign_in.blueprint,
@@ -10,5 +10,6 @@ BLUEPRINTS = (
     assets.blueprint,
     changes.blueprint,
     inbox.blueprint,
+    accounts.blueprint,
     audit.blueprint,
 )

@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 _SIZES = ("bytes", "KB", "MB", "GB", "TB")
 _STEP = 1000
+SMALL = 0.1
+"""Amounts below it are not rounded to hundredths: a video may cost less than one."""
 
 
 def instant(at: datetime | None) -> Markup:
@@ -55,6 +57,11 @@ def size(bytes_: int | None) -> str:
     return f"{number:.3g} {_SIZES[unit]}" if unit else f"{bytes_} bytes"
 
 
+def cost(amount: float) -> str:
+    """Return an estimated amount in the operator's currency; small ones keep two digits."""
+    return f"{amount:,.2f}" if amount >= SMALL or amount == 0 else f"{amount:.2g}"
+
+
 def value(given: Any) -> str:
     """Return a member of a JSON object: text unchanged, anything else as JSON."""
     return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
@@ -70,6 +77,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "span": span,
     "ago": ago,
     "size": size,
+    "cost": cost,
     "value": value,
     "id": breakable,
 }

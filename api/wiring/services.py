@@ -1,6 +1,6 @@
 """The services that the routes use, built in one place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import environ
 from typing import cast
@@ -15,6 +15,7 @@ from api.wiring.publisher import Publisher
 from api.wiring.rejection_alarm import RejectionAlarm
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.process_settings import ApiSettings
+from pipeline.providers.account_terms import AccountTerms, terms_of
 from pipeline.providers.accounts import open_accounts
 from pipeline.providers.active_secrets import SecretBook, open_book
 from pipeline.providers.base import Provider
@@ -38,6 +39,11 @@ class Services:
     secrets: SecretBook
     alarm: RejectionAlarm
     tools: Tools
+
+    @property
+    def account_terms(self) -> Sequence[AccountTerms]:
+        """The terms of the provider accounts, the preferred one first."""
+        return terms_of(self.settings.accounts, self.settings.spend.limits)
 
     def close(self) -> None:
         """End every stream and close every connection."""

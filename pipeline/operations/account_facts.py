@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from pipeline.domain.prices import SEC_PER_MINUTE
-from pipeline.domain.routing import MOST_LIES, AccountState
+from pipeline.domain.routing import AccountState
 from pipeline.limits import circuit_breaker
 from pipeline.operations.metrics import Spend
 from pipeline.providers.account_terms import AccountTerms
@@ -91,9 +91,14 @@ class AccountFacts:
         return self.row.lies if self.row else 0
 
     @property
-    def is_suspect(self) -> bool:
-        """True if it gets no new jobs because of its lies."""
-        return self.lies >= MOST_LIES
+    def on_probation(self) -> bool:
+        """True if it gets few jobs until one of them has passed the gate."""
+        return self.row is not None and self.row.on_probation
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """True if enabling it again would forget something."""
+        return bool(self.problem or self.paused_until or self.on_probation)
 
     @property
     def breaker_state(self) -> str:
@@ -123,6 +128,7 @@ class AccountFacts:
             "problem_age_sec": self.problem_age_sec,
             "paused_until": self.paused_until,
             "rejected_successes": self.lies,
+            "on_probation": self.on_probation,
             "breaker": self.breaker_state,
             "jobs": self.jobs,
             "hour_assets": self.hour.assets,

@@ -1,12 +1,13 @@
 """Queries for the console's page of one video: its row, attempts, outputs and upload."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import NotFound
+from pipeline.domain.prices import Prices
 from pipeline.records.models import Asset, Attempt, Output, Upload
 
 MOST_ROWS = 50
@@ -33,6 +34,23 @@ def attempts(session: Session, asset_id: UUID) -> Sequence[Attempt]:
         .order_by(Attempt.number.desc())
         .limit(MOST_ROWS)
     ).all()
+
+
+def encoding_costs(
+    attempts: Sequence[Attempt], prices: Mapping[str, Prices]
+) -> Mapping[UUID, float]:
+    """Return the estimated cost of each attempt that its provider accepted, by attempt.
+
+    An attempt whose account has no price, or is not configured any more, has no cost here.
+    """
+    return {
+        attempt.id: prices[attempt.provider].encoding(attempt.reserved_sec)
+        for attempt in attempts
+        if attempt.submitted_at is not None
+        and attempt.reserved_sec is not None
+        and attempt.provider in prices
+        and prices[attempt.provider].encoded_minute > 0
+    }
 
 
 def outputs(session: Session, asset_id: UUID) -> Sequence[Output]:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline.content.object_urls import key_of
+from pipeline.records.models import ProviderAccount
 from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
 from tests.integration.api.conftest import (
     Client,
@@ -83,6 +84,7 @@ def test_every_page_can_be_read_and_used(
         f"/ops/assets/{failed}/delete",
         f"/ops/assets/{published['id']}",
         "/ops/inbox",
+        "/ops/accounts",
         "/ops/audit",
         "/ops/search?q=none",
         "/ops/nowhere",
@@ -151,6 +153,24 @@ def test_the_figures_refresh_by_themselves_while_the_page_is_visible(
 def mark(page: Page) -> None:
     """Mark the page: a page that is loaded again has no mark."""
     page.evaluate("window.marked = true")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_an_account_is_drained_and_enabled_on_a_phone(
+    open_page: Pages, console: Client, world: World, *, scripts: bool
+) -> None:
+    opened = open_page(f"{console.url}/ops/accounts", PHONE, java_script_enabled=scripts)
+    sign_in(opened)
+    page = opened.page
+    page.get_by_role("button", name="Drain selfhosted").click()
+    expect(page.get_by_text("It gets no new jobs; those that it has go on.")).to_be_visible()
+    expect(page.get_by_role("definition").filter(has_text="drain, since")).to_be_visible()
+    assert world.only(ProviderAccount).state == "drain"
+    if scripts:
+        hold_to_what_pages_owe(opened, PHONE, "/ops/accounts")
+    page.get_by_role("button", name="Enable selfhosted").click()
+    expect(page.get_by_role("button", name="Disable selfhosted")).to_be_visible()
+    assert world.only(ProviderAccount).state == "enabled"
 
 
 def test_an_ended_session_leads_to_the_sign_in_form(

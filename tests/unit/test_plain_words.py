@@ -22,6 +22,7 @@ QUESTION_WORDS = frozenset(
 )
 
 SAME_MODULE_NOUN = {
+    "accounts": "the provider accounts, as they are configured and as a page of the console",
     "app": "the application that a process runs: Celery's or Flask's",
     "assets": "the assets, as routes of the API and as pages of the console",
     "audit": "the audit events, recorded by the API and shown by the console",

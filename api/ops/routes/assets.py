@@ -45,6 +45,9 @@ def show(asset_id: UUID) -> Response:
         chronicle=chronicle,
         failures_only=failures_only,
         attempts=attempts,
+        costs=console_assets.encoding_costs(
+            attempts, {terms.name: terms.prices for terms in services().account_terms}
+        ),
         outputs=outputs,
         upload=upload,
         source=_without_query(asset.source_url) if asset.source_url else None,

@@ -15,7 +15,15 @@ from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import OWNER, SECRET_KEY, Client, World, serving, token
 from tests.integration.api.operator import Operator, Page, signed_in
 
-PAGES = ("/ops", "/ops/failed", "/ops/failed/retry?all=1", "/ops/inbox", "/ops/audit", "/ops/x")
+PAGES = (
+    "/ops",
+    "/ops/accounts",
+    "/ops/failed",
+    "/ops/failed/retry?all=1",
+    "/ops/inbox",
+    "/ops/audit",
+    "/ops/x",
+)
 
 
 def test_who_has_not_signed_in_is_asked_to_and_comes_back_to_where_they_were_going(
@@ -178,13 +186,24 @@ def test_signing_in_itself_needs_the_form(api: Client) -> None:
 def test_who_only_reads_sees_everything_and_changes_nothing(api: Client, world: World) -> None:
     asset = world.fail(api.create(title="Tusheti").json()["id"])
     reader = signed_in(api, "operator_read")
-    for path in ("/ops", "/ops/failed", f"/ops/assets/{asset.id}", "/ops/inbox", "/ops/audit"):
+    for path in (
+        "/ops",
+        "/ops/failed",
+        f"/ops/assets/{asset.id}",
+        "/ops/inbox",
+        "/ops/accounts",
+        "/ops/audit",
+    ):
         page = reader.get(path)
         assert page.status == 200
         assert page.actions() == {"/ops/sign-out"}
         assert not [link for link in page.links if link.endswith("/retry")]
     csrf = dict(reader.get("/ops").form("/ops/sign-out").fields)["csrf"]
-    for path in (f"/ops/assets/{asset.id}/retry", "/ops/failed/retry"):
+    for path in (
+        f"/ops/assets/{asset.id}/retry",
+        "/ops/failed/retry",
+        "/ops/accounts/selfhosted/drain",
+    ):
         refused = reader.post(path, {"csrf": csrf})
         assert (refused.status, "role_not_allowed" in refused.text) == (403, True)
     assert world.asset(str(asset.id)).status == "failed"

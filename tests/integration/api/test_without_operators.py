@@ -65,7 +65,9 @@ def test_an_operators_ticket_opens_no_stream(alone: Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == NOT_SERVED[:2]
 
 
-@pytest.mark.parametrize("path", ["/ops", "/ops/sign-in", "/ops/failed", "/ops/inbox"])
+@pytest.mark.parametrize(
+    "path", ["/ops", "/ops/sign-in", "/ops/failed", "/ops/inbox", "/ops/accounts"]
+)
 def test_the_console_says_on_every_page_that_it_has_no_login(alone: Client, path: str) -> None:
     answer = requests.get(f"{alone.url}{path}", timeout=20, allow_redirects=False)
     assert answer.status_code == 503
@@ -80,6 +82,6 @@ def test_the_figures_of_the_database_are_missing_and_counted(alone: Client) -> N
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-    assert values["khronika_figures_missing"] == len(READINGS)
+    assert values["khronika_figures_missing"] == len(READINGS) + 1  # the accounts
     assert "khronika_broker_up" in values
     assert "khronika_assets" not in values
