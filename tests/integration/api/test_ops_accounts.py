@@ -9,9 +9,10 @@ from sqlalchemy import text
 from pipeline.records import account_states
 from pipeline.records.models import AuditEvent, ProviderAccount
 from pipeline.runtime.database import session_of
-from tests.integration.api.conftest import TOKEN, Client, World, serving
+from tests.integration.api.conftest import Client, World, serving
 from tests.integration.api.operator import Page, signed_in
 from tests.integration.api.test_operations import scraped
+from tests.scripted_provider import TOKEN
 
 
 @pytest.fixture
