@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -26,10 +27,12 @@ from pipeline.domain.routing import (
 )
 from pipeline.domain.values import Playback, SourceFacts, Verb
 from pipeline.limits import circuit_breaker, spend_guard
+from pipeline.limits.held_assets import END_HOLDS
 from pipeline.media.source_info import Measured, SourceInfo
 from pipeline.providers.base import Provider
 from pipeline.records import account_states
 from pipeline.records.account_states import Failures
+from pipeline.records.due import BATCH
 from pipeline.records.models import Asset, ProviderAccount
 from pipeline.services import Services
 
@@ -102,7 +105,7 @@ def choose_account(
     if holds:
         soonest = min(holds, key=lambda hold: hold.delay_sec)
         return NoneChosen(soonest.hold_reason, soonest.delay_sec, soonest.account, against)
-    return _held_by(candidates, against)
+    return _held_by(services, candidates, against)
 
 
 def has_another(services: Services, session: Session, asset: Asset, account: str) -> bool:
@@ -234,12 +237,33 @@ def _turn_sec(services: Services, session: Session, asset: Asset, account: str) 
     return account_states.reserve_turn(session, account, rate)
 
 
-def _held_by(candidates: list[Candidate], against: Mapping[str, PassedOver]) -> NoneChosen:
-    """Return the hold of an asset for which no account may be called at all."""
-    waiting = {PassedOver.PAUSED, PassedOver.FULL}
-    pauses = [each.paused_sec for each in candidates if against.get(each.name) in waiting]
+def _held_by(
+    services: Services, candidates: list[Candidate], against: Mapping[str, PassedOver]
+) -> NoneChosen:
+    """Return the hold of an asset for which no account may be called at all.
+
+    The waits are spread, so that the assets of a backlog do not come back together.
+    """
+    spread_sec = services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
+    full = [name for name, reason in against.items() if reason is PassedOver.FULL]
+    if full:
+        return NoneChosen(PROVIDER_BUSY, NO_ACCOUNT_SEC + spread_sec, full[0], against)
+    pauses = [each.paused_sec for each in candidates if against[each.name] is PassedOver.PAUSED]
     if pauses:
-        return NoneChosen(PROVIDER_BUSY, max(1.0, min(pauses)), None, against)
-    if PassedOver.ACCOUNT_PROBLEM in against.values():
-        return NoneChosen(PROVIDER_ACCOUNT, NO_ACCOUNT_SEC, None, against)
-    return NoneChosen(NO_ACCOUNT, NO_ACCOUNT_SEC, None, against)
+        return NoneChosen(PROVIDER_BUSY, min(pauses) + spread_sec / 10, None, against)
+    has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
+    reason = PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT
+    return NoneChosen(reason, NO_ACCOUNT_SEC + spread_sec, None, against)
+
+
+def release_held(services: Services, session: Session, account: str) -> list[UUID]:
+    """Make due as many assets as an account with a limit of jobs has room for again.
+
+    Index: ``video_assets_held``.
+    """
+    most = services.providers[account].capabilities.max_jobs
+    if most is None:
+        return []
+    free = most - account_states.jobs_under_way(session, [account]).get(account, 0)
+    columns = {"hold_reason": PROVIDER_BUSY, "provider": account, "batch": min(free, BATCH)}
+    return list(session.scalars(END_HOLDS, columns)) if free > 0 else []

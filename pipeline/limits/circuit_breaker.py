@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.values import BreakerLimits
-from pipeline.limits.held_assets import END_HOLD, HELD
+from pipeline.limits.held_assets import END_HOLDS
 from pipeline.records import account_states
 from pipeline.records.due import BATCH
 from pipeline.records.models import ProviderBreaker
@@ -68,16 +68,6 @@ END_PROBE = text("""
     UPDATE provider_breakers SET is_probing = false, probe_at = now()
     WHERE provider = :provider AND is_probing
 """)
-
-END_HOLDS = text(f"""
-    WITH head AS (
-        SELECT id {HELD}
-        LIMIT :batch
-        FOR UPDATE SKIP LOCKED
-    )
-    {END_HOLD} FROM head WHERE held.id = head.id
-    RETURNING held.id
-""")  # noqa: S608 - constants of ours
 
 
 def sec_to_wait(session: Session, provider: str, limits: BreakerLimits) -> float | None:

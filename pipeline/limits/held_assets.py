@@ -1,4 +1,6 @@
-"""SQL of holds that end early, shared by the spend guard and the circuit breaker."""
+"""SQL of holds that end early, shared by the guards of a provider account."""
+
+from sqlalchemy import text
 
 HELD = """
     FROM video_assets
@@ -14,3 +16,14 @@ END_HOLD = """
         next_attempt_at = now(), woken_at = NULL
 """
 """Makes a held asset due. A hold moves the deadline by its length; the rest of it is taken back."""
+
+END_HOLDS = text(f"""
+    WITH head AS (
+        SELECT id {HELD}
+        LIMIT :batch
+        FOR UPDATE SKIP LOCKED
+    )
+    {END_HOLD} FROM head WHERE held.id = head.id
+    RETURNING held.id
+""")  # noqa: S608 - constants of ours
+"""Makes due a batch of the assets that an account holds for a reason."""

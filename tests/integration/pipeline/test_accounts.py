@@ -21,6 +21,7 @@ from pipeline.lifecycle.sweep import sweep
 from pipeline.process_settings import WorkerSettings
 from pipeline.records import account_states
 from pipeline.runtime.database import session_of
+from pipeline.services import build_services
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, callback, scripted_provider
 
@@ -341,3 +342,30 @@ def test_an_account_whose_successes_the_gate_rejects_gets_few_more_jobs(both: Bo
     assert len(both.first.puts) == 3
     assert [both.world.asset(each).provider for each in assets[3:]] == ["second"] * 3
     assert both.passed_over(assets[-1]) == {"selfhosted": "suspect"}
+
+
+def test_an_account_with_a_limit_of_jobs_takes_the_next_one_when_one_ends(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SELFHOSTED", "SECOND"):
+        monkeypatch.setenv(f"KHRONIKA_{name}_MAX_JOBS", "1")
+    services = build_services(load_settings(WorkerSettings))
+    assets = [both.world.create() for _ in range(4)]
+    try:
+        assert [submit(services, each).result for each in assets] == [
+            *("submitted", "submitted"),
+            *("held", "held"),
+        ]
+        assert both.world.asset(assets[2]).hold_reason == "provider_busy"
+        assert both.passed_over(assets[2]) == {
+            "selfhosted": "has_its_most_jobs",
+            "second": "has_its_most_jobs",
+        }
+        sweep(services)
+        both.finish(both.first, "selfhosted", both.world.attempt_id(assets[0]))
+        woken = {wake.id for wake in sweep(services).wakes}
+
+        assert assets[2] in woken
+        assert submit(services, assets[2]).result == "submitted"
+    finally:
+        services.close()
