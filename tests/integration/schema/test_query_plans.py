@@ -18,7 +18,7 @@ from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.routing import AccountState
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
-from pipeline.limits import account_holds, circuit_breaker, owner_quotas, spend_guard
+from pipeline.limits import account_holds, held_assets, owner_quotas, spend_guard
 from pipeline.operations import metrics
 from pipeline.operations.backfill import _held_by_post
 from pipeline.records import account_states, due, queries, releases
@@ -75,7 +75,7 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     "what a breaker holds back": (
         "worker",
         lambda session: session.execute(
-            circuit_breaker.END_HOLDS,
+            held_assets.END_HOLDS,
             {"hold_reason": PROVIDER_DOWN, "provider": "selfhosted", "batch": due.BATCH},
         ),
         "video_assets_held",
