@@ -17,6 +17,7 @@ from pipeline.net.fetch_policy import DEFAULT_PORTS
 from pipeline.process_settings import WorkerSettings
 from pipeline.providers.accounts import open_accounts
 from pipeline.providers.base import Provider
+from pipeline.providers.callback_documents import Fetch, fetch_document
 from pipeline.providers.manners import Mannered
 from pipeline.runtime.database import make_engine
 from pipeline.runtime.wakes import Wake
@@ -34,6 +35,7 @@ class Services:
         fetcher: Reads addresses that strangers name; every address is checked.
         own_fetcher: Reads our own media through our own public address, wherever that is, and
             through that of our storage; no other host.
+        fetch_document: Fetches a document of a provider, from the hosts that its account trusts.
     """
 
     settings: WorkerSettings
@@ -44,6 +46,7 @@ class Services:
     own_fetcher: GuardedFetcher
     tools: Tools
     rng: Random
+    fetch_document: Fetch = fetch_document
 
     def spend_limits(self, account: str) -> SpendLimits:
         """Return the hourly budget of an account."""

@@ -16,6 +16,8 @@ from api.wiring.services import services
 from pipeline.domain.errors import NotFound, SignatureInvalid
 from pipeline.domain.values import CallbackEnvelope
 from pipeline.lifecycle.receive_callback import Received, receive_callback, record_rejection
+from pipeline.net.fetch import FetchRefused
+from pipeline.net.signatures import Rejection
 from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.providers.base import Provider
 from pipeline.runtime.database import session_of
@@ -78,6 +80,7 @@ def _envelope() -> CallbackEnvelope:
 def _receive(provider: Provider, envelope: CallbackEnvelope) -> Received:
     engine = services().engines.api
     try:
+        envelope = _with_documents(provider, envelope)
         with session_of(engine) as session:
             return receive_callback(
                 session,
@@ -94,17 +97,41 @@ def _receive(provider: Provider, envelope: CallbackEnvelope) -> Received:
         raise
 
 
+def _with_documents(provider: Provider, envelope: CallbackEnvelope) -> CallbackEnvelope:
+    """Fetch the documents of a verification, before any transaction is open.
+
+    A passing failure is 503, because SNS sends a callback again after a 5xx and not after a 4xx.
+    """
+    try:
+        return services().documents.add_to(envelope, provider)
+    except FetchRefused as error:
+        if not error.transient:
+            raise SignatureInvalid(
+                "signature_invalid", reason=Rejection.DOCUMENTS_UNAVAILABLE
+            ) from error
+        log.warning("callback_documents_unavailable", provider=provider.name, detail=error.detail)
+        raise _unavailable(
+            "The certificate of this callback cannot be read; nothing was stored. Try again later."
+        ) from None
+
+
+def _unavailable(detail: str) -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "callbacks_unavailable",
+        detail,
+        headers={"Retry-After": str(RETRY_AFTER_SEC)},
+    )
+
+
 def _secrets(name: str) -> Sequence[str]:
     try:
         return services().secrets.active(name)
     except SecretsUnreadable as error:
         # The message names the variable to set; a traceback would add nothing.
         log.error("secrets_unreadable", provider=name, detail=str(error))  # noqa: TRY400
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "callbacks_unavailable",
-            "The callback secrets cannot be read; nothing was stored. Try again later.",
-            headers={"Retry-After": str(RETRY_AFTER_SEC)},
+        raise _unavailable(
+            "The callback secrets cannot be read; nothing was stored. Try again later."
         ) from None
 
 

@@ -19,6 +19,7 @@ from pipeline.providers.account_terms import AccountTerms, terms_of
 from pipeline.providers.accounts import open_accounts
 from pipeline.providers.active_secrets import SecretBook, open_book
 from pipeline.providers.base import Provider
+from pipeline.providers.callback_documents import CallbackDocuments
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
 
@@ -37,6 +38,7 @@ class Services:
     streams: Streams
     verifier: Verifier
     secrets: SecretBook
+    documents: CallbackDocuments
     alarm: RejectionAlarm
     tools: Tools
 
@@ -80,6 +82,7 @@ def build_services(settings: ApiSettings) -> Services:
             reading=engines.api,
             seeding=engines.operator_login,
         ),
+        documents=CallbackDocuments(),
         alarm=RejectionAlarm(settings.callbacks.alarm_rejections),
         tools=locate_tools(environ),
     )

@@ -220,6 +220,17 @@ class LookAtJob:
 
 
 @dataclass(frozen=True)
+class ConfirmSubscription:
+    """A callback that asks us to fetch an address, so that its sender delivers others.
+
+    Attributes:
+        url: It must lie on one of the account's ``document_hosts``.
+    """
+
+    url: str
+
+
+@dataclass(frozen=True)
 class CallbackEnvelope:
     """A callback as it arrived.
 

@@ -16,6 +16,7 @@ from pipeline.domain.errors import ProviderError, StaleTransition
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.values import (
     CallbackEnvelope,
+    ConfirmSubscription,
     DeliveryStatus,
     LookAtJob,
     Phase,
@@ -25,6 +26,7 @@ from pipeline.lifecycle.apply_report import apply_report, situation_of
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.poll import follow_up
 from pipeline.lifecycle.provider_report import ProviderReport
+from pipeline.net.fetch import FetchRefused
 from pipeline.providers.base import CallbackUnreadable, Provider
 from pipeline.records import store
 from pipeline.records.clock import from_now
@@ -88,15 +90,41 @@ def _reconcile_taken(services: Services, delivery: Delivery) -> Outcome:
     except CallbackUnreadable:
         with session_of(services.engine) as session:
             return _bury(session, delivery, "unreadable")
-    with session_of(services.engine) as session:
-        if told is None:
+    if told is None:
+        with session_of(services.engine) as session:
             return _ignore(session, delivery, "not_for_us")
+    if isinstance(told, ConfirmSubscription):
+        return _confirm(services, provider, delivery, told)
+    return _report(services, provider, delivery, told)
+
+
+def _report(
+    services: Services, provider: Provider, delivery: Delivery, told: ProviderStatus | LookAtJob
+) -> Outcome:
+    with session_of(services.engine) as session:
         attempt = _attempt_of(session, delivery.provider, told)
         if attempt is None:
             return _unknown(services, session, delivery)
     if isinstance(told, LookAtJob) or (told.phase is Phase.COMPLETED and told.outputs is None):
         return _look(services, provider, delivery, attempt, told.provider_job_id)
     return _apply(services, delivery, attempt, told)
+
+
+def _confirm(
+    services: Services, provider: Provider, delivery: Delivery, told: ConfirmSubscription
+) -> Outcome:
+    """Fetch the address that confirms a subscription. Repeating it has no further effect."""
+    try:
+        services.fetch_document(told.url, provider.trust.document_hosts)
+    except FetchRefused as error:
+        if error.transient:
+            return _wait(services, delivery, f"confirmation: {error.code}")
+        with session_of(services.engine) as session:
+            return _ignore(session, delivery, f"confirmation: {error.code}")
+    with session_of(services.engine) as session:
+        _settle(delivery, session, DeliveryStatus.APPLIED, None)
+        _audit(session, delivery, "subscription_confirmed")
+    return Outcome("confirmed")
 
 
 def _look(
@@ -247,15 +275,19 @@ def _ignore_of(session: Session, delivery: Delivery, attempt: Attempt, reason: s
 
 def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:
     _settle(delivery, session, DeliveryStatus.IGNORED, reason)
+    _audit(session, delivery, "callback_ignored", reason)
+    return Outcome(f"ignored: {reason}")
+
+
+def _audit(session: Session, delivery: Delivery, type_: str, reason: str | None = None) -> None:
     store.audit(
         session,
-        "callback_ignored",
+        type_,
         actor=f"provider:{delivery.provider}",
         reason=reason,
         provider=delivery.provider,
         detail={"delivery_id": str(delivery.id), "event_id": delivery.event_id},
     )
-    return Outcome(f"ignored: {reason}")
 
 
 def _bury(session: Session, delivery: Delivery, reason: str) -> Outcome:

@@ -38,6 +38,8 @@ class Rejection(StrEnum):
     STALE_TIMESTAMP = "stale_timestamp"
     FUTURE_TIMESTAMP = "future_timestamp"
     BAD_SIGNATURE = "bad_signature"
+    OTHER_TOPIC = "other_topic"  # a valid sender, but not the one of the settings
+    DOCUMENTS_UNAVAILABLE = "documents_unavailable"  # such as the certificate
 
 
 class SignatureRejected(Exception):

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from pipeline.domain.values import (
     CallbackEnvelope,
+    ConfirmSubscription,
     JobRef,
     ListedJob,
     LookAtJob,
@@ -181,7 +182,9 @@ class Provider(Protocol):
             SignatureRejected: with the reason, for the audit.
         """
 
-    def read_callback(self, envelope: CallbackEnvelope) -> ProviderStatus | LookAtJob | None:
+    def read_callback(
+        self, envelope: CallbackEnvelope
+    ) -> ProviderStatus | LookAtJob | ConfirmSubscription | None:
         """Turn a verified callback into our words; None for an event that we do not use.
 
         Raises:

@@ -18,6 +18,7 @@ from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.errors import AccountProblem, ProviderError, RefusedForNow
 from pipeline.domain.values import (
     CallbackEnvelope,
+    ConfirmSubscription,
     JobRef,
     ListedJob,
     LookAtJob,
@@ -129,7 +130,9 @@ class Mannered:
         """Check a signature; nothing is called."""
         return self._inner.verify_callback(envelope, secrets, now)
 
-    def read_callback(self, envelope: CallbackEnvelope) -> ProviderStatus | LookAtJob | None:
+    def read_callback(
+        self, envelope: CallbackEnvelope
+    ) -> ProviderStatus | LookAtJob | ConfirmSubscription | None:
         """Read a callback; nothing is called."""
         return self._inner.read_callback(envelope)
 

@@ -356,7 +356,7 @@ def test_a_callback_names_its_job(vendor: FakeVendor, account: Provider) -> None
 
     read = [account.read_callback(envelope(each)) for each in sent]
 
-    told = [each for each in read if each is not None]
+    told = [each for each in read if isinstance(each, ProviderStatus | LookAtJob)]
     assert told
     for each in told:
         assert each.provider_job_id == job.provider_job_id
