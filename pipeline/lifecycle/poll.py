@@ -1,5 +1,6 @@
 """The poll of a provider about a job whose callback has not come."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -91,7 +92,9 @@ def follow_up(
     asset = _still_current(services, asset_id, attempt)
     if asset is None:
         return Outcome("moved_on")
-    provider.advance(job_of(attempt, asset), status.follow_up)
+    # The report may be the first to name the job: then the attempt, read before, has no id of it.
+    job = replace(job_of(attempt, asset), provider_job_id=status.provider_job_id)
+    provider.advance(job, status.follow_up)
     made = attempt.vendor.get(FOLLOWED_UP, [])
     if status.follow_up in made:
         return Outcome("followed_up")
