@@ -93,6 +93,18 @@ def verify_api_video(headers: Mapping[str, str], body: bytes, secrets: Sequence[
     _check_signature([signature], body, secrets)
 
 
+def verify_secret_header(headers: Mapping[str, str], name: str, secrets: Sequence[str]) -> None:
+    """Check a callback that is not signed and carries a secret of ours in a header.
+
+    The comparisons take the same time for any matching secret and for none.
+
+    Raises:
+        SignatureRejected: see `Rejection`.
+    """
+    if not any_matches([_header(headers, name)], (secret.encode() for secret in secrets)):
+        raise SignatureRejected(Rejection.BAD_SIGNATURE)
+
+
 def check_opaque_secret(secret: str) -> None:
     """Refuse a text that cannot be a vendor's secret.
 

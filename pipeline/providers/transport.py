@@ -204,26 +204,11 @@ class ProviderHttp:
 
     def refusal(self, answer: VendorAnswer) -> ProviderError:
         """Return the error of a call that may have made a job."""
-        told, facts = self._explain(answer), _facts(answer)
-        if answer.status in BUSY:
-            return RefusedForNow(_busy_code(answer, told), told.message, **facts)
-        if answer.status in REFUSES_ACCOUNT:
-            return AccountProblem("provider_account", told.message, **facts)
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return UnknownOutcome(told.code, told.message, **facts)
-        if told.retryable or answer.status in PASSING or answer.status < HTTPStatus.BAD_REQUEST:
-            # No vendor answers a submission with a redirect: another server stands at its address.
-            return TransientProviderError(told.code, told.message, **facts)
-        return TerminalProviderError("provider_refused", told.message, **facts)
+        return refusal_of(answer, self._explain(answer))
 
     def silence(self, answer: VendorAnswer) -> ProviderError:
         """Return the error of a call that may be repeated."""
-        told, facts = self._explain(answer), _facts(answer)
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return RefusedForNow(_busy_code(answer, told), told.message, **facts)
-        if answer.status in REFUSES_ACCOUNT:
-            return AccountProblem("provider_account", told.message, **facts)
-        return TransientProviderError("provider_failed", f"answered {answer.status}", **facts)
+        return silence_of(answer, self._explain(answer))
 
     def _read(self, answer: requests.Response) -> VendorAnswer:
         body, deadline = bytearray(), time.monotonic() + self._timeout[1]
@@ -237,7 +222,7 @@ class ProviderHttp:
             answer.headers,
             bytes(body),
             request_id=named[0] if named else None,
-            retry_after_sec=_seconds(self._wait_in(answer)),
+            retry_after_sec=retry_after_of(self._wait_in(answer)),
         )
 
     def _wait_in(self, answer: requests.Response) -> str:
@@ -245,6 +230,31 @@ class ProviderHttp:
         if standard or self._busy_header is None or answer.status_code not in BUSY:
             return standard
         return answer.headers.get(self._busy_header, "")
+
+
+def refusal_of(answer: VendorAnswer, told: VendorError) -> ProviderError:
+    """Return the error of a call that may have made a job, by its status and the vendor's words."""
+    facts = _facts(answer)
+    if answer.status in BUSY:
+        return RefusedForNow(_busy_code(answer, told), told.message, **facts)
+    if answer.status in REFUSES_ACCOUNT:
+        return AccountProblem("provider_account", told.message, **facts)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnknownOutcome(told.code, told.message, **facts)
+    if told.retryable or answer.status in PASSING or answer.status < HTTPStatus.BAD_REQUEST:
+        # No vendor answers a submission with a redirect: another server stands at its address.
+        return TransientProviderError(told.code, told.message, **facts)
+    return TerminalProviderError("provider_refused", told.message, **facts)
+
+
+def silence_of(answer: VendorAnswer, told: VendorError) -> ProviderError:
+    """Return the error of a call that may be repeated, likewise."""
+    facts = _facts(answer)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RefusedForNow(_busy_code(answer, told), told.message, **facts)
+    if answer.status in REFUSES_ACCOUNT:
+        return AccountProblem("provider_account", told.message, **facts)
+    return TransientProviderError("provider_failed", f"answered {answer.status}", **facts)
 
 
 def basic_credentials(user: str, secret: SecretStr) -> Mapping[str, str]:
@@ -313,8 +323,8 @@ def _plainly(answer: VendorAnswer) -> VendorError:
     return VendorError(f"answered {answer.status}")
 
 
-def _seconds(text: str) -> float | None:
-    """Read a Retry-After: whole seconds or a date (RFC 9110, section 10.2.3)."""
+def retry_after_of(text: str) -> float | None:
+    """Return the wait of a Retry-After: seconds or a date (RFC 9110, section 10.2.3)."""
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER_SEC)
     try:
