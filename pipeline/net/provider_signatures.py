@@ -1,7 +1,8 @@
 """Verification of callbacks of providers that have their own signature schemes.
 
-Each scheme is HMAC-SHA256 in hex; the key is the secret as written. No scheme signs an event id:
-the id that detects a repeated callback is read from the verified body.
+Each signature is HMAC-SHA256 in hex; the key is the secret as written. No scheme signs an event id:
+the id that detects a repeated callback is read from the verified body. A vendor that signs nothing
+sends the secret itself in a header.
 """
 
 import hashlib
