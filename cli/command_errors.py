@@ -77,6 +77,9 @@ NEXT_STEPS: Mapping[str, str] = {
     "owner_id_missing": "Name the owner of the video.",
     "validation_failed": "Correct the parts named above; --help lists the valid values.",
     "unknown_provider": "Use an account that `khronika providers list` names.",
+    "account_configured": (
+        "Drain it and wait for its releases; or remove it from KHRONIKA_ACCOUNTS first."
+    ),
     "rotation_in_progress": (
         "Run `khronika secrets retire` once the provider signs with the new secret."
     ),

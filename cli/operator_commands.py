@@ -5,7 +5,6 @@ as the rest, and every command would wait for them.
 """
 
 import os
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,12 +139,10 @@ def clean(output: CommandOutput, *, dry_run: DryRun = False) -> None:
 
     The worker removes such files every ten minutes, a day after they were discarded.
     """
-    from cli.operator_session import command_settings
+    from cli.operator_session import worker_services
     from pipeline.operations.purge import purge
-    from pipeline.process_settings import WorkerSettings
-    from pipeline.services import build_services
 
-    with closing(build_services(command_settings(WorkerSettings))) as services:
+    with worker_services() as services:
         purged = purge(services, dry_run=dry_run)
     output.data(
         {

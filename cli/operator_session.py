@@ -5,7 +5,7 @@ This module takes long to import, so commands import it when they run.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from getpass import getuser
 from socket import gethostname
@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 from cli.command_errors import CommandFailed, ExitCode
 from cli.environment import complete_environment
 from pipeline.config.groups import ProcessSettings, load_settings
-from pipeline.process_settings import OperatorSettings
+from pipeline.process_settings import OperatorSettings, WorkerSettings
 from pipeline.records import store
 from pipeline.runtime.database import make_engine, session_of
 from pipeline.runtime.filed_settings import SettingsInvalid
+from pipeline.services import Services, build_services
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,14 @@ def operator_session() -> Iterator[Session]:
     """
     with operator_engine() as engine, session_of(engine) as session:
         yield session
+
+
+@contextmanager
+def worker_services() -> Iterator[Services]:
+    """Open the services of a worker, for a command that does a worker's task.
+
+    Raises:
+        CommandFailed: the settings are wrong.
+    """
+    with closing(build_services(command_settings(WorkerSettings))) as services:
+        yield services

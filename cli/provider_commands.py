@@ -3,7 +3,7 @@
 They import the modules of the pipeline when they run, as in ``cli.operator_commands``.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli.command_output import CommandOutput
 from cli.options import Provider, with_output
+from cli.provider_audit import audit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +94,49 @@ def disable(output: CommandOutput, provider: Provider) -> None:
     from pipeline.domain.routing import AccountState
 
     _set_state(output, provider, AccountState.DISABLED)
+
+
+app.command()(audit)
+
+
+@app.command()
+@with_output
+def write_off(
+    output: CommandOutput,
+    provider: Provider,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only count.")] = False,
+) -> None:
+    """Give up the releases that are owed at an account which is not configured any more.
+
+    Its jobs may go on at the vendor, who may charge for them: end them there. Each video's
+    chronicle gets an event, `written_off`.
+    """
+    from cli.operator_session import current_operator, worker_services
+    from pipeline.lifecycle.write_off import refuse_configured, write_off_batch
+    from pipeline.records.releases import owed_by_account
+    from pipeline.runtime.database import session_of
+
+    operator, written_off = current_operator(), 0
+    with worker_services() as services:
+        refuse_configured(services.providers, provider)
+        with session_of(services.engine) as session:
+            owed = owed_by_account(session).get(provider, 0)
+        while yes:
+            with session_of(services.engine) as session:
+                batch = write_off_batch(session, provider, actor=operator.actor)
+                if batch:
+                    operator.audit(session, "provider_write_off", provider=provider, releases=batch)
+            written_off += batch
+            if not batch:
+                break
+    output.data({"provider": provider, "owed": owed, "written_off": written_off})
+    if yes:
+        output.show(f"{provider}: {written_off} releases written off")
+    else:
+        output.show(
+            f"{provider}: {owed} releases owed. Nothing was changed; --yes writes them off."
+        )
 
 
 def _set_state(output: CommandOutput, provider: str, state: "AccountState") -> None:

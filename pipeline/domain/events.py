@@ -62,6 +62,8 @@ class EventType(StrEnum):
     """A poll found a result whose callback had not arrived."""
     RELEASED = "released"
     """The provider ended a job that is no longer needed."""
+    WRITTEN_OFF = "written_off"
+    """An operator gave up a release at an account that is not configured any more."""
     DELETED = "deleted"
     """The owner or an operator deleted the asset; its post is free again."""
     PURGED = "purged"
