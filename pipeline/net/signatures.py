@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,11 @@ def check_secret(secret: str) -> None:
         SecretMalformed: it is not base64, with or without `whsec_`, or is empty.
     """
     _key(secret)
+
+
+def make_secret() -> str:
+    """Make a secret of 32 random bytes; the scheme asks for 24 to 64."""
+    return f"{_SECRET_PREFIX}{base64.b64encode(os.urandom(32)).decode()}"
 
 
 def sign(secret: str, event_id: str, timestamp: datetime, body: bytes) -> dict[str, str]:

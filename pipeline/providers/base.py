@@ -192,6 +192,28 @@ class Provider(Protocol):
         """
 
 
+class SimpleProvider:
+    """The parts of a ``Provider`` that an adapter may leave out; it inherits them from here."""
+
+    def advance(self, job: JobRef, follow_up: str) -> None:
+        """Refuse: no report asks for a follow-up call."""
+        raise NotImplementedError(f"{follow_up} of {job.attempt_id}")
+
+    def list_since(self, instant: datetime) -> Iterator[ListedJob]:
+        """Yield nothing: the provider bills no job."""
+        del instant
+        yield from ()
+
+    def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
+        """Refuse: every reader may read the outputs, or our own storage signs their addresses."""
+        raise NotImplementedError(f"{kind} at {address} until {until}")
+
+    def documents_for(self, envelope: CallbackEnvelope) -> Sequence[str]:
+        """Return nothing: the secrets suffice."""
+        del envelope
+        return ()
+
+
 @dataclass(frozen=True)
 class SecretFormat:
     """The form of an adapter's callback secrets.

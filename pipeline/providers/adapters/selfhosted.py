@@ -4,28 +4,17 @@ Its job id is our attempt id, so a repeated PUT makes no second job and every ca
 attempt.
 """
 
-import base64
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import (
-    AnyHttpUrl,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.values import (
     CallbackEnvelope,
     JobRef,
-    ListedJob,
     Outputs,
     Phase,
     Profile,
@@ -34,21 +23,15 @@ from pipeline.domain.values import (
     SubmitRequest,
     Submitted,
 )
-from pipeline.net.signatures import check_secret, verify
-from pipeline.providers.base import (
-    Adapter,
-    CallbackUnreadable,
-    Capabilities,
-    Opening,
-    OutputKind,
-    SecretFormat,
-    Trust,
-)
-from pipeline.providers.transport import ProviderHttp, VendorAnswer, VendorError, unreadable
+from pipeline.net.signatures import check_secret, make_secret, verify
+from pipeline.providers import base, transport
 from pipeline.runtime.strict_json import DocumentRefused, read_document
 
 STORAGE = "default"
 """The name under which the transcoder has our storage configured."""
+MAX_DURATION_SEC = 7 * 24 * 3600
+MAX_BYTES = 2**53
+"""Largest integer range that every JSON reader holds exactly (RFC 8259, section 6)."""
 
 PHASES = {
     "queued": Phase.WAITING,
@@ -57,107 +40,59 @@ PHASES = {
     "failed": Phase.FAILED,
     "cancelled": Phase.CANCELLED,
 }
+CALLBACKS: Mapping[str, frozenset[str]] = {
+    "job.progress": frozenset(PHASES),
+    "job.completed": frozenset({"completed"}),
+    "job.failed": frozenset({"failed"}),
+}
+"""The states that a job may have in an event of each type. Events of other types are ignored."""
 
 Address = Annotated[str, Field(min_length=1, max_length=4096)]
 Side = Annotated[int, Field(ge=1, le=65535)]
-MAX_DURATION_SEC = 7 * 24 * 3600
-MAX_BYTES = 2**53
-"""Largest integer range that every JSON reader holds exactly (RFC 8259, section 6)."""
 
 
-class _Read(BaseModel):
-    """The part of a document that the adapter reads; other members are ignored."""
+class _Result(transport.VendorDocument):
+    """The outputs, by the names that ``Outputs`` has for them."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class _Result(_Read):
-    manifest: Address
-    fallback: Address
-    poster: Address
-    thumbnail: Address
-    storyboard: Address | None = None
+    manifest_url: Address = Field(validation_alias="manifest")
+    fallback_url: Address = Field(validation_alias="fallback")
+    poster_url: Address = Field(validation_alias="poster")
+    thumbnail_url: Address = Field(validation_alias="thumbnail")
+    storyboard_url: Address | None = Field(None, validation_alias="storyboard")
     duration_sec: float = Field(gt=0, le=MAX_DURATION_SEC)
     width: Side
     height: Side
-    bytes: int = Field(ge=0, le=MAX_BYTES)
+    size_bytes: int = Field(ge=0, le=MAX_BYTES, validation_alias="bytes")
     renditions: list[dict[str, Any]] = Field(max_length=64)
 
 
-class _Error(_Read):
+class _Fault(transport.VendorDocument):
     code: str = Field(max_length=64)
     message: str = Field(max_length=10_000)
     retryable: bool
 
 
-class _Job(_Read):
+class _Job(transport.VendorDocument):
     id: UUID
+    status: Literal["queued", "running", "completed", "failed", "cancelled"]
     progress: float = Field(0, ge=0, le=100)
+    result: _Result | None = None
+    error: _Fault | None = None
+
+    @model_validator(mode="after")
+    def _says_how_it_ended(self) -> Self:
+        if {"completed": self.result, "failed": self.error}.get(self.status, "") is None:
+            raise ValueError("a job that ended has its result or its error")
+        return self
 
 
-class _Live(_Job):
-    status: Literal["queued", "running"]
-
-
-class _Completed(_Job):
-    status: Literal["completed"]
-    result: _Result
-
-
-class _Failed(_Job):
-    status: Literal["failed"]
-    error: _Error
-
-
-class _Cancelled(_Job):
-    status: Literal["cancelled"]
-
-
-_AnyJob = Annotated[_Live | _Completed | _Failed | _Cancelled, Field(discriminator="status")]
-
-
-class _Envelope(_Read):
+class _Event(transport.VendorDocument):
     type: str = Field(max_length=64)
+    data: Any = None
 
 
-class _AnyData(_Read):
-    job: _AnyJob
-
-
-class _CompletedData(_Read):
-    job: _Completed
-
-
-class _FailedData(_Read):
-    job: _Failed
-
-
-class _Progressed(_Read):
-    """``job.progress``: the state of the job at that time; the job may have ended since."""
-
-    data: _AnyData
-
-
-class _HasCompleted(_Read):
-    """``job.completed``."""
-
-    data: _CompletedData
-
-
-class _HasFailed(_Read):
-    """``job.failed``."""
-
-    data: _FailedData
-
-
-CALLBACKS: Mapping[str, type[_Progressed | _HasCompleted | _HasFailed]] = {
-    "job.progress": _Progressed,
-    "job.completed": _HasCompleted,
-    "job.failed": _HasFailed,
-}
-"""Schemas of the transcoder's events by type. Events of other types are ignored."""
-
-_JOB: TypeAdapter[_Live | _Completed | _Failed | _Cancelled] = TypeAdapter(_AnyJob)
+class _Data(transport.VendorDocument):
+    job: _Job
 
 
 class Settings(AccountSettings):
@@ -169,10 +104,10 @@ class Settings(AccountSettings):
     """Bearer token that the transcoder accepts."""
 
 
-class SelfHosted:
+class SelfHosted(base.SimpleProvider):
     """The adapter of the transcoder's HTTP API."""
 
-    capabilities = Capabilities(
+    capabilities = base.Capabilities(
         idempotent_submit=True,
         margin_sec=5,
         writes_to_our_storage=True,
@@ -180,31 +115,24 @@ class SelfHosted:
         caps=frozenset(Profile),
     )
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: base.Opening) -> None:
         settings: Settings = opening.settings
         self.name = opening.name
-        self.trust = Trust(settings.output_hosts, settings.webhook_sources)
+        self.trust = base.Trust(settings.output_hosts, settings.webhook_sources)
         self._tolerance_sec = opening.tolerance_sec
-        self._http = ProviderHttp(
+        self._http = transport.ProviderHttp(
             f"{str(settings.url).rstrip('/')}/v1/jobs",
             headers={"Authorization": f"Bearer {settings.token.get_secret_value()}"},
             timeout_sec=opening.timeout_sec,
             explain=_explain,
         )
 
-    def close(self) -> None:
-        """Close the connections that are kept open."""
-        self._http.close()
-
     def submit(self, request: SubmitRequest) -> Submitted:
         """PUT the job under our attempt's id."""
+        output = {"prefix": request.output_prefix, "poster_prefix": request.poster_prefix}
         body = {
             "source_url": request.source_url,
-            "output": {
-                "storage": STORAGE,
-                "prefix": request.output_prefix,
-                "poster_prefix": request.poster_prefix,
-            },
+            "output": {"storage": STORAGE, **output},
             "poster_time_sec": request.poster_time_sec,
             "max_profile": request.max_profile,
             "source_size_bytes": request.source.size_bytes,
@@ -212,41 +140,16 @@ class SelfHosted:
         answer = self._http.submit("PUT", f"/{request.attempt_id}", json=body)
         return Submitted(str(request.attempt_id), answer.request_id)
 
-    def advance(self, job: JobRef, follow_up: str) -> None:
-        """Do nothing: the transcoder needs no follow-up call."""
-
     def find(self, job: JobRef) -> ProviderStatus | None:
         """GET the job by our attempt's id."""
         answer = self._http.ask("GET", f"/{job.attempt_id}")
-        if answer is None:
-            return None
-        try:
-            found = _JOB.validate_python(answer.document())
-        except ValidationError as error:
-            raise unreadable(answer, type(error).__name__) from error
-        return _status(found, answer.request_id)
+        return _status(transport.read_answer(answer, _Job), answer.request_id) if answer else None
 
-    def fetch(self, job: JobRef) -> ProviderStatus | None:
-        """Do the same as ``find``: both ids are equal."""
-        return self.find(job)
+    fetch = find  # both ids are equal
 
     def cancel(self, job: JobRef) -> None:
         """DELETE the job."""
         self._http.ask("DELETE", f"/{job.attempt_id}")
-
-    def list_since(self, instant: datetime) -> Iterator[ListedJob]:
-        """Yield nothing: the transcoder bills no job, and keeps its files in our storage."""
-        del instant
-        yield from ()
-
-    def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
-        """Refuse: its outputs lie in our own storage, which signs their addresses itself."""
-        raise NotImplementedError
-
-    def documents_for(self, envelope: CallbackEnvelope) -> Sequence[str]:
-        """Return nothing: the secrets suffice."""
-        del envelope
-        return ()
 
     def verify_callback(
         self, envelope: CallbackEnvelope, secrets: Sequence[str], now: datetime
@@ -258,67 +161,40 @@ class SelfHosted:
         return SignedCallback(signed.id, signed.timestamp)
 
     def read_callback(self, envelope: CallbackEnvelope) -> ProviderStatus | None:
-        """Read an event by the schema of its type."""
-        document = _document(envelope.body)
+        """Read an event, whose type says how its job may stand."""
         try:
-            schema = CALLBACKS.get(_Envelope.model_validate(document).type)
-            return _status(schema.model_validate(document).data.job, None) if schema else None
-        except ValidationError as error:
-            raise CallbackUnreadable("not what its type documents") from error
+            event = _Event.model_validate(read_document(envelope.body))
+            if event.type not in CALLBACKS:
+                return None
+            job = _Data.model_validate(event.data).job
+        except (DocumentRefused, ValidationError) as error:
+            raise base.CallbackUnreadable("not what its type documents") from error
+        if job.status not in CALLBACKS[event.type]:
+            raise base.CallbackUnreadable(f"a job that is {job.status} in {event.type}")
+        return _status(job, None)
 
 
-def make_secret() -> str:
-    """Make a secret of Standard Webhooks, which asks for 24 to 64 random bytes."""
-    return f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
+ADAPTER = base.Adapter(Settings, SelfHosted, base.SecretFormat(check_secret, make_secret))
 
 
-ADAPTER = Adapter(
-    settings=Settings, open=SelfHosted, secrets=SecretFormat(check_secret, make_secret)
-)
-
-
-def _explain(answer: VendorAnswer) -> VendorError:
+def _explain(answer: transport.VendorAnswer) -> transport.VendorError:
     try:
-        error = _Error.model_validate(read_document(answer.body)["error"])
+        fault = _Fault.model_validate(read_document(answer.body)["error"])
     except (ValueError, KeyError, TypeError):
-        return VendorError(f"answered {answer.status}")
-    return VendorError(error.message, error.code, error.retryable)
+        return transport.VendorError(f"answered {answer.status}")
+    return transport.VendorError(fault.message, fault.code, fault.retryable)
 
 
-def _document(body: bytes) -> Any:
-    try:
-        return read_document(body)
-    except DocumentRefused as error:
-        raise CallbackUnreadable(str(error)) from error
-
-
-def _status(
-    job: _Live | _Completed | _Failed | _Cancelled, request_id: str | None
-) -> ProviderStatus:
-    error = job.error if isinstance(job, _Failed) else None
+def _status(job: _Job, request_id: str | None) -> ProviderStatus:
+    told: dict[str, Any] = {}
+    if job.status == "completed" and job.result:
+        told = {"outputs": Outputs(**job.result.model_dump())}
+    elif job.status == "failed" and job.error:
+        told = dict(base.failed(**job.error.model_dump()))
     return ProviderStatus(
-        phase=PHASES[job.status],
+        **{"phase": PHASES[job.status], **told},
         attempt_id=job.id,
         provider_job_id=str(job.id),
         provider_request_id=request_id,
         progress=job.progress,
-        outputs=_outputs(job.result) if isinstance(job, _Completed) else None,
-        error_code=error.code if error else None,
-        error_message=error.message if error else None,
-        retryable=error.retryable if error else False,
-    )
-
-
-def _outputs(result: _Result) -> Outputs:
-    return Outputs(
-        manifest_url=result.manifest,
-        fallback_url=result.fallback,
-        poster_url=result.poster,
-        thumbnail_url=result.thumbnail,
-        storyboard_url=result.storyboard,
-        duration_sec=result.duration_sec,
-        width=result.width,
-        height=result.height,
-        renditions=result.renditions,
-        size_bytes=result.bytes,
     )

@@ -18,9 +18,8 @@ import requests
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from pipeline.net.signatures import sign
+from pipeline.net.signatures import make_secret, sign
 from pipeline.providers.active_secrets import FRESH_SEC, vault_of
-from pipeline.providers.adapters.selfhosted import make_secret
 from pipeline.providers.callback_secrets import retire_secret, rotate_secret
 from pipeline.records.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.runtime.database import make_engine, session_of

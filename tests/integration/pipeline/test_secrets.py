@@ -12,8 +12,8 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from pipeline.domain.errors import Conflict
+from pipeline.net.signatures import make_secret
 from pipeline.providers.active_secrets import FRESH_SEC, SecretBook, SecretsUnreadable
-from pipeline.providers.adapters.selfhosted import make_secret
 from pipeline.providers.callback_secrets import (
     Rotated,
     active,

@@ -146,7 +146,7 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
         with pytest.raises(RefusedForNow) as refused:
             adapter.submit(request)
     finally:
-        adapter.close()
+        adapter._http.close()
         server.shutdown()
         thread.join()
         server.server_close()

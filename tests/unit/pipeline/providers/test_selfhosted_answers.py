@@ -98,7 +98,7 @@ def adapting(provider: Provider, timeout_sec: float) -> Iterator[SelfHosted]:
         f"http://127.0.0.1:{provider.server_port}", token="token", timeout_sec=timeout_sec
     )
     yield adapter
-    adapter.close()
+    adapter._http.close()
 
 
 @pytest.fixture
