@@ -135,6 +135,8 @@ def _audit(
             _show_progress(run.listed, totals.listed)
             totals.listed = run.listed
             continue
+        if orphan.job.provider_job_id in named:
+            continue  # pages shift while a list is read
         named.add(orphan.job.provider_job_id)
         released = wanted.has(orphan) and _release(services, name, orphan)
         _show_orphan(output, totals, orphan, prices, now, released=released)

@@ -363,12 +363,14 @@ class ListedJob:
     Attributes:
         attempt_id: Our external id, as the provider echoes it; None for a job without one.
         duration_sec: Length of the media that the provider bills; None if it does not say.
+        is_over: It is kept as a record only: nothing more is billed, and nothing can be released.
     """
 
     provider_job_id: str
     created_at: datetime
     attempt_id: UUID | None = None
     duration_sec: float | None = None
+    is_over: bool = False
 
 
 @dataclass(frozen=True)

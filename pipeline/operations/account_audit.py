@@ -124,7 +124,7 @@ class AccountAudit:
         found = [
             (job, _reason(job, by_job.get(job.provider_job_id), by_id.get(job.attempt_id)))
             for job in jobs
-            if job.created_at <= self._until
+            if job.created_at <= self._until and not job.is_over
         ]
         return [Orphan(job, reason) for job, reason in found if reason is not None]
 

@@ -5,9 +5,10 @@ a quality that is encoded; none tells of a failure, and none names our id. So th
 A private video needs a token that works once, so playback cannot be signed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
+from itertools import count
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -207,7 +208,7 @@ class ApiVideo:
     def list_since(self, instant: datetime) -> Iterator[ListedJob]:
         """Read the list of videos back to the instant. One without a time is listed too."""
         query = {"sortBy": "createdAt", "sortOrder": "desc", "pageSize": PAGE}
-        for video in self._pages(query):
+        for video in self._pages(query, count(1)):
             created_at = video.created_at or instant
             if created_at < instant:
                 return
@@ -245,11 +246,12 @@ class ApiVideo:
         return LookAtJob(event.video_id, event=f"{event.type} {event.encoding} {event.quality}")
 
     def _search(self, job: JobRef) -> _Video | None:
-        videos = self._pages({f"metadata[{OUR_ID}]": str(job.attempt_id)})
+        query = {f"metadata[{OUR_ID}]": str(job.attempt_id)}
+        videos = self._pages(query, range(1, MOST_PAGES + 1))
         return next((video for video in videos if video.attempt_id == job.attempt_id), None)
 
-    def _pages(self, query: Mapping[str, Any]) -> Iterator[_Video]:
-        for number in range(1, MOST_PAGES + 1):
+    def _pages(self, query: Mapping[str, Any], numbers: Iterable[int]) -> Iterator[_Video]:
+        for number in numbers:
             asked = {**query, "currentPage": number}
             answer = self._http.ask("GET", VIDEOS, query=asked, absent=())
             assert answer is not None

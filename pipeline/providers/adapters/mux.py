@@ -6,9 +6,10 @@ plays when the asset is ready; the MP4 is a static rendition that follows.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from itertools import count
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -187,7 +188,9 @@ class Mux:
 
     def find(self, job: JobRef) -> ProviderStatus | None:
         """Read the list of assets back to the submission."""
-        for asset, request_id in self._assets_since(job.intended_at - CLOCKS_DIFFER):
+        for asset, request_id in self._assets_since(
+            job.intended_at - CLOCKS_DIFFER, range(MOST_PAGES)
+        ):
             if base.echoed_id(asset.passthrough) == job.attempt_id:
                 return self._status(asset, request_id, job.poster_time_sec)
         return None
@@ -209,7 +212,7 @@ class Mux:
 
     def list_since(self, instant: datetime) -> Iterator[ListedJob]:
         """Read the list of assets back to the instant."""
-        for asset, _ in self._assets_since(instant):
+        for asset, _ in self._assets_since(instant, count()):
             ours = base.echoed_id(asset.passthrough)
             yield ListedJob(asset.id, asset.created_at, ours, asset.duration)
 
@@ -253,10 +256,16 @@ class Mux:
         ours = base.echoed_id(event.passthrough)
         return LookAtJob(event.asset_id or event.object_id, ours, event.type)
 
-    def _assets_since(self, instant: datetime) -> Iterator[tuple[_Asset, str | None]]:
-        """Yield the assets made since an instant, newest first, each with its request's id."""
+    def _assets_since(
+        self, instant: datetime, pages: Iterable[int]
+    ) -> Iterator[tuple[_Asset, str | None]]:
+        """Yield the assets made since an instant, newest first, each with its request's id.
+
+        Args:
+            pages: As many numbers as pages may be read.
+        """
         query: dict[str, Any] = {"limit": PAGE}
-        for _ in range(MOST_PAGES):
+        for _ in pages:
             answer = self._http.ask("GET", ASSETS, query=query, absent=())
             assert answer is not None
             page = transport.read_answer(answer, _Page)

@@ -5,6 +5,7 @@ that a vendor has no counterpart of is skipped, and the table at the end shows i
 """
 
 import os
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -349,6 +350,31 @@ def test_a_job_made_outside_is_listed(vendor: FakeVendor, account: Provider) -> 
     assert listed[orphan.job_id].attempt_id is None
     assert listed[ours.provider_job_id or ""].attempt_id == ours.attempt_id
     assert list(account.list_since(vendor.now() + MINUTE)) == []
+
+
+def test_a_cancelled_job_is_not_listed_or_is_over(vendor: FakeVendor, account: Provider) -> None:
+    _needs_lists(vendor, "list")
+    job = submitted(vendor, account)
+    live = submitted(vendor, account)
+    account.cancel(job)
+
+    listed = account.list_since(job.intended_at - MINUTE)
+
+    assert [each.provider_job_id for each in listed if not each.is_over] == [live.provider_job_id]
+
+
+def test_a_list_is_read_to_its_end(
+    vendor: FakeVendor, account: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _needs_lists(vendor, "list")
+    module = sys.modules[type(account).__module__]
+    for bound in ("MOST_PAGES", "MAX_PAGES"):  # those of a look-up
+        monkeypatch.setattr(module, bound, 1, raising=False)
+    made = {vendor.orphan().job_id for _ in range(230)}
+
+    listed = account.list_since(vendor.now() - MINUTE)
+
+    assert {each.provider_job_id for each in listed} == made
 
 
 def test_a_callback_names_its_job(vendor: FakeVendor, account: Provider) -> None:

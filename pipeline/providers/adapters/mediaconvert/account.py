@@ -5,10 +5,11 @@ with a secret in a header. Answers and events have the user metadata of their jo
 attempt and the places of the outputs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
+from itertools import count
 from secrets import token_urlsafe
 from typing import Any, Self, TypeVar
 
@@ -51,6 +52,8 @@ from pipeline.net.sns_signatures import (
     verify_sns,
 )
 from pipeline.providers.adapters.mediaconvert.job_reports import (
+    ENDED,
+    PHASES,
     JobAnswer,
     JobPage,
     JobReport,
@@ -166,7 +169,7 @@ class MediaConvert:
 
     def find(self, job: JobRef) -> ProviderStatus | None:
         """List the jobs, newest first, until one has our id or is older than the call."""
-        listed = self._list_back_to(job.intended_at - CLOCK_SKEW)
+        listed = self._list_back_to(job.intended_at - CLOCK_SKEW, range(MAX_PAGES))
         found = next((each for each in listed if each.attempt_id == job.attempt_id), None)
         return _status(found, None) if found else None
 
@@ -188,10 +191,11 @@ class MediaConvert:
             ask_once(self._client.cancel_job, {"Id": job_id}, absent=ended)
 
     def list_since(self, instant: datetime) -> Iterator[ListedJob]:
-        """Yield the jobs, the newest first."""
-        for job in self._list_back_to(instant):
+        """Yield the jobs, the newest first. Those that have ended are records, kept for a while."""
+        for job in self._list_back_to(instant, count()):
             assert job.created_at is not None
-            yield ListedJob(job.id, job.created_at, job.attempt_id, job.length_sec)
+            is_over = PHASES.get(job.status) in ENDED
+            yield ListedJob(job.id, job.created_at, job.attempt_id, job.length_sec, is_over)
 
     def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
         """Refuse: its outputs lie in our own storage, which signs their addresses itself."""
@@ -250,14 +254,17 @@ class MediaConvert:
             raise SignatureRejected(Rejection.BAD_SIGNATURE)
         return message
 
-    def _list_back_to(self, instant: datetime) -> Iterator[JobReport]:
+    def _list_back_to(self, instant: datetime, pages: Iterable[int]) -> Iterator[JobReport]:
         """Yield the jobs made at an instant or later, the newest first.
+
+        Args:
+            pages: As many numbers as pages may be read.
 
         Raises:
             TransientProviderError: There are more than a look-up reads, so no absence is proved.
         """
         token: Mapping[str, Any] = {}
-        for _ in range(MAX_PAGES):
+        for _ in pages:
             query = {"Order": "DESCENDING", "MaxResults": PAGE, **token}
             page = _read(JobPage, ask_once(self._client.list_jobs, query) or {})
             for job in page.jobs:

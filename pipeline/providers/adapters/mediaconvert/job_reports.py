@@ -29,6 +29,7 @@ PHASES = {
     "ERROR": Phase.FAILED,
 }
 """Phase of each status that we use. Others, such as ``NEW_WARNING``, come in events only."""
+ENDED = frozenset({Phase.COMPLETED, Phase.CANCELLED, Phase.FAILED})
 ERRORS: Mapping[int, tuple[str, bool]] = {
     **dict.fromkeys((1020,), ("no_video_stream", False)),
     **dict.fromkeys((1030, 3400), ("unsupported_media", False)),
