@@ -3,7 +3,12 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("bench.encode_cost", "bench.completion_time", "bench.page_load")
+BENCHMARKS = (
+    "bench.encode_cost",
+    "bench.completion_time",
+    "bench.provider_pace",
+    "bench.page_load",
+)
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ class Limit:
 
     per_sec: float
     refused: int = 0
+    admitted_at: list[float] = field(default_factory=list)
     _free_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -43,6 +44,7 @@ class Limit:
                 self.refused += 1
                 return False
             self._free_at = max(now, self._free_at) + interval
+            self.admitted_at.append(now)
             return True
 
 
@@ -65,6 +67,8 @@ class ScriptedProvider:
     """The header of that name, if a refusal is to have one."""
     limit: "Limit | None" = None
     """Refuses PUTs beyond a pace."""
+    read_limit: "Limit | None" = None
+    """Refuses GETs beyond a pace."""
     before_answer: Callable[[UUID], None] | None = None
     """Called when a job has been accepted and before the answer leaves."""
 
@@ -143,6 +147,8 @@ def _app(provider: ScriptedProvider) -> Flask:
     def get(job_id: UUID) -> Any:
         if trouble := _next(provider.gets):
             return trouble
+        if provider.read_limit and not provider.read_limit.admits():
+            return _error(429), 429
         job = provider.jobs.get(job_id)
         return (job, 200) if job else (_error(404), 404)
 
