@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -13,10 +13,6 @@ from cli.check_failed import CheckFailed
 from pipeline.domain.errors import Unprocessable
 from pipeline.operations.schema_check import check_catalogue
 from pipeline.process_settings import DoctorSettings
-from pipeline.providers.active_secrets import vault_of
-from pipeline.providers.callback_secrets import active
-from pipeline.providers.secret_sealing import VaultLocked
-from pipeline.records.models import ProviderSecret
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.records.site_posts import Posts, check_posts
 from pipeline.runtime.database import make_engine
@@ -28,7 +24,7 @@ comparison between the two tolerates 30 s."""
 
 def check_role(settings: DoctorSettings, role: str) -> str:
     """Log in as a role; check that the login is the role itself."""
-    with _connected(settings, role) as connection:
+    with connected(settings, role) as connection:
         user = connection.scalar(text("SELECT current_user"))
         version = connection.scalar(text("SHOW server_version"))
     if user != f"khronika_{role}":
@@ -42,7 +38,7 @@ def check_role(settings: DoctorSettings, role: str) -> str:
 
 def check_migrations(settings: DoctorSettings) -> str:
     """Compare the database's migration with the newest one of this code."""
-    with _connected(settings, "api") as connection:
+    with connected(settings, "api") as connection:
         found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     head = PIPELINE_HISTORY.newest_revision()
     if found != head:
@@ -54,7 +50,7 @@ def check_migrations(settings: DoctorSettings) -> str:
 
 def check_schema(settings: DoctorSettings) -> str:
     """Compare the live schema, policies and grants with those of the migrations."""
-    with _connected(settings, "operator") as connection:
+    with connected(settings, "operator") as connection:
         findings = check_catalogue(connection)
     if findings:
         raise CheckFailed(
@@ -66,7 +62,7 @@ def check_schema(settings: DoctorSettings) -> str:
 
 def check_clock(settings: DoctorSettings) -> str:
     """Compare the database's clock with this machine's."""
-    with _connected(settings, "worker") as connection:
+    with connected(settings, "worker") as connection:
         connection.execute(text("SELECT 1"))  # so that the time to connect is not counted
         before = datetime.now(UTC)
         theirs = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -81,34 +77,6 @@ def check_clock(settings: DoctorSettings) -> str:
     return f"the database's clock differs by {apart_sec:+.3f} s from this machine's"
 
 
-def check_callback_secrets(settings: DoctorSettings) -> str:
-    """Check that each provider account has a callback secret that can be decrypted."""
-    seals = settings.api.callback_secrets
-    first = settings.api.accounts.first_secrets
-    with _connected(settings, "operator") as connection, Session(connection) as session:
-        found = {
-            provider: session.scalars(select(ProviderSecret).where(active(provider))).all()
-            for provider in first
-        }
-    vault = vault_of(settings.api.media_urls.key, seals)
-    for provider, rows in found.items():
-        if not rows and not first[provider]:
-            raise CheckFailed(
-                f"{provider} has none: its callbacks are rejected",
-                f"Make one with `khronika secrets rotate {provider}` and give it to the provider.",
-            )
-        try:
-            for row in rows:
-                vault.open(row.secret, account=provider)
-        except VaultLocked:
-            raise CheckFailed(
-                f"KHRONIKA_SECRET_KEY does not decrypt those of {provider}",
-                "Restore the key, or set KHRONIKA_SECRET_KEY_PREVIOUS to it.",
-            ) from None
-    counts = (f"{provider} {len(rows) or 'from the settings'}" for provider, rows in found.items())
-    return f"active: {', '.join(counts)}"
-
-
 def check_posts_table(settings: DoctorSettings) -> str:
     """Check that the site's table of posts, if configured, can be read."""
     rules = settings.api.posts
@@ -118,7 +86,7 @@ def check_posts_table(settings: DoctorSettings) -> str:
         return "no table is configured; owners' tokens name their posts"
     posts = Posts(rules.posts_table, rules.posts_owner_column)
     for role in ("api", "operator"):
-        with _connected(settings, role) as connection, Session(connection) as session:
+        with connected(settings, role) as connection, Session(connection) as session:
             try:
                 check_posts(session, posts)
             except Unprocessable as error:
@@ -129,7 +97,12 @@ def check_posts_table(settings: DoctorSettings) -> str:
 
 
 @contextmanager
-def _connected(settings: DoctorSettings, role: str) -> Iterator[Connection]:
+def connected(settings: DoctorSettings, role: str) -> Iterator[Connection]:
+    """Connect as a role.
+
+    Raises:
+        CheckFailed: the database does not answer, or refuses the login.
+    """
     url = _login(settings, role).get_secret_value()
     engine = make_engine(url, pool_size=1, name="khronika doctor")
     try:

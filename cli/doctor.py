@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from cli import database_checks, service_checks
+from cli import account_checks, database_checks, service_checks
 from cli.check_failed import CheckFailed
 from pipeline.config.groups import load_settings
+from pipeline.domain.errors import NotFound
 from pipeline.process_settings import DoctorSettings
 from pipeline.runtime.filed_settings import SettingsInvalid
 
@@ -35,7 +36,9 @@ class CheckResult:
         return asdict(self)
 
 
-CHECKS: Mapping[str, Callable[[DoctorSettings], str]] = {
+Check = Callable[[DoctorSettings], str]
+
+CHECKS: Mapping[str, Check] = {
     **{f"database as {role}": partial(database_checks.check_role, role=role) for role in ROLES},
     "migrations": database_checks.check_migrations,
     "catalogue": database_checks.check_schema,
@@ -43,31 +46,62 @@ CHECKS: Mapping[str, Callable[[DoctorSettings], str]] = {
     "issuers of tokens": service_checks.check_issuers,
     "clock": database_checks.check_clock,
     "broker": service_checks.check_broker,
-    "callback secrets": database_checks.check_callback_secrets,
+    "callback secrets": account_checks.check_callback_secrets,
     "storage": service_checks.check_storage,
     "ffmpeg, ffprobe": service_checks.check_tools,
     "isolation of ffmpeg": service_checks.check_isolation,
-    "provider accounts": service_checks.check_accounts,
+    "provider accounts": account_checks.check_accounts,
+    "states of accounts": account_checks.check_account_states,
 }
 """The checks by name; each returns the facts that it found, or raises `CheckFailed`."""
 
+ACCOUNT_CHECKS: Mapping[str, Callable[[DoctorSettings, str], str]] = {
+    "database": lambda settings, _: database_checks.check_role(settings, "operator"),
+    "clock": lambda settings, _: database_checks.check_clock(settings),
+    "credentials": account_checks.check_accounts,
+    "callback secret": account_checks.check_callback_secrets,
+    "callback route": account_checks.check_callback_route,
+    "state": account_checks.check_account_states,
+    "pace": account_checks.read_pace,
+}
+"""The checks of one provider account."""
 
-def run_checks() -> Iterator[CheckResult]:
-    """Make all checks; a check comes after those that it depends on."""
+
+def run_checks(account: str | None = None) -> Iterator[CheckResult]:
+    """Make all checks; a check comes after those that it depends on.
+
+    Args:
+        account: The provider account to check alone; None for the whole system.
+
+    Raises:
+        NotFound: ``unknown_provider``.
+    """
+    names = CHECKS if account is None else ACCOUNT_CHECKS
     try:
         settings = load_settings(DoctorSettings)
     except SettingsInvalid as error:
         yield CheckResult("settings", False, str(error), "Set the variables that are named.")
-        yield from (CheckResult(name, None, "not checked: needs the settings") for name in CHECKS)
+        yield from (CheckResult(name, None, "not checked: needs the settings") for name in names)
         return
+    checks = CHECKS if account is None else _checks_of(settings, account)
     yield CheckResult("settings", True, f"complete, for {settings.api.media_urls.base_url}")
-    for name, check in CHECKS.items():
+    for name, check in checks.items():
         yield _run_check(name, check, settings)
 
 
-def _run_check(
-    name: str, check: Callable[[DoctorSettings], str], settings: DoctorSettings
-) -> CheckResult:
+def _checks_of(settings: DoctorSettings, account: str) -> Mapping[str, Check]:
+    if account not in settings.worker.accounts.by_name:
+        raise NotFound("unknown_provider", f"There is no provider account {account!r}.")
+    return {name: partial(_about, check, account) for name, check in ACCOUNT_CHECKS.items()}
+
+
+def _about(
+    check: Callable[[DoctorSettings, str], str], account: str, settings: DoctorSettings
+) -> str:
+    return check(settings, account)
+
+
+def _run_check(name: str, check: Check, settings: DoctorSettings) -> CheckResult:
     try:
         return CheckResult(name, True, check(settings))
     except CheckFailed as failed:

@@ -158,18 +158,26 @@ def clean(output: CommandOutput, *, dry_run: DryRun = False) -> None:
 
 
 @with_output
-def doctor(output: CommandOutput) -> None:
+def doctor(
+    output: CommandOutput,
+    *,
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", metavar="NAME", help="Check this provider account alone."),
+    ] = None,
+) -> None:
     """Check everything that the product depends on. The exit code is 1 if there is a problem.
 
     Checks the settings, the database as each role, migrations, catalogue, posts, token issuers,
-    clock, broker, callback secrets, storage, ffmpeg and its isolation, and the transcoder. Each
-    problem comes with its next step.
+    clock, broker, callback secrets, storage, ffmpeg and its isolation, and the provider accounts.
+    Each problem comes with its next step. With --provider: the account's credentials, callback
+    secret, state and pace, and whether our public address receives its callbacks. Nothing is spent.
     """
     from cli.doctor import run_checks
 
     os.environ.update(complete_environment(os.environ))
     results = []
-    for result in run_checks():
+    for result in run_checks(provider):
         results.append(result)
         _show_result(output, result)
     healthy = all(result.ok for result in results)

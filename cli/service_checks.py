@@ -1,20 +1,16 @@
-"""The checks of services and programs: broker, storage, ffmpeg, transcoder, token issuers."""
+"""The checks of services and programs: broker, storage, ffmpeg, token issuers."""
 
 import os
 import subprocess
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from kombu.connection import Connection as BrokerConnection
 
 from api.identity.jwks import NO_KEYS, KeyClient
 from cli.check_failed import CheckFailed
-from pipeline.domain.errors import AccountProblem, ProviderError
-from pipeline.domain.values import JobRef
 from pipeline.media.confinement import ISOLATION, active_isolation
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.process_settings import DoctorSettings
-from pipeline.providers.accounts import open_accounts, prefix_of
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
 
@@ -77,26 +73,6 @@ def check_isolation(_: DoctorSettings) -> str:
     missing = [part for part in ISOLATION if part not in active]
     lacking = f"; not allowed here: {', '.join(missing)}" if missing else ""
     return f"limits, {', '.join(active) or 'nothing more'}{lacking}"
-
-
-def check_accounts(settings: DoctorSettings) -> str:
-    """Ask each provider account for a job that does not exist: it costs nothing."""
-    callbacks = settings.worker.callbacks
-    opened = open_accounts(settings.worker.accounts, settings.worker.providers, callbacks)
-    for name, provider in opened.items():
-        try:
-            provider.find(JobRef(uuid4(), None, datetime.now(UTC)))
-        except AccountProblem as error:
-            raise CheckFailed(
-                f"{name} does not accept our credentials: {error}",
-                f"Correct the variables {prefix_of(name)}*; docs/settings.md has them.",
-            ) from None
-        except ProviderError as error:
-            raise CheckFailed(
-                f"{name} does not answer: {error}",
-                f"Check the variables {prefix_of(name)}*, and that the provider runs.",
-            ) from None
-    return f"answer and accept us: {', '.join(opened)}"
 
 
 def check_issuers(settings: DoctorSettings) -> str:

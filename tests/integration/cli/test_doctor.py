@@ -7,8 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
-from cli.doctor import CHECKS
+from cli.doctor import ACCOUNT_CHECKS, CHECKS
+from pipeline.records import account_states
+from pipeline.records.models import Delivery
+from pipeline.runtime.database import session_of
+from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika
 from tests.scripted_provider import TOKEN
 
@@ -170,3 +175,91 @@ def test_no_secret_is_shown(healthy: Mapping[str, str], tmp_path: Path) -> None:
     for name in ("BROKER_URL", "KHRONIKA_API_DATABASE_URL"):
         password = healthy[name].partition("://")[2].partition("@")[0].partition(":")[2]
         assert password not in ran.out
+
+
+@pytest.fixture
+def reachable(healthy: Mapping[str, str], api: Client) -> Mapping[str, str]:
+    """A healthy system whose API runs at its public address."""
+    return {
+        **healthy,
+        "KHRONIKA_PUBLIC_URL": api.url,
+        "KHRONIKA_SELFHOSTED_WRITES_PER_SEC": "2",
+        "KHRONIKA_SELFHOSTED_MAX_JOBS": "7",
+    }
+
+
+def account_diagnosis(env: Mapping[str, str], account: str = "selfhosted") -> dict[str, Any]:
+    """Run the doctor on one account; return its checks by name."""
+    ran = khronika("doctor", "--provider", account, "--json", env=env)
+    checks = {check["name"]: check for check in ran.document["checks"]}
+    assert ran.code == (0 if all(check["ok"] for check in checks.values()) else 1)
+    return checks
+
+
+def test_an_account_is_examined_alone_and_nothing_is_spent(
+    reachable: Mapping[str, str], api: Client, world: World
+) -> None:
+    found = account_diagnosis(reachable)
+
+    assert all(check["ok"] for check in found.values()), found
+    assert list(found) == ["settings", *ACCOUNT_CHECKS]
+    assert f"{api.url}/api/video-assets/webhook/selfhosted" in found["callback route"]["detail"]
+    assert found["state"]["detail"] == "selfhosted enabled"
+    assert found["pace"]["detail"] == "write 2 a second, 7 jobs at once"
+    assert world.count(Delivery) == 0
+
+
+def test_what_ails_an_account_is_named_with_its_next_step(
+    reachable: Mapping[str, str], world: World
+) -> None:
+    with session_of(world.engine) as session:
+        account_states.record_problem(session, "selfhosted", "the card has expired")
+    found = account_diagnosis(
+        {
+            **reachable,
+            "KHRONIKA_SELFHOSTED_TOKEN": "other",
+            "KHRONIKA_PUBLIC_URL": "http://127.0.0.1:9",
+        }
+    )
+
+    wrong = {name: check for name, check in found.items() if not check["ok"]}
+    assert list(wrong) == ["credentials", "callback route", "state"]
+    assert "does not accept our credentials" in wrong["credentials"]["detail"]
+    assert "does not answer" in wrong["callback route"]["detail"]
+    assert "the card has expired" in wrong["state"]["detail"]
+    assert "khronika providers enable selfhosted" in wrong["state"]["next_step"]
+
+
+def test_an_api_that_does_not_know_the_account_is_named(reachable: Mapping[str, str]) -> None:
+    spare = {
+        "KHRONIKA_ACCOUNTS": "selfhosted,spare:selfhosted",
+        "KHRONIKA_SPARE_URL": reachable["KHRONIKA_SELFHOSTED_URL"],
+        "KHRONIKA_SPARE_TOKEN": TOKEN,
+    }
+    found = account_diagnosis({**reachable, **spare}, "spare")
+
+    wrong = {name: check for name, check in found.items() if not check["ok"]}
+    assert list(wrong) == ["callback secret", "callback route"]
+    assert "does not know spare" in wrong["callback route"]["detail"]
+
+
+def test_an_account_that_is_not_configured_is_not_examined(healthy: Mapping[str, str]) -> None:
+    ran = khronika("doctor", "--provider", "nobody", "--json", env=healthy)
+    assert (ran.code, ran.document["error"]["code"]) == (3, "unknown_provider")
+
+
+def test_the_doctor_names_an_account_that_is_gone_and_owes_releases(
+    healthy: Mapping[str, str], world: World, api: Client
+) -> None:
+    asset_id = api.create().json()["id"]
+    with session_of(world.engine) as session:
+        session.execute(
+            text("""INSERT INTO provider_attempts (id, asset_id, generation, number, provider,
+                        intended_at, release_requested_at)
+                    VALUES (gen_random_uuid(), :id, 1, 1, 'gone', now(), now())"""),
+            {"id": asset_id},
+        )
+    code, wrong = diagnosis(healthy)
+
+    assert (code, list(wrong)) == (1, ["states of accounts"])
+    assert "khronika providers write-off gone" in wrong["states of accounts"]["next_step"]
