@@ -102,6 +102,8 @@ def _assemble(here: Services) -> APIFlask:
         docs_path=None,
         static_folder=None,  # type: ignore[arg-type]  # Flask takes None: no static files
     )
+    # Werkzeug would redirect `//` to `/`, with an address that holds the request's Host header.
+    app.url_map.merge_slashes = False
     app.request_class = ApiRequest
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES

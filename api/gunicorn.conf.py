@@ -63,6 +63,18 @@ accesslog = None
 control_socket_disable = True
 """No control socket: a socket that can reconfigure the server would need protection."""
 
+# A proxy's headers are read by api/http/client_address.py alone, from as many proxies as
+# KHRONIKA_PROXIES counts. By default gunicorn reads some itself, of every client on this machine:
+# such a client could name the path (SCRIPT_NAME, PATH_INFO) and the scheme of its request.
+forwarded_allow_ips = ""
+"""No address may set a header for gunicorn; a peer on a Unix socket may, whatever this says."""
+secure_scheme_headers: dict[str, str] = {}
+"""No header is the scheme of a request for gunicorn."""
+forwarder_headers = ""
+"""No header replaces a variable of the request."""
+header_map = "drop"
+"""A header with an underscore is removed: it would be read as the one with a hyphen."""
+
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # prometheus_client reads it at its import by the application, which is later.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")

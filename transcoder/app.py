@@ -62,6 +62,7 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
         services = make_services(load_settings())
         redact_server_logs()
     app = Flask("transcoder")
+    app.url_map.merge_slashes = False  # else a redirect would name the host that a client chose
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.extensions["transcoder"] = services
     app.register_blueprint(jobs)

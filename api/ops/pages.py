@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
+from posixpath import normpath
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 import structlog
@@ -130,8 +131,10 @@ def see_other(address: str) -> Response:
 def console_address(address: str | None) -> str:
     """Return the address if it is one of the console's, else the console's first page."""
     parts = urlsplit(address or "")
-    is_ours = parts.path == PATH or parts.path.startswith(f"{PATH}/")
-    if parts.scheme or parts.netloc or not is_ours or "\\" in parts.path or ".." in parts.path:
+    path = unquote(parts.path)  # a browser reads `%2e%2e` as `..`
+    is_ours = (path == PATH or path.startswith(f"{PATH}/")) and path == normpath(path)
+    is_plain = path.isprintable() and not {"\\", "%"} & set(path)
+    if parts.scheme or parts.netloc or not is_ours or not is_plain:
         return PATH
     return parts._replace(fragment="").geturl()
 

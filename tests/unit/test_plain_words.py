@@ -31,6 +31,7 @@ SAME_MODULE_NOUN = {
     "celeryconfig": "the Celery settings of a worker",
     "changes": "the actions on a video, as routes of the API and as forms of the console",
     "env": "the name that Alembic loads a history's environment by",
+    "gunicorn.conf": "the settings of a server of gunicorn's, which names the file",
     "idempotency": "the idempotency keys, as rows and as a header",
     "models": "the tables of a schema",
     "parts": "the parts of an upload, as rules and as routes",

@@ -48,6 +48,9 @@ def test_a_form_that_nobody_signed_in_sends_does_nothing(api: Client, world: Wor
 ELSEWHERE = (
     *("https://evil.example/ops", "//evil.example/ops", "/\\evil.example/ops"),
     *("/ops/../api", "/ops\\@evil.example", "javascript:alert(1)", "/opsy", ""),
+    *("/ops/%2e%2e/api", "/ops/%252e%252e/api", "/ops/.%2E/api", "/ops/%5c%5cevil.example"),
+    *("/%2f/evil.example", "/ops//evil.example", "/ops/./assets", "/ops/..", "///evil.example/ops"),
+    *("\t//evil.example/ops", "/ops/%0d%0aX-Evil:1", "/ops/%00", "ops/assets", "/ops/%e2%80%ae"),
 )
 
 

@@ -1,6 +1,9 @@
+import shlex
 import subprocess
+import sys
 
 import pytest
+from gunicorn.app.wsgiapp import WSGIApplication  # type: ignore[import-untyped]
 
 from stack.home import CHECKOUT
 from stack.supervisor import read_procfile
@@ -22,6 +25,20 @@ def test_every_queue_has_a_worker() -> None:
         for queue in line.split("--queues ")[1].split()[0].split(",")
     }
     assert queues == {"submit", "reconcile", "sweep", "transcode", "transcoder-sweep"}
+
+
+SERVERS = {"transcoder": COMMANDS, "site": read_procfile(CHECKOUT / "examples/site/Procfile")}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_no_server_lets_a_client_of_this_machine_write_a_proxys_headers(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(CHECKOUT)
+    monkeypatch.setattr(sys, "argv", shlex.split(SERVERS[name][name]))
+    read = WSGIApplication("%(prog)s").cfg
+    assert (read.forwarded_allow_ips, read.forwarder_headers) == ([], [])
+    assert read.header_map == "drop"
 
 
 def test_flower_is_reachable_from_this_machine_only() -> None:
