@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from cli.adapter_skeleton import new_adapter
 from cli.command_output import CommandOutput
 from cli.options import Provider, with_output
 from cli.provider_audit import audit
@@ -97,6 +98,7 @@ def disable(output: CommandOutput, provider: Provider) -> None:
 
 
 app.command()(audit)
+app.command(name="new")(new_adapter)
 
 
 @app.command()

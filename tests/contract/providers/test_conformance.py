@@ -42,6 +42,7 @@ from pipeline.net.fetch import GuardedFetcher
 from pipeline.net.fetch_policy import FetchPolicy
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import OutputKind, Provider
+from pipeline.providers.registry import adapter_names
 from pipeline.services import Services
 from tests.contract.providers.conftest import ADAPTERS
 from tests.vendors.accounts import account_at, fake_of, job_of, request_of
@@ -125,6 +126,11 @@ def call(account: Provider, name: str, job: JobRef) -> object:
             return list(account.list_since(job.intended_at))
         case _:
             return account.cancel(job)  # type: ignore[func-returns-value]  # None is an answer
+
+
+def test_every_adapter_has_a_fake() -> None:
+    # An adapter without one is held to nothing here.
+    assert adapter_names() == ADAPTERS
 
 
 CALLS = ("submit", "fetch", "find", "list", "cancel")
