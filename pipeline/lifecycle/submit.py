@@ -5,18 +5,14 @@ row tells how far it came, and the next claim goes on from there.
 """
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
-from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
-from pipeline.content.gate import GateUnavailable
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.content.source import SourceRefused, measure, url_for_provider
-from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import (
     AccountProblem,
     LimitReached,
@@ -29,19 +25,15 @@ from pipeline.domain.errors import (
 )
 from pipeline.domain.failures import known_code
 from pipeline.domain.routing import PassedOver
-from pipeline.domain.states import Status
 from pipeline.domain.values import (
     AttemptOutcome,
-    Phase,
     Playback,
-    ProviderStatus,
     Setback,
     SubmitRequest,
-    Submitted,
 )
-from pipeline.lifecycle.apply_report import apply_report
+from pipeline.lifecycle.accept import accept
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
-from pipeline.lifecycle.provider_report import ProviderReport
+from pipeline.lifecycle.look_up import look_up
 from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
 from pipeline.limits.account_choice import measured_facts, reason_against_account
@@ -50,7 +42,6 @@ from pipeline.providers.base import Provider
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
-from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
 PROVIDER_FAILED = "provider_failed"
@@ -276,169 +267,4 @@ def _note_unknown(
             store.advance(session, asset, change)
         except StaleTransition:
             return Outcome("stale")
-    return Outcome("unanswered")
-
-
-def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted) -> Outcome:
-    """Record an accepted job: on the attempt always, on the asset if this claim still holds it."""
-    with session_of(services.engine) as session:
-        locked = store.lock(session, asset.id)
-        assert locked is not None
-        if releases.job_of_another(session, claim.attempt, submitted.provider_job_id):
-            return _end_shared(services, session, claim, asset, submitted)
-        releases.record_job(
-            session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
-        )
-        if submitted.vendor:
-            store.update_attempt(session, claim.attempt.id, vendor=dict(submitted.vendor))
-        circuit_breaker.record_answer(session, claim.attempt.provider)
-        if _is_known(locked.asset, claim, submitted):
-            return Outcome("submitted")  # its callback was quicker
-        try:
-            _let_go(services, session, claim, asset, submitted)
-        except StaleTransition:
-            return Outcome("moved_on", _release_if_abandoned(session, locked.asset, claim))
-    return Outcome("submitted")
-
-
-def _is_known(current: Asset, claim: Claim, submitted: Submitted) -> bool:
-    return (
-        current.status is Status.PROCESSING
-        and current.attempt_id == claim.attempt.id
-        and current.provider_job_id == submitted.provider_job_id
-    )
-
-
-def _end_shared(
-    services: Services, session: Session, claim: Claim, asset: Asset, submitted: Submitted
-) -> Outcome:
-    """Hold an asset whose provider answered with the job of another attempt.
-
-    Some vendors merge jobs with equal sources. The other attempt keeps the job; the next one of
-    this asset waits until that job has ended.
-    """
-    setback = Setback("job_shared", f"job {submitted.provider_job_id}", retryable=True, held=True)
-    store.update_attempt(
-        session,
-        claim.attempt.id,
-        outcome=AttemptOutcome.DEFERRED,
-        error_code=setback.code,
-        error_message=setback.message,
-    )
-    settled = settle(
-        session,
-        asset,
-        setback,
-        retry=services.settings.retry,
-        rng=services.rng,
-        actor="worker",
-    )
-    return Outcome(settled.status.value)
-
-
-def _let_go(
-    services: Services, session: Session, claim: Claim, asset: Asset, submitted: Submitted
-) -> None:
-    first_poll_sec = poll_interval(
-        0, services.rng, least_sec=services.settings.sweep.poll_least_sec
-    )
-    change = transitions.submitted(claim.attempt.id, submitted, first_poll_sec=first_poll_sec)
-    store.advance(session, asset, change)
-
-
-def _release_if_abandoned(session: Session, current: Asset, claim: Claim) -> tuple[Wake, ...]:
-    """Owe the release of a job whose asset moved on while the provider was answering.
-
-    It is not owed if the asset waits for the job, or has published its outputs.
-    """
-    wanted = (
-        current.deleted_at is None
-        and current.attempt_id == claim.attempt.id
-        and current.status in {Status.PROCESSING, Status.COMPLETED}
-    )
-    if wanted:
-        return ()
-    deleted = current.deleted_at is not None
-    owed = releases.owe_release(session, claim.attempt.id, published_too=deleted)
-    return tuple(map(wake_release, owed))
-
-
-def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | None:
-    """Ask the provider whether the attempt's job exists.
-
-    A job that is found is handled as if the submission had been answered. If none is found and the
-    provider is idempotent by our id, the submission may be repeated. At any other provider, two
-    look-ups must agree, the first of them later than the call's timeout plus the provider's margin.
-    Then the attempt is closed as ``not_submitted``, and the next one may submit. No budget is
-    spent.
-
-    Returns:
-        The result; None if the submission may be repeated.
-    """
-    try:
-        found = provider.find(claim.job)
-    except ProviderError as error:
-        return _ask_again(services, provider, claim, str(error))
-    if found is not None:
-        return _take_found(services, claim, found)
-    if provider.capabilities.idempotent_submit:
-        return None
-    return _absent(services, provider, claim)
-
-
-def _take_found(services: Services, claim: Claim, found: ProviderStatus) -> Outcome:
-    """Accept a job that was found, and apply its state if it has got further than waiting."""
-    submitted = Submitted(found.provider_job_id, found.provider_request_id, found.vendor)
-    accepted = accept(services, claim, claim.asset, submitted)
-    if accepted.result != "submitted" or found.phase is Phase.WAITING:
-        return accepted
-    actor = f"provider:{claim.attempt.provider}"
-    report = ProviderReport(claim.attempt.id, claim.asset.id, found, actor, None, lambda *_: None)
-    try:
-        applied = apply_report(services, report)
-    except GateUnavailable:
-        return accepted  # the next poll applies it
-    return Outcome(applied.result, (*accepted.wakes, *applied.wakes))
-
-
-def _absent(services: Services, provider: Provider, claim: Claim) -> Outcome:
-    if claim.attempt.absent_at is None:
-        return _ask_again(services, provider, claim, "absent", note_absence=True)
-    setback = Setback("provider_failed", "the submission never arrived", retryable=True, held=True)
-    with session_of(services.engine) as session:
-        store.lock(session, claim.asset.id)
-        store.update_attempt(session, claim.attempt.id, outcome=AttemptOutcome.NOT_SUBMITTED)
-        settled = settle(
-            session,
-            claim.asset,
-            setback,
-            retry=services.settings.retry,
-            rng=services.rng,
-            actor="worker",
-        )
-    return Outcome(settled.status.value)
-
-
-def _ask_again(
-    services: Services,
-    provider: Provider,
-    claim: Claim,
-    answer: str,
-    *,
-    note_absence: bool = False,
-) -> Outcome:
-    """Let the lease lapse later. The claim ended in order, so it does not count as a crash."""
-    settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
-    with session_of(services.engine) as session:
-        locked = store.lock(session, claim.asset.id)
-        intended_at = claim.attempt.intended_at
-        assert locked is not None
-        assert intended_at is not None
-        waited = locked.now - intended_at
-        if note_absence and waited > timedelta(seconds=settle_sec):
-            store.update_attempt(session, claim.attempt.id, absent_at=locked.now)
-        delay_sec = max(
-            provider.capabilities.margin_sec, poll_interval(waited.total_seconds(), services.rng)
-        )
-        store.advance(session, claim.asset, transitions.looked_up(answer, lapse_sec=delay_sec))
     return Outcome("unanswered")

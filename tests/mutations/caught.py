@@ -37,7 +37,7 @@ REVIVED = Mutant(
 UNSWEPT_RELEASES = Mutant(
     "lifecycle/sweep.py",
     "sweep",
-    "(lambda session: due.unpaid_releases(session, list(services.providers)), wake_release)",
+    "(lambda session: _unpaid_releases(services, session), wake_release)",
 )
 REOPENED_DEBT = Mutant("records/releases.py", "record_job", "released_at=_unless_unseen()")
 
