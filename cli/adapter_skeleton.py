@@ -6,6 +6,7 @@ from string import Template
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.command_output import CommandOutput
@@ -141,9 +142,7 @@ def new_adapter(
     _write(file, SKELETON.substitute(title=_title(name), class_name=_class_name(name)))
     steps = _next_steps(name, file, is_ours=path is None)
     output.data({"adapter": name, "path": str(file), "next_steps": steps})
-    output.show(f"written: {file}")
-    for step in steps:
-        output.show(f"  {step}")
+    output.show(Text("\n  ".join([f"written: {file}", *steps])))
 
 
 def _write(file: Path, text: str) -> None:
