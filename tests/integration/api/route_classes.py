@@ -23,6 +23,7 @@ SHOWS = "+++++ 3++++"
 SHOWS_AND_READS = "+++++ 3+3++"
 ANYBODY = "+++++ +++++"
 OPERATORS = "331++ 333++"
+OPERATE = "3313+ 3333+"
 WHOEVER_IS_KNOWN = "++1++ 3+3++"
 UNSIGNED = "11111 11111"
 NOTHING_THERE = "44444 44444"
@@ -69,6 +70,10 @@ ROUTES: Mapping[str, tuple[Probe, ...]] = {
         Probe(f"{ASSETS}?status=queued", OPERATORS),
     ),
     "GET /api/video-assets/stream": (Probe(f"{ASSETS}/stream?post_ids={{post}}", ANYBODY),),
+    "GET /api/providers": (Probe("/api/providers", OPERATORS),),
+    "POST /api/providers/<name>/state": (
+        Probe("/api/providers/selfhosted/state", OPERATE, {"state": "enabled"}),
+    ),
     "POST /api/stream-tickets": (Probe("/api/stream-tickets", WHOEVER_IS_KNOWN),),
     f"POST {UPLOADS}": (Probe(UPLOADS, CHANGES, POST | FILE, hides=True),),
     f"POST {UPLOADS}/<uuid:upload_id>/complete": (

@@ -204,6 +204,8 @@ def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Clien
         "GET /api/video-assets/{post_id}/playback",
         "GET /api/video-assets/stream",
         "POST /api/stream-tickets",
+        "GET /api/providers",
+        "POST /api/providers/{name}/state",
         "POST /api/uploads",
         "GET /api/uploads/{upload_id}",
         "DELETE /api/uploads/{upload_id}",
@@ -235,6 +237,7 @@ def test_it_says_of_each_route_what_authority_it_needs(api: Client) -> None:
         "post_id": str(uuid4()),
         "upload_id": str(uuid4()),
         "number": "1",
+        "name": "selfhosted",
         "provider": "selfhosted",
     }
     for path, operations in spec["paths"].items():
