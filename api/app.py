@@ -24,6 +24,7 @@ from api.routes import (
     providers,
     streams,
     uploads,
+    video_files,
     web,
 )
 from api.wiring.services import EXTENSION, Services, build_services
@@ -48,6 +49,7 @@ BLUEPRINTS = (
     parts.blueprint,
     callbacks.blueprint,
     media.blueprint,
+    video_files.blueprint,
     operations.blueprint,
     web.blueprint,
     *console.BLUEPRINTS,
@@ -117,7 +119,9 @@ def _assemble(here: Services) -> APIFlask:
     client_address.register(app, here.settings.clients.proxies)
     # after_request functions run in reverse order: the log line of the request comes last.
     request_log.register(app)
-    security_headers.register(app)
+    hosts = {host for each in here.providers.values() for host in each.trust.output_hosts}
+    sources = security_headers.sources_of(hosts, here.settings.sources.fetch_policy)
+    security_headers.register(app, sources)
     cors.register(app)
     error_handlers.register(app)
     request_limits.register(app, here.settings.limit_store_url)

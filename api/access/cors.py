@@ -18,7 +18,7 @@ EXPOSED = (
     "X-Request-Id, Content-Range, Accept-Ranges"
 )
 
-OPEN = ("/media/public/", "/web/")
+OPEN = ("/media/public/", "/media/videos/", "/web/")
 """Paths that pages of any site may read: published media and the player."""
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from api.documents.schemas import AssetOut, CardOut, EventOut
 from pipeline.config.media_settings import MediaUrlSettings
-from pipeline.content.object_urls import object_url, playback_ends_at, playback_url
+from pipeline.content.object_urls import object_url, output_url, playback_ends_at
 from pipeline.content.original import original_key
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
@@ -88,9 +88,11 @@ def _addresses(row: Asset | Card, urls: MediaUrlSettings) -> dict[str, Any]:
     published = row.manifest_url is not None
     until = _until(urls) if published and row.playback == Playback.SIGNED else None
     addresses = {
-        name: playback_url(urls, getattr(row, name), expires_at=until) for name in ADDRESS_FIELDS
+        name: output_url(urls, row.id, name, expires_at=until)
+        for name in ADDRESS_FIELDS
+        if getattr(row, name) is not None
     }
-    return {**addresses, "urls_expire_at": until}
+    return {**dict.fromkeys(ADDRESS_FIELDS), **addresses, "urls_expire_at": until}
 
 
 def _original(key: str, urls: MediaUrlSettings) -> dict[str, Any]:

@@ -1,9 +1,15 @@
 """Security headers: a browser loads nothing for an answer that is not one of our pages."""
 
 import secrets
+from collections.abc import Iterable, Sequence
 
 from apiflask import APIFlask
-from flask import Response, g
+from flask import Response, current_app, g
+
+from pipeline.net.fetch_policy import DEFAULT_PORTS, FetchPolicy
+
+SOURCES = "KHRONIKA_OUTPUT_SOURCES"
+"""Name of the sources in the application's configuration."""
 
 CLOSED = "default-src 'none'; frame-ancestors 'none'"
 """For documents: JSON, text and errors load nothing and are never framed."""
@@ -16,19 +22,54 @@ PAGE = (
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; font-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""For our own pages: our own origin alone, no inline script or style; players use blob:."""
+"""For our own pages: our own origin, no inline script or style; players use blob:."""
 
 
-def page_with(origin: str) -> str:
-    """Return `PAGE` for a page that also reads from or sends to another origin."""
+def page_policy(*origins: str) -> str:
+    """Return the policy of our own pages: `PAGE` and the hosts of the providers' outputs.
+
+    Args:
+        origins: Further origins that the page reads from or sends to.
+    """
+    sources = " ".join(["'self'", *origins, *current_app.config.get(SOURCES, ())])
     policy = PAGE
     for directive in ("img-src", "media-src", "connect-src"):
-        policy = policy.replace(f"{directive} 'self'", f"{directive} 'self' {origin}")
+        policy = policy.replace(f"{directive} 'self'", f"{directive} {sources}")
     return policy
 
 
-def register(app: APIFlask) -> None:
-    """Add the headers to every answer that does not set its own."""
+def sources_of(hosts: Iterable[str], fetched: FetchPolicy) -> list[str]:
+    """Return the source expressions of hosts that outputs may lie on.
+
+    Args:
+        hosts: Names, or ``*.`` and a domain.
+        fetched: The policy by which outputs are fetched: its schemes and ports are those of the
+            addresses.
+    """
+    schemes = ["https"] if fetched.https_only else ["https", "http"]
+    return [
+        f"{scheme}://{host}{port}"
+        for host in sorted(hosts)
+        for scheme in schemes
+        for port in _ports(scheme, fetched.ports)
+    ]
+
+
+def _ports(scheme: str, ports: frozenset[int] | None) -> list[str]:
+    if ports is None:
+        return [":*"]
+    others = ports - set(DEFAULT_PORTS.values())
+    own = [""] if DEFAULT_PORTS[scheme] in ports else []
+    return [*own, *(f":{port}" for port in sorted(others))]
+
+
+def register(app: APIFlask, sources: Sequence[str]) -> None:
+    """Add the headers to every answer that does not set its own.
+
+    Args:
+        sources: Source expressions of the hosts that the providers' outputs may lie on.
+    """
+    app.config[SOURCES] = sources
     app.after_request(_harden)
 
 

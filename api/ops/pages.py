@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.access.caller import Role
 from api.http.problems import Problem, from_domain
-from api.http.security_headers import PAGE, page_with
+from api.http.security_headers import page_policy
 from api.ops.session import PATH, caller_in, current_session, require_csrf
 from api.ops.text_formats import FILTERS
 from api.wiring.services import services
@@ -94,7 +94,7 @@ def _policy() -> str:
     """Return the policy of our pages; media may come from another public address than this."""
     parts = urlsplit(services().settings.media_urls.base_url)
     public = f"{parts.scheme}://{parts.netloc}"
-    return PAGE if public == request.host_url.rstrip("/") else page_with(public)
+    return page_policy() if public == request.host_url.rstrip("/") else page_policy(public)
 
 
 def page(template: str, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Response:

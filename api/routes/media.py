@@ -12,7 +12,7 @@ from api.http.problems import Problem
 from api.http.ranges import choose_range
 from api.wiring.services import services
 from pipeline.content.media_tokens import TokenRejected, TokenRejection, verify_prefix
-from pipeline.content.object_urls import PUBLIC_PREFIXES
+from pipeline.content.object_urls import PUBLIC_PREFIXES, STABLE
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 
 blueprint = APIBlueprint("media", __name__, tag="Media", url_prefix="/media")
@@ -42,32 +42,56 @@ PRESIGNED_MAX_SEC = 7 * 24 * 3600
 def read(token: str, key: str) -> Response:
     """Read an object. `token` is `public`, or grants one folder or object until it expires."""
     left_sec = _seconds_granted(token, key)
+    if url := presigned(key, left_sec):
+        return _redirected(url, left_sec, token)
+    return serve(key, IMMUTABLE if token == PUBLIC_TOKEN else PRIVATE)
+
+
+def serve(key: str, cache_control: str) -> Response:
+    """Read an object or a part of it from our storage.
+
+    Raises:
+        Problem: 404: there is no such object.
+    """
     storage = services().storage
     try:
-        if url := _presigned(key, left_sec):
-            return _redirected(url, left_sec, token)
         stored = storage.stat(key)
     except (ObjectMissing, KeyRefused):
-        raise _missing() from None
+        raise missing() from None
     if _is_held(stored):
-        return _described(Response(status=HTTPStatus.NOT_MODIFIED), stored, token)
+        return _described(Response(status=HTTPStatus.NOT_MODIFIED), stored, cache_control)
     part = choose_range(request.headers.get("Range"), request.headers.get("If-Range"), stored)
     # A generator: the file is opened with the first chunk, which a HEAD request never takes.
     response = Response(storage.read(key, part.start, part.stop), part.status)
     response.headers.update(part.headers)
-    return _described(response, stored, token)
+    return _described(response, stored, cache_control)
 
 
 def _seconds_granted(token: str, key: str) -> int:
     """Return the remaining life of the token; refuse a token that does not grant the object."""
-    settings, now = services().settings, datetime.now(UTC)
+    if token == STABLE:
+        raise missing()  # an id that is none
     if token == PUBLIC_TOKEN:
         if not key.startswith(PUBLIC_PREFIXES) or not _is_key(key):
-            raise _missing()
-        return settings.media_urls.playback_expires_sec
+            raise missing()
+        return services().settings.media_urls.playback_expires_sec
+    return seconds_until(end_of_grant(token, key))
+
+
+def seconds_until(instant: datetime) -> int:
+    """Return the seconds until an instant, at least one."""
+    return max(1, int((instant - datetime.now(UTC)).total_seconds()))
+
+
+def end_of_grant(token: str, path: str) -> datetime:
+    """Return the instant until which a token opens a path.
+
+    Raises:
+        Problem: 403: it does not open the path, or no longer.
+    """
     try:
-        ends_at = verify_prefix(settings.media_urls.key, token, key, now=now)
-        return max(1, int((ends_at - now).total_seconds()))
+        key = services().settings.media_urls.key
+        return verify_prefix(key, token, path, now=datetime.now(UTC))
     except TokenRejected as error:
         expired = error.reason is TokenRejection.EXPIRED
         raise Problem(
@@ -77,15 +101,21 @@ def _seconds_granted(token: str, key: str) -> int:
         ) from None
 
 
-def _presigned(key: str, left_sec: int) -> str | None:
+def presigned(key: str, left_sec: int) -> str | None:
     """Return the object's address in a storage that serves by itself; it lasts as the token does.
 
     None for indexes, which are read here, so that the relative names in them come here with the
     token. None for HEAD: an address signed for GET refuses it.
+
+    Raises:
+        Problem: 404: there can be no such object.
     """
     if request.method == "HEAD" or key.endswith(INDEXES):
         return None
-    return services().storage.presign_get(key, expires_sec=min(left_sec, PRESIGNED_MAX_SEC))
+    try:
+        return services().storage.presign_get(key, expires_sec=min(left_sec, PRESIGNED_MAX_SEC))
+    except KeyRefused:
+        raise missing() from None
 
 
 def _redirected(url: str, left_sec: int, token: str) -> Response:
@@ -113,16 +143,17 @@ def _is_held(stored: Stat) -> bool:
     return since is not None and stored.modified_at.replace(microsecond=0) <= since
 
 
-def _described(response: Response, stored: Stat, token: str) -> Response:
+def _described(response: Response, stored: Stat, cache_control: str) -> Response:
     response.headers["Content-Type"] = stored.content_type
     response.headers["ETag"] = stored.etag
     response.last_modified = stored.modified_at
-    response.headers["Cache-Control"] = IMMUTABLE if token == PUBLIC_TOKEN else PRIVATE
+    response.headers["Cache-Control"] = cache_control
     response.headers["Content-Security-Policy"] = security_headers.MEDIA
     # Sites of other origins embed it, including sites that isolate themselves.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
-def _missing() -> Problem:
+def missing() -> Problem:
+    """Return the answer to an address that leads to no object."""
     return Problem(HTTPStatus.NOT_FOUND, "media_not_found", "There is no such object.")

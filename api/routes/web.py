@@ -16,7 +16,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, abort, request
 
-from api.http.security_headers import PAGE
+from api.http.security_headers import page_policy
 
 blueprint = APIBlueprint("web", __name__, url_prefix="/web")
 
@@ -81,7 +81,7 @@ def page(name: str) -> Response:
         abort(404)
     response = _answer(ROOT / name, TYPES[suffix], REVALIDATED)
     if suffix == ".html":
-        response.headers["Content-Security-Policy"] = PAGE
+        response.headers["Content-Security-Policy"] = page_policy()
     return response
 
 

@@ -1,5 +1,6 @@
 """Addresses of our objects: keys in storage, and the URLs that lead to them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import ceil
@@ -16,6 +17,16 @@ PUBLIC_PREFIXES = ("processed/", "posters/")
 PROTECTED = "protected/"
 """Root of the outputs of signed assets. The policy is in the key, so that serving a segment needs
 no query, and so that a CDN or a bucket policy can enforce it too."""
+STABLE = "videos"
+"""First segment of the stable addresses of outputs. No storage key begins with it."""
+FILE_NAMES: Mapping[str, str] = {
+    "manifest_url": "manifest.m3u8",
+    "fallback_url": "video.mp4",
+    "poster_url": "poster.jpg",
+    "thumbnail_url": "thumbnail.jpg",
+    "storyboard_url": "storyboard.vtt",
+}
+"""File names of the stable addresses, by field of the outputs."""
 SEGMENT_MAX = 200
 """Longest segment: file systems allow 255 bytes for a name."""
 
@@ -73,17 +84,35 @@ def playback_ends_at(now: datetime, lifetime_sec: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(seconds=quarters * quarter_sec)
 
 
-def playback_url(
-    urls: MediaUrlSettings, address: str | None, *, expires_at: datetime | None
-) -> str | None:
-    """Return the address that a viewer gets for a ``*_url`` column.
+def output_url(
+    urls: MediaUrlSettings, asset_id: UUID, field: str, *, expires_at: datetime | None
+) -> str:
+    """Return the stable address of an asset's published output, which pages and sites get.
+
+    It outlives a re-encode and a move to another provider: the route looks the output up.
+
+    Args:
+        field: One of ``ADDRESS_FIELDS``.
+        expires_at: Expiry of the address; None for a public asset, whose addresses do not expire.
+    """
+    folder = output_folder(asset_id)
+    prefix = folder
+    if expires_at is not None:
+        prefix = f"{sign_prefix(urls.key, folder, expires_at=expires_at)}/{folder}"
+    return f"{urls.base_url}/media/{prefix}/{FILE_NAMES[field]}"
+
+
+def output_folder(asset_id: UUID) -> str:
+    """Return the folder of an asset's stable addresses, which a token covers."""
+    return f"{STABLE}/{asset_id}"
+
+
+def stored_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime | None) -> str:
+    """Return the address of an output in our storage, for a redirect from a stable address.
 
     Args:
         expires_at: Expiry of the address; None for a public asset, whose addresses do not expire.
     """
-    key = key_of(address) if address is not None else None
-    if key is None:
-        return address
     if expires_at is not None:
         return signed_url(urls, key, expires_at=expires_at)
     return f"{urls.base_url}/media/public/{quote(key)}"

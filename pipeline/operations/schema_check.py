@@ -31,11 +31,13 @@ FUNCTIONS = (
     "khronika_cards",
     "khronika_live_assets",
     "khronika_make_event_partitions",
+    "khronika_output",
     "khronika_refuse_change",
     "khronika_refuse_strangers",
     "khronika_touch",
     "khronika_turns",
     "public_assets",
+    "public_output",
 )
 ROLES = (
     "khronika_api",

@@ -44,6 +44,19 @@ class Card(NamedTuple):
     """The source that may be played instead, as ``pipeline.content.original`` reads it."""
 
 
+class PublishedOutput(NamedTuple):
+    """The published output of one asset: a row of ``khronika_output``."""
+
+    playback: Playback
+    provider: str | None
+    """The account that made it; None for an output without a row of its own."""
+    manifest_url: str | None
+    fallback_url: str | None
+    poster_url: str | None
+    thumbnail_url: str | None
+    storyboard_url: str | None
+
+
 class PageCursor(NamedTuple):
     """The last row of a page of the operators' list."""
 
@@ -128,6 +141,22 @@ def card_of_post(session: Session, post_id: UUID) -> Card | None:
     """Return the whole card of a post's video; None if this session does not see the video."""
     cards = _cards(session, func.khronika_cards(_array([post_id])), [post_id])
     return cards[0] if cards else None
+
+
+def public_output(session: Session, asset_id: UUID) -> PublishedOutput | None:
+    """Return the published output of a public asset; None if there is none."""
+    return _output(session, func.public_output(asset_id))
+
+
+def output_of_asset(session: Session, asset_id: UUID) -> PublishedOutput | None:
+    """Return the published output of any asset, for a caller whose token has been checked."""
+    return _output(session, func.khronika_output(asset_id))
+
+
+def _output(session: Session, call: Function[Any]) -> PublishedOutput | None:
+    columns = call.table_valued(*PublishedOutput._fields).c
+    row = session.execute(select(*columns)).one_or_none()
+    return PublishedOutput(*row)._replace(playback=Playback(row.playback)) if row else None
 
 
 def _array(post_ids: Sequence[UUID]) -> ColumnElement[Any]:

@@ -13,7 +13,7 @@ import requests
 TIMEOUT_SEC = (5.0, 30.0)
 REDACTED = "[redacted]"
 SECRET_HEADERS = frozenset({"authorization", "cookie", "webhook-signature", "x-upload-token"})
-MEDIA_TOKEN = re.compile(r"/media/(?!public/)[^/\"\s]+/")
+MEDIA_TOKEN = re.compile(r"/media/(?!public/|videos/)[^/\"\s]+/")
 """The token in a signed address opens a folder for whoever has it."""
 
 JWT = re.compile(r"\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+")

@@ -67,8 +67,9 @@ def fetch_published(asset: dict[str, Any], folder: Path) -> Published:
     folder.mkdir(parents=True, exist_ok=True)
     with requests.Session() as session:
         session.trust_env = False
-        master_url = asset["manifest_url"]
-        master = parse_master(_get(session, master_url).decode())
+        answer = _answer(session, asset["manifest_url"])
+        # The addresses in it are relative to the end of the redirect.
+        master_url, master = answer.url, parse_master(answer.content.decode())
         return Published(
             master=master,
             renditions=tuple(
@@ -110,6 +111,10 @@ def _saved(session: requests.Session, url: str, path: Path) -> Path:
 
 
 def _get(session: requests.Session, url: str) -> bytes:
+    return _answer(session, url).content
+
+
+def _answer(session: requests.Session, url: str) -> requests.Response:
     answer = session.get(url, timeout=TIMEOUT_SEC)
     answer.raise_for_status()
-    return answer.content
+    return answer

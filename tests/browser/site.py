@@ -6,7 +6,7 @@ from tests.browser.fake_api import FakeApi, post_id
 
 POLICY = (
     "default-src 'none'; base-uri 'none'; style-src 'self'; "
-    "script-src {api}; connect-src {api}; img-src {api}; media-src blob: {api}; "
+    "script-src {api}; connect-src {media}; img-src {media}; media-src blob: {media}; "
 )
 """The policy that docs/ui.md gives to sites, and the site's own style sheet: no inline styles, no
 styles of the API."""
@@ -17,15 +17,18 @@ class Site:
 
     Attributes:
         url: The page's address: the API's server under its other name, which is another origin.
+        media_hosts: Origins that the API redirects to.
     """
 
-    def __init__(self, api: FakeApi) -> None:
+    def __init__(self, api: FakeApi, *media_hosts: str) -> None:
         self.api = api
+        self.media_hosts = media_hosts
         self.url = f"{api.url.replace('127.0.0.1', 'localhost')}/site"
 
     def show(self, *elements: str, lang: str = "en") -> str:
         """Put these elements on the page, and return its address."""
-        self.api.site_policy = POLICY.format(api=self.api.url)
+        media = " ".join((self.api.url, *self.media_hosts))
+        self.api.site_policy = POLICY.format(api=self.api.url, media=media)
         self.api.site_page = (
             f'<!doctype html><html lang="{lang}"><head><title>A feed</title>'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -37,7 +37,8 @@ const PREVIEW_STYLE = styleSheet(`
  */
 export async function showStoryboard(video, frame, url) {
   const response = await fetch(url).catch(() => null);
-  const cues = response?.ok ? parseCues(await response.text(), url) : [];
+  // Its images lie beside the file itself, which may be at the end of a redirect.
+  const cues = response?.ok ? parseCues(await response.text(), response.url) : [];
   if (cues.length === 0) return () => undefined;
   const preview = new StoryboardPreview(video, frame, cues);
   return () => preview.remove();

@@ -104,6 +104,12 @@ ROUTES: Mapping[str, tuple[Probe, ...]] = {
         Probe("/media/public/original/{owner}/{post}/{upload}/source.mp4", NOTHING_THERE),
         Probe("/media/forged/original/{owner}/{post}/{upload}/source.mp4", "33333 33333"),
     ),
+    "GET /media/videos/<uuid:asset_id>/<name>": (
+        Probe("/media/videos/{upload}/manifest.m3u8", NOTHING_THERE),
+    ),
+    "GET /media/<token>/videos/<uuid:asset_id>/<name>": (
+        Probe("/media/forged/videos/{upload}/manifest.m3u8", "33333 33333"),
+    ),
     "GET /healthz": (Probe("/healthz", ANYBODY),),
     "GET /readyz": (Probe("/readyz", ANYBODY),),
     "GET /metrics": (Probe("/metrics", ANYBODY),),

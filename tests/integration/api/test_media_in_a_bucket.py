@@ -11,7 +11,8 @@ from pipeline.content.media_tokens import sign_prefix
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.services import own_policy
 from tests.buckets import CREDENTIALS, S3Server, moto_server
-from tests.integration.api.conftest import SECRET_KEY, Client, serving
+from tests.integration.api.conftest import SECRET_KEY, Client, World, serving
+from tests.integration.api.test_playback import publish
 
 CONTENT = bytes(range(256)) * 10
 FOLDER = "processed/asset/attempt"
@@ -82,6 +83,21 @@ def test_cues_of_a_storyboard_do_too_and_any_page_may_read_a_public_one(api: Cli
     assert (answer.status_code, answer.content) == (200, b"WEBVTT\n")
     assert answer.headers["Content-Type"] == "text/vtt"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("playback", ["public", "signed"])
+def test_a_stable_address_of_a_file_leads_to_the_bucket_at_once_and_of_a_playlist_here(
+    api: Client, world: World, playback: str
+) -> None:
+    asset = publish(api, world, playback=playback)
+    for name in ("fallback_url", "poster_url"):
+        answer = requests.get(asset[name], timeout=60)
+        assert (answer.status_code, [hop.status_code for hop in answer.history]) == (200, [302])
+        assert urlsplit(answer.url).netloc != urlsplit(api.url).netloc
+        assert requests.head(asset[name], timeout=60, allow_redirects=True).status_code == 200
+    for name in ("manifest_url", "storyboard_url"):
+        answer = requests.get(asset[name], timeout=60)
+        assert urlsplit(answer.url).netloc == urlsplit(api.url).netloc
 
 
 def test_a_head_is_answered_from_here(api: Client) -> None:

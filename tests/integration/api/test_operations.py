@@ -215,6 +215,8 @@ def test_the_description_is_valid_openapi_3_1_of_exactly_these_routes(api: Clien
         "POST /api/uploads/{upload_id}/parts/{number}",
         "POST /api/uploads/{upload_id}/complete",
         "GET /media/{token}/{key}",
+        "GET /media/videos/{asset_id}/{name}",
+        "GET /media/{token}/videos/{asset_id}/{name}",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
@@ -236,6 +238,7 @@ def test_it_says_of_each_route_what_authority_it_needs(api: Client) -> None:
     ids = {
         "post_id": str(uuid4()),
         "upload_id": str(uuid4()),
+        "asset_id": str(uuid4()),
         "number": "1",
         "name": "selfhosted",
         "provider": "selfhosted",

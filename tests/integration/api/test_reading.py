@@ -44,15 +44,14 @@ def test_an_owners_answer_is_no_shared_caches(api: Client) -> None:
     assert "Authorization" in answer.headers["Vary"]
 
 
-def test_stored_addresses_are_resolved_and_absolute_ones_left_alone(
-    api: Client, world: World
-) -> None:
+def test_outputs_are_named_by_their_asset_wherever_they_lie(api: Client, world: World) -> None:
     asset = api.create().json()
     world.complete(asset["id"])
     shown = api.get(f"/api/video-assets/{asset['post_id']}").json()
-    assert shown["manifest_url"].startswith(f"{api.url}/media/public/processed/{asset['id']}/")
-    assert shown["poster_url"].startswith(f"{api.url}/media/public/posters/{asset['id']}/")
-    assert shown["thumbnail_url"] == "https://cdn.example/thumb.jpg"
+    folder = f"{api.url}/media/videos/{asset['id']}"
+    assert shown["manifest_url"] == f"{folder}/manifest.m3u8"
+    assert shown["poster_url"] == f"{folder}/poster.jpg"
+    assert shown["thumbnail_url"] == f"{folder}/thumbnail.jpg"
     assert (shown["playable"], shown["retryable"]) == (True, None)
 
 
@@ -130,7 +129,7 @@ def test_everybody_sees_the_public_view_and_no_internals(api: Client, world: Wor
         "processed",
     )
     assert (ready["width"], ready["duration_sec"]) == (1280, 5.28)
-    assert ready["manifest_url"].startswith(f"{api.url}/media/public/processed/")
+    assert ready["manifest_url"] == f"{api.url}/media/videos/{asset['id']}/manifest.m3u8"
 
 
 def test_the_public_view_has_a_tag(api: Client) -> None:

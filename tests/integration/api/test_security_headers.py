@@ -15,6 +15,7 @@ ANSWERS = [
     ("GET", "/nothing-here", 404),
     ("POST", "/api/video-assets/create", 401),
     ("GET", "/media/public/processed/none.mp4", 404),
+    ("GET", "/media/videos/00000000-0000-0000-0000-000000000000/poster.jpg", 404),
 ]
 
 

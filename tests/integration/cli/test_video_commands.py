@@ -94,7 +94,7 @@ def test_status_shows_where_a_video_is(api: Client, ana: Mapping[str, str], worl
 
     assert ran.code == 0
     assert "completed" in ran.out
-    assert f"{api.url}/media/public/processed/{asset_id}" in ran.out
+    assert f"{api.url}/media/videos/{asset_id}/manifest.m3u8" in ran.out
     assert "1280x720" in ran.out
 
 

@@ -41,14 +41,15 @@ def test_a_signed_video_plays_by_its_owners_addresses_alone(
     assert sent.code == 0, sent.out + running_stack.log("worker")
     asset = sent.lines[-1]["asset"]
     assert (asset["status"], asset["playback"]) == ("completed", "signed")
-    base, _, manifest = asset["manifest_url"].rpartition("/")
-    master = read(f"{base}/{manifest}")
+    master = read(asset["manifest_url"])
+    base = master.url.rpartition("/")[0]
     rendition = next(line for line in master.text.splitlines() if line.endswith(".m3u8"))
     playlist = read(f"{base}/{rendition}").text
     segment = next(line for line in playlist.splitlines() if line.endswith(".m4s"))
     folder = rendition.rpartition("/")[0]
     cues = asset["storyboard_url"]
-    sheet = urljoin(cues, parse_cues(read(cues).text)[0].uri)
+    told_cues = read(cues)
+    sheet = urljoin(told_cues.url, parse_cues(told_cues.text)[0].uri)
     pictures = (asset["poster_url"], cues, sheet)
     for url in (f"{base}/{folder}/{segment}", asset["fallback_url"], *pictures):
         token = urlsplit(url).path.split("/")[2]

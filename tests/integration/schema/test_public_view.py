@@ -159,3 +159,77 @@ def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
         with session_of(engines["owner"]) as session:
             session.execute(text("SET LOCAL ROLE khronika_viewer"))
             assert session.scalars(text("SELECT storage_key FROM uploads")).all() == reached
+
+
+PUBLISHED = text("SELECT * FROM public_output(:asset)")
+GRANTED = text("SELECT * FROM khronika_output(:asset)")
+
+
+def publish_output(engines: Mapping[str, Engine], has: Belongings, **columns: str) -> None:
+    """Publish the output of the owner's attempt, at a vendor's address."""
+    with session_of(engines["worker"]) as session:
+        output = session.scalars(
+            text("SELECT id FROM video_outputs WHERE asset_id = :id"), {"id": has.asset_id}
+        ).one()
+    expose(
+        engines,
+        has,
+        published_output_id=f"'{output}'",
+        manifest_url="'https://vendor.example/m.m3u8'",
+        **columns,
+    )
+
+
+@pytest.mark.parametrize("part", ["public", "api"])
+def test_the_output_of_a_public_video_is_found_with_its_account(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings], part: str
+) -> None:
+    has = belongings[ALICE]
+    publish_output(engines, has)
+    with session_of(engines[part]) as session:
+        row = session.execute(PUBLISHED, {"asset": has.asset_id}).mappings().one()
+        other = session.execute(PUBLISHED, {"asset": belongings[BOB].asset_id}).all()
+
+    assert (row["provider"], row["manifest_url"]) == ("selfhosted", "https://vendor.example/m.m3u8")
+    assert set(row) == {"playback", "provider", *(CONTENT - {"title", "original"})}
+    assert other == []
+
+
+def test_a_signed_videos_output_is_the_apis_alone_to_look_up(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
+) -> None:
+    has = belongings[ALICE]
+    publish_output(engines, has, playback="'signed'")
+    with session_of(engines["public"]) as session:
+        assert session.execute(PUBLISHED, {"asset": has.asset_id}).all() == []
+    with session_of(engines["api"]) as session:
+        assert session.execute(GRANTED, {"asset": has.asset_id}).one().provider == "selfhosted"
+    for part in ("public", "worker", "operator"):
+        with (
+            session_of(engines[part]) as session,
+            pytest.raises(ProgrammingError, match="permission denied"),
+        ):
+            session.execute(GRANTED, {"asset": has.asset_id})
+
+
+@pytest.mark.parametrize("columns", [{"deleted_at": "now()"}, {"published_output_id": "NULL"}])
+def test_a_deleted_or_unpublished_video_has_no_output(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings], columns: dict[str, str]
+) -> None:
+    has = belongings[ALICE]
+    publish_output(engines, has)
+    expose(engines, has, **columns)
+    with session_of(engines["api"]) as session:
+        assert session.execute(GRANTED, {"asset": has.asset_id}).all() == []
+
+
+def test_of_outputs_and_attempts_the_view_reaches_the_published_ones_only(
+    engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
+) -> None:
+    publish_output(engines, belongings[ALICE])
+    with session_of(engines["owner"]) as session:
+        session.execute(text("SET LOCAL ROLE khronika_viewer"))
+        attempts = session.scalars(text("SELECT id FROM provider_attempts")).all()
+        outputs = session.scalars(text("SELECT attempt_id FROM video_outputs")).all()
+
+    assert attempts == outputs == [belongings[ALICE].attempt_id]

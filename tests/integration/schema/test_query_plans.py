@@ -173,6 +173,11 @@ FILL_AS_WORKER: tuple[str, ...] = (
        SELECT gen_random_uuid(), id, 1, 1, 'selfhosted', now(), now() FROM video_assets""",
 )
 FILL_AS_WORKER += (
+    """INSERT INTO video_outputs (id, asset_id, generation, attempt_id, manifest_url, renditions,
+            duration_sec, width, height)
+       SELECT a.published_output_id, a.id, 1, t.id, 'https://v.example/', '[]', 1, 2, 2
+       FROM video_assets a JOIN provider_attempts t ON t.asset_id = a.id
+       WHERE a.published_output_id IS NOT NULL""",
     """INSERT INTO provider_spend (provider, hour, assets, media_sec)
        SELECT provider, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', 9, 600
        FROM unnest(ARRAY['selfhosted', 'another']) provider, generate_series(0, 840) n""",
@@ -341,6 +346,12 @@ SCANS = """
 """
 
 
+SCANS_OF_OUTPUTS = """
+    SELECT relname, seq_scan FROM pg_stat_xact_user_tables
+    WHERE relname IN ('video_assets', 'video_outputs', 'provider_attempts')
+"""
+
+
 @pytest.mark.parametrize(
     ("part", "query", "most_rows"),
     [
@@ -364,3 +375,15 @@ def test_a_function_that_is_called_every_second_reads_no_table_from_end_to_end(
 
     assert seq_scans == 0
     assert 0 < rows <= most_rows
+
+
+def test_a_published_output_is_looked_up_by_keys_alone(filled: Mapping[str, Engine]) -> None:
+    with filled["operator"].connect() as connection:
+        asset_id = connection.scalars(
+            text("SELECT id FROM video_assets WHERE status = 'completed' LIMIT 1")
+        ).one()
+    with filled["public"].connect() as connection:
+        assert queries.public_output(Session(connection), asset_id) is not None
+        scans = connection.execute(text(SCANS_OF_OUTPUTS)).all()
+
+    assert dict(scans) == {"video_assets": 0, "video_outputs": 0, "provider_attempts": 0}

@@ -27,8 +27,8 @@ HEAD = ("owner", "no user", "worker", "operator", "public", "viewer", "transcode
 REACH: Mapping[str, tuple[str, ...]] = {
     "video_assets": ("ooo-", "000-", "*-*-", "***-", "----", "*---", "----"),
     "video_processing_events": ("oo--", "00--", "**--", "**--", "----", "----", "----"),
-    "provider_attempts": ("o-o-", "0-0-", "***-", "*-*-", "----", "----", "----"),
-    "video_outputs": ("o---", "0---", "***-", "*-*-", "----", "----", "----"),
+    "provider_attempts": ("o-o-", "0-0-", "***-", "*-*-", "----", "0---", "----"),
+    "video_outputs": ("o---", "0---", "***-", "*-*-", "----", "0---", "----"),
     "uploads": ("ooo-", "000-", "*-**", "***-", "----", "0---", "----"),
     "upload_parts": ("oooo", "0000", "*--*", "*---", "----", "----", "----"),
     "idempotency_keys": ("oooo", "0000", "*--*", "****", "----", "----", "----"),
@@ -91,6 +91,8 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     ("uploads", "khronika_operator", "UPDATE"): {"claimed_at"},
     ("uploads", "khronika_viewer", "SELECT"): {"id", "storage_key"},
     ("provider_attempts", "khronika_api", "UPDATE"): OWED,
+    ("provider_attempts", "khronika_viewer", "SELECT"): {"id", "provider"},
+    ("video_outputs", "khronika_viewer", "SELECT"): {"id", "asset_id", "attempt_id"},
     ("provider_attempts", "khronika_operator", "UPDATE"): OWED,
     ("video_outputs", "khronika_operator", "UPDATE"): {"published_at", "retired_at"},
     ("webhook_deliveries", "khronika_api", "INSERT"): {
@@ -111,6 +113,8 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
 
 FUNCTIONS: Mapping[str, set[str]] = {
     "public_assets": {"api", "worker", "operator", "public", "viewer"},
+    "public_output": {"api", "public", "viewer"},
+    "khronika_output": {"api", "viewer"},
     "khronika_cards": {"api", "operator", "viewer"},
     "khronika_turns": {"api", "operator", "viewer"},
     "khronika_live_assets": {"api", "operator"},
@@ -118,7 +122,10 @@ FUNCTIONS: Mapping[str, set[str]] = {
 }
 """Who may call a function; the owner of the schema aside. What is not here is for triggers."""
 
-DEFINERS = {"public_assets", "khronika_turns", "khronika_make_event_partitions"}
+DEFINERS = {
+    *("public_assets", "public_output", "khronika_output"),
+    *("khronika_turns", "khronika_make_event_partitions"),
+}
 """Run with their owner's rights and not with the caller's."""
 
 

@@ -13,14 +13,15 @@ from pipeline.content.object_urls import (
     key_of,
     object_url,
     output_prefix,
+    output_url,
     owner_prefix,
     playback_ends_at,
-    playback_url,
     poster_prefix,
     signed_url,
     source_key,
+    stored_url,
 )
-from pipeline.domain.values import Playback
+from pipeline.domain.values import ADDRESS_FIELDS, Playback
 
 URLS = MediaUrlSettings.model_construct(
     public_url=AnyHttpUrl("https://video.example"), secret_key=SecretStr("s" * 32)
@@ -56,25 +57,41 @@ def test_a_repeated_signature_is_the_same_url() -> None:
     assert url != later
 
 
-def test_addresses_in_storage_are_resolved_and_others_left_alone() -> None:
-    assert key_of("storage:processed/a/b") == "processed/a/b"
-    for expires_at in (None, datetime(2026, 1, 1, tzinfo=UTC)):
-        elsewhere = "https://cdn.example/x"
-        assert playback_url(URLS, elsewhere, expires_at=expires_at) == elsewhere
-        assert playback_url(URLS, None, expires_at=expires_at) is None
+def test_an_address_in_storage_is_resolved_and_signed_where_it_ends() -> None:
+    expires_at = datetime(2026, 1, 1, tzinfo=UTC)
+    key = "protected/a/master.m3u8"
+
+    assert key_of(f"storage:{key}") == key
+    assert key_of("https://cdn.example/x") is None
+    assert stored_url(URLS, key, expires_at=expires_at) == signed_url(
+        URLS, key, expires_at=expires_at
+    )
     assert (
-        playback_url(URLS, "storage:processed/a/b", expires_at=None)
+        stored_url(URLS, "processed/a/b", expires_at=None)
         == "https://video.example/media/public/processed/a/b"
     )
 
 
-def test_an_address_that_ends_is_signed_for_its_folder() -> None:
+def test_every_output_has_a_stable_address_of_its_own() -> None:
+    addresses = {output_url(URLS, ID, name, expires_at=None) for name in ADDRESS_FIELDS}
+
+    assert addresses == {
+        f"https://video.example/media/videos/{ID}/{name}"
+        for name in ("manifest.m3u8", "video.mp4", "poster.jpg", "thumbnail.jpg", "storyboard.vtt")
+    }
+
+
+def test_a_stable_address_that_ends_opens_the_outputs_of_its_asset_only() -> None:
     expires_at = datetime(2026, 1, 1, tzinfo=UTC)
+    url = output_url(URLS, ID, "manifest_url", expires_at=expires_at)
+    token, _, path = url.removeprefix("https://video.example/media/").partition("/")
+    now = expires_at - timedelta(seconds=1)
 
-    url = playback_url(URLS, "storage:protected/a/master.m3u8", expires_at=expires_at)
-
-    assert url == signed_url(URLS, "protected/a/master.m3u8", expires_at=expires_at)
-    assert "/media/public/" not in url
+    assert path == f"videos/{ID}/manifest.m3u8"
+    verify_prefix("s" * 32, token, f"videos/{ID}/poster.jpg", now=now)
+    for other in (f"videos/{UUID(int=2)}/poster.jpg", f"protected/processed/{ID}/x", "videos"):
+        with pytest.raises(TokenRejected):
+            verify_prefix("s" * 32, token, other, now=now)
 
 
 def test_a_token_for_one_object_opens_nothing_beside_it() -> None:
