@@ -40,6 +40,7 @@ from pipeline.records import account_states, releases, store, transitions
 from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
+from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 
 PLAYABLE_POLL_SEC = 5.0
@@ -211,7 +212,7 @@ def _write(
                 event_id=report.event_id,
                 elsewhere=may_go_elsewhere(services, session, asset, setback),
             )
-            return Applied(settled.status.value)
+            return Applied(settled.status.value, _release_failed(services, session, report))
         case RecordProgress(progress=progress):
             _note(services, session, asset, report, progress)
             return Applied("noted")
@@ -220,6 +221,18 @@ def _write(
             return Applied(f"ignored: {reason}")
         case _:
             raise AssertionError(decision)
+
+
+def _release_failed(
+    services: Services, session: Session, report: ProviderReport
+) -> tuple[Wake, ...]:
+    """Owe the release of a failed job whose vendor hosts: it keeps, and bills, what it has."""
+    account = session.get_one(Attempt, report.attempt_id).provider
+    hosts = not services.providers[account].capabilities.writes_to_our_storage
+    if report.status.phase is not Phase.FAILED or not hosts:
+        return ()
+    owed = releases.owe_release(session, report.attempt_id, failed_too=True)
+    return tuple(map(wake_release, owed))
 
 
 def _note(

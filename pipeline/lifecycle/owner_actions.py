@@ -106,7 +106,7 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
     """
     asset = queries.asset_of_post(session, post_id)
     deleted = _write_or_conflict(session, asset, transitions.deleted(actor))
-    store.discard(session, Attempt.asset_id == asset.id)
+    store.discard(session, Attempt.asset_id == asset.id, published_too=True)
     owed = releases.owe_releases(session, asset.id, published_too=True)
     return Changed(deleted, tuple(map(wake_release, owed)))
 

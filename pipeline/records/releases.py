@@ -34,7 +34,8 @@ def owe_releases(
     """Owe the release of every job of this asset that is not published.
 
     An attempt that did not call its provider, or whose job failed there, owes none. A job that
-    completed and was not published still occupies space at the provider, which may charge for it.
+    completed and was not published still occupies space at the provider, which may charge for it,
+    and so does one that failed after its manifest was published.
 
     Args:
         but: The attempt to leave as it is: the current or the published one.
@@ -49,21 +50,36 @@ def owe_releases(
     return _owe(session, *attempts, published_too=published_too)
 
 
-def owe_release(session: Session, attempt_id: UUID, *, published_too: bool = False) -> list[UUID]:
-    """Owe the release of one attempt's job, under the same conditions."""
-    return _owe(session, Attempt.id == attempt_id, published_too=published_too)
+def owe_release(
+    session: Session, attempt_id: UUID, *, published_too: bool = False, failed_too: bool = False
+) -> list[UUID]:
+    """Owe the release of one attempt's job, under the same conditions.
+
+    Args:
+        failed_too: A failed job still occupies space at a vendor that hosts.
+    """
+    attempt = Attempt.id == attempt_id
+    return _owe(session, attempt, published_too=published_too, failed_too=failed_too)
 
 
-def _owe(session: Session, *attempts: ColumnElement[bool], published_too: bool) -> list[UUID]:
+def _owe(
+    session: Session,
+    *attempts: ColumnElement[bool],
+    published_too: bool,
+    failed_too: bool = False,
+) -> list[UUID]:
+    kept_at_provider = [AttemptOutcome.ACCEPTED, AttemptOutcome.COMPLETED]
+    if failed_too:
+        kept_at_provider.append(AttemptOutcome.FAILED)
+    has_outputs = exists().where(Output.attempt_id == Attempt.id)
     owing = [
         *attempts,
         Attempt.intended_at.is_not(None),
         Attempt.release_requested_at.is_(None),
-        Attempt.outcome.is_(None)
-        | Attempt.outcome.in_((AttemptOutcome.ACCEPTED, AttemptOutcome.COMPLETED)),
+        Attempt.outcome.is_(None) | Attempt.outcome.in_(kept_at_provider) | has_outputs,
     ]
     if not published_too:
-        owing.append(~exists().where(Output.attempt_id == Attempt.id))
+        owing.append(~has_outputs)
     owe = (
         update(Attempt)
         .where(*owing)

@@ -9,14 +9,23 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, Update, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    Update,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import IllegalTransition, StaleTransition
 from pipeline.domain.events import EventDraft
 from pipeline.domain.states import Status, is_allowed
 from pipeline.records.clock import from_now
-from pipeline.records.models import Asset, Attempt, AuditEvent, Event
+from pipeline.records.models import Asset, Attempt, AuditEvent, Event, Output
 from pipeline.records.transitions import Transition
 
 KEEP_DISCARDED_SEC = 24 * 3600
@@ -159,15 +168,23 @@ def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
     )
 
 
-def discard(session: Session, *attempts: ColumnElement[bool]) -> None:
+def discard(session: Session, *attempts: ColumnElement[bool], published_too: bool = False) -> None:
     """Schedule the removal of these attempts' files after a day.
 
     The day is for viewers in the middle of a retired output, for a late success, and for a
-    rollback.
+    rollback. An attempt that failed after its manifest was published keeps its files: viewers have
+    them until other outputs are published.
+
+    Args:
+        published_too: The asset is being deleted, so published files go too.
     """
+    discarded = [*attempts, Attempt.purged_at.is_(None), Attempt.purge_at.is_(None)]
+    if not published_too:
+        published = exists().where(Output.attempt_id == Attempt.id, Output.retired_at.is_(None))
+        discarded.append(~published)
     session.execute(
         update(Attempt)
-        .where(*attempts, Attempt.purged_at.is_(None), Attempt.purge_at.is_(None))
+        .where(*discarded)
         .values(purge_at=from_now(KEEP_DISCARDED_SEC))
         .execution_options(synchronize_session=False)
     )

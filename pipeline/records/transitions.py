@@ -171,9 +171,11 @@ def submit_unanswered(message: str, request_id: str | None, *, lapse_sec: float)
     return Transition(None, event, _lapsing(lapse_sec))
 
 
-def looked_up(answer: str, *, lapse_sec: float) -> Transition:
+def looked_up(answer: str, request_id: str | None = None, *, lapse_sec: float) -> Transition:
     """Let the lease lapse, so that the provider is asked for the job again."""
-    event = EventDraft(EventType.LOOKED_UP, "worker", {"answer": answer})
+    event = EventDraft(
+        EventType.LOOKED_UP, "worker", {"answer": answer}, provider_request_id=request_id
+    )
     return Transition(None, event, _lapsing(lapse_sec))
 
 
