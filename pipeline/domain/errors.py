@@ -114,6 +114,11 @@ class ProviderError(KhronikaError):
         self.request_id = request_id
         self.retry_after_sec = retry_after_sec
 
+    @property
+    def traceable(self) -> str:
+        """The message with the provider's id of the request, for the log of a call."""
+        return f"{self} (request {self.request_id})" if self.request_id else str(self)
+
 
 class RefusedForNow(ProviderError):
     """The provider has no room for the call now (429, 503, no space).

@@ -40,7 +40,7 @@ def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | N
     try:
         found = provider.find(claim.job)
     except ProviderError as error:
-        return _ask_again(services, provider, claim, str(error))
+        return _ask_again(services, provider, claim, str(error), request_id=error.request_id)
     if found is not None:
         return _take_found(services, claim, found)
     if provider.capabilities.idempotent_submit:
@@ -87,6 +87,7 @@ def _ask_again(
     claim: Claim,
     answer: str,
     *,
+    request_id: str | None = None,
     note_absence: bool = False,
 ) -> Outcome:
     """Let the lease lapse later. The claim ended in order, so it does not count as a crash."""
@@ -102,5 +103,6 @@ def _ask_again(
         delay_sec = max(
             provider.capabilities.margin_sec, poll_interval(waited.total_seconds(), services.rng)
         )
-        store.advance(session, claim.asset, transitions.looked_up(answer, lapse_sec=delay_sec))
+        change = transitions.looked_up(answer, request_id, lapse_sec=delay_sec)
+        store.advance(session, claim.asset, change)
     return Outcome("unanswered")

@@ -52,15 +52,22 @@ def poll(services: Services, asset_id: UUID) -> Outcome:
         return Outcome("not_due")
     asset, attempt = due
     try:
+        return _ask_or_wait(services, asset, attempt)
+    except StaleTransition:
+        return Outcome("stale")
+
+
+def _ask_or_wait(services: Services, asset: Asset, attempt: Attempt) -> Outcome:
+    try:
         return _ask(services, asset, attempt)
     except RefusedForNow as error:
         return _postpone(services, asset, error)
     except TransientProviderError as error:
         return _note_silence(services, attempt.provider, error)
-    except (ProviderError, GateUnavailable) as error:
+    except ProviderError as error:
+        return Outcome(f"waiting: {error.traceable}")
+    except GateUnavailable as error:
         return Outcome(f"waiting: {error}")
-    except StaleTransition:
-        return Outcome("stale")
 
 
 def _ask(services: Services, asset: Asset, attempt: Attempt) -> Outcome:
@@ -124,14 +131,14 @@ def _postpone(services: Services, asset: Asset, error: RefusedForNow) -> Outcome
     delay_sec = equal_jitter(1, services.rng, retry_after_sec=error.retry_after_sec)
     with session_of(services.engine) as session:
         store.advance(session, asset, transitions.poll_scheduled(delay_sec))
-    return Outcome(f"waiting: {error}")
+    return Outcome(f"waiting: {error.traceable}")
 
 
 def _note_silence(services: Services, account: str, error: TransientProviderError) -> Outcome:
     """Count a poll without an answer for the breaker, as a submission without one."""
     with session_of(services.engine) as session:
         circuit_breaker.record_failure(session, account, services.settings.breaker_limits)
-    return Outcome(f"waiting: {error}")
+    return Outcome(f"waiting: {error.traceable}")
 
 
 def _take(services: Services, session: Session, asset_id: UUID) -> tuple[Asset, Attempt] | None:

@@ -142,7 +142,7 @@ def _look(
     try:
         status = provider.fetch(replace(job_of(attempt, asset), provider_job_id=job_id))
     except ProviderError as error:
-        return _wait(services, delivery, str(error))
+        return _wait(services, delivery, error.traceable)
     if status is None:
         with session_of(services.engine) as session:
             return _ignore_of(session, delivery, attempt, "job_gone")

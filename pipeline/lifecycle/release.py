@@ -31,7 +31,7 @@ def release(services: Services, attempt_id: UUID) -> Outcome:
     try:
         provider.cancel(job_of(attempt))
     except ProviderError as error:
-        return Outcome(f"waiting: {error}")
+        return Outcome(f"waiting: {error.traceable}")
     settle_sec = services.settings.providers.provider_timeout_sec + provider.capabilities.margin_sec
     if releases.may_still_arrive(attempt, now, settle_sec=settle_sec):
         return Outcome("waiting: its submission may be on its way")

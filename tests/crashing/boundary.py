@@ -33,6 +33,8 @@ class Boundary(StrEnum):
     """The next poll is set; the provider has not been asked."""
     POLL_ANSWERED = "poll_answered"
     """The provider has said how the job stands; nothing is written."""
+    FOLLOW_UP_CALLED = "follow_up_called"
+    """The provider has taken a follow-up call; nothing says so."""
     RELEASE_CALLED = "release_called"
     """The provider has given the job up; the debt still stands."""
 

@@ -60,6 +60,7 @@ POINTS = (
     Point(Boundary.GATE_PASSED, When.AFTER, "pipeline.lifecycle.apply_report", "_look_at"),
     Point(Boundary.POLL_TAKEN, When.BEFORE, ADAPTER, "fetch", caller="_ask"),
     Point(Boundary.POLL_ANSWERED, When.AFTER, ADAPTER, "fetch", caller="_ask"),
+    Point(Boundary.FOLLOW_UP_CALLED, When.AFTER, ADAPTER, "advance"),
     Point(Boundary.RELEASE_CALLED, When.AFTER, ADAPTER, "cancel", caller="release"),
     Point(Boundary.SWEEP_MARKED, When.BEFORE, "pipeline.lifecycle.sweep", "_expire_late"),
     Point(Boundary.SWEEP_EXPIRED, When.AFTER, "pipeline.lifecycle.sweep", "_expire_late"),

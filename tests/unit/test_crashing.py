@@ -50,7 +50,7 @@ class Adapter:
 @pytest.fixture
 def adapter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """An adapter in the place of the product's."""
-    for name in ("find", "fetch", "cancel"):
+    for name in ("find", "fetch", "advance", "cancel"):
         monkeypatch.setattr(Adapter, name, lambda: None, raising=False)
     monkeypatch.setattr(manners, "Mannered", Adapter)
     return Adapter()
