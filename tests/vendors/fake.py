@@ -78,7 +78,8 @@ class FakeVendor(ABC):
         url: Address of its API.
         media_url: Address of its other host, on another port.
         jobs: Every job it ever took, by its own id, those deleted since included.
-        asked: Every request: its call and its path.
+        asked: Every request of the API: its call and its path.
+        served: The address of every other request, for media.
         script: The next answers by call, first to last; a call without one is accepted. "accept";
             "drop" acts and then breaks the connection; "lose" breaks it and does nothing; a status
             with or without seconds to wait ("503", "429 30") does nothing; "body TEXT" answers 200
@@ -100,6 +101,7 @@ class FakeVendor(ABC):
         self.url = self.media_url = ""
         self.jobs: dict[str, FakeJob] = {}
         self.asked: list[tuple[str, str]] = []
+        self.served: list[str] = []
         self.script: defaultdict[str, list[str | Response]] = defaultdict(list)
         self.habits: set[str] = set()
         self.violations: list[str] = []
@@ -159,6 +161,11 @@ class FakeVendor(ABC):
     def orphan(self) -> FakeJob:
         """Take a job that we did not submit."""
 
+    def stored(self, job_id: str) -> Mapping[str, Path]:
+        """The files that the vendor writes to our storage, by key; empty if it hosts them."""
+        del job_id
+        return {}
+
     def cap_of(self, job_id: str) -> Profile | None:
         """The largest rendition that the vendor was told to make."""
         del job_id
@@ -184,6 +191,7 @@ class FakeVendor(ABC):
 
     def _before(self) -> Response | None:
         if request.endpoint not in self.calls:
+            self.served.append(request.url)
             return None
         self.asked.append((request.endpoint, request.full_path.rstrip("?")))
         if problem := self.violation():

@@ -12,8 +12,10 @@ Habits:
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -36,6 +38,7 @@ from tests.vendors.fake import (
     document,
 )
 from tests.vendors.mux import signing_key
+from tests.vendors.outputs import placed
 
 REGION, AWS_ACCOUNT = "eu-central-1", "111122223333"
 KEY_ID, KEY_SECRET = "AKIDEXAMPLE0000000000", "mediaconvert-secret-key"
@@ -228,6 +231,11 @@ class FakeMediaConvert(FakeVendor):
 
     def signed_by(self, callback: FakeCallback, secret: str) -> FakeCallback:
         return callback._replace(headers={**callback.headers, "x-khronika-secret": secret})
+
+    def stored(self, job_id: str) -> Mapping[str, Path]:
+        assert self.outputs is not None
+        named = self.jobs[job_id].spec["userMetadata"]
+        return placed(self.outputs, *(named[kind] for kind in ("manifest", "fallback", "poster")))
 
     def orphan(self) -> FakeJob:
         return self._take({"userMetadata": {"film": "holiday"}})

@@ -29,6 +29,17 @@ def make_outputs(folder: Path, clip: Path, tools: Tools) -> Path:
     return folder
 
 
+def placed(folder: Path, manifest: str, fallback: str, *pictures: str) -> dict[str, Path]:
+    """The outputs by the keys of a storage: HLS beside the manifest, the MP4, and pictures."""
+    hls = manifest.rpartition("/")[0]
+    return {
+        **{f"{hls}/{path.name}": path for path in (folder / "ts").iterdir()},
+        manifest: folder / "ts" / "master.m3u8",
+        fallback: folder / "video.mp4",
+        **dict.fromkeys(pictures, folder / "poster.jpg"),
+    }
+
+
 def _ffmpeg(folder: Path, clip: Path, tools: Tools, *arguments: str) -> None:
     command = (tools.ffmpeg, "-v", "error", "-nostdin", "-y", "-i", str(clip), *arguments)
     subprocess.run(command, cwd=folder, check=True, timeout=240)

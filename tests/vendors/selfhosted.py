@@ -1,6 +1,8 @@
 """A fake of our own transcoder as one more vendor; `tests.scripted_provider` has the fuller one."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +13,7 @@ from pipeline.domain.values import Phase, Profile
 from pipeline.net.signatures import Rejection
 from tests.scripted_provider import SECRET, TOKEN, callback
 from tests.vendors.fake import FakeCallback, FakeJob, FakeVendor, Forgery, document
+from tests.vendors.outputs import placed
 
 STATUSES = {
     Phase.WAITING: "queued",
@@ -78,6 +81,13 @@ class FakeTranscoder(FakeVendor):
     def signed_by(self, callback: FakeCallback, secret: str) -> FakeCallback:
         return self._signed(callback, secret)
 
+    def stored(self, job_id: str) -> Mapping[str, Path]:
+        assert self.outputs is not None
+        keys = {
+            kind: key.removeprefix("storage:") for kind, key in _keys(self.jobs[job_id]).items()
+        }
+        return placed(self.outputs, *keys.values())
+
     def orphan(self) -> FakeJob:
         return self._take(uuid4(), {})
 
@@ -112,19 +122,28 @@ class FakeTranscoder(FakeVendor):
         return document(202, self._job(self.jobs[str(job_id)]))
 
     def _job(self, job: FakeJob) -> dict[str, Any]:
-        outputs = {
-            name: f"storage:processed/{job.job_id}/{name}"
-            for name in ("manifest", "fallback", "poster", "thumbnail")
-        }
         measured = {"duration_sec": 5.28, "width": 320, "height": 180, "bytes": 1}
         error = {"code": "encode_failed", "message": "it broke", "retryable": False}
         return {
             "id": job.job_id,
             "status": STATUSES[job.phase],
             "progress": 39,
-            "result": {**outputs, **measured, "renditions": []},
+            "result": {**_keys(job), **measured, "renditions": []},
             "error": error,
         }
+
+
+def _keys(job: FakeJob) -> dict[str, str]:
+    """The places of the outputs, below the prefixes that the job was given."""
+    given = job.spec.get("output", {})
+    outputs = given.get("prefix", f"processed/{job.job_id}")
+    pictures = given.get("poster_prefix", f"posters/{job.job_id}")
+    return {
+        "manifest": f"storage:{outputs}/master.m3u8",
+        "fallback": f"storage:{outputs}/fallback/video.mp4",
+        "poster": f"storage:{pictures}/poster.jpg",
+        "thumbnail": f"storage:{pictures}/thumb.jpg",
+    }
 
 
 def _sent(headers: dict[str, str], body: bytes) -> FakeCallback:

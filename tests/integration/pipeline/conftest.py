@@ -179,7 +179,7 @@ class World:
             created = create_asset(
                 session,
                 request,
-                provider="selfhosted",
+                provider=self.api.accounts.default,
                 new_videos=self.api.new_videos,
                 retry=self.api.retry,
                 owner_limits=self.api.owner_limits,
