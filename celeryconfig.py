@@ -19,9 +19,9 @@ from pipeline.config.task_names import (
     TASK_SWEEP,
     TASK_TIDY,
 )
-from pipeline.process_settings import BeatSettings
+from pipeline.process_settings import FlowerSettings
 
-_settings = load_settings(BeatSettings)
+_settings = load_settings(FlowerSettings)
 
 broker_url = _settings.broker.broker_url.get_secret_value()
 
@@ -34,8 +34,13 @@ result_backend = None
 task_serializer = "json"
 accept_content = ["json"]
 
-# Every client of the broker can send any message; this consumer survives each of them.
+# Every client of the broker can send any message. This consumer takes only messages that our
+# publishers have signed, and neither sends nor reads the messages with which workers steer each
+# other (gossip, mingle). It sends heartbeats, which only Flower reads.
 worker_consumer = "pipeline.runtime.celery_guard:AdmittingConsumer"
+
+# Every client of the broker could shut workers down, cancel their queues or revoke their tasks.
+worker_enable_remote_control = False
 
 # A message is acknowledged after its task, so that the broker redelivers it if the worker is lost.
 # If it is redelivered twice or not at all, the lease in the row decides. A task that kills its

@@ -100,19 +100,40 @@ class WorkerSettings:
     callbacks: CallbackSettings
 
     @property
+    def message_key(self) -> str:
+        """Key that signs task messages."""
+        return self.media_urls.message_key
+
+    @property
     def breaker_limits(self) -> BreakerLimits:
         """Limits of the circuit breakers; a try lasts as long as a lease at most."""
         return self.breaker.limits(probe_sec=self.leases.lease_sec)
 
 
 @dataclass(frozen=True)
-class BeatSettings:
-    """Settings of the beat and of Flower, which read celeryconfig.py and run no task."""
+class FlowerSettings:
+    """Settings of celeryconfig.py, which are all that Flower needs."""
 
     logs: LogSettings
     broker: BrokerSettings
     leases: LeaseSettings
     sweep: SweepSettings
+
+
+@dataclass(frozen=True)
+class BeatSettings:
+    """Settings of the beat, which reads celeryconfig.py, signs its messages and runs no task."""
+
+    logs: LogSettings
+    broker: BrokerSettings
+    leases: LeaseSettings
+    sweep: SweepSettings
+    media_urls: MediaUrlSettings
+
+    @property
+    def message_key(self) -> str:
+        """Key that signs task messages."""
+        return self.media_urls.message_key
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings
 from pipeline.config.account_settings import AccountListSettings, FirstSecretSettings
 from pipeline.config.groups import groups_of
 from pipeline.config.work_settings import CallbackSecretSettings
-from pipeline.process_settings import ApiSettings, BeatSettings, WorkerSettings
+from pipeline.process_settings import ApiSettings, BeatSettings, FlowerSettings, WorkerSettings
 from pipeline.providers.accounts import account_blocks, settings_class
 from pipeline.runtime.filed_settings import variables_of
 from transcoder.settings import TranscoderSettings
@@ -20,7 +20,7 @@ ROOTS: Mapping[str, type] = {
     "web": ApiSettings,
     "worker": WorkerSettings,
     "beat": BeatSettings,
-    "flower": BeatSettings,
+    "flower": FlowerSettings,
     "transcoder": TranscoderSettings,
     "transcoder-worker": TranscoderSettings,
     "transcoder-beat": TranscoderSettings,

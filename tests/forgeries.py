@@ -6,7 +6,11 @@ from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
+from celery import Celery
 from kombu.connection import Connection
+
+from pipeline.runtime.message_signatures import HEADER, KEY_SETTING, sign_message
+from pipeline.runtime.task_publishing import SIGNING
 
 JSON = "application/json"
 
@@ -52,13 +56,20 @@ KINDS = (
 """Content types and encodings other than ours."""
 
 
+def forger(url: str, options: Mapping[str, Any], key: str | None) -> Celery:
+    """Make an app that publishes anything; with a key, signed as ours are."""
+    app = Celery("forger", broker=url, set_as_current=False, **({"amqp": SIGNING} if key else {}))
+    app.conf.update(**{"broker_transport_options": dict(options), KEY_SETTING: key})
+    return app
+
+
 def send_forgeries(
-    url: str, options: Mapping[str, Any], queue: str, task: str, pickled: bytes
+    app: Celery, options: Mapping[str, Any], queue: str, task: str, pickled: bytes
 ) -> int:
     """Publish them all; says how many they are.
 
     Args:
-        url: The broker's.
+        app: Of the forger; its key signs each of them.
         options: Of the transport.
         queue: Where they go.
         task: The name of a task that takes one id.
@@ -66,16 +77,19 @@ def send_forgeries(
     """
     fine = _after()
     with (
-        Connection(url, transport_options=dict(options)) as connection,  # type: ignore[no-untyped-call] # kombu has no types
+        Connection(app.conf.broker_url, transport_options=dict(options)) as connection,  # type: ignore[no-untyped-call] # kombu has no types
         closing(connection.SimpleQueue(queue)) as simple,
     ):
         forgeries = list(_forgeries(fine, pickled))
         for body, (content_type, encoding), changed in forgeries:
+            headers = {"task": task, "id": str(uuid4()), "lang": "py", **changed}
+            if key := app.conf[KEY_SETTING]:
+                headers[HEADER] = sign_message(key, headers, body)
             simple.producer.publish(
                 body,
                 content_type=content_type,
                 content_encoding=encoding,
-                headers={"task": task, "id": str(uuid4()), "lang": "py", **changed},
+                headers=headers,
                 routing_key=queue,
             )
     return len(forgeries)

@@ -1,7 +1,15 @@
 """The Celery settings of the transcoder; each has its reason beside it."""
 
+from pipeline.runtime.message_signatures import derive_key
 from transcoder.settings import load_settings
-from transcoder.task_names import ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
+from transcoder.task_names import (
+    ENCODE,
+    ENCODE_QUEUE,
+    KEY_PREFIX,
+    MESSAGE_PURPOSE,
+    SWEEP,
+    SWEEP_QUEUE,
+)
 
 _settings = load_settings()
 
@@ -16,7 +24,9 @@ broker_transport_options = {
 # Arguments are ids: JSON can express them, and a JSON message can carry no code.
 task_serializer = "json"
 accept_content = ["json"]
-worker_consumer = "pipeline.runtime.celery_guard:AdmittingConsumer"  # no message ends the worker
+worker_consumer = "pipeline.runtime.celery_guard:AdmittingConsumer"  # takes signed messages only
+task_message_key = derive_key(_settings.token.get_secret_value(), MESSAGE_PURPOSE)  # signs them
+worker_enable_remote_control = False  # else every client of the broker could stop the worker
 broker_connection_retry_on_startup = True  # the broker may start after the worker
 broker_connection_max_retries = None  # the broker may be away for longer than 100 tries
 

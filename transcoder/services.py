@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.runtime.database import make_engine
+from pipeline.runtime.message_signatures import derive_key
 from pipeline.runtime.task_publishing import make_producer, send_wakes
 from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import Storage
@@ -19,7 +20,7 @@ from pipeline.storage.open import open_storage
 from transcoder.callback_delivery import CallbackSender
 from transcoder.scratch_space import has_room
 from transcoder.settings import TranscoderSettings, load_settings
-from transcoder.task_names import KEY_PREFIX
+from transcoder.task_names import KEY_PREFIX, MESSAGE_PURPOSE
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,10 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
             str(settings.callback_url), settings.callback_secrets[0].get_secret_value()
         ),
         producer=make_producer(
-            "transcoder", settings.broker_url.get_secret_value(), key_prefix=KEY_PREFIX
+            "transcoder",
+            settings.broker_url.get_secret_value(),
+            key_prefix=KEY_PREFIX,
+            message_key=derive_key(settings.token.get_secret_value(), MESSAGE_PURPOSE),
         ),
     )
 

@@ -14,6 +14,9 @@ SWEEP_QUEUE = "transcoder-sweep"
 KEY_PREFIX = "transcoder:"
 """Prefix of every key in the broker, which other systems may share."""
 
+MESSAGE_PURPOSE = "khronika.transcoder-message.v1"
+"""Purpose of the key that signs task messages."""
+
 
 def wake_encode(job_id: UUID) -> Wake:
     """Wake a worker to encode this job."""

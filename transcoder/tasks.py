@@ -10,11 +10,12 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import worker_process_init
 
+from pipeline.runtime.task_publishing import SIGNING
 from transcoder import callback_delivery, leftovers, log_redaction, sweep, transcode
 from transcoder.services import process_services
 from transcoder.task_names import DELIVER, ENCODE, SWEEP
 
-app = Celery("transcoder")
+app = Celery("transcoder", amqp=SIGNING)
 app.config_from_object("transcoder.celeryconfig")
 log_redaction.redact_task_logs()
 

@@ -9,13 +9,17 @@ from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.process_settings import WorkerSettings
 from pipeline.runtime.filed_settings import SettingsInvalid
+from pipeline.runtime.message_signatures import KEY_SETTING
+from pipeline.runtime.task_publishing import SIGNING
 from pipeline.services import Services, build_services
 
 app = Celery(
     "khronika",
     config_source="celeryconfig",
     include=["worker.tasks"],
+    amqp=SIGNING,
 )
+app.add_defaults(lambda: {KEY_SETTING: load_settings(WorkerSettings).message_key})
 
 
 @cache

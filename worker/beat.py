@@ -1,4 +1,4 @@
-"""The Celery app of the beat and of Flower: they run no task and need no database login."""
+"""The Celery app of the beat: it publishes signed messages, and needs no database login."""
 
 from celery import Celery
 from celery.signals import setup_logging
@@ -6,8 +6,11 @@ from celery.signals import setup_logging
 from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.process_settings import BeatSettings
+from pipeline.runtime.message_signatures import KEY_SETTING
+from pipeline.runtime.task_publishing import SIGNING
 
-app = Celery("khronika", config_source="celeryconfig")
+app = Celery("khronika", config_source="celeryconfig", amqp=SIGNING)
+app.add_defaults(lambda: {KEY_SETTING: load_settings(BeatSettings).message_key})
 
 
 @setup_logging.connect

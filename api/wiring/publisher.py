@@ -23,9 +23,11 @@ PUBLISHES = Counter("khronika_publishes", "Wakes sent to the broker, by outcome.
 class Publisher:
     """Sends tasks by name; connects on first use; safe for any number of threads."""
 
-    def __init__(self, broker_url: str, breaker: Breaker | None = None) -> None:
+    def __init__(self, broker_url: str, message_key: str, breaker: Breaker | None = None) -> None:
         self._breaker = breaker or Breaker()
-        self._app = make_producer("khronika-api", broker_url, key_prefix=BROKER_KEY_PREFIX)
+        self._app = make_producer(
+            "khronika-api", broker_url, key_prefix=BROKER_KEY_PREFIX, message_key=message_key
+        )
         connection = self._app.connection_for_write()
         self._errors = (
             KombuError,

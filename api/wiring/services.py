@@ -67,7 +67,9 @@ def build_services(settings: ApiSettings) -> Services:
         engines=engines,
         providers=open_accounts(settings.accounts, settings.providers, settings.callbacks),
         storage=open_storage(settings.storage.url, settings.storage.credentials),
-        publisher=Publisher(settings.broker.broker_url.get_secret_value()),
+        publisher=Publisher(
+            settings.broker.broker_url.get_secret_value(), settings.media_urls.message_key
+        ),
         streams=Streams(
             lambda: ViewerDocuments(engines, settings.media_urls),
             most=settings.streams.clients,

@@ -9,9 +9,11 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
+from pipeline.config.task_names import MESSAGE_PURPOSE
 from pipeline.config.token_issuers import check_length
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch_policy import FetchPolicy, allowed_ports
+from pipeline.runtime.message_signatures import derive_key
 
 MIB = 1024**2
 GIB = 1024**3
@@ -28,8 +30,8 @@ class MediaUrlSettings(SettingsGroup):
     """The API's address for clients; URLs of outputs begin with it. Unset: the port of this
     machine."""
     secret_key: SecretStr
-    """Key that signs URLs of media, upload and stream tickets and the console's sessions, and that
-    seals callback secrets; at least 32 bytes."""
+    """Key that signs URLs of media, upload and stream tickets, the console's sessions and task
+    messages, and that seals callback secrets; at least 32 bytes."""
     token_expires_sec: int = Field(24 * 3600, ge=60)
     """Seconds that a provider may fetch a source through its signed URL."""
     playback_expires_sec: int = Field(6 * 3600, ge=60)
@@ -49,6 +51,11 @@ class MediaUrlSettings(SettingsGroup):
     def key(self) -> str:
         """The secret key itself."""
         return self.secret_key.get_secret_value()
+
+    @property
+    def message_key(self) -> str:
+        """Key of task messages, derived from the secret key."""
+        return derive_key(self.key, MESSAGE_PURPOSE)
 
 
 class SourceSettings(SettingsGroup):

@@ -11,6 +11,9 @@ QUEUE_SWEEP = "sweep"
 BROKER_KEY_PREFIX = "khronika:"
 """Our keys can share a server with the transcoder's and with a site's own."""
 
+MESSAGE_PURPOSE = "khronika.task-message.v1"
+"""Purpose of the key that signs task messages."""
+
 TASK_SUBMIT = "khronika.submit_asset"
 TASK_RECONCILE = "khronika.reconcile_delivery"
 TASK_POLL = "khronika.poll_asset"

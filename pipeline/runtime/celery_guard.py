@@ -1,22 +1,32 @@
-"""Guard of a worker's messages: it refuses messages of a foreign form, and the worker runs on.
+"""Guard of a worker's messages: it refuses forged and malformed messages, and the worker runs on.
 
-Celery trusts a message's headers and body. A body of another form, or a header of another type,
-raises in the worker's loop and ends or silences the worker; the message returns to its queue and
-ends the next worker. A client with write access to the broker could stop all workers with one
-message. The guard therefore passes only the headers that our tasks need, and refuses a message
-whose handling raises.
+Celery trusts whoever can write to the broker. A message may name any task and any row; a body of
+another form, or a header of another type, raises in the worker's loop and ends or silences the
+worker; the message returns to its queue and ends the next worker. Other messages than tasks cancel
+consumers and revoke tasks. The guard therefore takes messages only that our publishers have signed,
+passes only the headers that our tasks need, and refuses a message whose handling raises. Mingle and
+gossip, with which workers tell each other what to revoke and run, are off for every command line.
 """
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from celery.worker.consumer import Consumer
+
+from pipeline.runtime.message_signatures import KEY_SETTING, verify_message
 
 _KEPT = ("id", "task", "expires", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin")
 """Headers that pass, if they are text. A message may not set time limits, other names, groups or
 distant instants."""
 
 _JSON = "application/json"
+
+LOG_EVERY_SEC = 60.0
+"""Seconds between two lines about refused messages."""
+
+_log = logging.getLogger(__name__)
 
 
 class Message(Protocol):
@@ -33,22 +43,52 @@ Handler = Callable[[Any], Any]
 class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     """Consumer of a worker whose handler refuses foreign messages; `worker_consumer` names it."""
 
+    def __init__(
+        self, *args: Any, worker_options: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        closed = {"without_gossip": True, "without_mingle": True}
+        super().__init__(*args, worker_options={**(worker_options or {}), **closed}, **options)
+        self._refused = RefusedMessages()
+
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """Make the handler that Celery calls with each message."""
         handle = super().create_task_handler(*args, **options)
-        return admitting(handle, lambda message: self.on_unknown_message(None, message))
+        return admitting(handle, self._refuse, key=self.app.conf[KEY_SETTING])
+
+    def _refuse(self, message: Any) -> None:
+        self._refused.record()
+        message.reject_log_error(_log, self.connection_errors)
 
 
-def admitting(handle: Handler, refuse: Handler) -> Handler:
+class RefusedMessages:
+    """Count of refused messages, logged once a minute for however many there are."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._count = 0
+        self._logged_at = float("-inf")
+
+    def record(self) -> None:
+        """Count one message; log the number so far unless that was done within a minute."""
+        self._count += 1
+        now = self._clock()
+        if now - self._logged_at >= LOG_EVERY_SEC:
+            self._logged_at = now
+            _log.warning("task messages refused: %d since the start", self._count)
+
+
+def admitting(handle: Handler, refuse: Handler, *, key: str) -> Handler:
     """Make a handler of messages that refuses a message instead of raising for it.
 
     Args:
         handle: Celery's own handler, which finds the task and gives it to a process.
         refuse: Removes a message from its queue.
+        key: Key of our publishers' signatures.
     """
 
     def handler(message: Message) -> Any:
         try:
+            verify_message(key, message.headers, message.body)
             message.headers = _ours(message)
             return handle(message)
         except (ValueError, TypeError, AttributeError, LookupError):

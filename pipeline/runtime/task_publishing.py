@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
 from kombu.exceptions import OperationalError
+from kombu.utils.json import dumps
 
+from pipeline.runtime.message_signatures import HEADER, KEY_SETTING, sign_message
 from pipeline.runtime.wakes import Wake
 
 TIMEOUT_SEC = 0.2
@@ -15,7 +18,23 @@ POOL_LIMIT = 128
 """More than a process has threads."""
 
 
-def make_producer(name: str, broker_url: str, *, key_prefix: str) -> Celery:
+SIGNING = "pipeline.runtime.task_publishing:SigningMessages"
+"""The maker of messages that an app which publishes names as its ``amqp``."""
+
+
+class SigningMessages(AMQP):  # type: ignore[misc]  # Celery has no types
+    """Celery's maker of messages, which signs each of them with the key of the app's settings."""
+
+    def as_task_v2(self, *args: Any, **options: Any) -> Any:
+        """Make a message and sign it; the body is encoded here as kombu encodes it later."""
+        message = super().as_task_v2(*args, **options)
+        key = self.app.conf[KEY_SETTING]
+        body = dumps(message.body).encode()  # type: ignore[no-untyped-call]  # kombu has no types
+        message.headers[HEADER] = sign_message(key, message.headers, body)
+        return message
+
+
+def make_producer(name: str, broker_url: str, *, key_prefix: str, message_key: str) -> Celery:
     """Make a Celery app that only sends, and never delays a request for long.
 
     Without ``max_retries`` 0, kombu reconnects to a silent broker for seconds.
@@ -24,8 +43,9 @@ def make_producer(name: str, broker_url: str, *, key_prefix: str) -> Celery:
         name: Shown in the messages' origin.
         broker_url: Any broker that Celery supports.
         key_prefix: Prefix of every key in a Redis broker; the worker's must be the same.
+        message_key: Key that signs the messages; the worker's must be the same.
     """
-    app = Celery(name, set_as_current=False)
+    app = Celery(name, set_as_current=False, amqp=SIGNING)
     app.conf.update(
         broker_url=broker_url,
         broker_connection_timeout=TIMEOUT_SEC,
@@ -42,6 +62,7 @@ def make_producer(name: str, broker_url: str, *, key_prefix: str) -> Celery:
         broker_pool_limit=POOL_LIMIT,
         task_ignore_result=True,
         task_serializer="json",
+        **{KEY_SETTING: message_key},
     )
     return app
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from celery import Celery
 
 from pipeline.config.task_names import BROKER_KEY_PREFIX, wake_reconcile, wake_submit
 from pipeline.domain.states import Status
+from pipeline.runtime.task_publishing import make_producer
 from pipeline.runtime.wakes import Wake
 from tests.chaos.nemeses import find_libfaketime
 from tests.integration.pipeline.conftest import (
@@ -68,8 +68,13 @@ def worker_with_clock(shift: str, log: Path) -> Iterator[None]:
 
 
 def send(world: World, wake: Wake) -> None:
-    app = Celery("test", broker=world.services.settings.broker.broker_url.get_secret_value())
-    app.conf.broker_transport_options = {"global_keyprefix": BROKER_KEY_PREFIX}
+    settings = world.services.settings
+    app = make_producer(
+        "test",
+        settings.broker.broker_url.get_secret_value(),
+        key_prefix=BROKER_KEY_PREFIX,
+        message_key=settings.media_urls.message_key,
+    )
     app.send_task(wake.task, args=[str(wake.id)], queue=wake.queue)
     app.close()
 

@@ -18,6 +18,7 @@ from pipeline.runtime.task_publishing import TIMEOUT_SEC
 from tests.integration.api.conftest import World, serving
 
 BOUND_SEC = 4 * TIMEOUT_SEC
+KEY = "k"
 """A bound that a configured timeout enforces may be asserted at four times its value."""
 
 
@@ -79,7 +80,7 @@ def test_create_answers_from_the_commit_whatever_the_broker_does(
 
 
 def test_a_broker_that_keeps_failing_is_left_alone() -> None:
-    with broken("down") as url, closing(Publisher(url)) as publisher:
+    with broken("down") as url, closing(Publisher(url, KEY)) as publisher:
         outcomes = [_outcome(publisher) for _ in range(FAILURES_TO_OPEN + 2)]
     assert outcomes == ["failed"] * FAILURES_TO_OPEN + ["skipped"] * 2
 
@@ -101,7 +102,7 @@ def _counts() -> dict[str, float]:
 def test_a_broker_that_comes_back_is_used_again(broker_url: str) -> None:
     now = [0.0]
     breaker = Breaker(lambda: now[0])
-    with closing(Publisher(broker_url, breaker)) as publisher:
+    with closing(Publisher(broker_url, KEY, breaker)) as publisher:
         for _ in range(FAILURES_TO_OPEN):
             breaker.failed()
         assert _outcome(publisher) == "skipped"
@@ -111,7 +112,7 @@ def test_a_broker_that_comes_back_is_used_again(broker_url: str) -> None:
 
 
 def test_the_broker_counts_what_is_waiting(broker_url: str) -> None:
-    with closing(Publisher(broker_url)) as publisher:
+    with closing(Publisher(broker_url, KEY)) as publisher:
         assert publisher.depths(["submit", "sweep"]) == {"submit": 0, "sweep": 0}
         publisher.publish(wake_submit(uuid4()) for _ in range(3))
         assert publisher.depths(["submit", "sweep"]) == {"submit": 3, "sweep": 0}

@@ -26,7 +26,7 @@ def waiting(app: Celery, queue: str) -> int:
 
 @pytest.fixture
 def producer(broker_url: str) -> Iterator[Celery]:
-    app = make_producer("test", broker_url, key_prefix="some:")
+    app = make_producer("test", broker_url, key_prefix="some:", message_key="k")
     yield app
     app.close()
 
@@ -38,7 +38,7 @@ def test_every_wake_waits_in_its_queue_under_the_key_prefix(
     send_wake(producer, WAKES[3])
 
     assert waiting(producer, "some-queue") == 4
-    other = make_producer("test", broker_url, key_prefix="other:")
+    other = make_producer("test", broker_url, key_prefix="other:", message_key="k")
     assert waiting(other, "some-queue") == 0
     other.close()
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from celery import Celery
+import pytest
 from sqlalchemy import text
 
 from pipeline.runtime.database import session_of
-from tests.forgeries import send_forgeries
+from pipeline.runtime.message_signatures import derive_key
+from tests.forgeries import forger, send_forgeries
 from tests.integration.transcoder.conftest import (
     Client,
     Receiver,
@@ -21,7 +22,15 @@ from tests.integration.transcoder.conftest import (
 from transcoder.leftovers import clean_outputs
 from transcoder.models import SCHEMA
 from transcoder.services import TranscoderServices
-from transcoder.task_names import DELIVER, ENCODE, ENCODE_QUEUE, KEY_PREFIX, SWEEP, SWEEP_QUEUE
+from transcoder.task_names import (
+    DELIVER,
+    ENCODE,
+    ENCODE_QUEUE,
+    KEY_PREFIX,
+    MESSAGE_PURPOSE,
+    SWEEP,
+    SWEEP_QUEUE,
+)
 
 NOWHERE = Path("never-made.mp4")
 NO_IDS: tuple[Any, ...] = (
@@ -59,12 +68,15 @@ def everything(services: TranscoderServices) -> dict[str, str]:
         }
 
 
+@pytest.mark.parametrize("holds_key", [False, True], ids=["unsigned", "signed"])
 def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     client: Client,
     services: TranscoderServices,
     receiver: Receiver,
     worker: Worker,
     tmp_path: Path,
+    *,
+    holds_key: bool,
 ) -> None:
     ended = client.submit(NOWHERE)
     eventually("its callback arrives", receiver.terminal)
@@ -74,8 +86,10 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     before, trace = everything(services), tmp_path / "unpickled"
     url = services.settings.broker_url.get_secret_value()
     options = {"global_keyprefix": KEY_PREFIX}
-    app = Celery("forger", broker=url)
-    app.conf.broker_transport_options = options
+    key = derive_key(services.settings.token.get_secret_value(), MESSAGE_PURPOSE)
+    app = forger(url, options, key if holds_key else None)
+    for command in ("shutdown", "cancel_consumer", "pool_restart"):
+        app.control.broadcast(command, arguments={"queue": ENCODE_QUEUE})
     for queue, task in ((ENCODE_QUEUE, ENCODE), (SWEEP_QUEUE, DELIVER)):
         for argument in (*NO_IDS, str(uuid4()), str(ended), str(callback.id)):
             app.send_task(task, args=[argument], queue=queue)
@@ -83,7 +97,7 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
         app.send_task(task, kwargs={"job_id": str(ended), "status": "completed"}, queue=queue)
         app.send_task("os.system", args=[f"touch {trace}"], queue=queue)
         app.send_task(SWEEP, args=["everything"], queue=queue)
-    send_forgeries(url, options, SWEEP_QUEUE, DELIVER, pickle.dumps(Bomb(trace)))
+    send_forgeries(app, options, SWEEP_QUEUE, DELIVER, pickle.dumps(Bomb(trace)))
     app.close()
 
     marker = client.submit(NOWHERE)
@@ -92,8 +106,9 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     assert worker.process.poll() is None
     assert row(services, marker).claims == 1
     said = worker.log.read_text()
-    assert "ContentDisallowed" in said
-    assert "unregistered task" in said
+    assert "task messages refused" in said
+    for heard in ("ContentDisallowed", "unregistered task"):
+        assert (heard in said) is holds_key, heard
     assert not trace.exists()
     after = everything(services)
     assert {id_: after[id_] for id_ in before} == before

@@ -10,11 +10,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from celery import Celery
 
 from pipeline.config.task_names import BROKER_KEY_PREFIX, QUEUE_SUBMIT, TASK_SUBMIT
 from pipeline.domain.states import Status
 from pipeline.lifecycle.submit import submit
+from pipeline.runtime.task_publishing import make_producer
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,
@@ -53,8 +53,13 @@ def worker(world: World, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def send(world: World, asset_id: UUID) -> None:
-    app = Celery("test", broker=world.services.settings.broker.broker_url.get_secret_value())
-    app.conf.broker_transport_options = {"global_keyprefix": BROKER_KEY_PREFIX}
+    settings = world.services.settings
+    app = make_producer(
+        "test",
+        settings.broker.broker_url.get_secret_value(),
+        key_prefix=BROKER_KEY_PREFIX,
+        message_key=settings.media_urls.message_key,
+    )
     app.send_task(TASK_SUBMIT, args=[str(asset_id)], queue=QUEUE_SUBMIT)
     app.close()
 

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from celery import Celery
 from sqlalchemy import text
 
 from pipeline.config.task_names import (
@@ -25,7 +24,7 @@ from pipeline.config.task_names import (
     TASK_SUBMIT,
 )
 from pipeline.runtime.database import session_of
-from tests.forgeries import send_forgeries
+from tests.forgeries import forger, send_forgeries
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,
@@ -98,16 +97,18 @@ def wait_for(log: Path, word: str) -> str:
     return said
 
 
+@pytest.mark.parametrize("holds_key", [False, True], ids=["unsigned", "signed"])
 def test_a_forged_message_changes_nothing_and_the_worker_works_on(
-    world: World, worker: subprocess.Popen[bytes], log: Path, tmp_path: Path
+    world: World, worker: subprocess.Popen[bytes], log: Path, tmp_path: Path, *, holds_key: bool
 ) -> None:
     waiting = world.create()
     world.make_past(waiting, "deadline_at")  # so that its own row would fail it, were it swept
     before, trace = everything(world), tmp_path / "unpickled"
-    url = world.services.settings.broker.broker_url.get_secret_value()
+    settings = world.services.settings
+    url, key = settings.broker.broker_url.get_secret_value(), settings.media_urls.message_key
     options = {"global_keyprefix": BROKER_KEY_PREFIX}
-    app = Celery("forger", broker=url)
-    app.conf.broker_transport_options = options
+    app = forger(url, options, key if holds_key else None)
+    ours = forger(url, options, key)
 
     def send(task: str, *args: Any, **more: Any) -> None:
         app.send_task(task, args=args, queue=QUEUE_SUBMIT, **more)
@@ -124,10 +125,15 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     send("os.system", f"touch {trace}")
     send("celery.backend_cleanup")
     send("khronika.nothing", str(waiting))
-    send_forgeries(url, options, QUEUE_SUBMIT, TASK_SUBMIT, pickle.dumps(Bomb(trace)))
+    if not holds_key:
+        send(TASK_SUBMIT, str(waiting))
+    for command in ("shutdown", "cancel_consumer", "pool_restart"):
+        app.control.broadcast(command, arguments={"queue": QUEUE_SUBMIT})
+    send_forgeries(app, options, QUEUE_SUBMIT, TASK_SUBMIT, pickle.dumps(Bomb(trace)))
     marker = world.create()
-    send(TASK_SUBMIT, str(marker))
+    ours.send_task(TASK_SUBMIT, args=[str(marker)], queue=QUEUE_SUBMIT)
     app.close()
+    ours.close()
 
     said = wait_for(log, str(marker))
     deadline = time.monotonic() + PATIENCE_SEC
@@ -136,9 +142,9 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
         time.sleep(0.1)
 
     assert worker.poll() is None
-    assert "task refused" in said
-    assert "ContentDisallowed" in said
-    assert "unregistered task" in said
+    assert "task messages refused" in said
+    for heard in ("task refused", "ContentDisallowed", "unregistered task"):
+        assert (heard in said) is holds_key, heard
     assert not trace.exists()
     assert len(world.provider.puts) == 1
     changed = everything(world)

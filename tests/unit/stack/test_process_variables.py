@@ -31,7 +31,7 @@ def test_every_process_of_the_procfile_has_settings() -> None:
     [
         ("web", {"PORT", "BROKER_URL", "KHRONIKA_JWT_SECRET", "KHRONIKA_SECRET_KEY"}),
         ("worker", {"PORT", "BROKER_URL", "KHRONIKA_SECRET_KEY", "KHRONIKA_WORKER_DATABASE_URL"}),
-        ("beat", {"BROKER_URL", "KHRONIKA_HOME"}),
+        ("beat", {"PORT", "BROKER_URL", "KHRONIKA_HOME", "KHRONIKA_SECRET_KEY"}),
         ("flower", {"BROKER_URL"}),
         ("transcoder-worker", {"BROKER_URL", "KHRONIKA_TRANSCODER_DATABASE_URL"}),
     ],
