@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.table import markdown_table, verdict
+from pipeline.media.confinement import Reach
 from pipeline.media.probe import probe
 from pipeline.media.tools import Tools, locate_tools
 from transcoder.encode.encode_source import EncodeOptions, encode_source
@@ -128,7 +129,8 @@ def measure_encodes(clip: Path, folder: Path, tools: Tools, runs: int) -> Encode
         board = plan_storyboard(info.duration_sec, rungs[-1].width, rungs[-1].height)
         sheet = into / SHEET
         FfmpegRunner(info, into, lambda: False, stall_sec=60).run(
-            sheet_command(smallest, board, ffmpeg=tools.ffmpeg, into=sheet)
+            sheet_command(smallest, board, ffmpeg=tools.ffmpeg, into=sheet),
+            Reach(reads=(smallest,), writes=into),
         )
         assert sheet.is_file()
 

@@ -17,6 +17,7 @@ from transcoder import store
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
 from transcoder.encode.ladder import short_side_of
+from transcoder.encode.output_check import check_outputs
 from transcoder.heartbeat import Heartbeat
 from transcoder.job_view import callback_body, error_view
 from transcoder.jobs import JobRequest
@@ -101,6 +102,7 @@ def _produce(
         on_progress=heartbeat.note_encoding,
         cancelled=heartbeat.is_lost,
     )
+    check_outputs(encoded, info)
     heartbeat.enter_step(JobStep.PUBLISHING)
     return _publish(services, request, encoded, info, beat=heartbeat.beat)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from pipeline.media.confinement import Confinement, bare_environment, confined
+from pipeline.media.confinement import Confinement, Reach, bare_environment, confined
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -32,7 +32,12 @@ class Finished:
 
 
 def run_child(
-    argv: Sequence[str], confinement: Confinement, *, timeout_sec: float, max_output_bytes: int
+    argv: Sequence[str],
+    confinement: Confinement,
+    reach: Reach,
+    *,
+    timeout_sec: float,
+    max_output_bytes: int,
 ) -> Finished:
     """Run a program to its end in a process group of its own, which never outlives the call.
 
@@ -42,6 +47,7 @@ def run_child(
     Args:
         argv: program and arguments; no shell is involved and stdin is empty.
         confinement: limits of the program.
+        reach: files that the program may use.
         timeout_sec: longest wall time.
         max_output_bytes: largest stdout, and largest stderr.
 
@@ -51,7 +57,7 @@ def run_child(
         OSError: the interpreter that confines it could not be started.
     """
     deadline = time.monotonic() + timeout_sec
-    with start_child(argv, confinement) as process:
+    with start_child(argv, confinement, reach) as process:
         try:
             stdout, stderr = _collect(process, deadline, max_output_bytes)
             _await_end(process, deadline)
@@ -63,10 +69,12 @@ def run_child(
     return Finished(process.returncode, stdout, stderr)
 
 
-def start_child(argv: Sequence[str], confinement: Confinement) -> subprocess.Popen[bytes]:
+def start_child(
+    argv: Sequence[str], confinement: Confinement, reach: Reach
+) -> subprocess.Popen[bytes]:
     """Start a confined program with empty stdin, piped outputs and a process group of its own."""
     return subprocess.Popen(
-        confined(argv, confinement),
+        confined(argv, confinement, reach),
         env=bare_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Launcher of a program that may only read files, write files and compute, within limits.
 
-Usage: ``python -I -S confined.py '{"parent": PID, "memory_bytes": …}' COMMAND [ARGUMENT …]``
+Usage: ``python -I -S confined.py '{"parent": PID, "limits": …}' COMMAND [ARGUMENT …]``
 
 It is a program of its own and no ``preexec_fn``: code between fork and exec is unsafe if the
 parent has threads, as the API has. It uses the standard library only and no `site`, because every
@@ -13,12 +13,13 @@ The kernel isolates the program in three independent layers:
   namespaces; containers often forbid both.
 * A seccomp filter (seccomp(2)) that forbids sockets, new processes and the inspection of other
   processes. It works for every user on Linux, also in containers.
-* A Landlock domain (landlock(7)). A process in a domain cannot inspect processes outside it: the
-  parent's environment, memory and open connections are closed to it, also in `/proc`, where a
-  filter of system calls cannot tell one file from another. From Linux 6.12 on it also cannot send
-  signals to processes outside.
+* A Landlock domain (landlock(7)). The process opens the listed files and folders only, each with
+  the listed rights; every other file is closed to it, also to root. A process in a domain cannot
+  inspect processes outside it: the parent's environment, memory and open connections are closed to
+  it. From Linux 6.12 on it also cannot send signals to processes outside.
 
-Root keeps only the capabilities for files; its other capabilities could bypass these layers.
+Root keeps only the capabilities to read and write files; its other capabilities could bypass these
+layers.
 """
 
 import ctypes
@@ -27,19 +28,23 @@ import os
 import platform
 import resource
 import signal
+import stat
 import struct
 import sys
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38  # <linux/prctl.h>
 _CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_THREAD = 0x10000000, 0x40000000, 0x00010000  # <sched.h>
 _SECCOMP_MODE_FILTER = 2
-_CAPABILITY_VERSION_3, _FILE_CAPABILITIES = 0x20080522, 0b1111  # <linux/capability.h>
+# <linux/capability.h>: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+_CAPABILITY_VERSION_3, _FILE_CAPABILITIES = 0x20080522, 0b110
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 # <linux/landlock.h>; these numbers are the same on every architecture.
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
-_LANDLOCK_CREATE_RULESET_VERSION = 1
-_LANDLOCK_ACCESS_FS_MAKE_SOCK, _LANDLOCK_SCOPE_SIGNAL = 1 << 9, 1 << 1
-_LANDLOCK_WITH_SCOPES = 6  # the first version with scopes
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_LANDLOCK_CREATE_RULESET_VERSION, _LANDLOCK_RULE_PATH_BENEATH = 1, 1
+_LANDLOCK_RIGHTS_BY_VERSION = ((1, 13), (2, 14), (3, 15), (5, 16))  # version, rights to files
+_LANDLOCK_RIGHTS_TO_FILES = 0b1100_0000_0000_0111  # the others apply to folders only
+_LANDLOCK_NET_TCP, _LANDLOCK_WITH_NET = 0b11, 4
+_LANDLOCK_SCOPES, _LANDLOCK_WITH_SCOPES = 0b11, 6  # abstract sockets, signals
 _EPERM, _ENOSYS = 1, 38
 
 # <linux/bpf_common.h> and <linux/seccomp.h>
@@ -66,9 +71,9 @@ def main(arguments: list[str]) -> None:
     Raises:
         OSError: The command cannot be run.
     """
-    limits = json.loads(arguments[0])
-    _limit(limits)
-    isolation = isolate(limits["parent"]) if sys.platform == "linux" else []
+    jail = json.loads(arguments[0])
+    _limit(jail["limits"])
+    isolation = isolate(jail["parent"], jail["files"]) if sys.platform == "linux" else []
     if not arguments[1:]:
         print(json.dumps(isolation))  # noqa: T201 - what was asked for
         return
@@ -103,11 +108,12 @@ def _least(wanted: int, allowed: int) -> int:
     return wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed)
 
 
-def isolate(parent: int) -> list[str]:
+def isolate(parent: int, files: dict[str, int]) -> list[str]:
     """Apply the isolation that the kernel allows; return the names of the applied layers.
 
     Args:
         parent: Id of the parent process; this process dies with it.
+        files: Files and folders that the process may use, with their Landlock rights.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     taken = []
@@ -120,7 +126,7 @@ def isolate(parent: int) -> list[str]:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         taken.append("no new privileges")
         _give_up_capabilities(libc)
-        if _enter_a_domain(libc):
+        if _enter_a_domain(libc, files):
             taken.append("domain of its own")
         if _filter_calls(libc):
             taken.append("system call filter")
@@ -147,20 +153,37 @@ def _give_up_capabilities(libc: ctypes.CDLL) -> None:
         libc.syscall(number, header, kept)
 
 
-def _enter_a_domain(libc: ctypes.CDLL) -> bool:
-    """Enter a minimal Landlock domain, which forbids only new sockets in folders.
-
-    Any domain forbids the inspection of processes outside it.
-    """
+def _enter_a_domain(libc: ctypes.CDLL, files: dict[str, int]) -> bool:
+    """Enter a Landlock domain with rights to the listed files only."""
     version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
     if version < 1:
         return False
+    count = max(count for since, count in _LANDLOCK_RIGHTS_BY_VERSION if since <= version)
+    handled = (1 << count) - 1
     # struct landlock_ruleset_attr: access to files, to the network, scopes. Older kernels have a
     # shorter one and accept this if the fields unknown to them are 0.
-    scopes = _LANDLOCK_SCOPE_SIGNAL if version >= _LANDLOCK_WITH_SCOPES else 0
-    rules = struct.pack("@QQQ", _LANDLOCK_ACCESS_FS_MAKE_SOCK, 0, scopes)
+    network = _LANDLOCK_NET_TCP if version >= _LANDLOCK_WITH_NET else 0
+    scopes = _LANDLOCK_SCOPES if version >= _LANDLOCK_WITH_SCOPES else 0
+    rules = struct.pack("@QQQ", handled, network, scopes)
     ruleset = libc.syscall(_LANDLOCK_CREATE_RULESET, rules, len(rules), 0)
-    return bool(ruleset >= 0 and libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0)
+    if ruleset < 0:
+        return False
+    for path, rights in files.items():
+        _add_rule(libc, ruleset, path, rights & handled)
+    return bool(libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0)
+
+
+def _add_rule(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
+    """Grant rights to a file or to all below a folder; a path that is missing stays closed."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        rights &= _LANDLOCK_RIGHTS_TO_FILES
+    rule = struct.pack("=Qi", rights, descriptor)  # struct landlock_path_beneath_attr, packed
+    libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_RULE_PATH_BENEATH, rule, 0)
+    os.close(descriptor)
 
 
 def _filter_calls(libc: ctypes.CDLL) -> bool:

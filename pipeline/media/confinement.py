@@ -2,11 +2,12 @@
 
 Decoders are large, written in C, and read untrusted input. Each run has limits of its own and, as
 far as the platform allows, is isolated (`confined.py`): even a decoder that a file has taken over
-has no network and no children, and ends by itself.
+has no network, no children and no files but its input and its outputs, and ends by itself.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,25 @@ ISOLATION = (
 )
 """Layers of isolation on a machine that allows all of them."""
 
+# <linux/landlock.h>
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REMOVE_FILE, _MAKE_REG, _TRUNCATE = 1 << 5, 1 << 8, 1 << 14
+_RUN = _EXECUTE | _READ_FILE
+_USE_LIBRARIES = _RUN | _READ_DIR
+_WRITE_OUTPUTS = _READ_FILE | _WRITE_FILE | _TRUNCATE | _MAKE_REG | _REMOVE_FILE
+
+_LIBRARIES = (
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib"),
+    *("/nix/store", "/etc/ld.so.cache"),
+)
+_DEVICES: dict[str | Path, int] = {
+    "/dev/null": _READ_FILE | _WRITE_FILE,
+    "/dev/urandom": _READ_FILE,
+}
+
 _LAUNCHER = Path(__file__).with_name("confined.py")
 _REPORT_TIMEOUT_SEC = 10
+_FIRST_LINE_BYTES = 256  # as much as Linux reads of it
 
 # Variables that a program needs to be found and to run; none holds an address or secret of ours.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
@@ -51,6 +69,23 @@ class Confinement:
     open_files: int = 64
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """The files that one run may use beside the program and its libraries.
+
+    Attributes:
+        reads: Files, and folders with all below them, that it may read. It cannot list a folder.
+        writes: Folder in which it may create, read, change, rename and remove files; it cannot make
+            folders or links there. None: it writes its outputs to a pipe.
+    """
+
+    reads: tuple[Path, ...] = ()
+    writes: Path | None = None
+
+
+NO_FILES = Reach()
+"""Reach of a run without input and output files."""
+
 PROBE = Confinement(memory_bytes=2 * GIB, cpu_sec=30)
 """Limits of a measurement. The largest sampled index (64 MiB) takes some 300 MB of memory. Finding
 the pixel format may take decoding a few 8K frames, of 106 MB each at 10 bits."""
@@ -62,13 +97,46 @@ PICTURE = Confinement(memory_bytes=GIB, cpu_sec=20)
 """Limits of decoding one JPEG or PNG of at most 35 million pixels (8K), 4 bytes each."""
 
 
-def confined(command: Sequence[str], confinement: Confinement) -> list[str]:
+def confined(command: Sequence[str], confinement: Confinement, reach: Reach) -> list[str]:
     """Return the command that runs ``command`` within the limits, as a child of this process.
 
     The launcher adds one start of the interpreter, about 20 ms.
     """
-    bounds = json.dumps({"parent": os.getpid(), **asdict(confinement)})
-    return [sys.executable, "-I", "-S", str(_LAUNCHER), bounds, *command]
+    program, *arguments = command or ("",)
+    located = shutil.which(program) or program
+    jail = {
+        "parent": os.getpid(),
+        "limits": asdict(confinement),
+        "files": {str(path): rights for path, rights in _rights(located, reach).items()},
+    }
+    launch = [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(jail)]
+    return [*launch, located, *arguments] if command else launch
+
+
+def _rights(program: str, reach: Reach) -> dict[str | Path, int]:
+    """List everything that a run may open, with its Landlock rights."""
+    programs = [Path(program).resolve(), *_interpreter(program)]
+    folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    # A program that was installed into a folder of its own finds its libraries beside `bin`.
+    beside = [path.parent.parent / "lib" for path in programs if path.parent.name == "bin"]
+    return {
+        **dict.fromkeys(filter(None, (*_LIBRARIES, *folders, *beside)), _USE_LIBRARIES),
+        **dict.fromkeys(programs, _RUN),
+        **_DEVICES,
+        **dict.fromkeys(reach.reads, _READ_FILE),
+        **({reach.writes: _WRITE_OUTPUTS} if reach.writes else {}),
+    }
+
+
+def _interpreter(program: str) -> list[Path]:
+    """Return the interpreter that the first line of a script names, if the program is a script."""
+    try:
+        with Path(program).open("rb") as file:
+            line = file.readline(_FIRST_LINE_BYTES)
+    except OSError:
+        return []
+    words = line.removeprefix(b"#!").split()
+    return [Path(os.fsdecode(words[0])).resolve()] if line.startswith(b"#!") and words else []
 
 
 def bare_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -84,7 +152,7 @@ def active_isolation() -> tuple[str, ...]:
     Raises:
         OSError: The launcher does not run.
     """
-    command = confined([], PROBE)
+    command = confined([], PROBE, NO_FILES)
     try:
         done = subprocess.run(
             command,

@@ -7,13 +7,14 @@ from math import fsum, sqrt
 from pathlib import Path
 
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
-from pipeline.media.confinement import PICTURE
+from pipeline.media.confinement import PICTURE, Reach
 from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
 
 _SIDE = 16  # 256 averages remove noise but keep a lit window in a night scene
 _SIDES_OF_ONE = re.compile(rb"(\d+),(\d+),1\s*")
 _TIMEOUT_SEC = 20
+_MAX_OUTPUT_BYTES = 64 * 1024
 _MAX_PIXELS = 8192 * 4320  # a poster is at most as large as the largest source
 # ffmpeg's blackdetect calls a pixel black under 10 % of the range (25 of 255). This is a little
 # less, so that a dark drawn scene passes.
@@ -45,7 +46,7 @@ def luma_of(path: Path, tools: Tools) -> Luma:
         *("-vf", f"scale={_SIDE}:{_SIDE}:flags=area:out_range=full,format=gray"),
         *("-f", "rawvideo", "pipe:1"),
     )
-    pixels = _run(argv)
+    pixels = _run(argv, path)
     if len(pixels) != _SIDE * _SIDE:
         raise _undecodable()
     return _statistics(pixels)
@@ -65,7 +66,7 @@ def size_of(path: Path, tools: Tools) -> tuple[int, int]:
         *("-show_entries", "stream=width,height,nb_read_frames", "-of", "csv=p=0"),
         *("-f", demuxer, "-i", f"file:{path.absolute()}"),
     )
-    sides = _SIDES_OF_ONE.fullmatch(_run(argv))
+    sides = _SIDES_OF_ONE.fullmatch(_run(argv, path))
     if sides is None:
         raise _undecodable()
     return int(sides[1]), int(sides[2])
@@ -76,9 +77,15 @@ def is_black(luma: Luma) -> bool:
     return luma.mean < _BLACK_MEAN and luma.deviation < _BLACK_DEVIATION
 
 
-def _run(argv: Sequence[str]) -> bytes:
+def _run(argv: Sequence[str], picture: Path) -> bytes:
     try:
-        done = run_child(argv, PICTURE, timeout_sec=_TIMEOUT_SEC, max_output_bytes=64 * 1024)
+        done = run_child(
+            argv,
+            PICTURE,
+            Reach(reads=(picture,)),
+            timeout_sec=_TIMEOUT_SEC,
+            max_output_bytes=_MAX_OUTPUT_BYTES,
+        )
     except (ChildTimedOut, ChildTooLoud) as error:
         raise _undecodable() from error
     if done.returncode != 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
-from pipeline.media.confinement import PROBE
+from pipeline.media.confinement import PROBE, Reach
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
 from pipeline.media.probe_report import finite_number, played_streams, source_info
 from pipeline.media.source_info import SourceInfo
@@ -136,7 +136,13 @@ def _ffprobe(
         *("-i", f"file:{path.absolute()}"),
     )
     try:
-        done = run_child(argv, PROBE, timeout_sec=timeout_sec, max_output_bytes=max_output_bytes)
+        done = run_child(
+            argv,
+            PROBE,
+            Reach(reads=(path,)),
+            timeout_sec=timeout_sec,
+            max_output_bytes=max_output_bytes,
+        )
     except (ChildTimedOut, ChildTooLoud) as error:
         raise MediaRefused(
             Refusal.SOURCE_CORRUPT,

@@ -16,6 +16,18 @@ _CPU_SEC_PER_SEC = 600
 _FILE_BASE_BYTES = 64 * MIB
 _FILE_BYTES_PER_SEC = 8 * MIB
 
+_OUTPUTS_BASE_BYTES = 256 * MIB
+_OUTPUTS_BYTES_PER_SEC = 24 * MIB
+
+
+def outputs_bound_bytes(info: SourceInfo) -> int:
+    """Compute the most bytes that all outputs of an encode may have together.
+
+    The whole ladder of a 2160p source at 60 fps is bounded by 60 Mbit/s, and the fallback adds one
+    rendition. This is three times as much.
+    """
+    return _OUTPUTS_BASE_BYTES + int(_OUTPUTS_BYTES_PER_SEC * info.duration_sec)
+
 
 def encode_confinement(info: SourceInfo) -> Confinement:
     """Compute generous limits for a run over a source, since a run that meets one is not repeated.

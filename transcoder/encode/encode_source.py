@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.media.confinement import Reach
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
 from transcoder.encode.encode_command import encode_command
@@ -186,7 +187,8 @@ class _Work:
             preset=self.options.preset,
             into=self.outputs,
         )
-        self.runner.run_to_success(command, report)
+        reach = Reach(reads=(self.source,), writes=self.outputs)
+        self.runner.run_to_success(command, reach, report)
         if not all((self.outputs / rung.name / PLAYLIST).is_file() for rung in self.rungs):
             raise EncodeFailed("source_corrupt", "No frame of the video could be decoded.")
         for rung in self.rungs:
@@ -195,7 +197,8 @@ class _Work:
     def remux_fallback(self) -> None:
         rendition = self.outputs / fallback_rung(self.rungs).name
         video = self.outputs / FALLBACK
-        self.runner.run_to_success(remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video))
+        command = remux_command(rendition, ffmpeg=self.tools.ffmpeg, into=video)
+        self.runner.run_to_success(command, Reach(reads=(rendition,), writes=video.parent))
 
     def take_pictures(self, duration_sec: float) -> None:
         best = first_bright_folder(self._pictures(duration_sec), self.tools)
@@ -213,7 +216,8 @@ class _Work:
             folder.mkdir()
             video = self.outputs / FALLBACK
             self.runner.run(
-                picture_command(video, size, instant, ffmpeg=self.tools.ffmpeg, into=folder)
+                picture_command(video, size, instant, ffmpeg=self.tools.ffmpeg, into=folder),
+                Reach(reads=(video,), writes=folder),
             )
             if any(folder.iterdir()):
                 yield folder
@@ -237,7 +241,9 @@ class _Work:
     def _draw(self, board: StoryboardPlan, rung: Rung, sheet: Path) -> None:
         rendition = self.outputs / rung.name
         command = sheet_command(rendition, board, ffmpeg=self.tools.ffmpeg, into=sheet)
-        done = self.runner.run(command, patience_sec=storyboard_silence_sec(board.duration_sec))
+        reach = Reach(reads=(rendition,), writes=self.pictures)
+        patience_sec = storyboard_silence_sec(board.duration_sec)
+        done = self.runner.run(command, reach, patience_sec=patience_sec)
         if failure := failure_of(done):
             raise failure
         if not sheet.is_file():

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pipeline.media.child_process import ended_within, start_child
-from pipeline.media.confinement import Confinement
+from pipeline.media.confinement import Confinement, Reach
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.ffmpeg_progress import FfmpegProgress, ProgressParser
 
@@ -35,6 +35,7 @@ class FfmpegResult:
 def run_watched(
     command: Sequence[str],
     confinement: Confinement,
+    reach: Reach,
     *,
     on_progress: Callable[[FfmpegProgress], None],
     cancelled: Callable[[], bool],
@@ -46,6 +47,7 @@ def run_watched(
     Args:
         command: The program and its arguments.
         confinement: Limits of the process.
+        reach: Files that the process may use.
         on_progress: Called for each report.
         cancelled: Called at every tick, about twice a second; True stops the run.
         stall_sec: Seconds that the output may stop growing; the whole run has no bound.
@@ -68,6 +70,7 @@ def run_watched(
     returncode, stderr = watch_process(
         command,
         confinement,
+        reach,
         has_advanced,
         cancelled=cancelled,
         stall_sec=stall_sec,
@@ -80,6 +83,7 @@ def run_watched(
 def watch_process(
     command: Sequence[str],
     confinement: Confinement,
+    reach: Reach,
     has_advanced: Callable[[bytes], bool],
     *,
     cancelled: Callable[[], bool],
@@ -92,6 +96,7 @@ def watch_process(
     Args:
         command: The program and its arguments.
         confinement: Limits of the process.
+        reach: Files that the process may use.
         has_advanced: Takes each chunk of standard output; False counts towards a stall.
         cancelled: Called at every tick, about twice a second; True stops the run.
         stall_sec: Seconds without an advance that count as a stall.
@@ -103,7 +108,7 @@ def watch_process(
         EncodeFailed: `stalled`.
     """
     advanced_at = clock()
-    with ProcessGroup(command, confinement) as group:
+    with ProcessGroup(command, confinement, reach) as group:
         for chunk in group.output():
             if has_advanced(chunk):
                 advanced_at = clock()
@@ -117,8 +122,8 @@ def watch_process(
 class ProcessGroup:
     """Child process that leads its own group; the end of the block kills the whole group."""
 
-    def __init__(self, command: Sequence[str], confinement: Confinement) -> None:
-        self._process = start_child(command, confinement)
+    def __init__(self, command: Sequence[str], confinement: Confinement, reach: Reach) -> None:
+        self._process = start_child(command, confinement, reach)
         if self._process.stdout is None or self._process.stderr is None:
             raise AssertionError("Popen made no pipes")
         self._stdout: IO[bytes] = self._process.stdout

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.media.confinement import Reach
 from pipeline.media.probe import SourceInfo
-from transcoder.encode.encode_limits import encode_confinement
+from transcoder.encode.encode_limits import encode_confinement, outputs_bound_bytes
 from transcoder.encode.ffmpeg_failures import (
     disk_full_failure,
     disk_is_full,
@@ -14,6 +15,7 @@ from transcoder.encode.ffmpeg_failures import (
 )
 from transcoder.encode.ffmpeg_process import FfmpegResult, run_watched
 from transcoder.encode.ffmpeg_progress import FfmpegProgress
+from transcoder.encode.output_meter import OutputMeter
 
 
 def ignore_progress(_: FfmpegProgress) -> None:
@@ -39,6 +41,7 @@ class FfmpegRunner:
     def run(
         self,
         command: Sequence[str],
+        reach: Reach,
         on_progress: Callable[[FfmpegProgress], None] = ignore_progress,
         *,
         patience_sec: float = 0,
@@ -47,24 +50,35 @@ class FfmpegRunner:
 
         Args:
             command: An ffmpeg that writes `-progress pipe:1`.
+            reach: Files that it may use; its outputs are bounded together.
             on_progress: Called for each report.
             patience_sec: Seconds added to `stall_sec` for this run.
 
         Raises:
             EncodeCancelled: `cancelled` returned True.
-            EncodeFailed: `stalled`, `insufficient_space`.
+            EncodeFailed: `stalled`, `insufficient_space`, or `encode_failed` for outputs over
+                their bound.
         """
+        outputs = reach.writes or self.workdir
+        meter = OutputMeter(outputs, outputs_bound_bytes(self.info))
+
+        def stop() -> bool:
+            meter.check()
+            return self._stop()
+
         return run_watched(
             command,
             encode_confinement(self.info),
+            reach,
             on_progress=on_progress,
-            cancelled=self._stop,
+            cancelled=stop,
             stall_sec=self.stall_sec + patience_sec,
         )
 
     def run_to_success(
         self,
         command: Sequence[str],
+        reach: Reach,
         on_progress: Callable[[FfmpegProgress], None] = ignore_progress,
     ) -> None:
         """Run once, and once more after a failure; the same failure twice is terminal.
@@ -73,12 +87,12 @@ class FfmpegRunner:
             EncodeCancelled: `cancelled` returned True.
             EncodeFailed: Has the code of the failure.
         """
-        failure = failure_of(self.run(command, on_progress))
+        failure = failure_of(self.run(command, reach, on_progress))
         if failure is None:
             return
         if not failure.signature:
             raise failure
-        again = failure_of(self.run(command, on_progress))
+        again = failure_of(self.run(command, reach, on_progress))
         if again is None:
             return
         raise repeated_failure(again) if again.signature == failure.signature else again

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
-from pipeline.media.confinement import PROBE
+from pipeline.media.confinement import PROBE, Reach
 from pipeline.media.playlist import PlaylistInvalid, parse_media
 from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.media.tools import Tools
@@ -134,6 +134,7 @@ def _video_stream(folder: Path, tools: Tools) -> dict[str, str]:
         done = run_child(
             command,
             PROBE,
+            Reach(reads=(folder,)),
             timeout_sec=_PROBE_TIMEOUT_SEC,
             max_output_bytes=_PROBE_OUTPUT_BYTES,
         )

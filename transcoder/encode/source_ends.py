@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.media.confinement import SCAN
+from pipeline.media.confinement import SCAN, Reach
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
 from transcoder.encode.encode_errors import EncodeFailed
@@ -71,6 +71,7 @@ def read_source_ends(
     watch_process(
         command,
         SCAN,
+        Reach(reads=(source,)),
         tally.feed,
         cancelled=cancelled,
         stall_sec=stall_sec,

@@ -14,6 +14,7 @@ from pipeline.media.storyboard import Cue, parse_cues
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.integration.transcoder.conftest import Client
+from tests.scripted_ffmpeg import REAL, scripted_ffmpeg
 from transcoder.encode.encode_source import Encoded, EncodeOptions, encode_source
 from transcoder.encode.storyboard_sheet import MAX_TILES
 from transcoder.services import TranscoderServices
@@ -173,15 +174,12 @@ def test_a_sheet_of_noise_is_within_bounds(tools: Tools, tmp_path: Path) -> None
 def test_a_storyboard_that_cannot_be_drawn_costs_nobody_the_video(
     clip_folder: Path, tools: Tools, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unable = tmp_path / "ffmpeg"
-    unable.write_text(
-        f'#!/bin/sh\ncase "$*" in *storyboard.jpg*) exit 1;; esac\nexec {tools.ffmpeg} "$@"\n'
-    )
-    unable.chmod(0o755)
+    script = f'#!/bin/sh\ncase "$*" in *storyboard.jpg*) exit 1;; esac\nexec {REAL} "$@"\n'
+    unable = scripted_ffmpeg(tmp_path, script, tools.ffmpeg)
     source = clips.very_short(clip_folder, tools)
 
     with caplog.at_level(logging.WARNING, "transcoder.encode.encode_source"):
-        made = encoded(source, replace(tools, ffmpeg=str(unable)), tmp_path / "work")
+        made = encoded(source, replace(tools, ffmpeg=unable), tmp_path / "work")
 
     assert not made.has_storyboard
     assert {path.name for path in made.pictures.iterdir()} == {"poster.jpg", "thumb.jpg"}

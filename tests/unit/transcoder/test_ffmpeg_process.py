@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.media.confinement import GIB, MIB, Confinement
+from pipeline.media.confinement import GIB, MIB, NO_FILES, Confinement, Reach
 from transcoder.encode.encode_errors import EncodeCancelled, EncodeFailed
 from transcoder.encode.ffmpeg_process import FfmpegResult, run_watched
 from transcoder.encode.ffmpeg_progress import FfmpegProgress
 
 REPORT = "print('out_time_us=1000000\\nprogress=continue', flush=True)"
+PYTHON = os.path.realpath(sys.executable)
 AMPLE = Confinement(memory_bytes=GIB, cpu_sec=60, file_bytes=MIB)
 
 
 def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) -> FfmpegResult:
     asked: Iterator[int] = iter(range(cancel_after))
     return run_watched(
-        [sys.executable, "-c", script],
+        [PYTHON, "-c", script],
         AMPLE,
+        NO_FILES,
         on_progress=lambda _: None,
         cancelled=lambda: next(asked, None) is None,
         stall_sec=stall_sec,
@@ -30,8 +32,9 @@ def run(script: str, *, stall_sec: float = 60, cancel_after: int = 1_000_000) ->
 def test_progress_is_passed_on_and_the_end_described() -> None:
     seen: list[FfmpegProgress] = []
     done = run_watched(
-        [sys.executable, "-c", f"import sys; {REPORT}; sys.exit(3)"],
+        [PYTHON, "-c", f"import sys; {REPORT}; sys.exit(3)"],
         AMPLE,
+        NO_FILES,
         on_progress=seen.append,
         cancelled=lambda: False,
         stall_sec=60,
@@ -78,8 +81,9 @@ def test_cancelling_kills_the_process(tmp_path: Path) -> None:
     script = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpgid(0))); time.sleep(60)"
     with pytest.raises(EncodeCancelled):
         run_watched(
-            [sys.executable, "-c", script],
+            [PYTHON, "-c", script],
             AMPLE,
+            Reach(writes=tmp_path),
             on_progress=lambda _: None,
             cancelled=lambda: note.exists() and note.stat().st_size > 0,
             stall_sec=60,
@@ -103,9 +107,9 @@ def processes_of(group: int) -> list[int]:
 
 PARENT = """
 import time
-from pipeline.media.confinement import SCAN
+from pipeline.media.confinement import NO_FILES, SCAN
 from transcoder.encode.ffmpeg_process import ProcessGroup
-with ProcessGroup(["sleep", "60"], SCAN) as group:
+with ProcessGroup(["sleep", "60"], SCAN, NO_FILES) as group:
     print(group._process.pid, flush=True)
     time.sleep(60)
 """

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, Finished, run_child
-from pipeline.media.confinement import PROBE
+from pipeline.media.confinement import NO_FILES, PROBE, Reach
 
 
 def test_output_and_exit_code_come_back_apart() -> None:
     done = run_child(
         ["sh", "-c", "echo out; echo err >&2; exit 3"],
         PROBE,
+        NO_FILES,
         timeout_sec=30,
         max_output_bytes=100,
     )
@@ -22,15 +23,21 @@ def test_output_and_exit_code_come_back_apart() -> None:
 
 
 def test_stdin_is_empty() -> None:
-    assert run_child(["cat"], PROBE, timeout_sec=30, max_output_bytes=100).stdout == b""
+    assert run_child(["cat"], PROBE, NO_FILES, timeout_sec=30, max_output_bytes=100).stdout == b""
 
 
 def test_a_deadline_kills(tmp_path: Path, program: Callable[[str], str]) -> None:
     note = tmp_path / "pid"
-    sleeper = program(f"echo $$ > {note}; exec sleep 300")
+    sleeper = program(f"echo $$ > {note}; while :; do :; done")
 
     with pytest.raises(ChildTimedOut):
-        run_child([sleeper], replace(PROBE, file_bytes=100), timeout_sec=1, max_output_bytes=100)
+        run_child(
+            [sleeper],
+            replace(PROBE, file_bytes=100),
+            Reach(writes=tmp_path),
+            timeout_sec=1,
+            max_output_bytes=100,
+        )
 
     assert _ends(int(note.read_text()))
 
@@ -38,8 +45,9 @@ def test_a_deadline_kills(tmp_path: Path, program: Callable[[str], str]) -> None
 def test_a_program_that_closed_its_output_still_has_a_deadline() -> None:
     with pytest.raises(ChildTimedOut):
         run_child(
-            ["sh", "-c", "exec sleep 60 >&- 2>&-"],
+            ["sh", "-c", "exec >&- 2>&-; while :; do :; done"],
             PROBE,
+            NO_FILES,
             timeout_sec=0.2,
             max_output_bytes=100,
         )
@@ -60,7 +68,7 @@ def no_descriptors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("no_descriptors")
 def test_an_end_is_waited_for_where_processes_have_no_descriptors() -> None:
-    done = run_child(["sh", "-c", "exit 3"], PROBE, timeout_sec=30, max_output_bytes=100)
+    done = run_child(["sh", "-c", "exit 3"], PROBE, NO_FILES, timeout_sec=30, max_output_bytes=100)
 
     assert done.returncode == 3
 
@@ -69,8 +77,9 @@ def test_an_end_is_waited_for_where_processes_have_no_descriptors() -> None:
 def test_a_deadline_holds_where_processes_have_no_descriptors() -> None:
     with pytest.raises(ChildTimedOut):
         run_child(
-            ["sh", "-c", "exec sleep 60 >&- 2>&-"],
+            ["sh", "-c", "exec >&- 2>&-; while :; do :; done"],
             PROBE,
+            NO_FILES,
             timeout_sec=0.2,
             max_output_bytes=100,
         )
@@ -80,7 +89,11 @@ def test_a_deadline_holds_where_processes_have_no_descriptors() -> None:
 def test_output_over_the_bound_ends_the_program(redirect: str) -> None:
     with pytest.raises(ChildTooLoud):
         run_child(
-            ["sh", "-c", f"exec yes {redirect}"], PROBE, timeout_sec=30, max_output_bytes=1000
+            ["sh", "-c", f"while :; do echo y {redirect}; done"],
+            PROBE,
+            NO_FILES,
+            timeout_sec=30,
+            max_output_bytes=1000,
         )
 
 

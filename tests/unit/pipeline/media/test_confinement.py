@@ -1,6 +1,7 @@
 """What a confined program cannot do, tried by programs that try it."""
 
 import json
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.media.child_process import ChildTimedOut, Finished, run_child
-from pipeline.media.confinement import GIB, MIB, PROBE, active_isolation
+from pipeline.media.confinement import GIB, MIB, NO_FILES, PROBE, Reach, active_isolation
 from pipeline.media.probe import probe
 from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
@@ -18,10 +19,12 @@ from tests import clips
 SMALL = replace(PROBE, memory_bytes=GIB, cpu_sec=2, file_bytes=MIB)
 
 
-def run(script: str) -> Finished:
-    return run_child(
-        [sys.executable, "-I", "-S", "-c", script], SMALL, timeout_sec=60, max_output_bytes=10_000
-    )
+PYTHON = os.path.realpath(sys.executable)
+
+
+def run(script: str, reach: Reach = NO_FILES) -> Finished:
+    command = [PYTHON, "-I", "-S", "-c", script]
+    return run_child(command, SMALL, reach, timeout_sec=60, max_output_bytes=10_000)
 
 
 def test_it_computes_and_may_have_threads() -> None:
@@ -43,7 +46,7 @@ def test_it_is_ended_over_a_file_that_grows_too_large(tmp_path: Path) -> None:
     as_in_c = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)"
     grow = f"file = open({str(path)!r}, 'wb', 0)\nwhile True: file.write(bytes(4096))"
 
-    assert run(f"{as_in_c}\n{grow}").returncode == -signal.SIGXFSZ
+    assert run(f"{as_in_c}\n{grow}", Reach(writes=tmp_path)).returncode == -signal.SIGXFSZ
     assert path.stat().st_size == MIB
 
 
@@ -98,7 +101,7 @@ def test_it_opens_no_more_files_than_its_limit() -> None:
 
 
 def test_it_cannot_be_started_when_it_is_not_there() -> None:
-    done = run_child(["/nowhere"], SMALL, timeout_sec=60, max_output_bytes=1000)
+    done = run_child(["/nowhere"], SMALL, NO_FILES, timeout_sec=60, max_output_bytes=1000)
 
     assert (done.returncode, done.stderr) == (1, b"/nowhere: No such file or directory\n")
 
