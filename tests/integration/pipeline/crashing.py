@@ -54,6 +54,7 @@ def _run(
     deed: str,
     arguments: tuple[object, ...],
 ) -> None:
+    os.environ.clear()  # the server that forks has the variables of the test that started it
     os.environ.update(environment)
     if deed == "sweep task":
         import_module("worker.tasks")  # not before: Celery reads the environment on import
