@@ -365,7 +365,7 @@ def test_an_account_with_a_limit_of_jobs_takes_the_next_one_when_one_ends(
         both.finish(both.first, "selfhosted", both.world.attempt_id(assets[0]))
         woken = {wake.id for wake in sweep(services).wakes}
 
-        assert assets[2] in woken
-        assert submit(services, assets[2]).result == "submitted"
+        [next_one] = woken & set(assets[2:])
+        assert submit(services, next_one).result == "submitted"
     finally:
         services.close()
