@@ -225,10 +225,7 @@ class AssetPage(BaseModel):
 
 
 class CardOut(BaseModel):
-    """The public view of a post's video.
-
-    For a signed video, a viewer without a right to it gets no title and no address.
-    """
+    """The public view of a post's video; without a right to it, a signed video has none."""
 
     asset_id: UUID
     post_id: UUID

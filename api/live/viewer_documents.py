@@ -101,7 +101,8 @@ class ViewerDocuments:
     def _document(self, owners: AssetOut | None, post_id: UUID) -> Document:
         if owners is not None:
             return Document("asset", owners.model_dump_json())
-        if card := self._cards.get(post_id):
+        card = self._cards.get(post_id)
+        if card is not None and card.is_for_everybody:
             return Document("asset", card_out(card, self._urls).model_dump_json())
         return Document("gone", GoneOut(post_id=post_id).model_dump_json())
 

@@ -18,7 +18,6 @@ from api.http.conditional import conditional
 from api.wiring.services import services
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import WAITING, Status
-from pipeline.domain.values import Playback
 from pipeline.records import queries
 from pipeline.records.queue_position import queue_places
 from pipeline.runtime.database import session_of
@@ -34,15 +33,13 @@ def playback(post_id: UUID) -> Response:
     """Read the public view of a post's video.
 
     A public video needs no token. For a signed video, the token of its owner or of an operator
-    gives addresses that expire, for one viewer; every other caller gets its state only.
+    gives addresses that expire, for one viewer; every other caller gets 404, as for no video.
     """
     card = _entitled(post_id) if "Authorization" in request.headers else None
     card = card or _public(post_id)
     if card is None:
         raise NotFound("post_not_found")
-    return conditional(
-        card_out(card, services().settings.media_urls), shared=card.playback is Playback.PUBLIC
-    )
+    return conditional(card_out(card, services().settings.media_urls), shared=card.is_for_everybody)
 
 
 @authorised(*Role, scope=Scope.PLAYBACK)
@@ -54,7 +51,7 @@ def _entitled(post_id: UUID) -> queries.Card | None:
 def _public(post_id: UUID) -> queries.Card | None:
     with session_of(services().engines.public) as session:
         cards = queries.public_cards(session, [post_id])
-    return cards[0] if cards else None
+    return next((card for card in cards if card.is_for_everybody), None)
 
 
 @blueprint.get("")
@@ -70,7 +67,7 @@ def videos(query_data: ListQuery) -> Response:
 
     With an owner's token, a feed contains the complete assets of the caller's own posts; with an
     operator's, of every post. The stream does the same with a ticket. Without a token, the feed is
-    the public view.
+    the public view, which lacks signed videos.
     """
     if query_data.status is not None:
         return _operators_page(query_data.status, query_data.cursor, query_data.limit)
@@ -84,8 +81,12 @@ def _cards(post_ids: str) -> Response:
         cards = queries.public_cards(session, named)
     own = {} if is_public else _own(named)
     urls = services().settings.media_urls
-    listed = CardList(assets=[own.get(card.post_id) or card_out(card, urls) for card in cards])
-    return conditional(listed, shared=is_public)
+    shown = [
+        own.get(card.post_id) or card_out(card, urls)
+        for card in cards
+        if card.post_id in own or card.is_for_everybody
+    ]
+    return conditional(CardList(assets=shown), shared=is_public)
 
 
 @authorised(*Role)

@@ -73,9 +73,9 @@ def stream(query_data: StreamQuery) -> Response:
 
     `asset` carries the current view of a post's video: its card, or the complete asset with the
     `ticket` of its owner or an operator. `gone` carries the `post_id` of a post that has no video
-    (any more). The stream first sends every post, then each change. It ends within a minute; a
-    client that reconnects with `Last-Event-ID` is sent the changes meanwhile. After 503
-    `stream_full`, poll instead.
+    (any more) or whose signed video the viewer has no right to. The stream first sends every post,
+    then each change. It ends within a minute; a client that reconnects with `Last-Event-ID` is sent
+    the changes meanwhile. After 503 `stream_full`, poll instead.
     """
     here = services()
     post_ids = read_post_ids(query_data.post_ids)

@@ -43,6 +43,11 @@ class Card(NamedTuple):
     original: Mapping[str, str | None] | None
     """The source that may be played instead, as ``pipeline.content.original`` reads it."""
 
+    @property
+    def is_for_everybody(self) -> bool:
+        """False for a signed video: without a right to it, it is not told from no video."""
+        return self.playback is Playback.PUBLIC
+
 
 class PublishedOutput(NamedTuple):
     """The published output of one asset: a row of ``khronika_output``."""
@@ -132,7 +137,8 @@ def assets_in_status(
 def public_cards(session: Session, post_ids: Sequence[UUID]) -> list[Card]:
     """Return the public cards of these posts, in the given order; unknown posts are absent.
 
-    The card of a signed asset has its state and its size, and no address of its content.
+    The card of a signed asset has its state and its size, and no address of its content. It tells
+    the API that an owner's document has changed; no other viewer is shown it.
     """
     return _cards(session, func.public_assets(_array(post_ids)), post_ids)
 

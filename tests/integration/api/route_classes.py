@@ -19,7 +19,7 @@ ACTORS = (*PERSONS, *KEYS)
 # `+` lets in, whatever it then says; `1` is 401, `3` 403, `4` 404.
 READS = "+41++ 3+3++"
 CHANGES = "+413+ +333+"
-SHOWS = "+++++ 3++++"
+SHOWS = "+44++ 3++++"
 SHOWS_AND_READS = "+++++ 3+3++"
 ANYBODY = "+++++ +++++"
 OPERATORS = "331++ 333++"
@@ -62,8 +62,10 @@ ROUTES: Mapping[str, tuple[Probe, ...]] = {
         Probe(f"{ASSETS}/{{post}}/reencode", CHANGES, hides=True),
     ),
     f"DELETE {ASSETS}/<uuid:post_id>": (Probe(f"{ASSETS}/{{post}}", CHANGES, hides=True),),
-    # The one exception (law 11): everybody sees the card; the content of a signed one they do not.
-    f"GET {ASSETS}/<uuid:post_id>/playback": (Probe(f"{ASSETS}/{{post}}/playback", SHOWS),),
+    # The one exception (law 11): everybody sees a card, but not a signed video's, as here.
+    f"GET {ASSETS}/<uuid:post_id>/playback": (
+        Probe(f"{ASSETS}/{{post}}/playback", SHOWS, hides=True),
+    ),
     # Everybody's cards, and to whoever brings a credential also what it lets them read.
     f"GET {ASSETS}": (
         Probe(f"{ASSETS}?post_ids={{post}}", SHOWS_AND_READS),
