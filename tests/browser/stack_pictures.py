@@ -148,6 +148,7 @@ def _console(page: Page, scene: Scene) -> Iterator[str]:
         "failed": "/failed",
         "asset": f"/assets/{scene.ready['id']}",
         "inbox": "/inbox?status=applied",
+        "accounts": "/accounts",
         "audit": "/audit",
     }
     for name, path in pages.items():
