@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from pipeline.runtime.migration_history import MigrationHistory
-from transcoder.models import SCHEMA
+from transcoder.models import SCHEMA, Base
 
 TRANSCODER_HISTORY = MigrationHistory(
-    Path(__file__).parent / "migrations", lock="transcoder migrations", schema=SCHEMA
+    Path(__file__).parent / "migrations",
+    lock="transcoder migrations",
+    tables=frozenset(table.name for table in Base.metadata.tables.values()),
+    schema=SCHEMA,
 )

@@ -25,7 +25,7 @@ from pipeline.runtime.database import make_engine
 
 INTENDED = Path(__file__).with_suffix(".json")
 
-TABLES = tuple(sorted(Base.metadata.tables))
+TABLES = (*sorted(Base.metadata.tables), "alembic_version")
 FUNCTIONS = (
     "khronika_bound_secrets",
     "khronika_cards",

@@ -121,6 +121,12 @@ SECTIONS: Mapping[str, str] = {
             FROM pg_class t, aclexplode(t.relacl) x
             WHERE t.oid = ANY (:tables) AND x.grantee <> t.relowner
             UNION ALL
+            SELECT s.relname, x.grantee, x.is_grantable, x.privilege_type
+            FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S',
+                 aclexplode(s.relacl) x
+            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+              AND d.deptype IN ('a', 'i') AND d.refobjid = ANY (:tables) AND x.grantee <> s.relowner
+            UNION ALL
             SELECT t.relname, x.grantee, x.is_grantable, format('%s (%s)', x.privilege_type,
                    string_agg(a.attname, ', ' ORDER BY a.attname))
             FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid, aclexplode(a.attacl) x

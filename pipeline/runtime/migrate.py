@@ -3,6 +3,8 @@
 A module of its own, because importing Alembic takes a tenth of a process's start.
 """
 
+import logging
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -11,10 +13,16 @@ from sqlalchemy.schema import CreateSchema
 
 from pipeline.runtime.database import with_driver
 from pipeline.runtime.migration_history import MigrationHistory
+from pipeline.runtime.stranger_grants import revoke_strangers
+
+_log = logging.getLogger(__name__)
 
 
 def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -> None:
     """Bring a schema to a revision: up, or down if the revision is older than the current one.
+
+    Afterwards no role but ours and the owner has a right on the schema's objects; rights that
+    were revoked are logged.
 
     One migration runs at a time; a second caller waits for the first and finds nothing to do.
 
@@ -36,6 +44,8 @@ def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -
             config.attributes["connection"] = connection
             is_older = _is_older(connection, history, revision)
             (command.downgrade if is_older else command.upgrade)(config, revision)
+            if revoked := revoke_strangers(connection, history):
+                _log.warning("revoked the rights of foreign roles: %s", "; ".join(revoked))
             connection.commit()
     finally:
         engine.dispose()

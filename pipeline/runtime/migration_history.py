@@ -1,5 +1,6 @@
 """Migrations of one schema, as files; `migrate` runs them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,15 @@ class MigrationHistory:
     Attributes:
         folder: Folder with Alembic's `env.py` and the `versions`.
         lock: Name of the advisory lock that one migration at a time holds.
+        tables: Names of the tables, whose rights belong to our roles alone.
+        functions: Patterns (`LIKE`) of the functions' names, likewise.
         schema: Schema to create first, which also holds the version table; None for `public`.
     """
 
     folder: Path
     lock: str
+    tables: Collection[str]
+    functions: Collection[str] = ()
     schema: str | None = None
 
     def newest_revision(self) -> str:

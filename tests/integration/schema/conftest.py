@@ -48,7 +48,10 @@ def belongings(engines: Mapping[str, Engine]) -> Mapping[str, Belongings]:
     seeded = {owner: _seed(engines, owner) for owner in (ALICE, BOB)}
     with session_of(engines["api"]) as session:
         session.execute(
-            text("INSERT INTO audit_events (type, actor) VALUES ('callback_rejected', 'nobody')")
+            text("""
+                INSERT INTO audit_events (type, actor, provider)
+                VALUES ('callback_rejected', 'provider:x', 'x')
+            """)
         )
         session.execute(
             text("""

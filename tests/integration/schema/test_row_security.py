@@ -53,6 +53,28 @@ def test_no_video_is_born_completed(engines: Mapping[str, Engine]) -> None:
         session.execute(forge)
 
 
+@pytest.mark.parametrize(
+    ("type_", "actor", "provider"),
+    [
+        ("retry", "operator:alice", None),
+        ("callback_rejected", "operator:alice", "selfhosted"),
+        ("retry", "provider:selfhosted", "selfhosted"),
+        ("callback_rejected", "provider:other", "selfhosted"),
+        ("callback_rejected", "provider:selfhosted", None),
+    ],
+    ids=["an operator's", "an operator's name", "an action", "another's", "nobody's"],
+)
+def test_the_apis_login_audits_callbacks_and_no_act_of_an_operator(
+    engines: Mapping[str, Engine], type_: str, actor: str, provider: str | None
+) -> None:
+    forge = text("INSERT INTO audit_events (type, actor, provider) VALUES (:t, :a, :p)")
+    with (
+        pytest.raises(ProgrammingError, match="row-level security"),
+        user_session(engines["api"], ALICE) as session,
+    ):
+        session.execute(forge, {"t": type_, "a": actor, "p": provider})
+
+
 FOUND_OUT_LATER: Mapping[str, tuple[str, ...]] = {
     "video_assets": (
         *("status", "manifest_url", "published_output_id", "source_info", "attempt_id"),

@@ -120,7 +120,8 @@ ROWS: Mapping[str, Row] = {
     ),
     "audit_events": Row(
         "operator",
-        """INSERT INTO audit_events (type, actor) VALUES ('retry', 'operator:' || %(owner)s)""",
+        """INSERT INTO audit_events (type, actor, provider)
+           VALUES ('callback_rejected', 'provider:' || %(owner)s, %(owner)s)""",
     ),
 }
 
