@@ -8,7 +8,12 @@ from kombu.connection import Connection as BrokerConnection
 
 from api.identity.jwks import NO_KEYS, KeyClient
 from cli.check_failed import CheckFailed
-from pipeline.media.confinement import ISOLATION, active_isolation
+from pipeline.media.confinement import (
+    ISOLATION,
+    IsolationMissing,
+    active_isolation,
+    require_isolation,
+)
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.process_settings import DoctorSettings
 from pipeline.storage.base import StorageError
@@ -59,19 +64,17 @@ def check_tools(_: DoctorSettings) -> str:
     return ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
 
 
-def check_isolation(_: DoctorSettings) -> str:
-    """Report the active isolation; a missing part is no problem.
-
-    Containers often forbid a part. The limits work everywhere.
-    """
+def check_isolation(settings: DoctorSettings) -> str:
+    """Report the active isolation of ffmpeg, and the waived layers."""
     try:
+        require_isolation(settings.worker.sources.isolation_waive)
         active = active_isolation()
-    except OSError as error:
+    except (IsolationMissing, OSError) as error:
         raise CheckFailed(
-            str(error), "Check that the files of the Python interpreter are readable."
+            str(error), "See the hostile files in docs/operations.md for the layers."
         ) from None
-    missing = [part for part in ISOLATION if part not in active]
-    lacking = f"; not allowed here: {', '.join(missing)}" if missing else ""
+    missing = [layer for layer in ISOLATION if layer not in active]
+    lacking = f"; waived and not allowed here: {', '.join(missing)}" if missing else ""
     return f"limits, {', '.join(active) or 'nothing more'}{lacking}"
 
 

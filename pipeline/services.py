@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.values import SpendLimits
+from pipeline.media.confinement import require_isolation
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.fetch_policy import DEFAULT_PORTS
@@ -92,7 +93,13 @@ def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchP
 
 
 def build_services(settings: WorkerSettings) -> Services:
-    """Build the services of a worker."""
+    """Build the services of a worker.
+
+    Raises:
+        ToolsMissing: ffmpeg or ffprobe was not found.
+        IsolationMissing: This machine cannot isolate them.
+    """
+    require_isolation(settings.sources.isolation_waive)
     timeout_sec = settings.providers.provider_timeout_sec
     strangers = replace(
         settings.sources.fetch_policy, total_timeout_sec=settings.leases.task_soft_limit_sec / 2

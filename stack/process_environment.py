@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.groups import groups_of
+from pipeline.media.confinement import WAIVE, missing_layers
 from pipeline.process_settings import DoctorSettings
 from pipeline.providers.accounts import account_blocks
 from pipeline.runtime.filed_settings import FiledSettings, may_come_in_files
@@ -97,6 +98,8 @@ def build_environment(
         "KHRONIKA_TRANSCODER_SCRATCH": str(home.scratch),
         "KHRONIKA_TRANSCODER_SOURCE_ALLOW": LOOPBACK_NETWORKS,
         "KHRONIKA_TRANSCODER_SOURCE_PORTS": "any",
+        # Development only: what this machine cannot isolate is left out.
+        **({WAIVE: ",".join(lacking)} if (lacking := missing_layers()) else {}),
     }
     settled = {
         "PORT": str(ports.web),

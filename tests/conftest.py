@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from pipeline.media.confinement import WAIVE, missing_layers
 from stack.credentials import load_credentials
 from stack.home import Home
 from stack.logins import ROLES, login_url, login_variable
@@ -36,6 +37,8 @@ pytest_plugins = ["tests.distribution", "tests.time_taken"]
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "system: needs root; `make check-system` runs these alone")
     config.addinivalue_line("markers", "browser: drives a Chromium of the system")
+    if lacking := missing_layers():  # as `make up` does on a machine that cannot isolate ffmpeg
+        os.environ.setdefault(WAIVE, ",".join(lacking))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy import Engine
 
+from pipeline.media.confinement import require_isolation
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.runtime.database import make_engine
 from pipeline.runtime.message_signatures import derive_key
@@ -52,8 +53,10 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
 
     Raises:
         ToolsMissing: ffmpeg or ffprobe was not found.
+        IsolationMissing: This machine cannot isolate them.
         StorageUrlInvalid: A storage cannot be opened.
     """
+    require_isolation(settings.isolation_waive)
     settings.scratch.mkdir(parents=True, exist_ok=True)
     return TranscoderServices(
         settings=settings,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pipeline.media.confinement import WAIVE, Layer
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch import FetchPolicy
 from pipeline.net.fetch_policy import allowed_ports
@@ -68,6 +69,11 @@ class TranscoderSettings(FiledSettings):
     source_min_bps: int = Field(default=256_000, ge=0)
     """Bits a second. A source that is slower on average after its first minute is given up, and
     may be tried again. One hour at this rate is 115 MB and occupies an encode slot. 0: no bound."""
+    isolation_waive: Annotated[frozenset[Layer], NoDecode] = Field(
+        default=frozenset(), validation_alias=WAIVE
+    )
+    """Layers of the isolation of ffmpeg and ffprobe that this machine may lack. A process does not
+    start on a machine that lacks another one. Empty in production."""
     stall_sec: float = Field(default=120, gt=0)
     """Seconds that an encoder may produce nothing new: the slowest frames take seconds."""
     lease_sec: float = Field(default=90, gt=0)
@@ -85,7 +91,9 @@ class TranscoderSettings(FiledSettings):
     concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
     """Encodes at the same time on this machine; one ffmpeg keeps about four cores busy."""
 
-    @field_validator("callback_secrets", "source_allow", "source_ports", mode="before")
+    @field_validator(
+        "callback_secrets", "source_allow", "source_ports", "isolation_waive", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str) and value != "any":

@@ -13,6 +13,7 @@ from api.live.hub import Streams
 from api.live.viewer_documents import ViewerDocuments
 from api.wiring.publisher import Publisher
 from api.wiring.rejection_alarm import RejectionAlarm
+from pipeline.media.confinement import require_isolation
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.process_settings import ApiSettings
 from pipeline.providers.account_terms import AccountTerms, terms_of
@@ -59,8 +60,10 @@ def build_services(settings: ApiSettings) -> Services:
 
     Raises:
         ToolsMissing: There is no ffprobe.
+        IsolationMissing: This machine cannot isolate it.
         StorageUrlInvalid: ``STORAGE_URL`` names no known storage.
     """
+    require_isolation(settings.sources.isolation_waive)
     engines = make_engines(settings)
     return Services(
         settings=settings,

@@ -11,6 +11,7 @@ from pipeline.config.comma_lists import split_set, split_tuple
 from pipeline.config.groups import SettingsGroup
 from pipeline.config.task_names import MESSAGE_PURPOSE
 from pipeline.config.token_issuers import check_length
+from pipeline.media.confinement import WAIVE, Layer
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch_policy import FetchPolicy, allowed_ports
 from pipeline.runtime.message_signatures import derive_key
@@ -77,8 +78,14 @@ class SourceSettings(SettingsGroup):
     max_frames: int = Field(DEFAULT_MAX_FRAMES, ge=1)
     """Largest number of frames of a source, for any duration: the longest at 120 a second."""
 
+    isolation_waive: Annotated[frozenset[Layer], NoDecode] = Field(
+        frozenset(), validation_alias=WAIVE
+    )
+    """Layers of the isolation of ffmpeg and ffprobe that this machine may lack. A process does not
+    start on a machine that lacks another one. Empty in production."""
+
     _split_networks = field_validator("allow", mode="before")(split_tuple)
-    _split_ports = field_validator("ports", mode="before")(split_set)
+    _split_sets = field_validator("ports", "isolation_waive", mode="before")(split_set)
 
     @property
     def limits(self) -> Limits:

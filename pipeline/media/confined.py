@@ -11,8 +11,9 @@ The kernel isolates the program in three independent layers:
 
 * A network namespace of its own without any connection. It needs root or unprivileged user
   namespaces; containers often forbid both.
-* A seccomp filter (seccomp(2)) that forbids sockets, new processes and the inspection of other
-  processes. It works for every user on Linux, also in containers.
+* A seccomp filter (seccomp(2)) that allows the calls of `system_calls.py` and no others: no
+  sockets, no new processes, no changes of a file's owner or mode. It works for every user on Linux,
+  also in containers.
 * A Landlock domain (landlock(7)). The process opens the listed files and folders only, each with
   the listed rights; every other file is closed to it, also to root. A process in a domain cannot
   inspect processes outside it: the parent's environment, memory and open connections are closed to
@@ -32,9 +33,13 @@ import stat
 import struct
 import sys
 
+TYPE_CHECKING = False  # an import of typing takes longer than the rest of this program
+if TYPE_CHECKING:
+    from typing import Any
+
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38  # <linux/prctl.h>
-_CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_THREAD = 0x10000000, 0x40000000, 0x00010000  # <sched.h>
-_SECCOMP_MODE_FILTER = 2
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # <sched.h>
+_SECCOMP_MODE_FILTER, _STEP_BYTES = 2, 8
 # <linux/capability.h>: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 _CAPABILITY_VERSION_3, _FILE_CAPABILITIES = 0x20080522, 0b110
 _CAPSET = {"x86_64": 126, "aarch64": 91}
@@ -45,24 +50,6 @@ _LANDLOCK_RIGHTS_BY_VERSION = ((1, 13), (2, 14), (3, 15), (5, 16))  # version, r
 _LANDLOCK_RIGHTS_TO_FILES = 0b1100_0000_0000_0111  # the others apply to folders only
 _LANDLOCK_NET_TCP, _LANDLOCK_WITH_NET = 0b11, 4
 _LANDLOCK_SCOPES, _LANDLOCK_WITH_SCOPES = 0b11, 6  # abstract sockets, signals
-_EPERM, _ENOSYS = 1, 38
-
-# <linux/bpf_common.h> and <linux/seccomp.h>
-_LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
-_ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_X32 = 0x40000000  # the second set of numbers of x86-64 begins here
-
-_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_CLONE = {"x86_64": 56, "aarch64": 220}
-_CLONE3 = 435  # its flags lie in memory, which a filter cannot read
-_DENIED = {
-    # socket, connect, socketpair, fork, vfork, ptrace, process_vm_readv and _writev,
-    # io_uring_setup, pidfd_getfd
-    "x86_64": (41, 42, 53, 57, 58, 101, 310, 311, 425, 438),
-    # socket, socketpair, connect, ptrace, process_vm_readv and _writev, io_uring_setup, pidfd_getfd
-    "aarch64": (198, 199, 203, 117, 270, 271, 425, 438),
-}
 
 
 def main(arguments: list[str]) -> None:
@@ -73,7 +60,9 @@ def main(arguments: list[str]) -> None:
     """
     jail = json.loads(arguments[0])
     _limit(jail["limits"])
-    isolation = isolate(jail["parent"], jail["files"]) if sys.platform == "linux" else []
+    isolation = isolate(jail) if sys.platform == "linux" else []
+    if missing := [layer for layer in jail["required"] if layer not in isolation]:
+        sys.exit(f"isolation is not available: {', '.join(missing)}")
     if not arguments[1:]:
         print(json.dumps(isolation))  # noqa: T201 - what was asked for
         return
@@ -108,28 +97,29 @@ def _least(wanted: int, allowed: int) -> int:
     return wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed)
 
 
-def isolate(parent: int, files: dict[str, int]) -> list[str]:
+def isolate(jail: "dict[str, Any]") -> list[str]:
     """Apply the isolation that the kernel allows; return the names of the applied layers.
 
     Args:
-        parent: Id of the parent process; this process dies with it.
-        files: Files and folders that the process may use, with their Landlock rights.
+        jail: `parent`, the id of the parent process, with which this process dies; `files`, the
+            files and folders that the process may use, with their Landlock rights; `filter`, the
+            filter of system calls in hexadecimal.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     taken = []
     if _leave_the_network(libc):
-        taken.append("network namespace")
+        taken.append("network")
     # After the change of namespace, because the kernel clears the setting with the credentials.
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # the parent died before the line above
+    if os.getppid() != jail["parent"]:  # the parent died before the line above
         os._exit(1)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
-        taken.append("no new privileges")
+        taken.append("privileges")
         _give_up_capabilities(libc)
-        if _enter_a_domain(libc, files):
-            taken.append("domain of its own")
-        if _filter_calls(libc):
-            taken.append("system call filter")
+        if _enter_a_domain(libc, jail["files"]):
+            taken.append("landlock")
+        if _filter_calls(libc, bytes.fromhex(jail["filter"])):
+            taken.append("seccomp")
     return taken
 
 
@@ -186,46 +176,13 @@ def _add_rule(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     os.close(descriptor)
 
 
-def _filter_calls(libc: ctypes.CDLL) -> bool:
-    machine = platform.machine()
-    if machine not in _DENIED:
-        return False
-    steps = _filter(machine)
-    code = ctypes.create_string_buffer(b"".join(steps))
+def _filter_calls(libc: ctypes.CDLL, steps: bytes) -> bool:
+    """Install a filter that was made for this machine; an empty one is none."""
+    code = ctypes.create_string_buffer(steps)
     # struct sock_fprog: the number of steps, padding, their address.
-    program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+    head = struct.pack("@HP", len(steps) // _STEP_BYTES, ctypes.addressof(code))
+    program = ctypes.create_string_buffer(head)
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) == 0)
-
-
-def _filter(machine: str) -> list[bytes]:
-    """Make a filter that fails the denied calls; the jumps count the steps to skip."""
-    steps = [
-        _step(_LOAD, _ARCHITECTURE_AT),
-        _step(_IF_EQUAL, _AUDIT_ARCH[machine], then=1),
-        _step(_RETURN, _KILL),  # the 32-bit interface numbers its calls differently
-        _step(_LOAD, _NUMBER_AT),
-    ]
-    steps += _unless(_IF_AT_LEAST, _X32, _FAIL | _EPERM)
-    for number in _DENIED[machine]:
-        steps += _unless(_IF_EQUAL, number, _FAIL | _EPERM)
-    # ENOSYS makes libraries fall back on clone, whose flags tell a thread from a process.
-    steps += _unless(_IF_EQUAL, _CLONE3, _FAIL | _ENOSYS)
-    return [
-        *steps,
-        _step(_IF_EQUAL, _CLONE[machine], otherwise=3),
-        _step(_LOAD, _FIRST_ARGUMENT_AT),
-        _step(_IF_ANY_BIT, _CLONE_THREAD, then=1),
-        _step(_RETURN, _FAIL | _EPERM),
-        _step(_RETURN, _ALLOW),
-    ]
-
-
-def _unless(condition: int, value: int, verdict: int) -> list[bytes]:
-    return [_step(condition, value, otherwise=1), _step(_RETURN, verdict)]
-
-
-def _step(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
-    return struct.pack("@HBBI", code, then, otherwise, value)
 
 
 if __name__ == "__main__":

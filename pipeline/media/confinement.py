@@ -10,20 +10,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
+
+from pipeline.media.system_calls import call_filter
 
 MIB = 1024**2
 GIB = 1024**3
 
-ISOLATION = (
-    "network namespace",
-    "no new privileges",
-    "domain of its own",
-    "system call filter",
-)
-"""Layers of isolation on a machine that allows all of them."""
+Layer = Literal["network", "privileges", "landlock", "seccomp"]
+
+ISOLATION: tuple[Layer, ...] = get_args(Layer)
+"""Layers of isolation (`confined.py`). A program runs only in all that are not waived."""
+
+WAIVE = "KHRONIKA_ISOLATION_WAIVE"
+"""Variable with the names of the layers that a machine may lack, separated by commas."""
 
 # <linux/landlock.h>
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -107,6 +111,8 @@ def confined(command: Sequence[str], confinement: Confinement, reach: Reach) -> 
     jail = {
         "parent": os.getpid(),
         "limits": asdict(confinement),
+        "required": _required_layers() if command else [],
+        "filter": call_filter().hex(),
         "files": {str(path): rights for path, rights in _rights(located, reach).items()},
     }
     launch = [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(jail)]
@@ -146,6 +152,49 @@ def bare_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**kept, "MALLOC_ARENA_MAX": "2"}
 
 
+class IsolationMissing(Exception):
+    """This machine lacks a layer of isolation that is not waived."""
+
+
+def require_isolation(waived: Collection[Layer]) -> None:
+    """Check that this machine allows every layer that is not waived.
+
+    Raises:
+        IsolationMissing: Names the missing layers.
+    """
+    required = [layer for layer in ISOLATION if layer not in waived]
+    try:
+        active = active_isolation() if required else ()
+    except OSError as error:
+        raise IsolationMissing(f"The isolation of ffmpeg cannot be checked: {error}.") from error
+    if missing := ",".join(layer for layer in required if layer not in active):
+        raise IsolationMissing(
+            f"This machine cannot isolate ffmpeg by {missing}. Allow it, or set {WAIVE}={missing} "
+            "and accept that a hostile file can do more."
+        )
+
+
+def missing_layers() -> list[Layer]:
+    """List the layers that this machine lacks.
+
+    Raises:
+        OSError: The launcher does not run.
+    """
+    active = active_isolation()
+    return [layer for layer in ISOLATION if layer not in active]
+
+
+def _required_layers() -> list[str]:
+    """List the layers without which a run must not begin.
+
+    The variable was checked at the start. It is read again here, because a run that was started by
+    a tool without settings, as a benchmark, is held to it too.
+    """
+    waived = os.environ.get(WAIVE, "").replace(" ", "").split(",")
+    return [layer for layer in ISOLATION if layer not in waived]
+
+
+@cache
 def active_isolation() -> tuple[str, ...]:
     """Return the layers of `ISOLATION` that this machine allows.
 

@@ -9,11 +9,14 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.media import confinement
+from pipeline.media.confinement import WAIVE, IsolationMissing
 from pipeline.media.tools import Tools
 from tests import clips
 from tests.integration.transcoder.conftest import Client, row
 from tests.scripted_ffmpeg import scripted_ffmpeg
-from transcoder.services import TranscoderServices
+from transcoder.services import TranscoderServices, make_services
+from transcoder.settings import load_settings
 from transcoder.transcode import transcode
 
 SECRET = "of nobody's business"
@@ -88,3 +91,14 @@ def test_no_secret_is_in_the_outputs_of_an_encoder_that_looked_for_it(
     assert row(services, job_id).status == "completed"
     assert len(published(tmp_path)) > 5
     assert not [content for content in published(tmp_path) if SECRET.encode() in content]
+
+
+def test_a_transcoder_on_a_machine_that_cannot_isolate_ffmpeg_does_not_start(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confinement, "active_isolation", lambda: ("network", "privileges"))
+
+    with pytest.raises(IsolationMissing, match="landlock,seccomp"):
+        make_services(load_settings())
+    monkeypatch.setenv(WAIVE, "landlock,seccomp")
+    make_services(load_settings()).engine.dispose()

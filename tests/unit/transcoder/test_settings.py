@@ -129,6 +129,14 @@ def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
     assert load_settings().broker_open
 
 
+def test_a_layer_is_waived_by_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KHRONIKA_ISOLATION_WAIVE", "network, landlock")
+    assert load(monkeypatch).isolation_waive == {"network", "landlock"}
+    monkeypatch.setenv("KHRONIKA_ISOLATION_WAIVE", "all")
+    with pytest.raises(SettingsInvalid, match="KHRONIKA_ISOLATION_WAIVE"):
+        load_settings()
+
+
 def test_every_secret_may_come_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given = load(monkeypatch, STORAGE_KEY_ID="id", STORAGE_SECRET="hunter2")
     ours = ("DATABASE_URL", "TOKEN", "CALLBACK_SECRETS", "STORAGE_SECRET")

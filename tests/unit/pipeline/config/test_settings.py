@@ -160,6 +160,15 @@ def test_a_broker_without_a_password_stops_the_start_unless_that_is_said(
     assert load_settings(ApiSettings).broker.broker_open
 
 
+def test_a_layer_is_waived_by_its_name_only(working: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
+    monkeypatch.setenv("KHRONIKA_ISOLATION_WAIVE", "network, landlock")
+    assert load_settings(ApiSettings).sources.isolation_waive == {"network", "landlock"}
+    monkeypatch.setenv("KHRONIKA_ISOLATION_WAIVE", "all")
+    with pytest.raises(SettingsInvalid, match="KHRONIKA_ISOLATION_WAIVE"):
+        load_settings(ApiSettings)
+
+
 def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
     working: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,17 +2,32 @@
 
 import json
 import os
+import platform
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.media import confinement, system_calls
 from pipeline.media.child_process import ChildTimedOut, Finished, run_child
-from pipeline.media.confinement import GIB, MIB, NO_FILES, PROBE, Reach, active_isolation
+from pipeline.media.confinement import (
+    GIB,
+    ISOLATION,
+    MIB,
+    NO_FILES,
+    PROBE,
+    WAIVE,
+    IsolationMissing,
+    Reach,
+    active_isolation,
+    require_isolation,
+)
 from pipeline.media.probe import probe
 from pipeline.media.source_limits import MediaRefused
+from pipeline.media.system_calls import call_filter
 from pipeline.media.tools import Tools
 from tests import clips
 
@@ -85,15 +100,68 @@ def test_it_gets_at_nothing_of_the_process_that_started_it(attempt: str) -> None
     assert b"PermissionError" in run(f"import os, signal; {attempt}").stderr
 
 
-def test_it_takes_over_no_open_connection_of_the_process_that_started_it() -> None:
-    pidfd_open, pidfd_getfd = 434, 438  # the same on every architecture
-    taken = run(
-        "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True)\n"
-        f"theirs = libc.syscall({pidfd_open}, os.getppid(), 0)\n"
-        f"print(theirs >= 0, libc.syscall({pidfd_getfd}, theirs, 0, 0))"
+@pytest.mark.parametrize(
+    "call", ["ptrace", "bpf", "keyctl", "mount", "pidfd_getfd", "process_vm_readv", "unshare"]
+)
+def test_it_is_killed_for_a_call_that_only_an_attacker_makes(call: str) -> None:
+    number = system_calls._KILLED[call][system_calls._COLUMN[platform.machine()]]
+    script = f"import ctypes; print(ctypes.CDLL(None).syscall({number}, 0, 0, 0, 0, 0))"
+
+    assert run(script).returncode == -signal.SIGSYS
+
+
+MEMFD_CREATE = {"x86_64": 319, "aarch64": 279}
+
+
+def test_it_gets_no_memory_that_could_hold_another_program() -> None:
+    number = MEMFD_CREATE[platform.machine()]
+    script = (
+        "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
+        f"print(libc.syscall({number}, b'', 0), ctypes.get_errno())"
     )
 
-    assert taken.stdout.split() == [b"True", b"-1"]
+    assert run(script).stdout.split() == [b"-1", b"1"]
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "os.chmod({victim}, 0o777)",
+        "os.chown({victim}, os.getuid(), os.getgid())",
+        "os.utime({victim}, (0, 0))",
+        "os.setxattr({victim}, 'user.khronika', b'')",
+        "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+        "os.sched_setaffinity(os.getppid(), [0])",
+        "os.chdir('/')",
+        "os.mkdir({folder} + '/new')",
+        "os.statvfs('/')",
+    ],
+)
+def test_it_changes_nothing_that_landlock_does_not_protect(attempt: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.touch(0o600)
+    script = attempt.format(victim=repr(str(victim)), folder=repr(str(tmp_path)))
+
+    done = run(f"import os; {script}", Reach(reads=(victim,), writes=tmp_path))
+
+    assert b"PermissionError" in done.stderr
+    assert (victim.stat().st_mode & 0o777, victim.stat().st_mtime > 0) == (0o600, True)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_no_call_is_both_allowed_and_killed_and_the_filter_fits_the_kernel(machine: str) -> None:
+    column = system_calls._COLUMN[machine]
+    calls = [*system_calls._ALLOWED.values(), *system_calls._ALLOWED_IF, system_calls._CLONE]
+    allowed = [numbers[column] for numbers in calls if numbers[column] is not None]
+    killed = {numbers[column] for numbers in system_calls._KILLED.values()}
+
+    assert len(allowed) == len(set(allowed))
+    assert not killed.intersection(allowed)
+    assert 0 < len(call_filter(machine)) < 4096 * 8
+
+
+def test_a_machine_whose_calls_are_unknown_has_no_filter() -> None:
+    assert call_filter("riscv64") == b""
 
 
 def test_it_opens_no_more_files_than_its_limit() -> None:
@@ -107,7 +175,42 @@ def test_it_cannot_be_started_when_it_is_not_there() -> None:
 
 
 def test_what_is_active_can_be_told() -> None:
-    assert {"domain of its own", "system call filter"} <= set(active_isolation())
+    assert {"landlock", "seccomp"} <= set(active_isolation())
+
+
+def lacking(*layers: str) -> Callable[[], tuple[str, ...]]:
+    return lambda: tuple(layer for layer in ISOLATION if layer not in layers)
+
+
+def test_a_start_without_a_layer_is_refused_unless_the_layer_is_waived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confinement, "active_isolation", lacking("landlock", "network"))
+
+    with pytest.raises(IsolationMissing, match="landlock"):
+        require_isolation({"network"})
+    require_isolation({"network", "landlock"})
+
+
+def test_a_machine_that_waives_nothing_it_has_starts() -> None:
+    require_isolation({"network"})
+
+
+def test_a_run_without_a_required_layer_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "call_filter", lambda: b"")
+    command = [PYTHON, "-c", "print('begun')"]
+
+    done = run_child(command, SMALL, NO_FILES, timeout_sec=60, max_output_bytes=1000)
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"isolation is not available: seccomp\n"
+
+
+def test_a_run_without_a_waived_layer_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "call_filter", lambda: b"")
+    monkeypatch.setenv(WAIVE, "seccomp,network")
+
+    assert run("print('begun')").stdout == b"begun\n"
 
 
 def test_a_probe_that_never_ends_is_the_files_fault(tmp_path: Path, tools: Tools) -> None:
