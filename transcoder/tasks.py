@@ -8,16 +8,27 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
+from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.runtime.task_publishing import SIGNING
 from transcoder import callback_delivery, leftovers, log_redaction, sweep, transcode
 from transcoder.services import process_services
+from transcoder.settings import load_settings
 from transcoder.task_names import DELIVER, ENCODE, SWEEP
 
 app = Celery("transcoder", amqp=SIGNING)
 app.config_from_object("transcoder.celeryconfig")
 log_redaction.redact_task_logs()
+
+
+@worker_init.connect
+def require_jail(**_: Any) -> None:
+    """Stop the start on a machine that cannot isolate ffmpeg."""
+    try:
+        require_isolation(load_settings().isolation_waive)
+    except IsolationMissing as error:
+        raise SystemExit(f"khronika transcoder: {error}") from None
 
 
 @worker_process_init.connect

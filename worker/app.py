@@ -3,10 +3,11 @@
 from functools import cache
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init
 
 from pipeline.config.groups import load_settings, secrets_in
 from pipeline.config.logs import configure_logs
+from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.process_settings import WorkerSettings
 from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.runtime.message_signatures import KEY_SETTING
@@ -34,6 +35,14 @@ def _require_settings(**_: object) -> None:
     try:
         load_settings(WorkerSettings)
     except SettingsInvalid as error:
+        raise SystemExit(f"khronika worker: {error}") from None
+
+
+@worker_init.connect
+def _require_isolation(**_: object) -> None:
+    try:
+        require_isolation(load_settings(WorkerSettings).sources.isolation_waive)
+    except IsolationMissing as error:
         raise SystemExit(f"khronika worker: {error}") from None
 
 

@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,10 +73,12 @@ def start(tmp_path: Path) -> Iterator[Callable[[str, Mapping[str, str]], subproc
     """Starts a process of the Procfile in an environment; its output goes to ``log``."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_one(name: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start_one(
+        name: str, environment: Mapping[str, str], prefix: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {COMMANDS[name]}"],
+                [*prefix, "/bin/sh", "-c", f"exec {COMMANDS[name]}"],
                 cwd=CHECKOUT,
                 env=dict(environment),
                 stdout=log,
@@ -154,3 +157,33 @@ def test_a_process_does_not_start_without_its_own_variables_and_names_all_of_the
     written = (tmp_path / "log").read_text()
     assert [variable for variable in LACKING[name] if variable not in written] == []
     assert "short" not in written
+
+
+# The system call that begins a Landlock domain; without the layer the kernel answers ENOSYS.
+CREATE_RULESET, ENOSYS = 444, 38
+ON_A_KERNEL_WITHOUT_LANDLOCK = """
+import ctypes, os, struct, sys
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, int(sys.argv[1]))]
+steps += [(0x06, 0, 0, 0x50000 | int(sys.argv[2])), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "transcoder", "transcoder-worker"])
+def test_a_process_does_not_start_where_the_kernel_cannot_isolate_ffmpeg(
+    whole: Mapping[str, str],
+    start: Callable[..., subprocess.Popen[bytes]],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    script = (sys.executable, "-c", ON_A_KERNEL_WITHOUT_LANDLOCK)
+    prefix = (*script, str(CREATE_RULESET), str(ENOSYS))
+
+    process = start(name, environment_of(name, COMMANDS[name], whole), prefix)
+
+    assert process.wait(START_SEC) != 0
+    assert "cannot isolate ffmpeg by landlock" in (tmp_path / "log").read_text()

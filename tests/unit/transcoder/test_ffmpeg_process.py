@@ -78,7 +78,7 @@ def test_a_process_that_closes_its_output_and_stays_is_cancelled() -> None:
 
 def test_cancelling_kills_the_process(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    script = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpgid(0))); time.sleep(60)"
+    script = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     with pytest.raises(EncodeCancelled):
         run_watched(
             [PYTHON, "-c", script],
