@@ -13,6 +13,9 @@ from transcoder.encode.encode_errors import EncodeFailed
 _REST = 20
 """Pause between two measurements, in durations of the last one: 4 h of video are 12,000 files."""
 
+_LEAST_BYTES = 4096
+"""Room that a file counts for at the least: an empty one uses up an inode of the disk."""
+
 
 class OutputMeter:
     """Repeated measurement of a folder, which costs at most a twentieth of a core."""
@@ -49,7 +52,7 @@ class OutputMeter:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Sum the sizes of all files below a folder, in the blocks that they occupy if that is more."""
+    """Sum the room of all files below a folder: size or blocks, and never less than a page."""
     walk = os.walk(folder)
     return sum(_occupied_bytes(Path(at, name)) for at, _, names in walk for name in names)
 
@@ -59,4 +62,4 @@ def _occupied_bytes(path: Path) -> int:
         status = path.lstat()
     except OSError:  # ffmpeg renames and removes files during the walk
         return 0
-    return max(status.st_size, status.st_blocks * 512)
+    return max(status.st_size, status.st_blocks * 512, _LEAST_BYTES)

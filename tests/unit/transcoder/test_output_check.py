@@ -132,5 +132,12 @@ def test_a_file_with_holes_counts_as_large_as_it_says(tmp_path: Path) -> None:
     assert folder_bytes(tmp_path) == 1_000_000
 
 
+def test_empty_files_use_up_room_too(tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / str(number)).touch()
+
+    assert folder_bytes(tmp_path) == 10 * 4096
+
+
 def test_the_bound_of_all_outputs_holds_the_largest_single_one() -> None:
     assert outputs_bound_bytes(PLAIN) > encode_confinement(PLAIN).file_bytes
