@@ -15,7 +15,7 @@ from functools import cache
 _EPERM, _ENOSYS = 1, 38
 
 # <linux/bpf_common.h> and <linux/seccomp.h>
-_LOAD, _IF_EQUAL, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
+_LOAD, _IF_EQUAL, _IF_ANY_BIT, _MASK, _RETURN = 0x20, 0x15, 0x45, 0x54, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT, _ARGUMENT_BYTES = 0, 4, 16, 8
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
@@ -36,8 +36,6 @@ _ALLOWED: dict[str, _Numbers] = {
     "writev": (20, 66),
     "pread64": (17, 67),
     "pwrite64": (18, 68),
-    "open": (2, None),
-    "openat": (257, 56),
     "close": (3, 57),
     "lseek": (8, 62),
     "stat": (4, None),
@@ -134,6 +132,10 @@ _ALLOWED_IF: dict[_Numbers, tuple[int, tuple[int, ...]]] = {
 }
 """Calls that are allowed if an argument has one of the values."""
 
+_OPEN: dict[_Numbers, int] = {(2, None): 1, (257, 56): 2}
+"""open and openat, with the argument that holds the flags."""
+_O_ACCMODE, _O_TRUNC = 0o3, 0o1000
+
 _KILLED: dict[str, _Numbers] = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -182,6 +184,9 @@ def call_filter(machine: str = platform.machine()) -> bytes:
     for numbers, (argument, values) in _ALLOWED_IF.items():
         for number in _numbers([numbers], machine):
             steps += _allow_if(number, argument, values)
+    for numbers, argument in _OPEN.items():
+        for number in _numbers([numbers], machine):
+            steps += _allow_open(number, argument)
     for number in _numbers([_CLONE], machine):
         steps += _allow_threads(number)
     for number in _numbers(_KILLED.values(), machine):
@@ -207,6 +212,21 @@ def _allow_if(number: int, argument: int, values: tuple[int, ...]) -> list[bytes
         decision += _verdict_on(value, _ALLOW)
     decision.append(_step(_RETURN, _FAIL | _EPERM))
     return [_step(_IF_EQUAL, number, otherwise=len(decision)), *decision]
+
+
+def _allow_open(number: int, flags: int) -> list[bytes]:
+    """Allow an open, unless it empties a file that it opens for reading.
+
+    Landlock has no right for that before Linux 6.2, so it would empty any file that is readable.
+    """
+    return [
+        _step(_IF_EQUAL, number, otherwise=5),
+        _load_argument(flags),
+        _step(_MASK, _O_ACCMODE | _O_TRUNC),
+        _step(_IF_EQUAL, _O_TRUNC, otherwise=1),
+        _step(_RETURN, _FAIL | _EPERM),
+        _step(_RETURN, _ALLOW),
+    ]
 
 
 def _allow_threads(clone: int) -> list[bytes]:
