@@ -4,6 +4,7 @@ import typer
 
 from cli import (
     api_key_commands,
+    move_command,
     operator_commands,
     provider_commands,
     secret_commands,
@@ -46,6 +47,7 @@ OPERATOR_COMMANDS = (
     operator_commands.backfill,
     operator_commands.rollback,
     operator_commands.clean,
+    move_command.move,
     operator_commands.doctor,
 )
 

@@ -46,6 +46,8 @@ class EventType(StrEnum):
     """The owner or an operator queued a failed asset again."""
     REENCODE_REQUESTED = "reencode_requested"
     """The owner or an operator queued a completed asset for a new generation."""
+    MOVE_REQUESTED = "move_requested"
+    """An operator queued a completed asset for a new generation at another account."""
     FOLLOWED_UP = "followed_up"
     """The provider needed another call to finish the job, and got it."""
     PLAYABLE = "playable"

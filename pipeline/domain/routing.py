@@ -50,6 +50,8 @@ class PassedOver(StrEnum):
     FULL = "has_its_most_jobs"
     PACED = "at_its_pace"
     """Its calls are used up for the moment."""
+    NOT_WANTED = "not_wanted"
+    """The asset is to move to another account."""
     BREAKER = "breaker_open"
     BUDGET = "budget_used_up"
 
@@ -66,6 +68,11 @@ LASTING = frozenset(
 """Reasons that waiting does not remove: the account lacks a capability."""
 
 
+ENDS_WISH = LASTING | {PassedOver.DISABLED, PassedOver.DRAINING, PassedOver.FAILED_HERE}
+"""Reasons that end the wish for an account. For any other the asset waits: a job elsewhere would
+cost money and would not move it."""
+
+
 DOUBTFUL = frozenset({PassedOver.FAILED_HERE, PassedOver.SUSPECT})
 """Reasons that count only while another account is left."""
 
@@ -78,11 +85,13 @@ class Needs:
         source: None as long as the source has not been measured.
         signed: Playback must be restricted.
         cap: The largest rendition that may be made; None for no cap.
+        wanted: The account that the asset is to move to; None for any.
     """
 
     source: SourceFacts | None
     signed: bool
     cap: Profile | None
+    wanted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,14 @@ def route(needs: Needs, candidates: Sequence[Candidate]) -> Route:
 
     A doubtful account comes after the others, not never: if it is the only one left, the retry
     budget decides. Otherwise a few odd sources would stop an installation with one account.
+
+    A wanted account gets the job, or the asset waits for it, until one of ``ENDS_WISH`` stands
+    against it.
     """
     reasons = {each.name: reason_against(needs, each) for each in candidates}
+    wanted = needs.wanted
+    if wanted in reasons and reasons[wanted] not in ENDS_WISH:
+        return _wanted_alone(wanted, reasons)
     free = [name for name, reason in reasons.items() if reason is None]
     again = [
         each.name
@@ -143,6 +158,14 @@ def route(needs: Needs, candidates: Sequence[Candidate]) -> Route:
     names = tuple(free or again)
     against = {name: reason for name, reason in reasons.items() if reason and name not in names}
     return Route(names, against)
+
+
+def _wanted_alone(wanted: str, reasons: Mapping[str, PassedOver | None]) -> Route:
+    against = {name: PassedOver.NOT_WANTED for name in reasons if name != wanted}
+    reason = reasons[wanted]
+    if reason is None:
+        return Route((wanted,), against)
+    return Route((), {**against, wanted: reason})
 
 
 def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:

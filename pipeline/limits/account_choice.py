@@ -123,7 +123,14 @@ def reason_against_account(
     services: Services, asset: Asset, provider: Provider, measured: Measured
 ) -> PassedOver | None:
     """Return the reason for which an account cannot process a source that has been measured."""
-    needs = needs_of(services, asset, measured_facts(measured))
+    return lasting_reason_against(services, asset, provider, measured_facts(measured))
+
+
+def lasting_reason_against(
+    services: Services, asset: Asset, provider: Provider, source: SourceFacts | None
+) -> PassedOver | None:
+    """Return the reason for which an account cannot process an asset, now or later."""
+    needs = needs_of(services, asset, source)
     found = reason_against(needs, _candidate(provider, None, None, 0, datetime.now(UTC)))
     return found if found in LASTING else None
 
@@ -131,7 +138,8 @@ def reason_against_account(
 def needs_of(services: Services, asset: Asset, source: SourceFacts | None) -> Needs:
     """Return the demands of an asset on an account."""
     cap = services.settings.providers.max_profile
-    return Needs(source, signed=asset.playback == Playback.SIGNED, cap=cap)
+    signed = asset.playback == Playback.SIGNED
+    return Needs(source, signed=signed, cap=cap, wanted=asset.wanted_provider)
 
 
 def facts_of(asset: Asset) -> SourceFacts | None:

@@ -62,6 +62,8 @@ class Asset(Base):
     max_attempts: Mapped[int]
     claims: Mapped[int]
     provider: Mapped[str]
+    wanted_provider: Mapped[str | None]
+    """The account that the video is to move to; null once its outputs are published."""
     provider_job_id: Mapped[str | None]
 
     published_output_id: Mapped[UUID | None]

@@ -399,6 +399,7 @@ def completed(
             **LEFT,
             **published_columns(output_id, outputs),
             "attempt_id": attempt_id,
+            "wanted_provider": None,
             "provider_job_id": event.provider_job_id,
             "progress": 100,
             "progress_at": func.now(),
@@ -434,6 +435,26 @@ def reencode_requested(asset: Asset, actor: str, *, deadline_sec: float) -> Tran
         Status.QUEUED,
         EventDraft(EventType.REENCODE_REQUESTED, actor, detail),
         {**_started_over(deadline_sec), "generation": Asset.generation + 1},
+    )
+
+
+def move_requested(
+    asset: Asset, source: str, target: str, actor: str, *, deadline_sec: float
+) -> Transition:
+    """Queue a completed asset for a new generation at another account.
+
+    Its outputs stay published until the new ones replace them. The sweep wakes its worker.
+    """
+    detail = {"generation": asset.generation + 1, "from": source, "to": target}
+    return Transition(
+        Status.QUEUED,
+        EventDraft(EventType.MOVE_REQUESTED, actor, detail),
+        {
+            **_started_over(deadline_sec),
+            "woken_at": None,
+            "generation": Asset.generation + 1,
+            "wanted_provider": target,
+        },
     )
 
 

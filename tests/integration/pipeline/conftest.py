@@ -154,7 +154,7 @@ class World:
     @contextmanager
     def capabilities(self, **changed: Any) -> Iterator[None]:
         """Run with a provider that can do more or less."""
-        provider = self.services.providers["selfhosted"]
+        provider = next(iter(self.services.providers.values()))
         able = PropertyMock(return_value=replace(provider.capabilities, **changed))
         with mock.patch.object(type(provider), "capabilities", able):
             yield

@@ -98,3 +98,42 @@ def test_an_account_back_from_an_outage_gets_few_jobs_until_one_is_good() -> Non
     assert route(NEEDS, [replace(back, jobs=MOST_LIES - 1), B]).names == ("a", "b")
     assert route(NEEDS, [replace(back, jobs=MOST_LIES), B]).names == ("b",)
     assert route(NEEDS, [replace(A, jobs=MOST_LIES), B]).names == ("a", "b")
+
+
+def test_a_wanted_account_gets_the_job_alone() -> None:
+    found = route(replace(NEEDS, wanted="b"), [A, B])
+
+    assert found.names == ("b",)
+    assert found.passed_over == {"a": PassedOver.NOT_WANTED}
+
+
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [
+        (replace(B, paused_sec=1.0), PassedOver.PAUSED),
+        (replace(B, max_jobs=1, jobs=1), PassedOver.FULL),
+        (replace(B, problem=True), PassedOver.ACCOUNT_PROBLEM),
+        (replace(B, lies=MOST_LIES, on_probation=True), PassedOver.SUSPECT),
+    ],
+    ids=["paused", "full", "refused", "suspect"],
+)
+def test_an_asset_waits_for_the_wanted_account(account: Candidate, reason: PassedOver) -> None:
+    found = route(replace(NEEDS, wanted="b"), [A, account])
+
+    assert found.names == ()
+    assert found.passed_over == {"a": PassedOver.NOT_WANTED, "b": reason}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        replace(B, state=AccountState.DISABLED),
+        replace(B, state=AccountState.DRAIN),
+        replace(B, max_duration_sec=59),
+        replace(B, failures=FAILURES_BEFORE_ANOTHER),
+        Candidate("c"),
+    ],
+    ids=["disabled", "draining", "unable", "failed there", "not configured"],
+)
+def test_a_wish_that_cannot_come_true_is_dropped(account: Candidate) -> None:
+    assert route(replace(NEEDS, wanted="b"), [A, account]).names[0] == "a"

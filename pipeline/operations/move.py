@@ -1,0 +1,147 @@
+"""The move of published videos from one provider account to another.
+
+A video is encoded anew at the other account, from its source. Its outputs stay published until the
+new ones have passed the gate. A day after that their job at the old account is released. A move
+that was interrupted goes on where it stopped: the rows say which videos are still at the old
+account.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from pipeline.domain.errors import StaleTransition
+from pipeline.domain.prices import Prices
+from pipeline.domain.states import LIVE, Status
+from pipeline.limits.account_choice import facts_of, lasting_reason_against
+from pipeline.records import store, transitions
+from pipeline.records.models import Asset, Attempt, Output
+from pipeline.services import Services
+
+MOST_UNDER_WAY = 200
+"""Videos that may be on their way to an account: while it makes no progress, none is added."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move: the account whose videos are to leave, and the account that they are to go to."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class MovePreview:
+    """The extent of a move.
+
+    Attributes:
+        videos: Completed videos that the old account has.
+        media_sec: Their length.
+        under_way: Videos that wait for the new account or are encoded there.
+        failed: Videos that the old account still has because an encode failed: to be retried.
+        encoding_cost: Estimate, at the new account's price.
+        monthly_cost_change: Estimated change of the cost of storing them.
+    """
+
+    videos: int
+    media_sec: float
+    under_way: int
+    failed: int
+    encoding_cost: float
+    monthly_cost_change: float
+
+
+class MoveStep(NamedTuple):
+    """The result of one step.
+
+    Attributes:
+        asset_id: The video that was looked at; None if none is left.
+        reason: The reason for which it was not queued; None if it was.
+    """
+
+    asset_id: UUID | None
+    reason: str | None = None
+
+
+def preview_move(session: Session, move: Move, prices: Mapping[str, Prices]) -> MovePreview:
+    """Count the videos of a move, and estimate its cost.
+
+    Args:
+        prices: By account; an account without prices costs nothing.
+    """
+    held = _held(move.source).with_only_columns(
+        Asset.status, func.count(), func.coalesce(func.sum(Asset.duration_sec), 0.0)
+    )
+    counted = {
+        status: (count, media_sec)
+        for status, count, media_sec in session.execute(held.group_by(Asset.status))
+    }
+    videos, length = counted.get(Status.COMPLETED, (0, 0.0))
+    failed, _ = counted.get(Status.FAILED, (0, 0.0))
+    media_sec = length or 0.0
+    old, new = (prices.get(name, Prices()) for name in (move.source, move.target))
+    return MovePreview(
+        videos,
+        media_sec,
+        count_under_way(session, move.target),
+        failed,
+        new.encoding(media_sec),
+        new.storage(media_sec) - old.storage(media_sec),
+    )
+
+
+def count_under_way(session: Session, target: str) -> int:
+    """Count the videos on their way to an account. Index: ``video_assets_wanted``."""
+    moving = (Asset.wanted_provider == target, Asset.status.in_(LIVE), Asset.deleted_at.is_(None))
+    return session.scalars(select(func.count()).select_from(Asset).where(*moving)).one()
+
+
+def move_next(
+    services: Services, session: Session, move: Move, *, after: UUID | None, actor: str
+) -> MoveStep:
+    """Queue the next video of a move.
+
+    Safe to run twice and beside other runs: only a completed video at the old account is queued,
+    under its lock. A video whose source the new account cannot process stays where it is.
+
+    Args:
+        after: The last video that was looked at; None for none.
+    """
+    query = _held(move.source, Asset.status == Status.COMPLETED)
+    if after is not None:
+        query = query.where(Asset.id > after)
+    asset = session.scalars(
+        query.order_by(Asset.id).limit(1).with_for_update(of=Asset, skip_locked=True)
+    ).one_or_none()
+    if asset is None:
+        return MoveStep(None)
+    provider = services.providers[move.target]
+    lacking = lasting_reason_against(services, asset, provider, facts_of(asset))
+    if lacking is not None:
+        return MoveStep(asset.id, lacking.value)
+    change = transitions.move_requested(
+        asset,
+        move.source,
+        move.target,
+        actor,
+        deadline_sec=services.settings.retry.wait_deadline_sec,
+    )
+    try:
+        store.advance(session, asset, change)
+    except StaleTransition:
+        return MoveStep(asset.id, "changed")
+    return MoveStep(asset.id)
+
+
+def _held(source: str, *conditions: ColumnElement[bool]) -> Select[Asset]:
+    """Return the query for assets whose published output an account has."""
+    return (
+        select(Asset)
+        .join(Output, Output.id == Asset.published_output_id)
+        .join(Attempt, Attempt.id == Output.attempt_id)
+        .where(Attempt.provider == source, Asset.deleted_at.is_(None), *conditions)
+    )
