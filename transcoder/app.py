@@ -16,14 +16,16 @@ Every other route needs `Authorization: Bearer`. Every answer carries `X-Request
 import hmac
 import re
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID, uuid4
 
-from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
+from flask import Blueprint, Flask, Request, Response, current_app, g, jsonify, request
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
+from pipeline.net.broken_bodies import CheckedInput
 from pipeline.runtime.database import session_of
 from transcoder.job_view import error_view, job_view
 from transcoder.jobs import (
@@ -52,6 +54,15 @@ _ANSWERS: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
     OperationalError: (_AWAY, "unavailable", "The service is not ready."),
 }
 
+
+class JobsRequest(Request):
+    """A request whose broken body is answered with 400."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **options: Any) -> None:
+        environ["wsgi.input"] = CheckedInput(environ["wsgi.input"], BadRequest)
+        super().__init__(environ, *args, **options)
+
+
 jobs = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 health = Blueprint("health", __name__)
 
@@ -63,6 +74,7 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
         redact_server_logs()
     app = Flask("transcoder")
     app.url_map.merge_slashes = False  # else a redirect would name the host that a client chose
+    app.request_class = JobsRequest
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.extensions["transcoder"] = services
     app.register_blueprint(jobs)

@@ -4,8 +4,9 @@ from typing import Any
 
 from flask import Request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from pipeline.net.broken_bodies import CheckedInput
 from pipeline.runtime.strict_json import parse_json
 
 MAX_JSON_BYTES = 64 * 1024
@@ -23,7 +24,11 @@ class StrictJson(DefaultJSONProvider):
 
 
 class ApiRequest(Request):
-    """A request that enforces the limit of its body and the media type of JSON."""
+    """A request that enforces the form and the limit of its body and the media type of JSON."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **options: Any) -> None:
+        environ["wsgi.input"] = CheckedInput(environ["wsgi.input"], BadRequest)
+        super().__init__(environ, *args, **options)
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
         """Return the raw body.

@@ -3,6 +3,11 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    ChunkMissingTerminator,
+    InvalidChunkSize,
+    NoMoreData,
+)
 
 from pipeline.runtime.database import make_engine
 from tests.integration.transcoder.conftest import Client, row
@@ -119,3 +124,30 @@ def test_without_its_database_the_service_is_not_ready(services: TranscoderServi
     error = answer.get_json()["error"]
     assert (error["code"], error["retryable"]) == ("unavailable", True)
     assert http.get("/healthz").status_code == 200
+
+
+class BrokenBody:
+    """Body as gunicorn gives it to the application, of a client that breaks off."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, _size: int = -1) -> bytes:
+        raise self._error
+
+    readline = read
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NoMoreData(), InvalidChunkSize(b"zz"), ChunkMissingTerminator(b"xx"), BlockingIOError()],
+    ids=["ended", "no size", "no end of a chunk", "silence"],
+)
+def test_a_body_that_breaks_off_is_the_clients_error(client: Client, error: Exception) -> None:
+    answer = client.http.put(
+        f"/v1/jobs/{uuid4()}",
+        environ_overrides={"wsgi.input": BrokenBody(error), "wsgi.input_terminated": True},
+        headers=client.headers | {"Transfer-Encoding": "chunked"},
+    )
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "bad_request")
