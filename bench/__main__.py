@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     "bench.encode_cost",
     "bench.completion_time",
+    "bench.callback_time",
     "bench.provider_pace",
     "bench.page_load",
 )

@@ -39,6 +39,7 @@ LONG_FIRST = (
     "tests/integration/transcoder/",
     "tests/integration/stack/",
     "tests/integration/pipeline/test_crash_points.py",
+    "tests/integration/pipeline/vendors/",
     "tests/model/",
     "tests/integration/worker/",
     "tests/integration/api/",

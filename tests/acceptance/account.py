@@ -42,9 +42,9 @@ def tell_account(stage: Stage, telling: Telling, video: Video) -> None:
         page.attempts(attempts),
     )
     _tell_callbacks(stage, telling, callbacks)
-    _tell_chronicle(stage, telling, video)
+    tell_chronicle(stage, telling, video)
     _claim_ties(stage, telling, video, callbacks)
-    _tell_who_sees(stage, telling, video)
+    tell_who_sees(stage, telling, video)
 
 
 def _tell_callbacks(stage: Stage, telling: Telling, callbacks: Sequence[Exchange]) -> None:
@@ -87,7 +87,8 @@ def _in_full(callbacks: Sequence[Exchange]) -> list[str]:
     ]
 
 
-def _tell_chronicle(stage: Stage, telling: Telling, video: Video) -> None:
+def tell_chronicle(stage: Stage, telling: Telling, video: Video) -> None:
+    """The chronicle, as the table and the owner's API have it."""
     rows = stage.books.events(video.asset_id)
     telling.claim(
         f"The chronicle's {len(rows)} events are numbered from 1 without a gap.",
@@ -142,7 +143,8 @@ def _is_of(attempts: Mapping[str, Attempt], callback: Exchange) -> bool:
     return ours == (job_id, callback.header("X-Request-Id"))
 
 
-def _tell_who_sees(stage: Stage, telling: Telling, video: Video) -> None:
+def tell_who_sees(stage: Stage, telling: Telling, video: Video) -> None:
+    """The refusals that a stranger gets."""
     path = f"/api/video-assets/{video.post_id}"
     refusals = [stage.ask("GET", address, as_=STRANGER) for address in (path, f"{path}/events")]
     telling.claim(

@@ -12,7 +12,12 @@ import requests
 
 TIMEOUT_SEC = (5.0, 30.0)
 REDACTED = "[redacted]"
-SECRET_HEADERS = frozenset({"authorization", "cookie", "webhook-signature", "x-upload-token"})
+SECRET_HEADERS = frozenset(
+    {
+        *("authorization", "cookie", "webhook-signature", "x-upload-token"),
+        *("mux-signature", "x-api-video-signature", "x-khronika-secret"),
+    }
+)
 MEDIA_TOKEN = re.compile(r"/media/(?!public/|videos/)[^/\"\s]+/")
 """The token in a signed address opens a folder for whoever has it."""
 

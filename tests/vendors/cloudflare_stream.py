@@ -88,7 +88,6 @@ class FakeCloudflareStream(FakeVendor):
     adapter = "cloudflare_stream"
     calls = frozenset({"submit", "list", "get", "delete", "ask_mp4", "get_mp4"})
     secret = "85011ed3a913c6ad5f9cf6c5573cc0a7"
-    duration_sec = 5.28
 
     def route(self, app: Flask) -> None:
         stream = f"/client/v4/accounts/{ACCOUNT_ID}/stream"

@@ -75,6 +75,7 @@ class FakeVendor(ABC):
         lists: It lists its jobs, so that those made outside are seen.
         phases: The phases that it has counterparts of.
         signs_time: Its callbacks carry a signed time, so that an old one is refused.
+        duration_sec: Duration of its outputs, as it reports it.
         url: Address of its API.
         media_url: Address of its other host, on another port.
         jobs: Every job it ever took, by its own id, those deleted since included.
@@ -95,6 +96,7 @@ class FakeVendor(ABC):
     calls: ClassVar[frozenset[str]]
     """Names of the endpoints that belong to the API, for ``script``. Others serve media."""
     secret: str
+    duration_sec: float = 5.28
 
     def __init__(self, outputs: Path | None = None) -> None:
         self.outputs = outputs

@@ -63,7 +63,7 @@ class FakeMux(FakeVendor):
     adapter = "mux"
     calls = frozenset({"submit", "list", "get", "delete"})
     secret = "mux-webhook-secret-0001"
-    duration_sec = 2.0  # of the clip that its outputs are made of
+    duration_sec = 2.0  # of the clip of the conformance suite
 
     def route(self, app: Flask) -> None:
         assets = "/video/v1/assets"
