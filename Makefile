@@ -96,8 +96,8 @@ test: $(STAMP) $(WEB_TOOLS_STAMP) ## Run every test against real Postgres, broke
 bench: $(STAMP) $(WEB_STAMP) ## Measure, and print the benchmark tables
 	@exec $(PYTHON_IN_VENV) -m bench
 
-evidence: $(STAMP) ## Tell the five stories and write docs/evidence (PROVIDER= PUBLIC_URL= for a live account)
-	@exec $(PYTHON_IN_VENV) -m tests.acceptance.evidence \
+evidence: $(STAMP) ## Tell the stories and write docs/evidence (PART=ours or PART=vendors for one part)
+	@exec $(PYTHON_IN_VENV) -m tests.acceptance.evidence $(if $(PART),--part "$(PART)") \
 		$(if $(PROVIDER),--provider "$(PROVIDER)") $(if $(PUBLIC_URL),--public-url "$(PUBLIC_URL)")
 
 screenshots: $(STAMP) $(WEB_STAMP) ## Take pictures of every page and state (docs/screenshots; ARGS="element" or "stack")
