@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from uuid import UUID, uuid4
@@ -38,8 +39,8 @@ VIDEOS = int(os.environ.get("KHRONIKA_MOVE_VIDEOS", "60"))
 """`KHRONIKA_MOVE_VIDEOS=1000` moves a thousand, for some minutes."""
 MOST_ROUNDS = 20 + VIDEOS // 10
 """Rounds in which all are moved, kills included."""
-PAUSE_SEC = 0.5
-"""Pause of the viewers between two rounds; they share this process with the workers."""
+PAUSE_SEC = 0.02
+"""Pause of the viewers between two requests; they share this process with the workers."""
 KILLS_OF_A_VIDEO = 2
 """A video whose worker dies more often fails as ``worker_crashed``, which is another story."""
 MOVE = Move("old", "new")
@@ -170,8 +171,11 @@ class Viewers:
         over = threading.Event()
 
         def watch() -> None:
-            while not over.wait(PAUSE_SEC):
-                self.ask_all()
+            with requests.Session() as session:
+                for url in cycle(self._urls):
+                    if over.wait(PAUSE_SEC):
+                        return
+                    self._ask(session, url)
 
         thread = threading.Thread(target=watch)
         thread.start()
