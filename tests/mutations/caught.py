@@ -75,6 +75,7 @@ UNBROKEN: Mapping[Law, str] = {
     Law.CALLBACKS_ARE_SETTLED: "a pass of the sweep keeps it, as another keeps the releases",
     Law.LIVE_HAS_DEADLINE: "the CHECK live_has_deadline of the table refuses the row",
     Law.BUDGETS_HOLD: "tests/integration/pipeline/test_failures.py uses a budget up",
+    Law.LIARS_GET_FEW_JOBS: "tests/unit/pipeline/domain/test_routing.py decides about a fourth job",
     Law.RECOVERED_IN_TIME: "it measures a whole run under attack",
     Law.COMPLETED_IS_PLAYABLE: "tests/integration/pipeline/test_gate.py refuses each bad output",
     Law.HISTORY_IS_LEGAL: "store.advance refuses every edge that is not in TRANSITIONS",
