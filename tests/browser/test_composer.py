@@ -45,7 +45,7 @@ def compose(uploads: FakeUploads, open_page: Pages) -> Compose:
     def opened(script: str = "", **attributes: str) -> Opened:
         api = uploads.api
         written = "".join(f' {name.replace("_", "-")}="{attributes[name]}"' for name in attributes)
-        api.site_policy = POLICY.format(api=api.url)
+        api.site_policy = POLICY.format(api=api.url, media=api.url)
         api.site_page = (
             '<!doctype html><html lang="en"><head><title>New video</title>'
             f'<script type="module" src="{api.url}/web/khronika-composer.js"></script></head>'
