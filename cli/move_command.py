@@ -12,7 +12,7 @@ import typer
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.command_output import CommandOutput
-from cli.options import DryRun, with_output
+from cli.options import DryRun, Limit, with_output
 
 if TYPE_CHECKING:
     from pipeline.operations.move import Move
@@ -31,7 +31,7 @@ def move(
     rate: Annotated[
         float, typer.Option(min=0.01, max=6000, metavar="N", help="Videos to queue in a minute.")
     ] = 10.0,
-    limit: Annotated[int | None, typer.Option(min=1, help="The most videos to queue.")] = None,
+    limit: Limit = None,
     dry_run: DryRun = False,
 ) -> None:
     """Encode an account's published videos at another account, and publish them from there.

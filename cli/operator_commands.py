@@ -14,7 +14,7 @@ from rich.text import Text
 from cli.command_errors import ExitCode
 from cli.command_output import CommandOutput
 from cli.environment import DEFAULT_LIFE_SEC, complete_environment, make_token
-from cli.options import DryRun, PostId, with_output
+from cli.options import DryRun, Limit, PostId, with_output
 
 if TYPE_CHECKING:
     from cli.doctor import CheckResult
@@ -82,9 +82,7 @@ def backfill(
             envvar="KHRONIKA_POSTS_OWNER_COLUMN", help="The table's column with the owner's id."
         ),
     ] = "owner_id",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="The most videos to register or queue.")
-    ] = None,
+    limit: Limit = None,
     dry_run: DryRun = False,
 ) -> None:
     """Register the videos of existing posts.

@@ -51,6 +51,10 @@ PostId = Annotated[
     UUID, typer.Argument(metavar="POST_ID", help="Id of the post that the video belongs to.")
 ]
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Name of the provider account.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="The most videos to register or queue.")]
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Change nothing; print the changes that a run would make.")
 ]

@@ -13,7 +13,7 @@ from cli.client import ApiClient
 from cli.command_errors import ExitCode
 from cli.command_output import CommandOutput
 from cli.follow import LifecycleView, follow
-from cli.options import PostId, with_client
+from cli.options import PostId, Yes, with_client
 from cli.terminal_text import summary
 from cli.unfinished_uploads import unfinished_uploads
 from pipeline.domain.values import Playback
@@ -144,7 +144,7 @@ def delete(
     client: ApiClient,
     post_id: PostId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Delete the video of a post, for good. The post may then have another video."""
     if not yes and not output.as_json:

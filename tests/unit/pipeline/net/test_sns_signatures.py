@@ -22,7 +22,6 @@ from tests.vendors.fake import FakeCallback
 from tests.vendors.mediaconvert import FakeMediaConvert, certificate
 from tests.vendors.mux import signing_key
 
-NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 HOST = "sns.eu-central-1.amazonaws.com"
 
@@ -32,13 +31,22 @@ def aws() -> FakeMediaConvert:
     return FakeMediaConvert()
 
 
-def verify(callback: FakeCallback, pem: bytes | None = None, now: datetime = NOW) -> datetime:
-    return verify_sns(read_sns(callback.body), pem or certificate(), now=now)
+def now() -> datetime:
+    """The time at which the fake signs: that of each test, however late it runs."""
+    return datetime.now(UTC)
 
 
-def rejection(callback: FakeCallback, pem: bytes | None = None, now: datetime = NOW) -> Rejection:
+def verify(
+    callback: FakeCallback, pem: bytes | None = None, at: datetime | None = None
+) -> datetime:
+    return verify_sns(read_sns(callback.body), pem or certificate(), now=at or now())
+
+
+def rejection(
+    callback: FakeCallback, pem: bytes | None = None, at: datetime | None = None
+) -> Rejection:
     with pytest.raises(SignatureRejected) as refused:
-        verify(callback, pem, now)
+        verify(callback, pem, at)
     return refused.value.reason
 
 
@@ -51,7 +59,7 @@ def altered(callback: FakeCallback, **members: Any) -> FakeCallback:
 
 def certificate_of(key: Any, until: datetime) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - 2 * HOUR, until)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now() - 2 * HOUR, until)
     return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
@@ -62,7 +70,7 @@ def test_a_notification_verifies(
 ) -> None:
     sent_at = verify(aws.by_sns({"text": "ü"}, version=version, **subject))
 
-    assert abs(sent_at - NOW) < timedelta(minutes=1)
+    assert abs(sent_at - now()) < timedelta(minutes=1)
 
 
 def test_a_subscription_verifies_with_its_address_and_its_token(aws: FakeMediaConvert) -> None:
@@ -95,8 +103,8 @@ def test_a_signature_that_is_none_is_refused(aws: FakeMediaConvert, wrong: str |
 def test_a_certificate_that_is_old_or_of_another_key_verifies_nothing(
     aws: FakeMediaConvert,
 ) -> None:
-    expired = certificate_of(signing_key(), NOW - HOUR)
-    elliptic = certificate_of(generate_private_key(SECP256R1()), NOW + HOUR)
+    expired = certificate_of(signing_key(), now() - HOUR)
+    elliptic = certificate_of(generate_private_key(SECP256R1()), now() + HOUR)
 
     for pem in (expired, elliptic, b"<html>", b""):
         assert rejection(aws.by_sns({}), pem or b"-") is Rejection.BAD_SIGNATURE
@@ -105,9 +113,9 @@ def test_a_certificate_that_is_old_or_of_another_key_verifies_nothing(
 def test_a_delivery_is_repeated_for_an_hour_with_its_first_time(aws: FakeMediaConvert) -> None:
     sent = aws.by_sns({})
 
-    verify(sent, now=NOW + HOUR)
-    assert rejection(sent, now=NOW + 1.2 * HOUR) is Rejection.STALE_TIMESTAMP
-    assert rejection(sent, now=NOW - 0.2 * HOUR) is Rejection.FUTURE_TIMESTAMP
+    verify(sent, at=now() + HOUR)
+    assert rejection(sent, at=now() + 1.2 * HOUR) is Rejection.STALE_TIMESTAMP
+    assert rejection(sent, at=now() - 0.2 * HOUR) is Rejection.FUTURE_TIMESTAMP
     odd = aws.by_sns({}, Timestamp="yesterday")
     assert rejection(odd) is Rejection.MALFORMED_TIMESTAMP
 
