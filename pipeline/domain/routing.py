@@ -77,6 +77,10 @@ DOUBTFUL = frozenset({PassedOver.FAILED_HERE, PassedOver.SUSPECT})
 """Reasons that count only while another account is left."""
 
 
+PASSING = frozenset({PassedOver.PAUSED, PassedOver.FULL})
+"""Reasons that pass by themselves, soon."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """The demands of an asset on an account.
@@ -150,10 +154,12 @@ def route(needs: Needs, candidates: Sequence[Candidate]) -> Route:
     if wanted in reasons and reasons[wanted] not in ENDS_WISH:
         return _wanted_alone(wanted, reasons)
     free = [name for name, reason in reasons.items() if reason is None]
+    # Another account that has no room for the moment is worth the wait.
+    doubtful = DOUBTFUL - {PassedOver.SUSPECT} if PASSING & set(reasons.values()) else DOUBTFUL
     again = [
         each.name
         for each in candidates
-        if reasons[each.name] in DOUBTFUL and not each.refused_for_good
+        if reasons[each.name] in doubtful and not each.refused_for_good
     ]
     names = tuple(free or again)
     against = {name: reason for name, reason in reasons.items() if reason and name not in names}

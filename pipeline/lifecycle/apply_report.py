@@ -191,7 +191,7 @@ def _write(
     match decision:
         case Publish(late=late):
             assert verdict is not None
-            account_states.record_truth(session, asset.provider)
+            account_states.record_truth(session, _account_of(session, report))
             return publish(session, asset, report, verdict, late=late)
         case PublishPlayable():
             assert verdict is not None
@@ -200,7 +200,7 @@ def _write(
         case FailAttempt(code=code, message=message, retryable=retryable):
             setback = Setback(code, message, retryable)
             if verdict is not None:
-                account_states.record_lie(session, asset.provider)
+                account_states.record_lie(session, _account_of(session, report))
                 store.update_attempt(session, report.attempt_id, error_code=code)
             settled = settle(
                 session,
@@ -233,6 +233,11 @@ def _release_failed(
         return ()
     owed = releases.owe_release(session, report.attempt_id, failed_too=True)
     return tuple(map(wake_release, owed))
+
+
+def _account_of(session: Session, report: ProviderReport) -> str:
+    """Return the account of the report's attempt; the asset may be at another one by now."""
+    return session.get_one(Attempt, report.attempt_id).provider
 
 
 def _note(

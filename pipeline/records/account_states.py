@@ -203,7 +203,9 @@ def disabled(session: Session) -> frozenset[str]:
 
 def all_states(session: Session) -> Mapping[str, ProviderAccount]:
     """Return the rows by account. An account that nothing has happened to has none."""
-    return {row.provider: row for row in session.scalars(select(ProviderAccount))}
+    # Read anew: a claim reads them before and after it has locked an account.
+    anew = select(ProviderAccount).execution_options(populate_existing=True)
+    return {row.provider: row for row in session.scalars(anew)}
 
 
 # The last failures of the generation, as many as the asset has spent: those of its present round.

@@ -92,6 +92,13 @@ def test_an_account_that_lied_gets_few_jobs_at_once_until_it_tells_the_truth() -
     assert route(NEEDS, [replace(suspect, jobs=MOST_LIES - 1), B]).names == ("b",)
 
 
+def test_a_suspect_is_not_preferred_to_an_account_that_has_no_room_for_the_moment() -> None:
+    liar = replace(A, lies=MOST_LIES, on_probation=True)
+
+    for busy in (replace(B, paused_sec=1.0), replace(B, max_jobs=1, jobs=1)):
+        assert route(NEEDS, [liar, busy]).names == ()
+
+
 def test_an_account_back_from_an_outage_gets_few_jobs_until_one_is_good() -> None:
     back = replace(A, on_probation=True)
 
