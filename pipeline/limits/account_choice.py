@@ -253,12 +253,12 @@ def _held_by(
     The waits are spread, so that the assets of a backlog do not come back together.
     """
     spread_sec = services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
-    full = [name for name, reason in against.items() if reason is PassedOver.FULL]
-    if full:
-        return NoneChosen(PROVIDER_BUSY, NO_ACCOUNT_SEC + spread_sec, full[0], against)
     pauses = [each.paused_sec for each in candidates if against[each.name] is PassedOver.PAUSED]
     if pauses:
         return NoneChosen(PROVIDER_BUSY, min(pauses) + spread_sec / 10, None, against)
+    full = [name for name, reason in against.items() if reason is PassedOver.FULL]
+    if full:
+        return NoneChosen(PROVIDER_BUSY, NO_ACCOUNT_SEC + spread_sec, full[0], against)
     has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
     reason = PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT
     return NoneChosen(reason, NO_ACCOUNT_SEC + spread_sec, None, against)
