@@ -157,14 +157,18 @@ def _environment(
         **SETTINGS,
         "KHRONIKA_SELFHOSTED_URL": _url(sockets.provider),
         "KHRONIKA_SELFHOSTED_OUTPUT_HOSTS": "127.0.0.1",
-        "KHRONIKA_ACCOUNTS": ",".join(
-            [*(f"{name}:selfhosted" for name in TEMPERAMENTS), "selfhosted"]
-        ),
+        "KHRONIKA_ACCOUNTS": _accounts(),
         **_temperaments(built, _url(sockets.provider)),
         "KHRONIKA_LOG_LEVEL": "WARNING",
         "KHRONIKA_WEB_BIND": f"fd://{sockets.web.fileno()}",
         "KHRONIKA_TRANSCODER_BIND": f"fd://{sockets.transcoder.fileno()}",
     }
+
+
+def _accounts() -> str:
+    """List the accounts: the ordinary one, after the others where ``CHAOS_FAILOVER`` is set."""
+    others = TEMPERAMENTS if environ.get("CHAOS_FAILOVER") else ()
+    return ",".join([*(f"{name}:selfhosted" for name in others), "selfhosted"])
 
 
 def _temperaments(built: Mapping[str, str], provider_url: str) -> dict[str, str]:
