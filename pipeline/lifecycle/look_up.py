@@ -96,6 +96,8 @@ def _ask_again(
         locked = store.lock(session, claim.asset.id)
         intended_at = claim.attempt.intended_at
         assert locked is not None
+        if locked.asset.provider_job_id is not None:
+            return Outcome("submitted")  # a callback has proved the job meanwhile
         assert intended_at is not None
         waited = locked.now - intended_at
         if note_absence and waited > timedelta(seconds=settle_sec):
