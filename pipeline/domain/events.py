@@ -26,6 +26,8 @@ class EventType(StrEnum):
     """The source measures differently from the values that the client declared."""
     SUBMITTED = "submitted"
     """The provider accepted the job."""
+    JOB_SEEN = "job_seen"
+    """A report proved that the provider has the job, before the submission was answered."""
     SUBMIT_UNANSWERED = "submit_unanswered"
     """The call to the provider ended without an answer; the job may exist."""
     LOOKED_UP = "looked_up"

@@ -4,15 +4,9 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
 from pipeline.domain.backoff import poll_interval
-from pipeline.domain.errors import (
-    StaleTransition,
-)
+from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import Status
-from pipeline.domain.values import (
-    AttemptOutcome,
-    Setback,
-    Submitted,
-)
+from pipeline.domain.values import AttemptOutcome, Setback, Submitted
 from pipeline.lifecycle.claim import Claim
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker
@@ -36,21 +30,11 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
         if submitted.vendor:
             store.update_attempt(session, claim.attempt.id, vendor=dict(submitted.vendor))
         circuit_breaker.record_answer(session, claim.attempt.provider)
-        if _is_known(locked.asset, claim, submitted):
-            return Outcome("submitted")  # its callback was quicker
         try:
             _let_go(services, session, claim, asset, submitted)
         except StaleTransition:
             return Outcome("moved_on", _release_if_abandoned(session, locked.asset, claim))
     return Outcome("submitted")
-
-
-def _is_known(current: Asset, claim: Claim, submitted: Submitted) -> bool:
-    return (
-        current.status is Status.PROCESSING
-        and current.attempt_id == claim.attempt.id
-        and current.provider_job_id == submitted.provider_job_id
-    )
 
 
 def _end_shared(
@@ -83,9 +67,8 @@ def _end_shared(
 def _let_go(
     services: Services, session: Session, claim: Claim, asset: Asset, submitted: Submitted
 ) -> None:
-    first_poll_sec = poll_interval(
-        0, services.rng, least_sec=services.settings.sweep.poll_least_sec
-    )
+    least_sec = services.poll_least_sec(claim.attempt.provider)
+    first_poll_sec = poll_interval(0, services.rng, least_sec=least_sec)
     change = transitions.submitted(claim.attempt.id, submitted, first_poll_sec=first_poll_sec)
     store.advance(session, asset, change)
 

@@ -4,16 +4,8 @@ from datetime import timedelta
 
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
-from pipeline.domain.errors import (
-    ProviderError,
-)
-from pipeline.domain.values import (
-    AttemptOutcome,
-    Phase,
-    ProviderStatus,
-    Setback,
-    Submitted,
-)
+from pipeline.domain.errors import ProviderError
+from pipeline.domain.values import AttemptOutcome, Phase, ProviderStatus, Setback, Submitted
 from pipeline.lifecycle.accept import accept
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.claim import Claim
@@ -96,8 +88,6 @@ def _ask_again(
         locked = store.lock(session, claim.asset.id)
         intended_at = claim.attempt.intended_at
         assert locked is not None
-        if locked.asset.provider_job_id is not None:
-            return Outcome("submitted")  # a callback has proved the job meanwhile
         assert intended_at is not None
         waited = locked.now - intended_at
         if note_absence and waited > timedelta(seconds=settle_sec):

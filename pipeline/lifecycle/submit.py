@@ -249,11 +249,6 @@ def _end_attempt(
     return Outcome(settled.status.value, tuple(map(wake_release, owed)))
 
 
-def _is_seen(current: Asset, claim: Claim) -> bool:
-    """Return true if a report has proved the job of this claim."""
-    return current.attempt_id == claim.attempt.id and current.provider_job_id is not None
-
-
 def _note_unknown(
     services: Services, provider: Provider, claim: Claim, asset: Asset, error: UnknownOutcome
 ) -> Outcome:
@@ -265,9 +260,7 @@ def _note_unknown(
         str(error), error.request_id, lapse_sec=provider.capabilities.margin_sec
     )
     with session_of(services.engine) as session:
-        locked = store.lock(session, asset.id)
-        if locked is not None and _is_seen(locked.asset, claim):
-            return Outcome("submitted")  # its callback was quicker, and ended this claim
+        store.lock(session, asset.id)
         releases.record_unanswered(session, claim.attempt.id)
         circuit_breaker.record_failure(session, provider.name, services.settings.breaker_limits)
         try:

@@ -255,10 +255,14 @@ def _held_by(
     spread_sec = services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
     pauses = [each.paused_sec for each in candidates if against[each.name] is PassedOver.PAUSED]
     if pauses:
-        return NoneChosen(PROVIDER_BUSY, min(pauses) + spread_sec / 10, None, against)
+        shortest_sec = min(pauses)
+        spread_sec = services.rng.uniform(0, min(shortest_sec / 2, NO_ACCOUNT_SEC))
+        return NoneChosen(PROVIDER_BUSY, shortest_sec + spread_sec, None, against)
     full = [name for name, reason in against.items() if reason is PassedOver.FULL]
     if full:
-        return NoneChosen(PROVIDER_BUSY, NO_ACCOUNT_SEC + spread_sec, full[0], against)
+        return NoneChosen(
+            PROVIDER_BUSY, NO_ACCOUNT_SEC + spread_sec, services.rng.choice(full), against
+        )
     has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
     reason = PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT
     return NoneChosen(reason, NO_ACCOUNT_SEC + spread_sec, None, against)

@@ -198,6 +198,7 @@ def playable(
         {
             **published_columns(output_id, outputs),
             "provider_job_id": event.provider_job_id,
+            "lease_token": Asset.lease_token + 1,
             "lease_expires_at": None,
             "playable_at": func.coalesce(Asset.playable_at, func.now()),
             "next_poll_at": from_now(next_poll_sec),
@@ -212,15 +213,19 @@ def followed_up(name: str, job: str | None, *, next_poll_sec: float) -> Transiti
 
 
 def job_seen(attempt_id: UUID, job: str, actor: str, *, next_poll_sec: float) -> Transition:
-    """Release the lease: a report proves that the provider has the job."""
+    """Release the lease: a report proves that the provider has the job.
+
+    The raised token stops the worker that waits for the answer, or looks the job up.
+    """
     event = EventDraft(
-        EventType.SUBMITTED, actor, {"attempt_id": str(attempt_id)}, provider_job_id=job
+        EventType.JOB_SEEN, actor, {"attempt_id": str(attempt_id)}, provider_job_id=job
     )
     return Transition(
         None,
         event,
         {
             "provider_job_id": job,
+            "lease_token": Asset.lease_token + 1,
             "lease_expires_at": None,
             "next_poll_at": from_now(next_poll_sec),
         },

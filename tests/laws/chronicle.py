@@ -13,6 +13,8 @@ RAISES_TOKEN = frozenset(
     {
         EventType.CLAIMED,
         EventType.LEASE_TAKEN_OVER,
+        EventType.JOB_SEEN,
+        EventType.PLAYABLE,
         EventType.HELD,
         EventType.RETRY_SCHEDULED,
         EventType.RETRY_EXHAUSTED,

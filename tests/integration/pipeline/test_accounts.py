@@ -326,7 +326,31 @@ def test_a_callback_ends_the_wait_for_a_submission_that_was_not_answered(both: B
     assert asset.provider_job_id == str(attempt_id)
     assert asset.lease_expires_at is None
     assert asset.next_poll_at is not None
-    assert both.world.types(asset_id)[-1] == "submitted"
+    assert both.world.types(asset_id)[-1] == "job_seen"
+
+
+@pytest.mark.parametrize("answer", ["accept", "drop"])
+def test_a_worker_whose_callback_was_quicker_writes_nothing_more(both: Both, answer: str) -> None:
+    asset_id = both.world.create()
+
+    def tell(attempt_id: UUID) -> None:
+        running = both.first.job(attempt_id, status="running", progress=10)
+        headers, body = callback(running, "job.progress")
+        reconcile(both.world.services, receive_at(both.world, "selfhosted", headers, body))
+
+    both.first.before_answer = tell
+    both.first.script = [answer]
+
+    assert both.submit(asset_id) in {"moved_on", "stale"}
+
+    asset = both.world.asset(asset_id)
+    assert both.world.types(asset_id)[-1] == "job_seen"
+    assert (asset.lease_expires_at, asset.provider_job_id) == (
+        None,
+        str(both.world.attempt_id(asset_id)),
+    )
+    both.finish(both.first, "selfhosted", both.world.attempt_id(asset_id))
+    assert both.world.asset(asset_id).status is Status.COMPLETED
 
 
 def test_an_account_whose_successes_the_gate_rejects_gets_few_more_jobs(both: Both) -> None:
