@@ -19,7 +19,7 @@ from api.routes import media
 from api.wiring.services import services
 from pipeline.content.object_urls import FILE_NAMES, STABLE, key_of, output_folder, stored_url
 from pipeline.domain.values import Playback
-from pipeline.providers.base import OutputKind, Provider
+from pipeline.providers.base import OutputKind
 from pipeline.records import queries
 from pipeline.records.queries import PublishedOutput
 from pipeline.runtime.database import session_of
@@ -88,17 +88,13 @@ def _signed_by_vendor(
         return address
     assert ends_at is not None
     provider = services().providers.get(output.provider or "")
-    if provider is None or not _signs(provider):
+    if provider is None or not provider.capabilities.signs_addresses:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "account_not_configured",
             "The account that has this video is not configured to sign addresses.",
         )
     return provider.sign(address, OutputKind(field.removesuffix("_url")), ends_at)
-
-
-def _signs(provider: Provider) -> bool:
-    return provider.capabilities.signed_playback and not provider.capabilities.writes_to_our_storage
 
 
 def _left_sec(ends_at: datetime | None) -> int:

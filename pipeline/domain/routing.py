@@ -154,16 +154,25 @@ def route(needs: Needs, candidates: Sequence[Candidate]) -> Route:
     if wanted in reasons and reasons[wanted] not in ENDS_WISH:
         return _wanted_alone(wanted, reasons)
     free = [name for name, reason in reasons.items() if reason is None]
-    # Another account that has no room for the moment is worth the wait.
-    doubtful = DOUBTFUL - {PassedOver.SUSPECT} if PASSING & set(reasons.values()) else DOUBTFUL
-    again = [
-        each.name
-        for each in candidates
-        if reasons[each.name] in doubtful and not each.refused_for_good
-    ]
-    names = tuple(free or again)
+    names = tuple(free or _least_doubtful(candidates, reasons))
     against = {name: reason for name, reason in reasons.items() if reason and name not in names}
     return Route(names, against)
+
+
+def _least_doubtful(
+    candidates: Sequence[Candidate], reasons: Mapping[str, PassedOver | None]
+) -> Sequence[str]:
+    """Return the doubtful accounts with the fewest lies.
+
+    An account that lied gets nothing while another one only has no room for the moment.
+    """
+    doubtful = [
+        each for each in candidates if reasons[each.name] in DOUBTFUL and not each.refused_for_good
+    ]
+    fewest = min((each.lies for each in doubtful), default=0)
+    if fewest > 0 and PASSING & set(reasons.values()):
+        return ()
+    return [each.name for each in doubtful if each.lies == fewest]
 
 
 def _wanted_alone(wanted: str, reasons: Mapping[str, PassedOver | None]) -> Route:

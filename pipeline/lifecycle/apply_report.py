@@ -80,9 +80,7 @@ def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> Ga
         asset = session.get_one(Asset, report.asset_id)
         account = session.get_one(Attempt, report.attempt_id).provider
     provider = services.providers[account]
-    signs = (
-        provider.capabilities.signed_playback and not provider.capabilities.writes_to_our_storage
-    )
+    signs = provider.capabilities.signs_addresses
     signed = asset.playback == Playback.SIGNED
     allowed = AllowedOutputs(
         asset_id=asset.id,
@@ -191,7 +189,8 @@ def _write(
     match decision:
         case Publish(late=late):
             assert verdict is not None
-            account_states.record_truth(session, _account_of(session, report))
+            attempt = session.get_one(Attempt, report.attempt_id)
+            account_states.record_truth(session, attempt.provider, attempt.created_at)
             return publish(session, asset, report, verdict, late=late)
         case PublishPlayable():
             assert verdict is not None
@@ -200,7 +199,8 @@ def _write(
         case FailAttempt(code=code, message=message, retryable=retryable):
             setback = Setback(code, message, retryable)
             if verdict is not None:
-                account_states.record_lie(session, _account_of(session, report))
+                attempt = session.get_one(Attempt, report.attempt_id)
+                account_states.record_lie(session, attempt.provider)
                 store.update_attempt(session, report.attempt_id, error_code=code)
             settled = settle(
                 session,
@@ -233,11 +233,6 @@ def _release_failed(
         return ()
     owed = releases.owe_release(session, report.attempt_id, failed_too=True)
     return tuple(map(wake_release, owed))
-
-
-def _account_of(session: Session, report: ProviderReport) -> str:
-    """Return the account of the report's attempt; the asset may be at another one by now."""
-    return session.get_one(Attempt, report.attempt_id).provider
 
 
 def _note(

@@ -13,6 +13,7 @@ from sqlalchemy import func
 from pipeline.config.task_names import wake_release
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.content.source import SourceRefused, measure, url_for_provider
+from pipeline.content.source_facts import measured_facts
 from pipeline.domain.errors import (
     AccountProblem,
     LimitReached,
@@ -36,7 +37,7 @@ from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
 from pipeline.lifecycle.look_up import look_up
 from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
-from pipeline.limits.account_choice import measured_facts, reason_against_account
+from pipeline.limits.account_choice import lasting_reason_against
 from pipeline.media.source_info import Measured
 from pipeline.providers.base import Provider
 from pipeline.records import releases, store, transitions
@@ -79,7 +80,8 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
     except SourceRefused as error:
         setback = Setback(known_code(error.code), str(error), retryable=error.transient)
         return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
-    lacking = reason_against_account(services, claim.asset, provider, measured)
+    facts = measured_facts(measured)
+    lacking = lasting_reason_against(services, claim.asset, provider, facts)
     if lacking is not None:
         return _route_again(services, claim, measured, lacking)
     try:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from pipeline.content.source_facts import facts_of
 from pipeline.domain.hold_reasons import (
     NO_ACCOUNT,
     PROVIDER_ACCOUNT,
@@ -18,6 +18,7 @@ from pipeline.domain.hold_reasons import (
 )
 from pipeline.domain.routing import (
     LASTING,
+    PASSING,
     AccountState,
     Candidate,
     Needs,
@@ -28,7 +29,6 @@ from pipeline.domain.routing import (
 from pipeline.domain.values import Playback, SourceFacts, Verb
 from pipeline.limits import circuit_breaker, spend_guard
 from pipeline.limits.held_assets import END_HOLDS
-from pipeline.media.source_info import Measured, SourceInfo
 from pipeline.providers.base import Provider
 from pipeline.records import account_states
 from pipeline.records.account_states import Failures
@@ -43,6 +43,8 @@ NO_ACCOUNT_SEC = 60.0
 """Time until the accounts are looked at again for an asset that none can take."""
 HOLD_JITTER_SEC = 60.0
 """Time over which the assets that wait for the next hour are spread after it begins."""
+SHORT_PAUSE_SEC = 2.0
+"""A pause that is no longer is waited out by the call itself; a hold would last until a sweep."""
 TURN_SLACK_SEC = 0.5
 """A turn that is no further away is taken at once: the source is measured first in any case."""
 
@@ -115,15 +117,7 @@ def has_another(services: Services, session: Session, asset: Asset, account: str
         each for each in read_candidates(services, session, asset, now) if each.name != account
     ]
     found = route(needs_of(services, asset, facts_of(asset)), candidates)
-    temporary = {PassedOver.PAUSED, PassedOver.FULL}
-    return bool(found.names) or any(why in temporary for why in found.passed_over.values())
-
-
-def reason_against_account(
-    services: Services, asset: Asset, provider: Provider, measured: Measured
-) -> PassedOver | None:
-    """Return the reason for which an account cannot process a source that has been measured."""
-    return lasting_reason_against(services, asset, provider, measured_facts(measured))
+    return bool(found.names) or bool(PASSING & set(found.passed_over.values()))
 
 
 def lasting_reason_against(
@@ -142,30 +136,6 @@ def needs_of(services: Services, asset: Asset, source: SourceFacts | None) -> Ne
     return Needs(source, signed=signed, cap=cap, wanted=asset.wanted_provider)
 
 
-def facts_of(asset: Asset) -> SourceFacts | None:
-    """Return the measurements of an asset's source; None before the first one."""
-    if asset.source_info is None:
-        return None
-    return facts_from(SourceInfo.from_json(asset.source_info), asset.source_size_bytes)
-
-
-def measured_facts(measured: Measured) -> SourceFacts:
-    """Return the measurements as facts for a provider."""
-    return facts_from(measured.info, measured.size_bytes)
-
-
-def facts_from(info: SourceInfo, size_bytes: int | None) -> SourceFacts:
-    """Return the facts that a choice and a provider's request need."""
-    return SourceFacts(
-        duration_sec=info.duration_sec,
-        width=info.width,
-        height=info.height,
-        container=info.container,
-        size_bytes=size_bytes,
-        frame_rate=float(Fraction(info.frame_rate)) if info.frame_rate else None,
-    )
-
-
 def read_candidates(
     services: Services, session: Session, asset: Asset, now: datetime
 ) -> list[Candidate]:
@@ -178,7 +148,7 @@ def read_candidates(
         name
         for name, provider in services.providers.items()
         if provider.capabilities.max_jobs is not None
-        or (name in states and states[name].on_probation)
+        or (name in states and states[name].probation_at)
     ]
     jobs = account_states.jobs_under_way(session, limited) if limited else {}
     return [
@@ -207,10 +177,10 @@ def _candidate(
         state=AccountState(row.state) if row else AccountState.ENABLED,
         problem=row is not None and row.problem is not None,
         lies=row.lies if row else 0,
-        on_probation=row.on_probation if row else False,
+        on_probation=row is not None and row.probation_at is not None,
         failures=failures.count if failures else 0,
         refused_for_good=failures.refused_for_good if failures else False,
-        paused_sec=max(0.0, paused),
+        paused_sec=paused if paused > SHORT_PAUSE_SEC else 0.0,
         jobs=jobs,
     )
 
@@ -252,20 +222,16 @@ def _held_by(
 
     The waits are spread, so that the assets of a backlog do not come back together.
     """
-    spread_sec = services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
     pauses = [each.paused_sec for each in candidates if against[each.name] is PassedOver.PAUSED]
     if pauses:
-        shortest_sec = min(pauses)
-        spread_sec = services.rng.uniform(0, min(shortest_sec / 2, NO_ACCOUNT_SEC))
-        return NoneChosen(PROVIDER_BUSY, shortest_sec + spread_sec, None, against)
+        spread_sec = services.rng.uniform(0, min(min(pauses) / 2, NO_ACCOUNT_SEC))
+        return NoneChosen(PROVIDER_BUSY, min(pauses) + spread_sec, None, against)
+    delay_sec = NO_ACCOUNT_SEC + services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
     full = [name for name, reason in against.items() if reason is PassedOver.FULL]
     if full:
-        return NoneChosen(
-            PROVIDER_BUSY, NO_ACCOUNT_SEC + spread_sec, services.rng.choice(full), against
-        )
+        return NoneChosen(PROVIDER_BUSY, delay_sec, services.rng.choice(full), against)
     has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
-    reason = PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT
-    return NoneChosen(reason, NO_ACCOUNT_SEC + spread_sec, None, against)
+    return NoneChosen(PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT, delay_sec, None, against)
 
 
 def release_held(services: Services, session: Session, account: str) -> list[UUID]:

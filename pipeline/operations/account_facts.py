@@ -93,7 +93,7 @@ class AccountFacts:
     @property
     def on_probation(self) -> bool:
         """True if it gets few jobs until one of them has passed the gate."""
-        return self.row is not None and self.row.on_probation
+        return self.row is not None and self.row.probation_at is not None
 
     @property
     def is_in_trouble(self) -> bool:

@@ -14,10 +14,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+from pipeline.content.source_facts import facts_of
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.prices import Prices
 from pipeline.domain.states import LIVE, Status
-from pipeline.limits.account_choice import facts_of, lasting_reason_against
+from pipeline.limits.account_choice import lasting_reason_against
 from pipeline.records import store, transitions
 from pipeline.records.models import Asset, Attempt, Output
 from pipeline.services import Services

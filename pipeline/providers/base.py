@@ -64,6 +64,11 @@ class Capabilities:
     pace: Mapping[Verb, Rate] = field(default_factory=dict)
     max_jobs: int | None = None
 
+    @property
+    def signs_addresses(self) -> bool:
+        """True if the adapter adds the right to read an address; our own storage does it itself."""
+        return self.signed_playback and not self.writes_to_our_storage
+
 
 @dataclass(frozen=True)
 class Trust:

@@ -6,6 +6,7 @@ next call conforms (ITU-T I.371, annex A). It needs one row and no clean-up.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -67,26 +68,27 @@ CLEAR = text("""
 """)
 
 LIED = text("""
-    INSERT INTO provider_accounts AS account (provider, lies, on_probation)
-    VALUES (:provider, 1, true)
-    ON CONFLICT (provider) DO UPDATE SET lies = account.lies + 1, on_probation = true
+    INSERT INTO provider_accounts AS account (provider, lies, probation_at)
+    VALUES (:provider, 1, now())
+    ON CONFLICT (provider) DO UPDATE
+        SET lies = account.lies + 1, probation_at = coalesce(account.probation_at, now())
 """)
 
 TOLD_THE_TRUTH = text("""
-    UPDATE provider_accounts SET lies = 0, on_probation = false
-    WHERE provider = :provider AND on_probation
+    UPDATE provider_accounts SET lies = 0, probation_at = NULL
+    WHERE provider = :provider AND probation_at < :submitted_at
 """)
 
 PROBATION = text("""
-    INSERT INTO provider_accounts AS account (provider, on_probation) VALUES (:provider, true)
-    ON CONFLICT (provider) DO UPDATE SET on_probation = true
+    INSERT INTO provider_accounts AS account (provider, probation_at) VALUES (:provider, now())
+    ON CONFLICT (provider) DO UPDATE SET probation_at = coalesce(account.probation_at, now())
 """)
 
 SET_STATE = text("""
     INSERT INTO provider_accounts AS account (provider, state) VALUES (:provider, :state)
     ON CONFLICT (provider) DO UPDATE
         SET state = excluded.state, changed_at = now(), lies = 0, problem = NULL, problem_at = NULL,
-            paused_until = NULL, on_probation = false
+            paused_until = NULL, probation_at = NULL
 """)
 
 RESERVE_TURN = text("""
@@ -183,9 +185,12 @@ def lock_state(session: Session, provider: str) -> None:
     session.execute(chosen.with_for_update())
 
 
-def record_truth(session: Session, provider: str) -> None:
-    """Forget the lies: the outputs of a job passed the gate."""
-    session.execute(TOLD_THE_TRUTH, {"provider": provider})
+def record_truth(session: Session, provider: str, submitted_at: datetime) -> None:
+    """End a probation: the outputs of a job that was submitted since have passed the gate.
+
+    A job that is older than the probation says nothing about the account as it is now.
+    """
+    session.execute(TOLD_THE_TRUTH, {"provider": provider, "submitted_at": submitted_at})
 
 
 def set_state(session: Session, provider: str, state: str) -> None:

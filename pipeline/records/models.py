@@ -327,8 +327,8 @@ class ProviderAccount(Base):
     problem_at: Mapped[datetime | None]
     lies: Mapped[int]
     """Successes in a row that the gate rejected."""
-    on_probation: Mapped[bool]
-    """True after an outage or a rejected success, until outputs pass the gate."""
+    probation_at: Mapped[datetime | None]
+    """Instant of an outage or a rejected success, until a job submitted since passes the gate."""
     changed_at: Mapped[datetime]
 
 

@@ -36,7 +36,7 @@ def upgrade() -> None:
             problem text,
             problem_at timestamptz,
             lies integer NOT NULL DEFAULT 0,
-            on_probation boolean NOT NULL DEFAULT false,
+            probation_at timestamptz,
             changed_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT provider_accounts_problem
                 CHECK ((problem IS NULL) = (problem_at IS NULL))

@@ -368,6 +368,33 @@ def test_an_account_whose_successes_the_gate_rejects_gets_few_more_jobs(both: Bo
     assert both.passed_over(assets[-1]) == {"selfhosted": "suspect"}
 
 
+def test_only_a_job_that_was_submitted_since_ends_a_probation(both: Both) -> None:
+    old, new = both.world.create(), both.world.create()
+    both.submit(old)
+    with session_of(both.world.services.engine) as session:
+        account_states.record_lie(session, "selfhosted")
+    both.submit(new)
+
+    def lies() -> int:
+        with session_of(both.world.services.engine) as session:
+            return account_states.all_states(session)["selfhosted"].lies
+
+    both.finish(both.first, "selfhosted", both.world.attempt_id(old))
+    assert lies() == 1
+    both.finish(both.first, "selfhosted", both.world.attempt_id(new))
+    assert lies() == 0
+
+
+def test_a_short_pause_is_waited_out_by_the_call_itself(both: Both) -> None:
+    with session_of(both.world.services.engine) as session:
+        account_states.pause(session, "selfhosted", 1)
+    asset_id = both.world.create()
+
+    assert both.submit(asset_id) == "submitted"
+
+    assert len(both.first.puts) == 1
+
+
 def test_an_account_with_a_limit_of_jobs_takes_the_next_one_when_one_ends(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,15 @@ def test_a_suspect_is_not_preferred_to_an_account_that_has_no_room_for_the_momen
         assert route(NEEDS, [liar, busy]).names == ()
 
 
+def test_of_doubtful_accounts_those_that_lied_least_are_tried_and_no_other() -> None:
+    liar = replace(A, lies=1, on_probation=True, jobs=2)
+    busy = replace(B, on_probation=True, jobs=MOST_LIES)
+    failing = replace(Candidate("c"), failures=FAILURES_BEFORE_ANOTHER)
+
+    assert route(NEEDS, [liar, busy]).names == ("b",)
+    assert route(NEEDS, [liar, busy, failing]).names == ("b", "c")
+
+
 def test_an_account_back_from_an_outage_gets_few_jobs_until_one_is_good() -> None:
     back = replace(A, on_probation=True)
 
