@@ -1,4 +1,4 @@
-"""Guard of a worker's messages: it refuses forged and malformed messages, and the worker runs on.
+"""Guard of a worker's messages: neither a forged message nor a lost acknowledgement stops a worker.
 
 Celery trusts whoever can write to the broker. A message may name any task and any row; a body of
 another form, or a header of another type, raises in the worker's loop and ends or silences the
@@ -6,6 +6,11 @@ worker; the message returns to its queue and ends the next worker. Other message
 consumers and revoke tasks. The guard therefore takes messages only that our publishers have signed,
 passes only the headers that our tasks need, and refuses a message whose handling raises. Mingle and
 gossip, with which workers tell each other what to revoke and run, are off for every command line.
+
+A worker takes as many messages as it may leave unacknowledged. Celery logs an acknowledgement that
+fails, and never makes it again: where a broker restarts while every process is busy, the worker
+would then take no message more, over a connection that looks sound. The guard has it connect again,
+which begins a new count.
 """
 
 import logging
@@ -50,6 +55,19 @@ class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         super().__init__(*args, worker_options={**(worker_options or {}), **closed}, **options)
         self._refused = RefusedMessages()
 
+    def connect(self) -> Any:
+        """Connect to the broker; an acknowledgement that fails ends this connection."""
+        connection = super().connect()
+        channel = connection.default_channel
+        channel.Message = reporting_lost_ones(
+            channel.Message, lambda: self.call_soon(self._reconnect, connection)
+        )
+        return connection
+
+    def _reconnect(self, connection: Any) -> None:
+        if connection is self.connection:  # else another failure has done it already
+            raise ConnectionError("a message could not be acknowledged")
+
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """Make the handler that Celery calls with each message."""
         handle = super().create_task_handler(*args, **options)
@@ -58,6 +76,30 @@ class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     def _refuse(self, message: Any) -> None:
         self._refused.record()
         message.reject_log_error(_log, self.connection_errors)
+
+
+def reporting_lost_ones(message: type[Any], on_lost: Callable[[], object]) -> type[Any]:
+    """Make a class of messages that reports each one whose acknowledgement or refusal failed.
+
+    Args:
+        message: The transport's own class.
+        on_lost: Called after Celery has logged the failure.
+    """
+
+    class Reporting(message):  # type: ignore[misc]  # kombu has no types
+        def ack_log_error(self, *args: Any, **options: Any) -> None:
+            super().ack_log_error(*args, **options)
+            self._report()
+
+        def reject_log_error(self, *args: Any, **options: Any) -> None:
+            super().reject_log_error(*args, **options)
+            self._report()
+
+        def _report(self) -> None:
+            if not self.acknowledged:
+                on_lost()
+
+    return Reporting
 
 
 class RefusedMessages:
