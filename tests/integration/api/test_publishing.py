@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import import_module
@@ -14,12 +13,9 @@ from api.wiring import publisher as publishing
 from api.wiring.publish_breaker import FAILURES_TO_OPEN, OPEN_SEC, Breaker
 from api.wiring.publisher import Publisher
 from pipeline.config.task_names import BROKER_KEY_PREFIX, TASK_SUBMIT, wake_submit
-from pipeline.runtime.task_publishing import TIMEOUT_SEC
 from tests.integration.api.conftest import World, serving
 
-BOUND_SEC = 4 * TIMEOUT_SEC
 KEY = "k"
-"""A bound that a configured timeout enforces may be asserted at four times its value."""
 
 
 @contextmanager
@@ -62,17 +58,17 @@ def test_create_answers_from_the_commit_whatever_the_broker_does(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, world: World, how: str
 ) -> None:
     del environment
+    monkeypatch.setattr("api.wiring.publish_breaker.OPEN_SEC", 3600.0)
+    before = _counts()
     with broken(how) as url:
         monkeypatch.setenv("BROKER_URL", url)
         with serving(monkeypatch) as api:
             api.get("/healthz")
-            for made in range(1, FAILURES_TO_OPEN + 3):
-                began = time.monotonic()
-                answer = api.create()
-                took = time.monotonic() - began
-                assert answer.status_code == 202
-                assert took < BOUND_SEC, f"create number {made} took {took:.2f} s"
+            for _ in range(FAILURES_TO_OPEN + 2):
+                assert api.create().status_code == 202
             assert world.count() == FAILURES_TO_OPEN + 2
+            tried = {outcome: count - before[outcome] for outcome, count in _counts().items()}
+            assert tried == {"sent": 0, "failed": FAILURES_TO_OPEN, "skipped": 2}
             ready = api.get("/readyz", as_=None)
             assert ready.status_code == 200
             assert ready.json()["checks"]["broker"] != "ok"
