@@ -14,8 +14,8 @@ FAILURES_BEFORE_ANOTHER = 2
 """Failures of one asset at one account after which another account is preferred: one may be chance,
 two of the same job are a pattern."""
 MOST_LIES = 3
-"""Rejected successes in a row after which an account gets no new job. A broken encoder succeeds at
-once and would otherwise attract all work."""
+"""Rejected successes in a row after which an account gets no new job while another is left. A
+broken encoder succeeds at once and would otherwise attract all work."""
 
 
 class AccountState(StrEnum):
@@ -48,6 +48,8 @@ class PassedOver(StrEnum):
     PAUSED = "paused"
     """The vendor asked for a pause."""
     FULL = "has_its_most_jobs"
+    ON_TRIAL = "on_trial"
+    """It is on probation, and has as many jobs as it is trusted with until one of them is good."""
     PACED = "at_its_pace"
     """Its calls are used up for the moment."""
     NOT_WANTED = "not_wanted"
@@ -77,7 +79,7 @@ DOUBTFUL = frozenset({PassedOver.FAILED_HERE, PassedOver.SUSPECT})
 """Reasons that count only while another account is left."""
 
 
-PASSING = frozenset({PassedOver.PAUSED, PassedOver.FULL})
+PASSING = frozenset({PassedOver.PAUSED, PassedOver.FULL, PassedOver.ON_TRIAL})
 """Reasons that pass by themselves, soon."""
 
 
@@ -108,6 +110,7 @@ class Candidate:
         on_probation: It had an outage or a rejected success, and no good one since.
         paused_sec: Seconds until the vendor wants to be called again; 0 for now.
         jobs: Jobs under way there; 0 if nobody limits them.
+        trials: Those that it was given on probation.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Candidate:
     problem: bool = False
     lies: int = 0
     on_probation: bool = False
+    trials: int = 0
     failures: int = 0
     refused_for_good: bool = False
     paused_sec: float = 0.0
@@ -190,7 +194,8 @@ def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:
         (account.state is AccountState.DRAIN, PassedOver.DRAINING),
         *_lacking(needs, account),
         (account.problem, PassedOver.ACCOUNT_PROBLEM),
-        (_is_suspect(account), PassedOver.SUSPECT),
+        (_has_no_trial_left(account), PassedOver.ON_TRIAL),
+        (account.on_probation and account.lies >= MOST_LIES, PassedOver.SUSPECT),
         (account.paused_sec > 0, PassedOver.PAUSED),
         (account.max_jobs is not None and account.jobs >= account.max_jobs, PassedOver.FULL),
         (
@@ -201,13 +206,17 @@ def reason_against(needs: Needs, account: Candidate) -> PassedOver | None:
     return next((reason for holds, reason in checks if holds), None)
 
 
-def _is_suspect(account: Candidate) -> bool:
-    """Return true if the gate rejected so many successes, or may reject so many with those to come.
+def trial_jobs(lies: int) -> int:
+    """Return the number of jobs that an account may have at once on probation.
 
-    Jobs under way count as rejected ones: a provider that comes back from an outage and succeeds at
-    once, with nothing to show for it, gets few jobs.
+    Each of them may turn out to be another rejected success, so that all together they are few.
+    After the last trial one job at a time is left, for an installation with no other account.
     """
-    return account.on_probation and account.lies + account.jobs >= MOST_LIES
+    return max(1, MOST_LIES - lies)
+
+
+def _has_no_trial_left(account: Candidate) -> bool:
+    return account.on_probation and account.trials >= trial_jobs(account.lies)
 
 
 def _lacking(needs: Needs, account: Candidate) -> Sequence[tuple[bool, PassedOver]]:

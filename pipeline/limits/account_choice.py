@@ -1,7 +1,7 @@
 """The choice of a provider account for an asset, from the rows and the settings of the accounts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from pipeline.domain.routing import (
     PassedOver,
     reason_against,
     route,
+    trial_jobs,
 )
 from pipeline.domain.values import Playback, SourceFacts, Verb
 from pipeline.limits import circuit_breaker, spend_guard
@@ -45,6 +46,8 @@ HOLD_JITTER_SEC = 60.0
 """Time over which the assets that wait for the next hour are spread after it begins."""
 SHORT_PAUSE_SEC = 2.0
 """A pause that is no longer is waited out by the call itself; a hold would last until a sweep."""
+HAS_NO_ROOM = frozenset({PassedOver.FULL, PassedOver.ON_TRIAL})
+"""Reasons that end when a job of the account does."""
 TURN_SLACK_SEC = 0.5
 """A turn that is no further away is taken at once: the source is measured first in any case."""
 
@@ -125,7 +128,7 @@ def lasting_reason_against(
 ) -> PassedOver | None:
     """Return the reason for which an account cannot process an asset, now or later."""
     needs = needs_of(services, asset, source)
-    found = reason_against(needs, _candidate(provider, None, None, 0, datetime.now(UTC)))
+    found = reason_against(needs, _candidate(provider, None, None, datetime.now(UTC)))
     return found if found in LASTING else None
 
 
@@ -148,21 +151,22 @@ def read_candidates(
         name
         for name, provider in services.providers.items()
         if provider.capabilities.max_jobs is not None
-        or (name in states and states[name].probation_at)
     ]
+    suspects = {name: row.probation_at for name, row in states.items() if row.probation_at}
     jobs = account_states.jobs_under_way(session, limited) if limited else {}
+    trials = account_states.trials_under_way(session, suspects) if suspects else {}
     return [
-        _candidate(provider, states.get(name), failures.get(name), jobs.get(name, 0), now)
+        replace(
+            _candidate(provider, states.get(name), failures.get(name), now),
+            jobs=jobs.get(name, 0),
+            trials=trials.get(name, 0),
+        )
         for name, provider in services.providers.items()
     ]
 
 
 def _candidate(
-    provider: Provider,
-    row: ProviderAccount | None,
-    failures: Failures | None,
-    jobs: int,
-    now: datetime,
+    provider: Provider, row: ProviderAccount | None, failures: Failures | None, now: datetime
 ) -> Candidate:
     able = provider.capabilities
     paused = (row.paused_until - now).total_seconds() if row and row.paused_until else 0.0
@@ -181,7 +185,6 @@ def _candidate(
         failures=failures.count if failures else 0,
         refused_for_good=failures.refused_for_good if failures else False,
         paused_sec=paused if paused > SHORT_PAUSE_SEC else 0.0,
-        jobs=jobs,
     )
 
 
@@ -227,7 +230,7 @@ def _held_by(
         spread_sec = services.rng.uniform(0, min(min(pauses) / 2, NO_ACCOUNT_SEC))
         return NoneChosen(PROVIDER_BUSY, min(pauses) + spread_sec, None, against)
     delay_sec = NO_ACCOUNT_SEC + services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
-    full = [name for name, reason in against.items() if reason is PassedOver.FULL]
+    full = [name for name, reason in against.items() if reason in HAS_NO_ROOM]
     if full:
         return NoneChosen(PROVIDER_BUSY, delay_sec, services.rng.choice(full), against)
     has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
@@ -235,13 +238,25 @@ def _held_by(
 
 
 def release_held(services: Services, session: Session, account: str) -> list[UUID]:
-    """Make due as many assets as an account with a limit of jobs has room for again.
+    """Make due as many assets as an account has room for again, the longest held first.
 
     Index: ``video_assets_held``.
     """
-    most = services.providers[account].capabilities.max_jobs
-    if most is None:
+    room = _room(services, session, account)
+    if room <= 0:
         return []
-    free = most - account_states.jobs_under_way(session, [account]).get(account, 0)
-    columns = {"hold_reason": PROVIDER_BUSY, "provider": account, "batch": min(free, BATCH)}
-    return list(session.scalars(END_HOLDS, columns)) if free > 0 else []
+    columns = {"hold_reason": PROVIDER_BUSY, "provider": account, "batch": room}
+    return list(session.scalars(END_HOLDS, columns))
+
+
+def _room(services: Services, session: Session, account: str) -> int:
+    """Return the number of jobs that the account may get now."""
+    most = services.providers[account].capabilities.max_jobs
+    row = session.get(ProviderAccount, account)
+    room = BATCH
+    if most is not None:
+        room = min(room, most - account_states.jobs_under_way(session, [account]).get(account, 0))
+    if row and row.probation_at:
+        under_way = account_states.trials_under_way(session, {account: row.probation_at})
+        room = min(room, trial_jobs(row.lies) - under_way.get(account, 0))
+    return room

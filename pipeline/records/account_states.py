@@ -233,6 +233,18 @@ JOBS = text("""
     GROUP BY provider
 """)
 
+# Jobs that are older than the probation say nothing about the account as it is now.
+TRIALS = text("""
+    SELECT asset.provider, count(*)
+    FROM unnest(CAST(:providers AS text[]), CAST(:since AS timestamptz[])) AS account (name, since)
+    JOIN video_assets AS asset
+      ON asset.provider = account.name
+     AND asset.status = 'processing' AND asset.deleted_at IS NULL
+    JOIN provider_attempts AS attempt ON attempt.id = asset.attempt_id
+    WHERE attempt.created_at >= account.since
+    GROUP BY asset.provider
+""")
+
 
 @dataclass(frozen=True)
 class Failures:
@@ -266,4 +278,14 @@ def failures_of(
 def jobs_under_way(session: Session, providers: Sequence[str]) -> Mapping[str, int]:
     """Count the assets that are being processed at these accounts."""
     rows = session.execute(JOBS, {"providers": list(providers)})
+    return {provider: int(count) for provider, count in rows}
+
+
+def trials_under_way(session: Session, since: Mapping[str, datetime]) -> Mapping[str, int]:
+    """Count the assets that accounts were given on probation and are processing.
+
+    Args:
+        since: Begin of the probation, by account.
+    """
+    rows = session.execute(TRIALS, {"providers": list(since), "since": list(since.values())})
     return {provider: int(count) for provider, count in rows}

@@ -385,6 +385,24 @@ def test_only_a_job_that_was_submitted_since_ends_a_probation(both: Both) -> Non
     assert lies() == 0
 
 
+def test_on_probation_the_only_account_gets_few_jobs_until_one_is_good(both: Both) -> None:
+    services = both.world.services
+    alone = replace(services, providers={"selfhosted": services.providers["selfhosted"]})
+    old = both.world.create()
+    assert submit(alone, old).result == "submitted"
+    with session_of(services.engine) as session:
+        account_states.begin_probation(session, "selfhosted")
+    assets = [both.world.create() for _ in range(6)]
+
+    assert [submit(alone, each).result for each in assets] == ["submitted"] * 3 + ["held"] * 3
+    assert both.world.asset(assets[3]).hold_reason == "provider_busy"
+    assert both.passed_over(assets[3]) == {"selfhosted": "on_trial"}
+    assert not {wake.id for wake in sweep(alone).wakes} & set(assets)
+
+    both.finish(both.first, "selfhosted", both.world.attempt_id(assets[0]))
+    assert set(assets[3:]) <= {wake.id for wake in sweep(alone).wakes}
+
+
 def test_a_short_pause_is_waited_out_by_the_call_itself(both: Both) -> None:
     with session_of(both.world.services.engine) as session:
         account_states.pause(session, "selfhosted", 1)

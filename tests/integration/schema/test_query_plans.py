@@ -96,6 +96,11 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         lambda session: account_states.jobs_under_way(session, ["selfhosted"]),
         "video_assets_deadline",
     ),
+    "jobs that accounts were given on probation": (
+        "worker",
+        lambda session: account_states.trials_under_way(session, {"selfhosted": datetime.now(UTC)}),
+        "provider_attempts_pkey",
+    ),
     "held assets by reason": ("operator", metrics.held_by_reason, "video_assets_held"),
     "a reservation": (
         "worker",

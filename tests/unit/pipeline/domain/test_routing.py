@@ -13,6 +13,7 @@ from pipeline.domain.routing import (
     PassedOver,
     reason_against,
     route,
+    trial_jobs,
 )
 from pipeline.domain.values import Profile, SourceFacts
 
@@ -88,31 +89,42 @@ def test_the_only_account_is_not_given_up_for_outputs_that_the_gate_rejected(lie
 def test_an_account_that_lied_gets_few_jobs_at_once_until_it_tells_the_truth() -> None:
     suspect = replace(A, lies=1, on_probation=True)
 
-    assert route(NEEDS, [replace(suspect, jobs=MOST_LIES - 2), B]).names == ("a", "b")
-    assert route(NEEDS, [replace(suspect, jobs=MOST_LIES - 1), B]).names == ("b",)
+    assert route(NEEDS, [replace(suspect, trials=MOST_LIES - 2), B]).names == ("a", "b")
+    assert route(NEEDS, [replace(suspect, trials=MOST_LIES - 1), B]).names == ("b",)
+
+
+@pytest.mark.parametrize("lies", range(MOST_LIES + 2))
+def test_however_few_accounts_are_left_a_suspect_gets_few_jobs_at_once(lies: int) -> None:
+    suspect = replace(A, lies=lies, on_probation=True)
+
+    found = route(NEEDS, [replace(suspect, trials=trial_jobs(lies))])
+
+    assert (found.names, found.passed_over) == ((), {"a": PassedOver.ON_TRIAL})
+    assert route(NEEDS, [replace(suspect, trials=trial_jobs(lies) - 1)]).names == ("a",)
+    assert lies + trial_jobs(lies) <= max(MOST_LIES, lies + 1)
 
 
 def test_a_suspect_is_not_preferred_to_an_account_that_has_no_room_for_the_moment() -> None:
     liar = replace(A, lies=MOST_LIES, on_probation=True)
 
-    for busy in (replace(B, paused_sec=1.0), replace(B, max_jobs=1, jobs=1)):
+    on_trial = replace(B, on_probation=True, trials=MOST_LIES)
+    for busy in (replace(B, paused_sec=1.0), replace(B, max_jobs=1, jobs=1), on_trial):
         assert route(NEEDS, [liar, busy]).names == ()
 
 
 def test_of_doubtful_accounts_those_that_lied_least_are_tried_and_no_other() -> None:
-    liar = replace(A, lies=1, on_probation=True, jobs=2)
-    busy = replace(B, on_probation=True, jobs=MOST_LIES)
-    failing = replace(Candidate("c"), failures=FAILURES_BEFORE_ANOTHER)
+    liar = replace(A, lies=MOST_LIES, on_probation=True)
+    failing = replace(B, failures=FAILURES_BEFORE_ANOTHER)
 
-    assert route(NEEDS, [liar, busy]).names == ("b",)
-    assert route(NEEDS, [liar, busy, failing]).names == ("b", "c")
+    assert route(NEEDS, [liar, failing]).names == ("b",)
+    assert route(NEEDS, [liar, failing, replace(failing, name="c")]).names == ("b", "c")
 
 
 def test_an_account_back_from_an_outage_gets_few_jobs_until_one_is_good() -> None:
-    back = replace(A, on_probation=True)
+    back = replace(A, on_probation=True, jobs=100)
 
-    assert route(NEEDS, [replace(back, jobs=MOST_LIES - 1), B]).names == ("a", "b")
-    assert route(NEEDS, [replace(back, jobs=MOST_LIES), B]).names == ("b",)
+    assert route(NEEDS, [replace(back, trials=MOST_LIES - 1), B]).names == ("a", "b")
+    assert route(NEEDS, [replace(back, trials=MOST_LIES), B]).names == ("b",)
     assert route(NEEDS, [replace(A, jobs=MOST_LIES), B]).names == ("a", "b")
 
 
