@@ -82,6 +82,9 @@ def tidy(services: Services) -> Outcome:
 def expire(services: Services, asset_id: UUID) -> Outcome:
     """Enforce a deadline: a waiting asset fails, a processing one gives its attempt up.
 
+    A job is not given up while callbacks that its account sent in time lie unread: one of them may
+    be its success. The inbox has a sweep of its own, and no callback stays unread.
+
     Safe to run twice: the first run moves the deadline or the state.
     """
     with session_of(services.engine) as session:
@@ -100,6 +103,9 @@ def expire(services: Services, asset_id: UUID) -> Outcome:
 
 def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
     if asset.status is Status.PROCESSING:
+        assert asset.deadline_at is not None
+        if due.has_unread_delivery(session, asset.provider, asset.deadline_at):
+            return Outcome("inbox_first")
         owed = releases.owe_releases(session, asset.id)
         # A job that was taken and never finished counts like a submission without an answer.
         limits = services.settings.breaker_limits

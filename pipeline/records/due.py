@@ -70,6 +70,20 @@ def unread_deliveries(session: Session, *, grace_sec: float) -> list[UUID]:
     return _oldest(session, Delivery.id, Delivery.next_try_at, unread, grace_sec=grace_sec)
 
 
+def has_unread_delivery(session: Session, account: str, before: datetime) -> bool:
+    """Return true if a callback of an account came before an instant and nobody has read it.
+
+    Index: ``webhook_deliveries_unread``.
+    """
+    unread = select(Delivery.id).where(
+        Delivery.status == DeliveryStatus.NEW,
+        Delivery.tries == 0,
+        Delivery.provider == account,
+        Delivery.received_at <= before,
+    )
+    return session.scalar(unread.limit(1)) is not None
+
+
 def unpaid_releases(session: Session, accounts: Collection[str]) -> list[UUID]:
     """Return attempts with a release owed at one of these accounts."""
     unpaid = (Attempt.released_at.is_(None), Attempt.provider.in_(accounts))

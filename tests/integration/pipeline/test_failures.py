@@ -15,6 +15,7 @@ from pipeline.lifecycle.sweep import expire, sweep
 from pipeline.records import transitions
 from pipeline.records.store import advance
 from pipeline.runtime.database import user_session
+from pipeline.services import Outcome
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import callback
 
@@ -234,6 +235,34 @@ def test_a_newer_attempt_is_released_when_an_older_one_succeeds(world: World) ->
     assert release(world.services, newer).result == "released"
     assert release(world.services, newer).result == "nothing_owed"
     assert newer in world.provider.cancelled
+
+
+def test_a_job_whose_callback_lies_unread_is_not_given_up(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    attempt_id = world.attempt_id(asset_id)
+    received = world.receive(callback(world.provider.finish(attempt_id)))
+    world.make_past(asset_id, "deadline_at")
+    world.execute(
+        "UPDATE webhook_deliveries SET received_at = received_at - interval '2 hours' "
+        "WHERE provider = 'selfhosted'"
+    )
+
+    assert expire(world.services, asset_id) == Outcome("inbox_first")
+    assert received.wake is not None
+    reconcile(world.services, received.wake.id)
+
+    assert world.asset(asset_id).status is Status.COMPLETED
+    assert len(world.provider.puts) == 1
+
+
+def test_a_callback_that_came_too_late_holds_no_deadline_up(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    world.make_past(asset_id, "deadline_at")
+    world.receive(callback(world.provider.finish(world.attempt_id(asset_id))))
+
+    assert expire(world.services, asset_id).result == "retrying"
 
 
 def test_nothing_resurrects_a_cancelled_asset(world: World) -> None:

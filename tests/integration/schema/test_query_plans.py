@@ -101,6 +101,11 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         lambda session: account_states.trials_under_way(session, {"selfhosted": datetime.now(UTC)}),
         "provider_attempts_pkey",
     ),
+    "an account's unread callback": (
+        "worker",
+        lambda session: due.has_unread_delivery(session, "selfhosted", datetime.now(UTC)),
+        "webhook_deliveries_unread",
+    ),
     "held assets by reason": ("operator", metrics.held_by_reason, "video_assets_held"),
     "a reservation": (
         "worker",
