@@ -10,7 +10,7 @@ from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import Setback
 from pipeline.lifecycle.settle import settle
-from pipeline.limits import account_choice, circuit_breaker, owner_quotas, spend_guard
+from pipeline.limits import account_room, circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import account_states, due, releases, store, transitions
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
@@ -57,8 +57,8 @@ def _release_held(services: Services) -> None:
             spend_guard.release_held(session, account, services.spend_limits(account))
         with session_of(services.engine) as session:
             circuit_breaker.release_held(session, account)
-        with session_of(services.engine) as session:
-            account_choice.release_held(services, session, account)
+    with session_of(services.engine) as session:
+        account_room.release_held(services, session)
 
 
 def _expire_late(services: Services) -> list[Wake]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -25,15 +24,13 @@ from pipeline.domain.routing import (
     PassedOver,
     reason_against,
     route,
-    trial_jobs,
 )
 from pipeline.domain.values import Playback, SourceFacts, Verb
 from pipeline.limits import circuit_breaker, spend_guard
-from pipeline.limits.held_assets import END_HOLDS
+from pipeline.limits.account_room import limited_jobs
 from pipeline.providers.base import Provider
 from pipeline.records import account_states
 from pipeline.records.account_states import Failures
-from pipeline.records.due import BATCH
 from pipeline.records.models import Asset, ProviderAccount
 from pipeline.services import Services
 
@@ -147,14 +144,7 @@ def read_candidates(
     failures = account_states.failures_of(
         session, asset.id, asset.generation, spent=asset.failures, repeating=REPEATING
     )
-    limited = [
-        name
-        for name, provider in services.providers.items()
-        if provider.capabilities.max_jobs is not None
-    ]
-    suspects = {name: row.probation_at for name, row in states.items() if row.probation_at}
-    jobs = account_states.jobs_under_way(session, limited) if limited else {}
-    trials = account_states.trials_under_way(session, suspects) if suspects else {}
+    jobs, trials = limited_jobs(services, session, states)
     return [
         replace(
             _candidate(provider, states.get(name), failures.get(name), now),
@@ -235,28 +225,3 @@ def _held_by(
         return NoneChosen(PROVIDER_BUSY, delay_sec, services.rng.choice(full), against)
     has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
     return NoneChosen(PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT, delay_sec, None, against)
-
-
-def release_held(services: Services, session: Session, account: str) -> list[UUID]:
-    """Make due as many assets as an account has room for again, the longest held first.
-
-    Index: ``video_assets_held``.
-    """
-    room = _room(services, session, account)
-    if room <= 0:
-        return []
-    columns = {"hold_reason": PROVIDER_BUSY, "provider": account, "batch": room}
-    return list(session.scalars(END_HOLDS, columns))
-
-
-def _room(services: Services, session: Session, account: str) -> int:
-    """Return the number of jobs that the account may get now."""
-    most = services.providers[account].capabilities.max_jobs
-    row = session.get(ProviderAccount, account)
-    room = BATCH
-    if most is not None:
-        room = min(room, most - account_states.jobs_under_way(session, [account]).get(account, 0))
-    if row and row.probation_at:
-        under_way = account_states.trials_under_way(session, {account: row.probation_at})
-        room = min(room, trial_jobs(row.lies) - under_way.get(account, 0))
-    return room

@@ -403,6 +403,29 @@ def test_on_probation_the_only_account_gets_few_jobs_until_one_is_good(both: Bot
     assert set(assets[3:]) <= {wake.id for wake in sweep(alone).wakes}
 
 
+def test_an_asset_that_waits_for_one_account_goes_to_another_that_has_room(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SELFHOSTED", "SECOND"):
+        monkeypatch.setenv(f"KHRONIKA_{name}_MAX_JOBS", "1")
+    services = build_services(load_settings(WorkerSettings))
+    assets = [both.world.create() for _ in range(3)]
+    try:
+        assert [submit(services, each).result for each in assets] == [*["submitted"] * 2, "held"]
+        other = {"selfhosted": "second", "second": "selfhosted"}[
+            both.world.asset(assets[2]).provider
+        ]
+        [busy] = [each for each in assets[:2] if both.world.asset(each).provider == other]
+        where = both.first if other == "selfhosted" else both.second
+        both.finish(where, other, both.world.attempt_id(busy))
+
+        assert assets[2] in {wake.id for wake in sweep(services).wakes}
+        assert submit(services, assets[2]).result == "submitted"
+        assert both.world.asset(assets[2]).provider == other
+    finally:
+        services.close()
+
+
 def test_a_short_pause_is_waited_out_by_the_call_itself(both: Both) -> None:
     with session_of(both.world.services.engine) as session:
         account_states.pause(session, "selfhosted", 1)
