@@ -63,6 +63,9 @@ class ProviderSettings(SettingsGroup):
 
     provider_timeout_sec: float = Field(20.0, gt=0)
     """Longest HTTP call to a provider, in seconds."""
+    account_grace_sec: float = Field(900.0, gt=0)
+    """Seconds for which a video waits for an account that its vendor refuses after it took the
+    job. Then another account gets the video, if one can do the job; a second encode is paid."""
     max_profile: Profile | None = None
     """The largest rendition that is made of any source, ``2160p`` to ``240p``. Larger ones cost the
     most, and few viewers see them. Unset leaves it to the provider; our transcoder has a cap of

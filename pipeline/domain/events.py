@@ -32,6 +32,8 @@ class EventType(StrEnum):
     """The call to the provider ended without an answer; the job may exist."""
     LOOKED_UP = "looked_up"
     """The provider was asked for a job whose submission had no answer, without a final result."""
+    ACCOUNT_REFUSED = "account_refused"
+    """The provider refuses the account, so nothing is known of the job; no failure is spent."""
     HELD = "held"
     """The asset waits without using its retry budget; ``code`` names the reason."""
     RETRY_SCHEDULED = "retry_scheduled"

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
-from pipeline.domain.errors import ProviderError
+from pipeline.domain.errors import AccountProblem, ProviderError
 from pipeline.domain.values import AttemptOutcome, Phase, ProviderStatus, Setback, Submitted
 from pipeline.lifecycle.accept import accept
+from pipeline.lifecycle.account_refusal import note_refusal
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.claim import Claim
 from pipeline.lifecycle.provider_report import ProviderReport
@@ -32,6 +33,10 @@ def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | N
     try:
         found = provider.find(claim.job)
     except ProviderError as error:
+        if isinstance(error, AccountProblem):
+            outcome = note_refusal(services, claim.asset.id, claim.attempt.id, error, call="find")
+            if not outcome.result.startswith("waiting"):
+                return outcome
         return _ask_again(services, provider, claim, str(error), request_id=error.request_id)
     if found is not None:
         return _take_found(services, claim, found)

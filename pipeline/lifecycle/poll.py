@@ -10,6 +10,7 @@ from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import equal_jitter, poll_interval
 from pipeline.domain.errors import (
+    AccountProblem,
     ProviderError,
     RefusedForNow,
     StaleTransition,
@@ -25,6 +26,7 @@ from pipeline.domain.values import (
     ProviderStatus,
     Setback,
 )
+from pipeline.lifecycle.account_refusal import note_accepted, note_refusal, without_refusal
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.provider_report import ProviderReport
@@ -60,6 +62,8 @@ def poll(services: Services, asset_id: UUID) -> Outcome:
 def _ask_or_wait(services: Services, asset: Asset, attempt: Attempt) -> Outcome:
     try:
         return _ask(services, asset, attempt)
+    except AccountProblem as error:
+        return note_refusal(services, asset.id, attempt.id, error, call="fetch")
     except RefusedForNow as error:
         return _postpone(services, asset, error)
     except TransientProviderError as error:
@@ -79,6 +83,7 @@ def _ask(services: Services, asset: Asset, attempt: Attempt) -> Outcome:
         return _vanished(services, asset)
     outcome = _apply(services, asset, attempt, status)
     if status.follow_up is None:
+        note_accepted(services, attempt)
         return outcome
     return follow_up(services, provider, asset.id, attempt, status)
 
@@ -101,11 +106,16 @@ def follow_up(
         return Outcome("moved_on")
     # The report may be the first to name the job: then the attempt, read before, has no id of it.
     job = replace(job_of(attempt, asset), provider_job_id=status.provider_job_id)
-    provider.advance(job, status.follow_up)
+    try:
+        provider.advance(job, status.follow_up)
+    except AccountProblem as error:
+        return note_refusal(services, asset_id, attempt.id, error, call="advance")
+    note_accepted(services, attempt)
     made = attempt.vendor.get(FOLLOWED_UP, [])
     if status.follow_up in made:
         return Outcome("followed_up")
-    vendor = {**attempt.vendor, **status.vendor, FOLLOWED_UP: [*made, status.follow_up]}
+    facts = without_refusal(attempt.vendor)
+    vendor = {**facts, **status.vendor, FOLLOWED_UP: [*made, status.follow_up]}
     change = transitions.followed_up(
         status.follow_up, status.provider_job_id, next_poll_sec=SOON_SEC
     )

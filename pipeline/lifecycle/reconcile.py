@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from pipeline.content.gate import GateUnavailable
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.decide import reason_to_ignore
-from pipeline.domain.errors import ProviderError, StaleTransition
+from pipeline.domain.errors import AccountProblem, ProviderError, StaleTransition
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.values import (
     CallbackEnvelope,
@@ -22,6 +22,7 @@ from pipeline.domain.values import (
     Phase,
     ProviderStatus,
 )
+from pipeline.lifecycle.account_refusal import note_refusal
 from pipeline.lifecycle.apply_report import apply_report, situation_of
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.poll import follow_up
@@ -142,6 +143,8 @@ def _look(
     try:
         status = provider.fetch(replace(job_of(attempt, asset), provider_job_id=job_id))
     except ProviderError as error:
+        if isinstance(error, AccountProblem):
+            note_refusal(services, asset.id, attempt.id, error, call="fetch")
         return _wait(services, delivery, error.traceable)
     if status is None:
         with session_of(services.engine) as session:

@@ -9,6 +9,7 @@ from pipeline.config.task_names import wake_poll, wake_reconcile, wake_release, 
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import Setback
+from pipeline.lifecycle import account_refusal
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import account_room, circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import account_states, due, releases, store, transitions
@@ -102,6 +103,8 @@ def expire(services: Services, asset_id: UUID) -> Outcome:
 
 
 def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
+    if asset.status is Status.PROCESSING and account_refusal.is_refused(session, asset):
+        return account_refusal.end_at_deadline(services, session, asset)
     if asset.status is Status.PROCESSING:
         assert asset.deadline_at is not None
         if due.has_unread_delivery(session, asset.provider, asset.deadline_at):

@@ -213,6 +213,9 @@ def all_states(session: Session) -> Mapping[str, ProviderAccount]:
     return {row.provider: row for row in session.scalars(anew)}
 
 
+REFUSED_ACCOUNT = "provider_account"
+"""Code of an attempt that was given up because the vendor refused the account: no failure."""
+
 # The last failures of the generation, as many as the asset has spent: those of its present round.
 # Beside failed jobs they are successes that the gate rejected, and jobs that were given up.
 ROUND = text("""
@@ -222,7 +225,8 @@ ROUND = text("""
           WHERE asset_id = :asset_id AND generation = :generation
             AND (outcome IN ('failed', 'refused', 'cancelled')
                  OR (outcome = 'completed' AND error_code IS NOT NULL)
-                 OR (outcome = 'accepted' AND release_requested_at IS NOT NULL))
+                 OR (outcome = 'accepted' AND release_requested_at IS NOT NULL
+                     AND error_code IS DISTINCT FROM :refused_account))
           ORDER BY number DESC LIMIT :spent) AS spent
     GROUP BY provider
 """)
@@ -270,6 +274,7 @@ def failures_of(
         "generation": generation,
         "spent": spent,
         "repeating": list(repeating),
+        "refused_account": REFUSED_ACCOUNT,
     }
     rows = session.execute(ROUND, columns)
     return {row.provider: Failures(row.failures, row.refused_for_good) for row in rows}

@@ -237,6 +237,29 @@ def poll_scheduled(delay_sec: float) -> Transition:
     return Transition(None, None, {"next_poll_at": from_now(delay_sec)})
 
 
+def poll_no_later(delay_sec: float) -> Transition:
+    """Move a poll forward, if it is due later than this."""
+    return Transition(
+        None, None, {"next_poll_at": func.least(Asset.next_poll_at, from_now(delay_sec))}
+    )
+
+
+def account_refused(call: str, message: str, request_id: str | None) -> Transition:
+    """Record that the vendor refuses the account of a job that it has."""
+    event = EventDraft(
+        EventType.ACCOUNT_REFUSED,
+        "worker",
+        {"call": call, "message": message},
+        provider_request_id=request_id,
+    )
+    return Transition(None, event)
+
+
+def deadline_moved(delay_sec: float) -> Transition:
+    """Set a deadline that has passed to a later instant."""
+    return Transition(None, None, {"deadline_at": from_now(delay_sec)})
+
+
 # Edges out of `processing` and of waiting, without new outputs.
 
 
