@@ -32,6 +32,10 @@ def move(
         float, typer.Option(min=0.01, max=6000, metavar="N", help="Videos to queue in a minute.")
     ] = 10.0,
     limit: Limit = None,
+    without_captions: Annotated[
+        bool,
+        typer.Option("--without-captions", help="Move videos too whose captions would be lost."),
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Encode an account's published videos at another account, and publish them from there.
@@ -39,7 +43,8 @@ def move(
     First it prints the number of videos, their minutes and the estimated cost. Viewers notice
     nothing: a video's outputs stay published until the new ones have passed all checks, and its
     addresses stay the same. The old account's jobs are released a day later. An interrupted run is
-    continued by running it again.
+    continued by running it again. A dry run says for each video if it would be made from its
+    original, or from its published MP4 because the original is gone.
     """
     from cli.operator_session import worker_services
     from pipeline.domain.errors import NotFound
@@ -52,9 +57,11 @@ def move(
     with worker_services() as services:
         if target not in services.providers:
             raise NotFound("unknown_provider", f"There is no provider account {target!r}.")
-        wanted = Move(source, target)
+        wanted = Move(source, target, without_captions)
         _show_preview(output, services, wanted)
-        if not dry_run:
+        if dry_run:
+            _show_origins(output, services, wanted)
+        else:
             _show_result(output, wanted, _queue(services, wanted, rate, limit))
 
 
@@ -74,8 +81,31 @@ def _show_preview(output: CommandOutput, services: "Services", wanted: "Move") -
         f"{found.encoding_cost:.2f}, storage {found.monthly_cost_change:+.2f} a month"
     )
     output.show(f"{found.under_way} on their way, {found.failed} failed and to be retried")
+    if found.captioned:
+        fate = "lose them" if wanted.without_captions else "stay"
+        output.show(f"{found.captioned} have captions at {wanted.source} and {fate}")
     if wanted.source not in accounts:
         output.show(f"{wanted.source} is not configured: its jobs cannot be released.")
+
+
+def _show_origins(output: CommandOutput, services: "Services", wanted: "Move") -> None:
+    from pipeline.content.published_copy import origin_of
+    from pipeline.operations.move import movable
+    from pipeline.runtime.database import session_of
+
+    counts = Counter[str]()
+    with session_of(services.engine) as session:
+        ids = movable(session, wanted)
+    for asset_id in ids:
+        origin = origin_of(services, asset_id).value
+        counts[origin] += 1
+        output.data({"kind": "video", "asset_id": str(asset_id), "made_from": origin})
+        if origin != "original":
+            output.show(f"{asset_id}: made from {origin}")
+    output.show(
+        f"made from: {counts['original']} originals, {counts['copy']} published copies, "
+        f"{counts['none']} nothing that can be read now"
+    )
 
 
 def _queue(

@@ -6,6 +6,9 @@ fallback seeks. The poster is a picture and not black.
 
 The gate checks a storyboard too, but a faulty one rejects nothing, because the video plays without
 it. The storyboard is left out and the chronicle has the reason, even if only the reading failed.
+
+Captions are in the manifest, which players get as it is. Those that are WebVTT are listed; others
+are named in the chronicle.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +21,14 @@ from urllib.parse import urljoin
 
 from pipeline.content.object_urls import key_of, signed_url
 from pipeline.domain.decide import GateResult
-from pipeline.domain.values import Outputs
+from pipeline.domain.values import Caption, Outputs
 from pipeline.media.boxes import is_faststart, walk
+from pipeline.media.captions import MAX_CAPTION_BYTES, CaptionsInvalid, check_captions
 from pipeline.media.frames import is_black, luma_of, size_of
 from pipeline.media.playlist import (
     MediaPlaylist,
     PlaylistInvalid,
+    Subtitles,
     is_ambiguous,
     leaves_folder,
     parse_master,
@@ -38,6 +43,8 @@ from pipeline.services import Services
 PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
 """A 24 h variant at 2 s segments is about 3 MB."""
 IMAGE_MAX_BYTES = 8 * 1024 * 1024
+MAX_CAPTIONS = 100
+"""Most captions of a manifest: each of them is read."""
 DURATION_TOLERANCE = 0.02
 DURATION_TOLERANCE_SEC = 0.5
 """A rendition may differ from its source by 2 % or half a second, the larger of the two: frame
@@ -55,11 +62,15 @@ class GateVerdict:
     Attributes:
         rule: The rule that failed; None if all hold.
         storyboard_fault: The reason to leave the storyboard out; None if it has no fault.
+        captions: The captions of the manifest that are WebVTT.
+        captions_fault: The fault of the others; None if they have none.
     """
 
     result: GateResult
     rule: str | None = None
     storyboard_fault: str | None = None
+    captions: tuple[Caption, ...] = ()
+    captions_fault: str | None = None
 
 
 class _Rejected(Exception):
@@ -107,7 +118,12 @@ def check_outputs(
         if error.transient:
             raise GateUnavailable(error.code) from error
         return GateVerdict(GateResult.REJECTED, f"unreadable output: {error.code}")
-    return GateVerdict(GateResult.PASSED, storyboard_fault=gate.fault_of(outputs.storyboard_url))
+    return GateVerdict(
+        GateResult.PASSED,
+        storyboard_fault=gate.fault_of(outputs.storyboard_url),
+        captions=tuple(gate.captions),
+        captions_fault=gate.captions_fault,
+    )
 
 
 class _Gate:
@@ -116,6 +132,8 @@ class _Gate:
         self._sign = sign
         self._expected_sec = expected_sec
         self._expires_at = datetime.now(UTC) + timedelta(minutes=15)
+        self.captions: list[Caption] = []
+        self.captions_fault: str | None = None
 
     def check_manifest(self, address: str) -> None:
         url, fetcher = self._reach(address, OutputKind.MANIFEST)
@@ -124,6 +142,26 @@ class _Gate:
         _require(bool(master.variants), "the manifest names no variant")
         for variant in master.variants:
             self._check_variant(fetcher, address, urljoin(url, variant.uri))
+        _require(len(master.subtitles) <= MAX_CAPTIONS, "the manifest names too many captions")
+        for subtitles in master.subtitles:
+            self._check_captions(fetcher, address, urljoin(url, subtitles.uri), subtitles)
+
+    def _check_captions(
+        self, fetcher: GuardedFetcher, address: str, url: str, subtitles: Subtitles
+    ) -> None:
+        """List captions that are WebVTT. A fault rejects nothing, but a false address does."""
+        try:
+            playlist = parse_media(_text(fetcher, url))
+            self._require_in_place(address, url, playlist.addresses)
+            for uri in _ends_of(playlist):
+                found = fetcher.get(urljoin(url, uri), max_bytes=MAX_CAPTION_BYTES)
+                check_captions(found.body)
+        except (PlaylistInvalid, CaptionsInvalid) as error:
+            self.captions_fault = f"{subtitles.label}: {error}"
+        except FetchRefused as error:
+            self.captions_fault = f"{subtitles.label}: unreadable: {error.code}"
+        else:
+            self.captions.append(Caption(subtitles.label, subtitles.language))
 
     def _check_variant(self, fetcher: GuardedFetcher, address: str, url: str) -> None:
         playlist = parse_media(_text(fetcher, url))

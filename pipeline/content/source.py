@@ -26,11 +26,13 @@ class Source:
 
     Attributes:
         owner_id: The owner of the asset. A key must be in this owner's folder.
+        copied_from: The account whose published MP4 it is; None for the owner's own file.
     """
 
     key: str | None
     url: str | None
     owner_id: str
+    copied_from: str | None = None
 
 
 class SourceRefused(Exception):
@@ -84,7 +86,8 @@ def measure(services: Services, source: Source, *, pinned_etag: str | None) -> M
     """
     try:
         if source.key is not None:
-            _require_own(source.key, source.owner_id)
+            if source.copied_from is None:
+                _require_own(source.key, source.owner_id)
             return _measure_stored(services, source.key)
         assert source.url is not None
         return _measure_remote(services, source.url, pinned_etag)

@@ -138,6 +138,18 @@ class DeliveryStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class Caption:
+    """Captions or subtitles in the manifest of a job's outputs.
+
+    Attributes:
+        language: BCP 47; None if the provider does not say.
+    """
+
+    label: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
 class Outputs:
     """Outputs of a job. URLs are absolute, or ``storage:{key}`` in our own storage.
 

@@ -1,6 +1,6 @@
 """The publication of outputs: they are visible once the asset's row names them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,7 +30,7 @@ def publish(
     """
     outputs = _publishable(asset, report, verdict)
     _retire_others(session, asset, report.attempt_id)
-    output_id = _keep_output(session, asset, report, outputs)
+    output_id = _keep_output(session, asset, report, outputs, verdict)
     type_ = EventType.LATE_SUCCESS if late else EventType.COMPLETED
     event = _event(type_, report, output_id, outputs, verdict)
     store.advance(
@@ -54,7 +54,7 @@ def publish_playable(
 ) -> Applied:
     """Publish the outputs of an attempt that goes on: nothing of the asset is published yet."""
     outputs = _publishable(asset, report, verdict)
-    output_id = _keep_output(session, asset, report, outputs)
+    output_id = _keep_output(session, asset, report, outputs, verdict)
     event = _event(EventType.PLAYABLE, report, output_id, outputs, verdict)
     change = transitions.playable(output_id, outputs, event, next_poll_sec=next_poll_sec)
     store.advance(session, asset, change)
@@ -85,10 +85,13 @@ def _publishable(asset: Asset, report: ProviderReport, verdict: GateVerdict) -> 
 
 
 def _detail(output_id: UUID, outputs: Outputs, verdict: GateVerdict) -> dict[str, Any]:
-    detail = {"output_id": str(output_id), "renditions": len(outputs.renditions)}
-    if verdict.storyboard_fault is None:
-        return detail
-    return {**detail, "storyboard_left_out": verdict.storyboard_fault}
+    found: dict[str, Any] = {
+        "captions": [asdict(caption) for caption in verdict.captions],
+        "captions_left_out": verdict.captions_fault,
+        "storyboard_left_out": verdict.storyboard_fault,
+    }
+    named = {name: value for name, value in found.items() if value}
+    return {"output_id": str(output_id), "renditions": len(outputs.renditions), **named}
 
 
 def _retire_others(session: Session, asset: Asset, attempt_id: UUID) -> None:
@@ -101,9 +104,15 @@ def _retire_others(session: Session, asset: Asset, attempt_id: UUID) -> None:
     )
 
 
-def _keep_output(session: Session, asset: Asset, report: ProviderReport, outputs: Outputs) -> UUID:
+def _keep_output(
+    session: Session,
+    asset: Asset,
+    report: ProviderReport,
+    outputs: Outputs,
+    verdict: GateVerdict,
+) -> UUID:
     """Write the attempt's row of outputs; a row of the playable ones gets the rest."""
-    columns = output_columns(outputs)
+    columns = output_columns(outputs, verdict.captions)
     kept = session.scalars(
         insert(Output)
         .values(

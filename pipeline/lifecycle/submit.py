@@ -12,6 +12,7 @@ from sqlalchemy import func
 
 from pipeline.config.task_names import wake_release
 from pipeline.content.object_urls import output_prefix, poster_prefix
+from pipeline.content.published_copy import GONE, copy_of, measure_copy
 from pipeline.content.source import SourceRefused, measure, url_for_provider
 from pipeline.content.source_facts import measured_facts
 from pipeline.domain.errors import (
@@ -42,6 +43,7 @@ from pipeline.media.source_info import Measured
 from pipeline.providers.base import Provider
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset
+from pipeline.records.transitions import Transition
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
 
@@ -78,8 +80,11 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
     try:
         measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
     except SourceRefused as error:
-        setback = Setback(known_code(error.code), str(error), retryable=error.transient)
-        return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
+        copied = _measure_copy(services, claim, error)
+        if copied is None:
+            setback = Setback(known_code(error.code), str(error), retryable=error.transient)
+            return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
+        claim, measured = copied
     facts = measured_facts(measured)
     lacking = lasting_reason_against(services, claim.asset, provider, facts)
     if lacking is not None:
@@ -90,6 +95,29 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         setback = Setback(known_code(error.code), str(error), retryable=False)
         return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
     return _call(services, provider, claim, asset, measured)
+
+
+def _measure_copy(
+    services: Services, claim: Claim, refused: SourceRefused
+) -> tuple[Claim, Measured] | None:
+    """Take the published MP4 of a video on the move, whose original is gone; None if it cannot be.
+
+    A refusal that may pass counts as final at the last attempt.
+    """
+    asset = claim.asset
+    is_last = asset.failures + 1 >= asset.max_attempts
+    if asset.wanted_provider is None or refused.code not in GONE:
+        return None
+    if refused.transient and not is_last:
+        return None
+    with session_of(services.engine) as session:
+        source = copy_of(services, session, asset, claim.attempt.created_at)
+    if source is None:
+        return None
+    try:
+        return replace(claim, source=source), measure_copy(services, asset, source)
+    except SourceRefused:
+        return None
 
 
 def _wait_for_account(services: Services, claim: Claim) -> Outcome:
@@ -111,7 +139,7 @@ def _route_again(
     The measurements are kept, so that the next claim chooses by them.
     """
     with session_of(services.engine) as session:
-        asset = store.advance(session, claim.asset, transitions.source_verified(measured))
+        asset = store.advance(session, claim.asset, _verified(claim, measured))
     setback = Setback(
         "provider_busy", f"{claim.attempt.provider}: {lacking}", retryable=True, held=True
     )
@@ -127,14 +155,21 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
         LimitReached: The source exceeds the owner's quota of the day; nothing is written.
     """
     with session_of(services.engine) as session:
-        asset = store.advance(session, claim.asset, transitions.source_verified(measured))
+        asset = store.advance(session, claim.asset, _verified(claim, measured))
         owner_quotas.book_measured(session, services.settings.owner_limits, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
-        if mismatch:
+        if mismatch and claim.source.copied_from is None:
             asset = store.advance(session, asset, transitions.metadata_mismatch(mismatch))
         store.update_attempt(session, claim.attempt.id, intended_at=func.now())
         spend_guard.book_measured(session, claim.attempt.id, measured.info.duration_sec)
     return asset
+
+
+def _verified(claim: Claim, measured: Measured) -> Transition:
+    account = claim.source.copied_from
+    if account is None:
+        return transitions.source_verified(measured)
+    return transitions.copy_verified(measured, account)
 
 
 def declared_mismatch(declared: dict[str, Any], measured: Measured) -> dict[str, Any]:

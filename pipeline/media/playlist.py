@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 import m3u8
 
 MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
+MAX_NAME_CHARS = 200
+"""Most characters of a name of subtitles that are kept."""
 # RFC 8216 §4.1 forbids control characters except CR and LF. Python, and so m3u8, also ends a line
 # at a lone CR, at some control characters and at two Unicode separators; other readers do not.
 _FORBIDDEN = re.compile(r"\r(?!\n)|[\0-\t\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -50,12 +52,22 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Subtitles:
+    """Captions or subtitles that a master playlist offers, as a media playlist of WebVTT."""
+
+    uri: str
+    label: str
+    language: str | None  # BCP 47
+
+
+@dataclass(frozen=True)
 class Master:
     """A master (multivariant) playlist; it has at least one variant."""
 
     variants: tuple[Variant, ...]
     independent_segments: bool
     addresses: frozenset[str]  # every address in it, of any tag
+    subtitles: tuple[Subtitles, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ def parse_master(text: str) -> Master:
         variants=tuple(_variant(found) for found in playlist.playlists),
         independent_segments=bool(playlist.is_independent_segments),
         addresses=_addresses(text, playlist),
+        subtitles=tuple(map(_subtitles, _of_type(playlist, "SUBTITLES"))),
     )
 
 
@@ -195,6 +208,18 @@ def _variant(found: Any) -> Variant:
         codecs=info.codecs,
         frame_rate=_positive(info.frame_rate, "FRAME-RATE") if info.frame_rate else None,
     )
+
+
+def _of_type(playlist: Any, type_: str) -> list[Any]:
+    return [found for found in playlist.media if found.type == type_]
+
+
+def _subtitles(found: Any) -> Subtitles:
+    label, language = found.name, found.language
+    if not isinstance(label, str) or not isinstance(language, str | None):
+        raise PlaylistInvalid("Subtitles have no name.")
+    short = None if language is None else language[:MAX_NAME_CHARS]
+    return Subtitles(_uri(found.uri), label[:MAX_NAME_CHARS], short)
 
 
 def _segment(found: Any) -> Segment:

@@ -6,7 +6,7 @@ that was interrupted goes on where it stopped: the rows say which videos are sti
 account.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -29,10 +29,15 @@ MOST_UNDER_WAY = 200
 
 @dataclass(frozen=True)
 class Move:
-    """A move: the account whose videos are to leave, and the account that they are to go to."""
+    """A move: the account whose videos are to leave, and the account that they are to go to.
+
+    Attributes:
+        without_captions: Videos move too whose captions are at the old vendor alone.
+    """
 
     source: str
     target: str
+    without_captions: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class MovePreview:
         media_sec: Their length.
         under_way: Videos that wait for the new account or are encoded there.
         failed: Videos that the old account still has because an encode failed: to be retried.
+        captioned: Completed videos with captions that the new account would not have.
         encoding_cost: Estimate, at the new account's price.
         monthly_cost_change: Estimated change of the cost of storing them.
     """
@@ -52,8 +58,12 @@ class MovePreview:
     media_sec: float
     under_way: int
     failed: int
+    captioned: int
     encoding_cost: float
     monthly_cost_change: float
+
+
+HAS_CAPTIONS = func.jsonb_array_length(Output.captions) > 0
 
 
 class MoveStep(NamedTuple):
@@ -90,9 +100,21 @@ def preview_move(session: Session, move: Move, prices: Mapping[str, Prices]) -> 
         media_sec,
         count_under_way(session, move.target),
         failed,
+        _count_captioned(session, move),
         new.encoding(media_sec),
         new.storage(media_sec) - old.storage(media_sec),
     )
+
+
+def _count_captioned(session: Session, move: Move) -> int:
+    completed = _held(move.source, Asset.status == Status.COMPLETED, HAS_CAPTIONS)
+    return session.scalars(select(func.count()).select_from(completed.subquery())).one()
+
+
+def movable(session: Session, move: Move) -> Sequence[UUID]:
+    """Return the completed videos at the old account."""
+    completed = _held(move.source, Asset.status == Status.COMPLETED)
+    return session.scalars(completed.with_only_columns(Asset.id).order_by(Asset.id)).all()
 
 
 def count_under_way(session: Session, target: str) -> int:
@@ -120,6 +142,8 @@ def move_next(
     ).one_or_none()
     if asset is None:
         return MoveStep(None)
+    if not move.without_captions and _has_captions(session, asset):
+        return MoveStep(asset.id, "has_captions")
     provider = services.providers[move.target]
     lacking = lasting_reason_against(services, asset, provider, facts_of(asset))
     if lacking is not None:
@@ -136,6 +160,11 @@ def move_next(
     except StaleTransition:
         return MoveStep(asset.id, "changed")
     return MoveStep(asset.id)
+
+
+def _has_captions(session: Session, asset: Asset) -> bool:
+    """Return true if the published manifest offers captions: an encode of the source has none."""
+    return bool(session.get_one(Output, asset.published_output_id).captions)
 
 
 def _held(source: str, *conditions: ColumnElement[bool]) -> Select[Asset]:

@@ -148,6 +148,8 @@ class Output(Base):
     thumbnail_url: Mapped[str | None]
     storyboard_url: Mapped[str | None]
     renditions: Mapped[list[Any]] = mapped_column(JSONB)
+    captions: Mapped[list[Any]] = mapped_column(JSONB)
+    """Captions of the manifest, as ``domain.values.Caption``."""
     duration_sec: Mapped[float]
     width: Mapped[int]
     height: Mapped[int]

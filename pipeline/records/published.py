@@ -1,10 +1,11 @@
 """Published outputs: the one mapping between the outputs of a job and the columns of our rows."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
-from pipeline.domain.values import PUBLISHED_FIELDS, Outputs
+from pipeline.domain.values import PUBLISHED_FIELDS, Caption, Outputs
 from pipeline.records.models import Asset, Output
 
 
@@ -33,10 +34,15 @@ def with_source_facts(outputs: Outputs, asset: Asset) -> Outputs:
     )
 
 
-def output_columns(outputs: Outputs) -> dict[str, Any]:
-    """Return the columns of a row of ``video_outputs`` for these outputs."""
+def output_columns(outputs: Outputs, captions: Sequence[Caption] = ()) -> dict[str, Any]:
+    """Return the columns of a row of ``video_outputs`` for these outputs.
+
+    Args:
+        captions: Those that the gate found in the manifest.
+    """
     return {
         **{name: getattr(outputs, name) for name in PUBLISHED_FIELDS},
         "renditions": [dict(rendition) for rendition in outputs.renditions],
+        "captions": [asdict(caption) for caption in captions],
         "size_bytes": outputs.size_bytes,
     }

@@ -119,24 +119,37 @@ def lease_taken_over(asset: Asset, *, lease_sec: float) -> Transition:
 def source_verified(measured: Measured) -> Transition:
     """Keep the measurements of the source."""
     info = measured.info
-    size = {"duration_sec": info.duration_sec, "width": info.width, "height": info.height}
-    detail = {
-        "container": info.container,
-        "video_codec": info.video_codec,
-        "audio_codec": info.audio_codec,
-        "size_bytes": measured.size_bytes,
-        **size,
-    }
     return Transition(
         None,
-        EventDraft(EventType.SOURCE_VERIFIED, "worker", detail),
+        EventDraft(EventType.SOURCE_VERIFIED, "worker", _of_source(measured)),
         {
             "source_info": info.to_json(),
             "source_size_bytes": measured.size_bytes,
             "source_etag": measured.etag,
-            **size,
+            "duration_sec": info.duration_sec,
+            "width": info.width,
+            "height": info.height,
         },
     )
+
+
+def copy_verified(measured: Measured, account: str) -> Transition:
+    """Record that a published MP4 takes the place of the source, whose measurements stay."""
+    detail = {**_of_source(measured), "copied_from": account}
+    return Transition(None, EventDraft(EventType.SOURCE_VERIFIED, "worker", detail))
+
+
+def _of_source(measured: Measured) -> Mapping[str, Any]:
+    info = measured.info
+    return {
+        "container": info.container,
+        "video_codec": info.video_codec,
+        "audio_codec": info.audio_codec,
+        "size_bytes": measured.size_bytes,
+        "duration_sec": info.duration_sec,
+        "width": info.width,
+        "height": info.height,
+    }
 
 
 def metadata_mismatch(mismatch: Mapping[str, Any]) -> Transition:

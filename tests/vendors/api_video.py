@@ -20,7 +20,16 @@ from pipeline.domain.values import Phase
 from pipeline.net.signatures import Rejection
 from pipeline.providers.base import echoed_id
 from tests.vendors import contract
-from tests.vendors.fake import FakeCallback, FakeJob, FakeVendor, Forgery, document, file_of
+from tests.vendors.fake import (
+    FakeCallback,
+    FakeJob,
+    FakeVendor,
+    Forgery,
+    document,
+    file_of,
+    readdressed,
+)
+from tests.vendors.outputs import with_captions
 
 API_KEY = "api-video-key"
 QUALITIES = (("hls", "240p"), ("hls", "360p"), ("mp4", "360p"))
@@ -209,6 +218,8 @@ class FakeApiVideo(FakeVendor):
             "mp4/source.mp4": "video.mp4",
         }
         place = fixed.get(name) or f"{kind}/{Path(name).name}"
+        if name == "hls/manifest.m3u8" and "captions" in self.habits:
+            return readdressed(with_captions((self.outputs / place).read_text()), lambda uri: uri)
         is_late = name.startswith("mp4/") and job.facts["ends"][-1] != "encoded"
         return Response(status=404) if is_late else file_of(self.outputs / place)
 

@@ -36,6 +36,7 @@ from tests.vendors.fake import (
     readdressed,
 )
 from tests.vendors.mux import signing_key, signing_key_text
+from tests.vendors.outputs import with_captions
 
 ACCOUNT_ID = "f" * 32
 TOKEN = "cloudflare-api-token"
@@ -312,7 +313,9 @@ class FakeCloudflareStream(FakeVendor):
         return job if has_token or not needs_token else Response(status=401)
 
     def _hls(self, name: str) -> str:
-        return (self._hls_folder() / name).read_text()
+        text = (self._hls_folder() / name).read_text()
+        offers = name == "master.m3u8" and "captions" in self.habits
+        return with_captions(text) if offers else text
 
     def _hls_folder(self) -> Path:
         assert self.outputs is not None

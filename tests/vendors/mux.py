@@ -33,6 +33,7 @@ from tests.vendors.fake import (
     file_of,
     readdressed,
 )
+from tests.vendors.outputs import with_captions
 
 TOKEN_ID, TOKEN_SECRET = "mux-token-id", "mux-token-secret"
 KEY_ID = "mux-signing-key"
@@ -289,7 +290,9 @@ class FakeMux(FakeVendor):
         return found[0] if claims["sub"] == playback_id else Response(status=403)
 
     def _hls(self, name: str) -> str:
-        return (self._hls_folder() / name).read_text()
+        text = (self._hls_folder() / name).read_text()
+        offers = name == "master.m3u8" and "captions" in self.habits
+        return with_captions(text) if offers else text
 
     def _hls_folder(self) -> Path:
         assert self.outputs is not None

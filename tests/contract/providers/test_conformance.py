@@ -30,6 +30,7 @@ from pipeline.domain.values import (
     ADDRESS_FIELDS,
     FOLLOWED_UP,
     CallbackEnvelope,
+    Caption,
     JobRef,
     LookAtJob,
     Phase,
@@ -517,6 +518,34 @@ def test_the_gate_passes_the_outputs(
         verdict = check_outputs(reader_of(account), outputs, expected_sec=2.0, sign=sign)
 
     assert verdict == GateVerdict(GateResult.PASSED)
+
+
+@pytest.mark.parametrize("playback", list(Playback))
+@pytest.mark.parametrize("habit", ["ts", "fmp4"])
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_captions_of_a_manifest_are_read_and_listed(
+    name: str,
+    habit: str,
+    playback: Playback,
+    *,
+    vendor_outputs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vendor = fake_of(name, vendor_outputs)
+    vendor.habits |= {habit, "captions"}
+    with serving(vendor), account_at(vendor, monkeypatch) as account:
+        able = account.capabilities
+        if able.writes_to_our_storage or (playback is Playback.SIGNED and not able.signed_playback):
+            pytest.skip("it makes no captions, or cannot restrict playback")
+        job = submitted(vendor, account, request_of(playback=playback))
+        vendor.move(job.provider_job_id or "", Phase.COMPLETED)
+        outputs = state_of(account, job).outputs
+        assert outputs is not None
+
+        sign = account.sign if playback is Playback.SIGNED else None
+        verdict = check_outputs(reader_of(account), outputs, expected_sec=2.0, sign=sign)
+
+    assert verdict == GateVerdict(GateResult.PASSED, captions=(Caption("English", "en"),))
 
 
 def reader_of(account: Provider) -> Services:

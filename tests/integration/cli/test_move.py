@@ -62,7 +62,9 @@ def test_a_dry_run_counts_and_estimates_and_changes_nothing(
     made = completed(api, world, 2)
     found = told(move("--dry-run", "--json", env=env))
 
-    assert found.keys() == {"preview"}
+    assert found.keys() == {"preview", "video"}
+    assert found["video"]["made_from"] == "none"
+    assert found["video"]["asset_id"] in made
     preview = found["preview"]
     assert (preview["videos"], preview["under_way"], preview["failed"]) == (2, 0, 0)
     assert preview["minutes"] == pytest.approx(0.2)

@@ -17,13 +17,14 @@ from sqlalchemy import text
 
 from pipeline.config.groups import load_settings
 from pipeline.config.task_names import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT
+from pipeline.content.published_copy import origin_of
 from pipeline.domain.prices import Prices
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
-from pipeline.operations.move import Move, move_next, preview_move
+from pipeline.operations.move import Move, movable, move_next, preview_move
 from pipeline.operations.purge import purge
 from pipeline.process_settings import WorkerSettings
 from pipeline.records.models import Asset
@@ -339,3 +340,94 @@ def test_the_preview_counts_minutes_and_estimates_the_cost(world: World) -> None
     assert (back.videos, back.encoding_cost) == (0, 0.0)
     with session_of(world.services.engine) as session:
         assert session.get_one(Asset, min(first, *_)).wanted_provider == "new"
+
+
+def lose_original(world: World, asset_id: UUID) -> None:
+    world.execute(
+        "UPDATE video_assets SET source_url = replace(source_url, 'video.mp4', 'gone.mp4')"
+        " WHERE id = :id",
+        id=asset_id,
+    )
+
+
+def origins(world: World) -> Mapping[UUID, str]:
+    with session_of(world.services.engine) as session:
+        ids = movable(session, MOVE)
+    return {each: origin_of(world.services, each).value for each in ids}
+
+
+def test_a_video_whose_original_is_gone_is_made_from_its_published_mp4(
+    world: World, newer: ScriptedProvider
+) -> None:
+    kept, lost = published_at_old(world, 2)
+    lose_original(world, lost)
+    before = world.asset(lost)
+    assert origins(world) == {kept: "original", lost: "copy"}
+    queue_next(world.services)
+    queue_next(world.services)
+    for asset_id in (kept, lost):
+        assert submit(world.services, asset_id).result == "submitted"
+
+    sources = {
+        each: newer.jobs[world.attempt_id(each)]["spec"]["source_url"] for each in (kept, lost)
+    }
+    assert sources == {kept: before.fallback_url, lost: before.fallback_url}
+    [verified] = [each for each in world.chronicle(lost) if each.type == "source_verified"]
+    assert verified.detail["copied_from"] == "old"
+    assert world.asset(lost).source_etag == before.source_etag
+    [verified] = [each for each in world.chronicle(kept) if each.type == "source_verified"]
+    assert "copied_from" not in verified.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [("fallback_url", "poster.jpg"), ("fallback_url", "gone.mp4"), ("duration_sec", None)],
+    ids=["no video", "gone too", "another length"],
+)
+def test_a_copy_that_does_not_hold_is_not_used(
+    world: World, newer: ScriptedProvider, change: str, value: str | None
+) -> None:
+    [asset_id] = published_at_old(world, 1)
+    lose_original(world, asset_id)
+    if change == "duration_sec":
+        world.execute("UPDATE video_assets SET duration_sec = 60")
+    else:
+        address = f"{world.provider.url}/out/{value}"
+        world.execute("UPDATE video_outputs SET fallback_url = :address", address=address)
+    queue_next(world.services)
+
+    assert submit(world.services, asset_id).result == "failed"
+
+    failed = world.asset(asset_id)
+    assert (failed.error_code, newer.jobs) == ("source_unreachable", {})
+    assert failed.published_output_id is not None
+
+
+def test_a_video_that_nobody_moves_is_not_made_from_a_copy(
+    world: World, newer: ScriptedProvider
+) -> None:
+    [asset_id] = published_at_old(world, 1)
+    lose_original(world, asset_id)
+    queue_next(world.services)
+    world.execute("UPDATE video_assets SET wanted_provider = NULL")
+
+    assert submit(world.services, asset_id).result == "failed"
+    assert newer.jobs == {}
+
+
+def test_a_video_with_captions_stays_unless_they_are_given_up(world: World) -> None:
+    [asset_id] = published_at_old(world, 1)
+    captions = '[{"label": "English", "language": "en"}]'
+    world.execute("UPDATE video_outputs SET captions = cast(:captions AS jsonb)", captions=captions)
+
+    with session_of(world.services.engine) as session:
+        step = move_next(world.services, session, MOVE, after=None, actor="operator:ops")
+        found = preview_move(session, MOVE, {})
+
+    assert step.reason == "has_captions"
+    assert world.types(asset_id) == []
+    assert found.captioned == 1
+    without = Move("old", "new", without_captions=True)
+    with session_of(world.services.engine) as session:
+        step = move_next(world.services, session, without, after=None, actor="operator:ops")
+    assert (step.asset_id, step.reason) == (asset_id, None)

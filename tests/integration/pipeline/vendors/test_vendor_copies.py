@@ -1,0 +1,85 @@
+"""The move of a video whose original is gone, between two accounts of each vendor."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from pipeline.domain.states import Status
+from pipeline.domain.values import Phase, Playback
+from pipeline.lifecycle.submit import submit
+from pipeline.operations.move import Move, move_next
+from pipeline.runtime.database import session_of
+from tests.integration.pipeline.vendors.at_vendor import AtVendor
+from tests.vendors import fake as vendor_fake
+from tests.vendors.accounts import ACCOUNT, fake_of
+from tests.vendors.fake import FakeVendor
+
+SPARE = "spare"
+SOURCE_MEMBERS = ("source", "source_url", "input", "url")
+
+
+@pytest.fixture
+def other(adapter: str, encoded: Path) -> Iterator[FakeVendor]:
+    """The same vendor, where the second account is."""
+    vendor = fake_of(adapter, encoded)
+    with vendor_fake.serving(vendor):
+        yield vendor
+
+
+@pytest.fixture
+def account_variables(fake: FakeVendor, other: FakeVendor) -> dict[str, str]:
+    accounts = f"{ACCOUNT}:{fake.adapter},{SPARE}:{fake.adapter}"
+    return {
+        "KHRONIKA_ACCOUNTS": accounts,
+        **fake.environment(ACCOUNT),
+        **other.environment(SPARE),
+    }
+
+
+def source_of(fake: FakeVendor, spec: dict[str, object]) -> str:
+    """The address of the source in a submission."""
+    match fake.adapter:
+        case "mux":
+            return spec["inputs"][0]["url"]  # type: ignore[index,no-any-return]
+        case "mediaconvert":
+            return spec["Settings"]["Inputs"][0]["FileInput"]  # type: ignore[index,no-any-return]
+    [found] = [spec[name] for name in SOURCE_MEMBERS if name in spec]
+    return str(found)
+
+
+@pytest.mark.parametrize("playback", list(Playback))
+def test_a_video_without_its_original_moves_by_its_published_mp4(
+    at_vendor: AtVendor, other: FakeVendor, playback: Playback
+) -> None:
+    world, fake = at_vendor.world, at_vendor.fake
+    spare = replace(at_vendor, fake=other, account=SPARE)
+    if playback is Playback.SIGNED and not at_vendor.able.signed_playback:
+        pytest.skip("it cannot restrict playback")
+    asset_id = at_vendor.submitted(playback)
+    at_vendor.tell(asset_id, Phase.COMPLETED)
+    at_vendor.come_to_rest()
+    published = world.asset(asset_id).manifest_url
+    world.execute(
+        "UPDATE video_assets SET upload_id = NULL, source_url = :gone, source_etag = NULL",
+        gone=f"{at_vendor.api.url}/gone.mp4",
+    )
+    with session_of(at_vendor.services.engine) as session:
+        move_next(
+            at_vendor.services, session, Move(ACCOUNT, SPARE), after=None, actor="operator:ops"
+        )
+
+    assert submit(at_vendor.services, asset_id).result == "submitted"
+
+    job = spare.job(asset_id)
+    source = requests.get(source_of(other, dict(job.spec)), timeout=5)
+    assert fake.outputs is not None
+    assert source.content == (fake.outputs / "video.mp4").read_bytes()
+    assert world.asset(asset_id).manifest_url == published
+    spare.tell(asset_id, Phase.COMPLETED)
+    at_vendor.come_to_rest()
+    done = world.asset(asset_id)
+    assert (done.status, done.provider) == (Status.COMPLETED, SPARE)
+    assert done.manifest_url != published
