@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from os import environ
 from random import Random, SystemRandom
-from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
@@ -14,7 +12,7 @@ from pipeline.domain.values import SpendLimits
 from pipeline.media.confinement import require_isolation
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
-from pipeline.net.fetch_policy import DEFAULT_PORTS
+from pipeline.net.origins import DEFAULT_PORTS, origin_of
 from pipeline.process_settings import WorkerSettings
 from pipeline.providers.accounts import open_accounts
 from pipeline.providers.base import Provider
@@ -24,8 +22,6 @@ from pipeline.runtime.database import make_engine
 from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
-
-EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 @dataclass(frozen=True)
@@ -79,15 +75,13 @@ class Outcome:
 
 
 def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchPolicy:
-    """Return the policy for our own media: only our hosts, private networks included."""
-    ours = [urlsplit(origin) for origin in (base_url, *storage.origins)]
+    """Return the policy for our own media: only our origins, wherever they lie."""
+    api = origin_of(base_url)
+    # https too, because a proxy in front of the API may turn http into https.
+    secure = replace(api, scheme="https", port=DEFAULT_PORTS["https"])
     return FetchPolicy(
-        allow=EVERYWHERE,
-        https_only=False,
-        hosts=frozenset((origin.hostname or "").removesuffix(".") for origin in ours),
-        # 443 too, because a proxy in front of the API may turn http into https.
-        ports=frozenset(origin.port or DEFAULT_PORTS[origin.scheme] for origin in ours)
-        | {DEFAULT_PORTS["https"]},
+        own=frozenset({api, secure, *map(origin_of, storage.origins)}),
+        own_only=True,
         total_timeout_sec=timeout_sec,
     )
 

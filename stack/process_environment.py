@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.config.groups import groups_of
 from pipeline.media.confinement import WAIVE, missing_layers
@@ -13,13 +14,16 @@ from pipeline.process_settings import DoctorSettings
 from pipeline.providers.accounts import account_blocks
 from pipeline.runtime.filed_settings import FiledSettings, may_come_in_files
 from pipeline.runtime.secret_files import SUFFIX, read_secret
+from pipeline.storage.urls import bucket_of
 from stack.home import Home, read_strings, write_private
 from stack.logins import ROLES, login_url, login_variable
 from stack.process_variables import accounts_listed, is_ours
 from stack.servers import Servers
 from transcoder.settings import TranscoderSettings
 
-LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
+THIS_MACHINE = "http://127.0.0.1:*"
+"""The origins of sources that a development stack accepts beside public ones. No other name or
+address of this machine is among them."""
 LIMITS = tuple(
     f"KHRONIKA_LIMIT_{name}" for name in ("CREATE", "RETRY", "UPLOADS", "BAD_SIGNATURES", "SIGN_IN")
 )
@@ -76,8 +80,8 @@ def build_environment(
         "KHRONIKA_PUBLIC_URL": public_url,
         # Set explicitly, so that the API does not warn: a development stack has no table of posts.
         "KHRONIKA_POST_CLAIM": "off",
-        # Development only: sources on this machine, over plain http, on any port.
-        "KHRONIKA_SOURCE_ALLOW": LOOPBACK_NETWORKS,
+        # Development only: sources on this machine, and over plain http, on any port.
+        "KHRONIKA_SOURCE_ALLOW": THIS_MACHINE,
         "KHRONIKA_SOURCE_HTTP": "true",
         "KHRONIKA_SOURCE_PORTS": "any",
         # Scripts, tests and fault runs on one machine send more requests than people do.
@@ -96,8 +100,7 @@ def build_environment(
             if f"KHRONIKA_{name}" in given
         },
         "KHRONIKA_TRANSCODER_SCRATCH": str(home.scratch),
-        "KHRONIKA_TRANSCODER_SOURCE_ALLOW": LOOPBACK_NETWORKS,
-        "KHRONIKA_TRANSCODER_SOURCE_PORTS": "any",
+        "KHRONIKA_TRANSCODER_OWN_ORIGINS": ",".join(_own_origins(public_url, storage)),
         # Development only: what this machine cannot isolate is left out.
         **({WAIVE: ",".join(lacking)} if (lacking := missing_layers()) else {}),
     }
@@ -111,6 +114,14 @@ def build_environment(
         "PYTHONUNBUFFERED": "1",
     }
     return defaults | given | settled
+
+
+def _own_origins(public_url: str, storage_url: str) -> list[str]:
+    """Return the origins at which the transcoder reads uploads: the API's and the bucket's."""
+    parts = urlsplit(storage_url)
+    endpoint = bucket_of(parts).endpoint if parts.scheme == "s3" else None
+    spelled = [public_url, endpoint] if endpoint else [public_url]
+    return [urlsplit(url)._replace(path="", query="", fragment="").geturl() for url in spelled]
 
 
 def with_secrets_read(env: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 
 from pipeline.config.account_settings import AccountName
 from pipeline.config.token_issuers import Issuer
+from pipeline.net.origins import AllowedOrigin, Origin
 from pipeline.process_settings import OperatorSettings
 from pipeline.providers.accounts import settings_class
 from pipeline.providers.registry import adapter_named, adapter_names
@@ -38,6 +39,8 @@ NAMES: Mapping[type, str] = {
     AnyHttpUrl: "URL",
     IPv4Network: "network",
     IPv6Network: "network",
+    AllowedOrigin: "origin",
+    Origin: "origin",
     Issuer: "issuer",
 }
 SIGNS: Mapping[type, str] = {Ge: "≥", Gt: ">", Le: "≤"}

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from sqlalchemy.orm import Session
 
-from pipeline.net.fetch import FetchPolicy, FetchRefused
+from pipeline.net.fetch import FetchPolicy, FetchRefused, Version
 from pipeline.net.fetch_policy import check_url
 from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import KeyRefused, check_key
@@ -63,7 +63,10 @@ class JobRequest(BaseModel):
     poster_time_sec: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_profile: str | None = None
     source_size_bytes: int | None = Field(default=None, ge=0)
-    """Hint for reserving scratch space. Two requests that differ in it alone are the same."""
+    """Size of the source that the client has measured. A source of another size is refused as
+    `source_changed`. Scratch space is reserved by it."""
+    source_etag: str | None = Field(default=None, min_length=1, max_length=1024)
+    """ETag of the source that the client has measured. A source with another one is refused."""
 
     @field_validator("max_profile")
     @classmethod
@@ -73,15 +76,23 @@ class JobRequest(BaseModel):
         return value
 
     @property
+    def version(self) -> Version:
+        """The version of the source that the client has measured."""
+        return Version(self.source_size_bytes, self.source_etag)
+
+    @property
     def needed_bytes(self) -> int:
         """Scratch space that the job may need."""
         return needed_bytes(self.source_size_bytes)
 
     def is_same_request(self, stored: dict[str, Any]) -> bool:
-        """Compare this request with a stored one, apart from the size hint."""
-        hint = {"source_size_bytes": None}
+        """Compare this request with a stored one, apart from the measurements of the source.
+
+        The job keeps the measurements that it was made with.
+        """
+        measured = {"source_size_bytes": None, "source_etag": None}
         earlier = JobRequest.model_validate(stored)
-        return earlier.model_copy(update=hint) == self.model_copy(update=hint)
+        return earlier.model_copy(update=measured) == self.model_copy(update=measured)
 
 
 def put_job(

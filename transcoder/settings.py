@@ -3,7 +3,6 @@
 import json
 import os
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from pipeline.media.confinement import WAIVE, Layer
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch import FetchPolicy
 from pipeline.net.fetch_policy import allowed_ports
+from pipeline.net.origin_settings import AllowedOrigins, OwnOrigins
 from pipeline.net.signatures import sign
 from pipeline.runtime.broker_urls import check_guarded
 from pipeline.runtime.filed_settings import FiledSettings, read_settings
@@ -60,12 +60,18 @@ class TranscoderSettings(FiledSettings):
     """Folder of work in progress; all of it may be removed while no job runs."""
     scratch_quota_bytes: int | None = Field(default=None, gt=0)
     """Bytes that all running jobs together may use of it; unset, only the disk bounds them."""
-    source_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Private networks that sources may come from, separated by commas. If any is listed, sources
-    may also use plain http, as servers in such networks usually do."""
-    source_ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
-    """Ports of sources, separated by commas, or `any`. Empty: 443, and 80 where plain http is
-    accepted. For jobs from a storage with an API of its own, list that API's port."""
+    source_allow: AllowedOrigins = Field(default=(), validation_alias="KHRONIKA_SOURCE_ALLOW")
+    """As for the worker, whose rules for a source are those of the transcoder."""
+    source_http: bool = Field(default=False, validation_alias="KHRONIKA_SOURCE_HTTP")
+    """As for the worker."""
+    source_ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = Field(
+        default=frozenset(), validation_alias="KHRONIKA_SOURCE_PORTS"
+    )
+    """As for the worker."""
+    own_origins: OwnOrigins = frozenset()
+    """Origins of our API and of our bucket, such as `https://api.example`, if they lie in a private
+    network, use plain http or another port than 443. Uploads are read there. A source elsewhere
+    cannot redirect to them."""
     source_min_bps: int = Field(default=256_000, ge=0)
     """Bits a second. A source that is slower on average after its first minute is given up, and
     may be tried again. One hour at this rate is 115 MB and occupies an encode slot. 0: no bound."""
@@ -92,7 +98,12 @@ class TranscoderSettings(FiledSettings):
     """Encodes at the same time on this machine; one ffmpeg keeps about four cores busy."""
 
     @field_validator(
-        "callback_secrets", "source_allow", "source_ports", "isolation_waive", mode="before"
+        "callback_secrets",
+        "source_allow",
+        "source_ports",
+        "own_origins",
+        "isolation_waive",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -168,8 +179,9 @@ class TranscoderSettings(FiledSettings):
         """Policy for fetching sources."""
         return FetchPolicy(
             allow=self.source_allow,
-            https_only=not self.source_allow,
-            ports=allowed_ports(self.source_ports, http=bool(self.source_allow)),
+            own=self.own_origins,
+            https_only=not self.source_http,
+            ports=allowed_ports(self.source_ports, http=self.source_http),
             min_bps=self.source_min_bps,
             total_timeout_sec=_DOWNLOAD_TIMEOUT_SEC,
         )

@@ -86,6 +86,7 @@ def _produce(
             request.source_url,
             source,
             max_bytes=settings.max_bytes,
+            version=request.version,
             on_bytes=lambda _: heartbeat.beat(),
         )
     reserve(folder, needed_bytes(source.stat().st_size))

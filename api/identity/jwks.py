@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
 from threading import Lock
 from typing import Any
 
@@ -17,6 +16,7 @@ import structlog
 from jwt import PyJWK, PyJWKClient, PyJWTError
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
+from pipeline.net.origins import origin_of
 
 log = structlog.get_logger()
 
@@ -25,9 +25,6 @@ MAX_BYTES = 64 * 1024
 
 FETCH_TIMEOUT_SEC = 3.0
 """The longest wait of a caller for the keys: connection, redirects and body together."""
-
-EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-"""An issuer may be in a private network: the operator configures its address, not a stranger."""
 
 NO_KEYS = (
     FetchRefused,
@@ -67,10 +64,13 @@ class KeyClient(PyJWKClient):
         super().__init__(url, cache_jwk_set=False)
 
     def fetch_data(self) -> Any:
-        """Return the issuer's document; size and time are bounded, no redirect is followed."""
+        """Return the issuer's document; size and time are bounded, no redirect is followed.
+
+        The issuer may be in a private network: the operator configures its address.
+        """
         policy = FetchPolicy(
-            allow=EVERYWHERE,
-            https_only=self.uri.startswith("https:"),
+            own=frozenset({origin_of(self.uri)}),
+            own_only=True,
             connect_timeout_sec=FETCH_TIMEOUT_SEC,
             read_timeout_sec=FETCH_TIMEOUT_SEC,
             total_timeout_sec=FETCH_TIMEOUT_SEC,

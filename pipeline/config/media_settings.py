@@ -1,7 +1,6 @@
 """Settings of videos: accepted sources, uploads, and the URLs under which media are served."""
 
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, field_validator
@@ -14,6 +13,7 @@ from pipeline.config.token_issuers import check_length
 from pipeline.media.confinement import WAIVE, Layer
 from pipeline.media.source_limits import DEFAULT_MAX_FRAMES, Limits
 from pipeline.net.fetch_policy import FetchPolicy, allowed_ports
+from pipeline.net.origin_settings import AllowedOrigins
 from pipeline.runtime.message_signatures import derive_key
 
 MIB = 1024**2
@@ -64,8 +64,10 @@ class SourceSettings(SettingsGroup):
 
     model_config = SettingsConfigDict(env_prefix="KHRONIKA_SOURCE_")
 
-    allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Private networks that sources may be fetched from; empty in production."""
+    allow: AllowedOrigins = ()
+    """Origins, such as ``http://media.internal:8080``, that sources and a provider's outputs may be
+    fetched from although they are not public. The port may be ``*``. No source elsewhere can
+    redirect to them. Empty in production."""
     http: bool = False
     """True accepts plain http for sources and for a provider's outputs; for development."""
     ports: Annotated[frozenset[Port] | Literal["any"], NoDecode] = frozenset()
@@ -84,7 +86,7 @@ class SourceSettings(SettingsGroup):
     """Layers of the isolation of ffmpeg and ffprobe that this machine may lack. A process does not
     start on a machine that lacks another one. Empty in production."""
 
-    _split_networks = field_validator("allow", mode="before")(split_tuple)
+    _split_origins = field_validator("allow", mode="before")(split_tuple)
     _split_sets = field_validator("ports", "isolation_waive", mode="before")(split_set)
 
     @property

@@ -14,7 +14,8 @@ from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import Measured, SourceInfo
 from pipeline.media.source_limits import MediaRefused, check_limits
-from pipeline.net.fetch import FetchRefused
+from pipeline.net.fetch import FetchRefused, Version
+from pipeline.net.responses import check_version
 from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.services import Services
 from pipeline.storage.base import KeyRefused, ObjectMissing, check_key
@@ -73,13 +74,13 @@ def url_for_provider(services: Services, source: Source, attempt: Attempt) -> st
     )
 
 
-def measure(services: Services, source: Source, *, pinned_etag: str | None) -> Measured:
+def measure(services: Services, source: Source, *, pinned: Version | None) -> Measured:
     """Probe a source by its content, never by its name or declared type.
 
     Of a remote source of any size only the index and a sample are read.
 
     Args:
-        pinned_etag: The ETag of the first measurement, which must be the same now; None before it.
+        pinned: The version of an earlier measurement, which it must still be; None for any.
 
     Raises:
         SourceRefused: with the code of the refusal.
@@ -88,9 +89,9 @@ def measure(services: Services, source: Source, *, pinned_etag: str | None) -> M
         if source.key is not None:
             if source.copied_from is None:
                 _require_own(source.key, source.owner_id)
-            return _measure_stored(services, source.key)
+            return _measure_stored(services, source.key, pinned)
         assert source.url is not None
-        return _measure_remote(services, source.url, pinned_etag)
+        return _measure_remote(services, source.url, pinned)
     except (MediaRefused, FetchRefused) as error:
         transient = isinstance(error, FetchRefused) and error.transient
         raise SourceRefused(error.code, str(error), transient=transient) from error
@@ -106,9 +107,11 @@ def _require_own(key: str, owner_id: str) -> None:
         raise SourceRefused("url_refused", "the key lies outside its owner's folder")
 
 
-def _measure_stored(services: Services, key: str) -> Measured:
+def _measure_stored(services: Services, key: str, pinned: Version | None) -> Measured:
     try:
         stat = services.storage.stat(key)
+        if pinned is not None and pinned.size_bytes not in (None, stat.size_bytes):
+            raise SourceRefused("source_changed", "the size differs from that of an earlier one")
         with probeable(services.storage, key) as path:
             info = _probe(services, path)
     except ObjectMissing as error:
@@ -118,22 +121,25 @@ def _measure_stored(services: Services, key: str) -> Measured:
     return Measured(info, stat.size_bytes, stat.etag)
 
 
-def _measure_remote(services: Services, url: str, pinned_etag: str | None) -> Measured:
+def _measure_remote(services: Services, url: str, pinned: Version | None) -> Measured:
     remote = services.fetcher.size_of(url)
-    if pinned_etag is not None and remote.etag != pinned_etag:
-        raise SourceRefused("source_changed", "the ETag differs from that of the first measurement")
+    check_version(remote, pinned)
+    size_bytes = remote.size_bytes
+    if size_bytes is None and pinned is not None:
+        size_bytes = pinned.size_bytes
+    version = Version(size_bytes, remote.etag)
     with TemporaryDirectory(prefix="khronika-source-") as folder:
         path = Path(folder) / "source"
         if remote.accepts_ranges and remote.size_bytes is not None:
             _refuse_size(services, remote.size_bytes)
             sample_source(
-                lambda offset, length: services.fetcher.read(url, offset, length, etag=remote.etag),
+                lambda offset, length: services.fetcher.read(url, offset, length, version),
                 remote.size_bytes,
                 path,
             )
         else:
-            remote = services.fetcher.download(
-                url, path, max_bytes=services.settings.sources.max_bytes
+            services.fetcher.download(
+                url, path, max_bytes=services.settings.sources.max_bytes, version=version
             )
         return Measured(_probe(services, path), path.stat().st_size, remote.etag)
 

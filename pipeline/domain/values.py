@@ -310,6 +310,8 @@ class SubmitRequest:
             our storage.
         poster_prefix: Prefix for poster and thumbnail, likewise.
         source: Measurements of the source.
+        source_etag: ETag of the measured source; None if its server does not say. A provider that
+            can, refuses a source of another size or ETag as ``source_changed``.
         poster_time_sec: Instant of the poster that the owner chose; None leaves it to the provider.
         max_profile: The largest rendition to make; None leaves it to the provider.
         playback: Readers of the outputs.
@@ -321,6 +323,7 @@ class SubmitRequest:
     output_prefix: str
     poster_prefix: str
     source: SourceFacts
+    source_etag: str | None = None
     poster_time_sec: float | None = None
     title: str | None = None
     max_profile: Profile | None = None

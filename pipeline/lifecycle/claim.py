@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
@@ -14,6 +14,7 @@ from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import JobRef
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.limits.account_choice import Chosen, NoneChosen, choose_account
+from pipeline.net.fetch import FetchCode, Version
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.wakes import Wake
@@ -22,11 +23,16 @@ from pipeline.services import Services
 
 @dataclass(frozen=True)
 class Claim:
-    """An asset under this worker's lease. The token in ``asset`` guards each of its writes."""
+    """An asset under this worker's lease. The token in ``asset`` guards each of its writes.
+
+    Attributes:
+        pinned: The version of the source that was measured before, which it must still be.
+    """
 
     asset: Asset
     attempt: Attempt
     source: Source
+    pinned: Version | None
     taken_over: bool
 
     @property
@@ -135,4 +141,24 @@ def _give_up(session: Session, asset: Asset) -> NoClaim:
 
 def _claim(session: Session, asset: Asset, *, taken_over: bool) -> Claim:
     attempt = session.get_one(Attempt, asset.attempt_id)
-    return Claim(asset, attempt, locate(session, asset), taken_over)
+    pinned = _pinned(session, asset, attempt)
+    return Claim(asset, attempt, locate(session, asset), pinned, taken_over)
+
+
+def _pinned(session: Session, asset: Asset, attempt: Attempt) -> Version | None:
+    """Return the version of the source that an earlier attempt has measured; None for any.
+
+    An attempt after one that ended as ``source_changed`` was asked for by a person, who was told
+    that the file is another one: it measures the file as it is now.
+    """
+    earlier = select(Attempt.number).where(
+        Attempt.asset_id == asset.id, Attempt.number < attempt.number
+    )
+    last_verified = earlier.where(Attempt.intended_at.is_not(None)).order_by(Attempt.number.desc())
+    replaced = earlier.where(
+        Attempt.number >= func.coalesce(last_verified.limit(1).scalar_subquery(), 0),
+        Attempt.error_code == FetchCode.SOURCE_CHANGED,
+    )
+    if asset.source_info is None or session.scalars(replaced.limit(1)).one_or_none() is not None:
+        return None
+    return Version(asset.source_size_bytes, asset.source_etag)

@@ -78,7 +78,7 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         if found is not None:
             return found
     try:
-        measured = measure(services, claim.source, pinned_etag=claim.asset.source_etag)
+        measured = measure(services, claim.source, pinned=claim.pinned)
     except SourceRefused as error:
         copied = _measure_copy(services, claim, error)
         if copied is None:
@@ -198,6 +198,7 @@ def _call(
         output_prefix=output_prefix(asset.id, claim.attempt.id, Playback(asset.playback)),
         poster_prefix=poster_prefix(asset.id, claim.attempt.id, Playback(asset.playback)),
         source=measured_facts(measured),
+        source_etag=measured.etag,
         poster_time_sec=asset.poster_time_sec,
         title=asset.title,
         max_profile=services.settings.providers.max_profile,

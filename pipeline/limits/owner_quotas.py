@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.domain.errors import LimitReached
 from pipeline.limits.spend_guard import KEPT_DAYS
-from pipeline.media.source_info import Measured
+from pipeline.media.source_info import Measured, SourceInfo
 from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
 
@@ -188,9 +188,10 @@ def book_measured(
 ) -> None:
     """Charge the owner's day with the difference between the measured and the declared source.
 
-    It happens once in an asset's life: the caller writes ``source_info`` in the same transaction,
-    under the asset's guard, and a later call books nothing. A correct declaration was admitted on
-    the day of its registration and is not refused now.
+    The caller writes ``source_info`` in the same transaction, under the asset's guard. A later
+    measurement is charged with its difference from the one before, which is none unless the owner
+    has replaced the source. A correct declaration was admitted on the day of its registration and
+    is not refused now.
 
     Args:
         session: The worker's. Sources of one owner are booked one by one, at the day's row.
@@ -202,10 +203,16 @@ def book_measured(
         LimitReached: ``quota_exceeded``: the difference does not fit the present day. The
             transaction must not be committed.
     """
-    if asset.source_info is not None or asset.charged_sec is None:
+    if asset.charged_sec is None:
         return
-    more_bytes = measured.size_bytes - (asset.charged_bytes or 0)
-    more_sec = round(measured.info.duration_sec - asset.charged_sec, 3)
+    booked_bytes, booked_sec = asset.charged_bytes or 0, asset.charged_sec
+    if asset.source_info is not None:
+        booked_bytes = asset.source_size_bytes or 0
+        booked_sec = SourceInfo.from_json(asset.source_info).duration_sec
+    more_bytes = measured.size_bytes - booked_bytes
+    more_sec = round(measured.info.duration_sec - booked_sec, 3)
+    if asset.source_info is not None and not more_bytes and not more_sec:
+        return
     day_bytes, day_sec, resets_in_sec = session.execute(
         BOOK, {"owner_id": asset.owner_id, "bytes": more_bytes, "media_sec": more_sec}
     ).one()

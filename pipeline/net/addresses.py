@@ -5,7 +5,6 @@ tunnels (6to4, Teredo, NAT64) through; a fetch through a tunnel ends at an IPv4 
 never checked. Sources: IANA's special-purpose address registries (RFC 6890) for IPv4 and IPv6.
 """
 
-from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -42,8 +41,6 @@ _REFUSED: tuple[Network, ...] = tuple(
 )
 
 
-def is_fetchable(address: Address, allow: Sequence[Network] = ()) -> bool:
-    """Return True for an address on the public internet or in an allowed network."""
-    if any(address in network for network in allow if network.version == address.version):
-        return True
+def is_fetchable(address: Address) -> bool:
+    """Return True for an address on the public internet."""
     return not any(address in network for network in _REFUSED if network.version == address.version)

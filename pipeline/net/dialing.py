@@ -2,7 +2,8 @@
 
 A second look-up by the HTTP library could give another address than the one that was checked (DNS
 rebinding). The single look-up therefore happens here, inside urllib3's connection: each address is
-checked, and the socket connects to a checked one. TLS still verifies the host's name.
+checked, and the socket connects to a checked one. TLS still verifies the host's name. The address
+of an excepted origin may be private: its host is in a setting, or is our own.
 """
 
 import socket
@@ -19,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pipeline.net.fetch_errors import timed_out, unreachable
 from pipeline.net.fetch_policy import FetchPolicy, check_address, check_port
+from pipeline.net.origins import DEFAULT_PORTS, Origin, plain_host
 
 _MAX_ADDRESSES = 4  # tried in turn, each with its own timeout
 _NAME_UNKNOWN = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
@@ -40,9 +42,14 @@ class Dialer:
             FetchRefused: the port or one of the host's addresses is refused, the name is unknown,
                 or no address answers.
         """
-        port = connection.port or connection.default_port
-        check_port(port, self._policy)
-        targets = self._resolve(connection._dns_host, port)  # noqa: SLF001  # `host` lost its final dot
+        scheme = "https" if isinstance(connection, HTTPSConnection) else "http"
+        port = connection.port or DEFAULT_PORTS[scheme]
+        host = connection._dns_host  # noqa: SLF001  # `host` lost its final dot
+        # A redirect to an excepted origin was refused before, where the way to it is known.
+        excepted = self._policy.is_excepted(Origin(scheme, plain_host(host), port))
+        if not excepted:
+            check_port(port, self._policy)
+        targets = self._resolve(host, port, public_only=not excepted)
         return self._first_open(targets, connection.socket_options or ())
 
     def watch(self, connection: HTTPConnection) -> None:
@@ -78,7 +85,7 @@ class Dialer:
         for sock in open_sockets:
             _break(sock)
 
-    def _resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
+    def _resolve(self, host: str, port: int, *, public_only: bool) -> list[tuple[int, Any]]:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
@@ -88,8 +95,9 @@ class Dialer:
             ) from error
         except UnicodeError as error:  # DNS cannot hold such a name
             raise unreachable("The host's name is malformed.", transient=False) from error
-        for _, _, _, _, where in found:
-            check_address(ip_address(where[0]), self._policy)
+        if public_only:
+            for _, _, _, _, where in found:
+                check_address(ip_address(where[0]))
         return [(family, where) for family, _, _, _, where in found[:_MAX_ADDRESSES]]
 
     def _first_open(self, targets: list[tuple[int, Any]], options: Any) -> socket.socket:

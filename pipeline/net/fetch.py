@@ -1,7 +1,8 @@
 """Guarded fetching of URLs that users give.
 
-Only public or expressly allowed addresses are connected to. Redirects obey the same rules. Each
-answer is bounded in time and size. Proxies, .netrc and cookies of the environment are not used.
+Only public addresses and expressly allowed origins are connected to. Redirects obey the same
+rules. Each answer is bounded in time and size. Proxies, .netrc and cookies of the environment are
+not used.
 """
 
 import time
@@ -27,12 +28,16 @@ from pipeline.net.fetch_errors import (
     url_refused,
 )
 from pipeline.net.fetch_policy import FetchPolicy, check_url
+from pipeline.net.origins import Origin
 from pipeline.net.responses import (
     RANGE_NOT_SATISFIABLE,
     Remote,
+    Version,
     body_pieces,
+    check_length,
     check_part,
     check_status,
+    check_version,
     header_size,
     remote_of,
 )
@@ -44,6 +49,7 @@ __all__ = [
     "Fetched",
     "GuardedFetcher",
     "Remote",
+    "Version",
     "check_url",
 ]
 
@@ -103,24 +109,25 @@ class GuardedFetcher:
                 check_status(answer)
             return remote_of(answer, final_url)
 
-    def read(self, url: str, offset: int, length: int, *, etag: str | None = None) -> bytes:
+    def read(self, url: str, offset: int, length: int, version: Version | None = None) -> bytes:
         """Read part of a file; the result is shorter than `length` only at the end of the file.
 
         Args:
             url: URL of the file.
             offset: offset of the first byte.
             length: bytes to read, at least 1.
-            etag: ETag of the version to read.
+            version: version to read; None for any.
 
         Raises:
-            FetchRefused: `source_changed` if the file has another ETag or now ends before
+            FetchRefused: `source_changed` if the file is another version or now ends before
                 `offset`; `source_unreachable` if the server does not answer ranges.
         """
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        etag = version.etag if version else None
         if etag is not None and not etag.startswith("W/"):  # RFC 9110 §13.1.5: strong ETags only
             headers["If-Range"] = etag
         with self._bounded(), self._answer(url, headers) as (answer, _):
-            check_part(answer, offset, etag)
+            check_part(answer, offset, version)
             return b"".join(self._body(answer, max_bytes=length))
 
     def download(
@@ -129,6 +136,7 @@ class GuardedFetcher:
         path: Path,
         *,
         max_bytes: int,
+        version: Version | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> Remote:
         """Write a whole file to a local path; a failure leaves no file there.
@@ -137,18 +145,21 @@ class GuardedFetcher:
             url: URL of the file.
             path: file to write; replaced if it exists.
             max_bytes: largest accepted size.
+            version: version to write; None for any.
             on_bytes: called with the number of bytes written so far after each piece; an exception
                 of it ends the download.
 
         Raises:
-            FetchRefused: `source_too_large`, before the first byte if the server names the size.
+            FetchRefused: `source_too_large` and `source_changed`, before the first byte if the
+                server names size or ETag.
             OSError: the local file cannot be written.
         """
         try:
             with self._bounded(), self._answer(url, {}) as (answer, final_url):
                 check_status(answer)
                 remote = remote_of(answer, final_url)
-                self._write(answer, path, max_bytes, on_bytes or _ignore)
+                check_version(remote, version)
+                self._write(answer, path, max_bytes, version, on_bytes or _ignore)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -190,7 +201,9 @@ class GuardedFetcher:
             answer.close()
 
     def _followed(self, url: str, headers: Mapping[str, str]) -> tuple[requests.Response, str]:
+        passed: list[Origin] = []
         for _ in range(self._policy.max_redirects + 1):
+            passed.append(check_url(url, self._policy, passed))
             answer = self._ask(url, headers)
             location = answer.headers.get("Location")
             if answer.status_code not in _REDIRECTS or not location:
@@ -200,7 +213,6 @@ class GuardedFetcher:
         raise unreachable("The server redirects too often.")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> requests.Response:
-        check_url(url, self._policy)
         request = requests.Request("GET", url, headers={**_HEADERS, **headers}).prepare()
         timeout = (self._policy.connect_timeout_sec, self._policy.read_timeout_sec)
         # A requests.Session would read the whole body of a redirect; the adapter does not.
@@ -235,6 +247,7 @@ class GuardedFetcher:
         answer: requests.Response,
         path: Path,
         max_bytes: int,
+        version: Version | None,
         on_bytes: Callable[[int], None],
     ) -> None:
         written = 0
@@ -243,6 +256,7 @@ class GuardedFetcher:
                 file.write(piece)
                 written += len(piece)
                 on_bytes(written)
+        check_length(written, version)
 
     def _translated(self, error: Exception) -> FetchRefused:
         return timed_out() if self._dialer.cut_off.is_set() else refusal_of(error)

@@ -1,13 +1,20 @@
-"""Rules for a URL, checked before and while it is opened."""
+"""Rules for a URL, checked before and while it is opened.
+
+An allowed origin need be neither public nor https. A fetch reaches it only if the fetch begins
+there: a server elsewhere cannot lead a fetch to it by a redirect. Our own origins may lead to each
+other, because the API redirects to the storage.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pipeline.net.addresses import Address, Network, is_fetchable
+from pipeline.net.addresses import Address, is_fetchable
 from pipeline.net.fetch_errors import FetchRefused, url_refused
+from pipeline.net.origins import DEFAULT_PORTS, AllowedOrigin, Origin, plain_host
 
 # `FetchRefused` is exported for modules that check a URL and fetch nothing.
 __all__ = [
@@ -23,14 +30,15 @@ __all__ = [
 _MAX_URL_CHARS = 4096  # signed object-store URLs reach 2000
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]|\\")
 _HOST = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+")  # a name or an IPv6 address; no zone, no escapes
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchPolicy:
     """The rules of one fetcher."""
 
-    allow: tuple[Network, ...] = ()  # private networks that may be fetched from
+    allow: tuple[AllowedOrigin, ...] = ()  # neither public nor https, if the fetch begins there
+    own: frozenset[Origin] = frozenset()  # likewise; they may also redirect to each other
+    own_only: bool = False  # nothing but `own` is fetched
     https_only: bool = True
     ports: frozenset[int] | None = None  # None: any
     hosts: frozenset[str] | None = None  # in lower case, or `*.` and a domain; None: any
@@ -42,6 +50,10 @@ class FetchPolicy:
     total_timeout_sec: float = 60  # longest time of one call with all its redirects
     max_redirects: int = 3
 
+    def is_excepted(self, origin: Origin) -> bool:
+        """Return true for an origin that need be neither public nor https."""
+        return origin in self.own or any(each.covers(origin) for each in self.allow)
+
 
 def allowed_ports(named: frozenset[int] | Literal["any"], *, http: bool) -> frozenset[int] | None:
     """Return a policy's ports for a setting: the named ones, or the schemes' own if it is empty."""
@@ -50,35 +62,61 @@ def allowed_ports(named: frozenset[int] | Literal["any"], *, http: bool) -> froz
     return named or frozenset(DEFAULT_PORTS[scheme] for scheme in _schemes(https_only=not http))
 
 
-def check_url(url: str, policy: FetchPolicy) -> None:
+def check_url(url: str, policy: FetchPolicy, passed: Sequence[Origin] = ()) -> Origin:
     """Check a URL by the rules that need no network, such as a URL in a request to us.
 
     The fetcher checks the addresses of a host name later, while it connects.
 
+    Args:
+        passed: The origins that have redirected to this URL, the first one first.
+
+    Returns:
+        The origin of the URL.
+
     Raises:
         FetchRefused: `url_refused`.
     """
+    origin = _spelled_origin(url)
+    if policy.hosts is not None and not _is_among(origin.host, policy.hosts):
+        raise url_refused("The URL's host is not allowed.")
+    if policy.is_excepted(origin):
+        _check_way(origin, policy, passed)
+    else:
+        _check_elsewhere(origin, policy)
+    return origin
+
+
+def _spelled_origin(url: str) -> Origin:
     if len(url) > _MAX_URL_CHARS or _UNPRINTABLE.search(url):
         raise url_refused("The URL is too long or holds characters that must be percent-encoded.")
     parts, port = _parts(url)
-    if parts.scheme not in _schemes(https_only=policy.https_only):
+    if parts.scheme not in DEFAULT_PORTS:
         raise url_refused("The URL is not an https address.")
     if not parts.hostname:
         raise url_refused("The URL names no host.")
     if "@" in parts.netloc:
         raise url_refused("The URL holds a user name or password.")
-    _check_host(parts.hostname, policy)
-    check_port(port or DEFAULT_PORTS[parts.scheme], policy)
-    if literal := _literal(parts.hostname):
-        check_address(literal, policy)
-
-
-def _check_host(host: str, policy: FetchPolicy) -> None:
     # URL parsers differ in how they read %31, a zone and a bracket, so all three are refused.
-    if not _HOST.fullmatch(host):
+    if not _HOST.fullmatch(parts.hostname):
         raise url_refused("The URL's host is not spelled as a name or an address.")
-    if policy.hosts is not None and not _is_among(host.removesuffix("."), policy.hosts):
-        raise url_refused("The URL's host is not allowed.")
+    return Origin(parts.scheme, plain_host(parts.hostname), port or DEFAULT_PORTS[parts.scheme])
+
+
+def _check_way(origin: Origin, policy: FetchPolicy, passed: Sequence[Origin]) -> None:
+    """Refuse an excepted origin to which another origin has redirected."""
+    if not passed or origin == passed[0] or policy.own.issuperset((origin, *passed)):
+        return
+    raise url_refused("The URL redirects to an origin that only a URL of that origin may lead to.")
+
+
+def _check_elsewhere(origin: Origin, policy: FetchPolicy) -> None:
+    if policy.own_only:
+        raise url_refused("The URL is not one of our own.")
+    if origin.scheme not in _schemes(https_only=policy.https_only):
+        raise url_refused("The URL is not an https address.")
+    check_port(origin.port, policy)
+    if literal := _literal(origin.host):
+        check_address(literal)
 
 
 def _is_among(host: str, patterns: frozenset[str]) -> bool:
@@ -94,9 +132,9 @@ def check_port(port: int, policy: FetchPolicy) -> None:
         raise url_refused(f"Port {port} is not allowed.")
 
 
-def check_address(address: Address, policy: FetchPolicy) -> None:
-    """Raise `FetchRefused` (`url_refused`) unless the address is public or allowed."""
-    if not is_fetchable(address, policy.allow):
+def check_address(address: Address) -> None:
+    """Raise `FetchRefused` (`url_refused`) unless the address is public."""
+    if not is_fetchable(address):
         raise url_refused("The URL leads to an address that is not on the public internet.")
 
 

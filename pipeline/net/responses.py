@@ -28,6 +28,36 @@ class Remote:
     final_url: str  # after redirects
 
 
+@dataclass(frozen=True)
+class Version:
+    """The version of a file that was measured; None for a fact that its server does not say."""
+
+    size_bytes: int | None
+    etag: str | None
+
+
+def check_version(remote: Remote, version: Version | None) -> None:
+    """Raise `FetchRefused` (`source_changed`) if a file is another version than was measured."""
+    if version is None:
+        return
+    if version.etag is not None and remote.etag != version.etag:
+        raise changed("The file has changed: its ETag is another one.")
+    if version.size_bytes is not None and remote.size_bytes not in (None, version.size_bytes):
+        raise changed("The file has changed: its size is another one.")
+
+
+def check_length(written_bytes: int, version: Version | None) -> None:
+    """Raise `FetchRefused` if a body without a length had another one than was measured.
+
+    A shorter body may be a broken connection, which the next measurement decides.
+    """
+    if version is None or version.size_bytes is None or written_bytes == version.size_bytes:
+        return
+    if written_bytes > version.size_bytes:
+        raise changed("The file has changed: its size is another one.")
+    raise unreachable("The connection to the server broke.", transient=True)
+
+
 def check_status(answer: requests.Response) -> None:
     """Raise `FetchRefused` (`source_unreachable`) unless the status is 200 or 206."""
     status = answer.status_code
@@ -37,13 +67,12 @@ def check_status(answer: requests.Response) -> None:
     raise unreachable(f"The server answered {status}.", transient=passing, status=status)
 
 
-def check_part(answer: requests.Response, offset: int, etag: str | None) -> None:
+def check_part(answer: requests.Response, offset: int, version: Version | None) -> None:
     """Raise `FetchRefused` unless the requested part of the requested version follows."""
     if answer.status_code == RANGE_NOT_SATISFIABLE:
         raise changed("The file has become shorter.")
     check_status(answer)
-    if etag is not None and answer.headers.get("ETag") != etag:
-        raise changed("The file has changed: its ETag is another one.")
+    check_version(remote_of(answer, ""), version)
     if answer.status_code != _PARTIAL:
         raise unreachable("The server does not answer ranges.")
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))

@@ -136,6 +136,7 @@ class SelfHosted(base.SimpleProvider):
             "poster_time_sec": request.poster_time_sec,
             "max_profile": request.max_profile,
             "source_size_bytes": request.source.size_bytes,
+            "source_etag": request.source_etag,
         }
         answer = self._http.submit("PUT", f"/{request.attempt_id}", json=body)
         return Submitted(str(request.attempt_id), answer.request_id)

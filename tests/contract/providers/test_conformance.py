@@ -9,7 +9,6 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -41,6 +40,7 @@ from pipeline.domain.values import (
 from pipeline.media.tools import locate_tools
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.net.fetch_policy import FetchPolicy
+from pipeline.net.origins import read_allowed_origin
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import OutputKind, Provider
 from pipeline.providers.registry import adapter_names
@@ -550,8 +550,8 @@ def test_captions_of_a_manifest_are_read_and_listed(
 
 def reader_of(account: Provider) -> Services:
     """The services that the gate needs to read at the hosts of an account and nowhere else."""
-    loopback = ip_network("127.0.0.0/8")
-    policy = FetchPolicy(allow=(loopback,), https_only=False, hosts=account.trust.output_hosts)
+    loopback = read_allowed_origin("http://127.0.0.1:*")
+    policy = FetchPolicy(allow=(loopback,), hosts=account.trust.output_hosts)
     parts = SimpleNamespace(fetcher=GuardedFetcher(policy), tools=locate_tools(os.environ))
     return cast("Services", parts)
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from pipeline.content.media_tokens import sign_prefix
-from pipeline.net.fetch import GuardedFetcher
+from pipeline.net.fetch import GuardedFetcher, Version
 from pipeline.services import own_policy
 from tests.buckets import CREDENTIALS, S3Server, moto_server
 from tests.integration.api.conftest import SECRET_KEY, Client, World, serving
@@ -110,7 +110,7 @@ def test_the_gate_reaches_the_bucket_by_our_address(api: Client) -> None:
     with GuardedFetcher(own_policy(api.url, api.services.storage, timeout_sec=10)) as fetcher:
         remote = fetcher.size_of(url)
         assert (remote.size_bytes, remote.accepts_ranges) == (len(CONTENT), True)
-        assert fetcher.read(url, 5, 5, etag=remote.etag) == CONTENT[5:10]
+        assert fetcher.read(url, 5, 5, Version(remote.size_bytes, remote.etag)) == CONTENT[5:10]
 
 
 def test_nobody_is_sent_to_the_bucket_without_a_right(api: Client) -> None:

@@ -107,7 +107,7 @@ def settings(
         },
         "KHRONIKA_JWT_SECRET": "j" * 32,
         "KHRONIKA_SECRET_KEY": "s" * 32,
-        "KHRONIKA_SOURCE_ALLOW": "127.0.0.0/8",
+        "KHRONIKA_SOURCE_ALLOW": "http://127.0.0.1:*",
         "KHRONIKA_SOURCE_HTTP": "true",
         "KHRONIKA_SOURCE_PORTS": "any",
         "KHRONIKA_SELFHOSTED_URL": provider.url,

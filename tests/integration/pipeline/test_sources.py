@@ -139,6 +139,6 @@ def test_a_storage_that_is_away_is_tried_again_like_any_source(world: World) -> 
     services = replace(world.services, storage=away)
 
     with pytest.raises(SourceRefused) as refused:
-        measure(services, Source("original/ana/a/b/source.mp4", None, "ana"), pinned_etag=None)
+        measure(services, Source("original/ana/a/b/source.mp4", None, "ana"), pinned=None)
 
     assert (refused.value.code, refused.value.transient) == ("source_unreachable", True)

@@ -26,8 +26,6 @@ def test_two_stacks_run_side_by_side(start: Start, place: Path) -> None:
         "KHRONIKA_SOURCE_ALLOW",
         "KHRONIKA_SOURCE_HTTP",
         "KHRONIKA_SOURCE_PORTS",
-        "KHRONIKA_TRANSCODER_SOURCE_ALLOW",
-        "KHRONIKA_TRANSCODER_SOURCE_PORTS",
     }
     assert {name for name in first if first[name] == second[name]} == shared | set(LIMITS)
 

@@ -137,8 +137,7 @@ def environment(
         "KHRONIKA_TRANSCODER_CALLBACK_SECRETS": SECRET,
         "KHRONIKA_TRANSCODER_STORAGES": json.dumps({"default": (tmp_path / "videos").as_uri()}),
         "KHRONIKA_TRANSCODER_SCRATCH": str(tmp_path / "scratch"),
-        "KHRONIKA_TRANSCODER_SOURCE_ALLOW": "127.0.0.0/8",
-        "KHRONIKA_TRANSCODER_SOURCE_PORTS": "any",
+        "KHRONIKA_SOURCE_ALLOW": "http://127.0.0.1:*",
         "KHRONIKA_TRANSCODER_LEASE_SEC": "4",
         "KHRONIKA_TRANSCODER_CONCURRENCY": "1",
     }

@@ -5,6 +5,7 @@ from tempfile import gettempdir
 
 import pytest
 
+from pipeline.net.origins import Origin
 from pipeline.runtime.filed_settings import SettingsInvalid, may_come_in_files
 from pipeline.storage.urls import Credentials
 from transcoder.settings import PREFIX, TranscoderSettings, load_settings
@@ -29,23 +30,43 @@ def load(monkeypatch: pytest.MonkeyPatch, **changes: str) -> TranscoderSettings:
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8, ::1/128")
+    monkeypatch.setenv("KHRONIKA_SOURCE_ALLOW", "http://10.0.0.5:8080, https://[::1]")
+    settings = load(monkeypatch, OWN_ORIGINS="http://10.0.0.6, https://api.internal:8443")
     assert [s.get_secret_value() for s in settings.callback_secrets] == SECRETS
-    assert [str(network) for network in settings.source_allow] == ["10.0.0.0/8", "::1/128"]
-
-
-def test_plain_http_is_for_private_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(monkeypatch).fetch_policy.https_only
-    assert not load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.https_only
+    assert [str(origin) for origin in settings.source_allow] == [
+        "http://10.0.0.5:8080",
+        "https://[::1]:443",
+    ]
+    api, bucket = Origin("https", "api.internal", 8443), Origin("http", "10.0.0.6", 80)
+    assert settings.fetch_policy.own == {api, bucket}
 
 
 def test_sources_come_from_the_schemes_own_ports_unless_others_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert load(monkeypatch).fetch_policy.ports == frozenset({443})
-    assert load(monkeypatch, SOURCE_ALLOW="10.0.0.0/8").fetch_policy.ports == frozenset({80, 443})
-    assert load(monkeypatch, SOURCE_PORTS="443, 8080").fetch_policy.ports == frozenset({443, 8080})
-    assert load(monkeypatch, SOURCE_PORTS="any").fetch_policy.ports is None
+    monkeypatch.setenv("KHRONIKA_SOURCE_HTTP", "true")
+    assert load(monkeypatch).fetch_policy.ports == frozenset({80, 443})
+    assert not load(monkeypatch).fetch_policy.https_only
+    monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "443, 8080")
+    assert load(monkeypatch).fetch_policy.ports == frozenset({443, 8080})
+    monkeypatch.setenv("KHRONIKA_SOURCE_PORTS", "any")
+    assert load(monkeypatch).fetch_policy.ports is None
+
+
+@pytest.mark.parametrize("variable", ["KHRONIKA_SOURCE_ALLOW", f"{PREFIX}OWN_ORIGINS"])
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "10.0.0.5", "http://*:8080", "http://10.0.0.5/a"])
+def test_an_allowance_that_is_no_origin_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(SettingsInvalid, match=variable):
+        load(monkeypatch)
+
+
+def test_our_own_origin_is_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match="OWN_ORIGINS"):
+        load(monkeypatch, OWN_ORIGINS="http://10.0.0.5:*")
 
 
 def test_how_large_a_source_may_be_is_said_by_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,12 +82,12 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
             MAX_PROFILE="999p",
             STORAGES="{",
             CALLBACK_URL="nowhere",
-            SOURCE_ALLOW="everywhere",
+            OWN_ORIGINS="everywhere",
             TOKEN="short",
         )
     for name in ("STALL_SEC", "MAX_PROFILE", "STORAGES", "CALLBACK_URL", "TOKEN"):
         assert f"{PREFIX}{name}: " in str(problem.value)
-    assert f"{PREFIX}SOURCE_ALLOW.0." in str(problem.value)
+    assert f"{PREFIX}OWN_ORIGINS.0" in str(problem.value)
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, '{"default":' * 2000], ids=lambda text: text[:1])

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from ipaddress import ip_network
 from uuid import UUID
 
 import pytest
@@ -7,6 +6,7 @@ import pytest
 from pipeline.content.ownership import AllowedOutputs, misplaced
 from pipeline.domain.values import Outputs, Playback
 from pipeline.net.fetch_policy import FetchPolicy
+from pipeline.net.origins import read_allowed_origin
 
 ASSET, ATTEMPT, OTHER = (UUID(int=number) for number in (1, 2, 3))
 POLICY = FetchPolicy(ports=frozenset({443}))
@@ -99,5 +99,5 @@ def test_an_address_inside_is_refused_even_on_the_list() -> None:
     inside = replace(PLACE, hosts=frozenset({"10.0.0.1"}))
     at_inside = replace(OWN, manifest_url="https://10.0.0.1/master.m3u8")
     assert misplaced(at_inside, inside, POLICY) is not None
-    allowing = replace(POLICY, allow=(ip_network("10.0.0.0/8"),))
+    allowing = replace(POLICY, allow=(read_allowed_origin("https://10.0.0.1"),))
     assert misplaced(at_inside, inside, allowing) is None

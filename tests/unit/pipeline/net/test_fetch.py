@@ -2,13 +2,14 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher, Remote
-from tests.unit.pipeline.net.conftest import Site
+from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher, Remote, Version
+from pipeline.net.origins import Origin, read_allowed_origin
+from tests.public_addresses import treat_as_public
+from tests.unit.pipeline.net.conftest import Site, serving
 from tests.unit.pipeline.net.responses import (
     cut_short,
     in_parts,
@@ -20,7 +21,7 @@ from tests.unit.pipeline.net.responses import (
 
 BODY = bytes(range(256)) * 4000
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
-LOOPBACK = FetchPolicy(https_only=False, allow=(ip_network("127.0.0.0/8"),))
+LOOPBACK = FetchPolicy(allow=(read_allowed_origin("http://127.0.0.1:*"),))
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def test_an_empty_file_has_a_size_of_zero(site: Site, fetcher: GuardedFetcher) -
 def test_a_part_is_read(etag: str | None, site: Site, fetcher: GuardedFetcher) -> None:
     site.answers["/a"] = in_parts(BODY, etag)
 
-    assert fetcher.read(site.url("/a"), 1000, 500, etag=etag) == BODY[1000:1500]
-    assert fetcher.read(site.url("/a"), len(BODY) - 3, 500, etag=etag) == BODY[-3:]
+    assert fetcher.read(site.url("/a"), 1000, 500, Version(len(BODY), etag)) == BODY[1000:1500]
+    assert fetcher.read(site.url("/a"), len(BODY) - 3, 500, Version(len(BODY), etag)) == BODY[-3:]
 
 
 @pytest.mark.parametrize("etag", ['"v1"', 'W/"v1"'])
@@ -79,7 +80,7 @@ def test_a_file_that_changed_since_is_not_read(
     site.answers["/a"] = in_parts(BODY, '"v2"')
 
     with pytest.raises(FetchRefused) as refusal:
-        fetcher.read(site.url("/a"), 0, 10, etag=etag)
+        fetcher.read(site.url("/a"), 0, 10, Version(None, etag))
 
     assert (refusal.value.code, refusal.value.transient) == ("source_changed", False)
 
@@ -93,7 +94,7 @@ def test_a_changed_file_is_not_even_sent_where_the_etag_is_strong(
 ) -> None:
     site.answers["/a"] = in_parts(BODY, etag)
 
-    fetcher.read(site.url("/a"), 0, 10, etag=etag)
+    fetcher.read(site.url("/a"), 0, 10, Version(None, etag))
 
     assert site.requests[0][1].get("If-Range") == sent
 
@@ -332,3 +333,126 @@ def test_a_redirect_is_held_to_the_same_rules(
         fetcher.get(site.url("/a"), max_bytes=10)
 
     assert refusal.value.code == "url_refused"
+
+
+OTHER = [Version(len(BODY) + 1, None), Version(len(BODY) - 1, None), Version(None, '"v0"')]
+
+
+@pytest.mark.parametrize("version", OTHER, ids=str)
+def test_a_part_of_another_version_is_not_read(
+    version: Version, site: Site, fetcher: GuardedFetcher
+) -> None:
+    site.answers["/a"] = in_parts(BODY)
+
+    with pytest.raises(FetchRefused) as refusal:
+        fetcher.read(site.url("/a"), 0, 10, version)
+
+    assert (refusal.value.code, refusal.value.transient) == ("source_changed", False)
+
+
+@pytest.mark.parametrize("version", OTHER, ids=str)
+def test_another_version_is_not_downloaded(
+    version: Version, site: Site, fetcher: GuardedFetcher, tmp_path: Path
+) -> None:
+    site.answers["/a"] = in_parts(BODY)
+
+    with pytest.raises(FetchRefused) as refusal:
+        fetcher.download(site.url("/a"), tmp_path / "a", max_bytes=len(BODY), version=version)
+
+    assert (refusal.value.code, refusal.value.transient) == ("source_changed", False)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("measured", "refused"),
+    [
+        (len(BODY) - 1, ("source_changed", False)),
+        # A connection that broke looks the same: the next measurement tells which it was.
+        (len(BODY) + 1, ("source_unreachable", True)),
+    ],
+    ids=["longer", "shorter"],
+)
+def test_a_body_without_a_length_is_compared_with_the_measured_one(
+    measured: int,
+    refused: tuple[str, bool],
+    site: Site,
+    fetcher: GuardedFetcher,
+    tmp_path: Path,
+) -> None:
+    site.answers["/a"] = without_length(BODY)
+    version = Version(measured, None)
+
+    with pytest.raises(FetchRefused) as refusal:
+        fetcher.download(site.url("/a"), tmp_path / "a", max_bytes=2 * len(BODY), version=version)
+
+    assert (refusal.value.code, refusal.value.transient) == refused
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("etag", ['"v1"', None])
+def test_the_measured_version_is_downloaded(
+    etag: str | None, site: Site, fetcher: GuardedFetcher, tmp_path: Path
+) -> None:
+    site.answers["/a"] = in_parts(BODY, etag)
+
+    fetcher.download(
+        site.url("/a"), tmp_path / "a", max_bytes=len(BODY), version=Version(len(BODY), etag)
+    )
+
+    assert (tmp_path / "a").read_bytes() == BODY
+
+
+@pytest.fixture
+def inside() -> Iterator[Site]:
+    """A service of ours, at an origin that is allowed."""
+    with serving(Site("127.0.0.1")) as inside:
+        inside.answers["/"] = plain(b"secret")
+        yield inside
+
+
+def test_a_server_elsewhere_does_not_lead_to_an_origin_of_ours(
+    site: Site, inside: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    treat_as_public(monkeypatch, "127.0.0.9")
+    ours = Origin("http", "127.0.0.1", inside.port)
+    for policy in (
+        FetchPolicy(https_only=False, own=frozenset({ours})),
+        FetchPolicy(https_only=False, allow=(read_allowed_origin(inside.url("")),)),
+        FetchPolicy(https_only=False, allow=(read_allowed_origin("http://127.0.0.1:*"),)),
+    ):
+        with serving(Site("127.0.0.9")) as elsewhere, GuardedFetcher(policy) as fetcher:
+            elsewhere.answers["/"] = redirect(inside.url("/"))
+            with pytest.raises(FetchRefused) as refusal:
+                fetcher.get(elsewhere.url("/", "127.0.0.9"), max_bytes=10)
+            assert fetcher.get(inside.url("/"), max_bytes=10).body == b"secret"
+        assert refusal.value.code == "url_refused"
+    assert len(inside.requests) == 3
+
+
+def test_a_source_at_an_allowed_origin_does_not_lead_to_another_port(
+    site: Site, inside: Site, fetcher: GuardedFetcher
+) -> None:
+    site.answers["/"] = redirect(inside.url("/"))
+
+    with pytest.raises(FetchRefused) as refusal:
+        fetcher.get(site.url("/"), max_bytes=10)
+
+    assert refusal.value.code == "url_refused"
+    assert inside.requests == []
+
+
+def test_our_api_leads_to_our_storage(site: Site, inside: Site) -> None:
+    both = frozenset(Origin("http", "127.0.0.1", port) for port in (site.port, inside.port))
+    site.answers["/"] = redirect(inside.url("/"))
+
+    with GuardedFetcher(FetchPolicy(own=both)) as fetcher:
+        assert fetcher.get(site.url("/"), max_bytes=10).body == b"secret"
+
+
+def test_nothing_but_our_own_is_fetched_by_a_fetcher_for_our_own(site: Site, inside: Site) -> None:
+    ours = frozenset({Origin("http", "127.0.0.1", site.port)})
+    with GuardedFetcher(FetchPolicy(own=ours, own_only=True)) as fetcher:
+        for url in (inside.url("/"), "https://public.example/", site.url("/", "localhost")):
+            with pytest.raises(FetchRefused, match="url_refused"):
+                fetcher.get(url, max_bytes=10)
+    assert inside.requests == site.requests == []

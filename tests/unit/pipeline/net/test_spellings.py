@@ -10,25 +10,19 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
+from tests.public_addresses import treat_as_public
 from tests.unit.pipeline.net.conftest import Site, serving
 from tests.unit.pipeline.net.responses import plain, redirect
 
 FRONT = "127.0.0.9"
-"""Stands for the public internet: the one address that is allowed."""
+"""Stands for the public internet: the one address of this machine that counts as public."""
 LOOSE = FetchPolicy(https_only=False, read_timeout_sec=0.5, connect_timeout_sec=0.5)
 """Any port and plain http: only what is said of addresses holds anybody back."""
-THROUGH_FRONT = FetchPolicy(
-    https_only=False,
-    allow=(ip_network(f"{FRONT}/32"),),
-    read_timeout_sec=0.5,
-    connect_timeout_sec=0.5,
-)
 
 NAMES = {
     "localtest.example": ["127.0.0.1"],
@@ -74,6 +68,11 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
     return turns
+
+
+@pytest.fixture
+def public_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    treat_as_public(monkeypatch, FRONT)
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +165,11 @@ def test_no_spelling_of_an_address_inside_reaches_it(host: str, inside: Inside) 
     assert (refusal.code, refusal.transient) == ("url_refused", False)
 
 
-def test_spellings_of_numbers_would_reach_the_listener_but_for_the_guard(inside: Inside) -> None:
-    everybody = FetchPolicy(
-        https_only=False, allow=(ip_network("127.0.0.0/8"),), read_timeout_sec=0.1
-    )
+def test_spellings_of_numbers_would_reach_the_listener_but_for_the_guard(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    treat_as_public(monkeypatch, "127.0.0.1")
+    everybody = FetchPolicy(https_only=False, read_timeout_sec=0.1)
     for host in ("127.1", "2130706433", "0x7f.1", "0177.0.0.1"):
         refusal_of(f"http://{host}:{inside.port}/", everybody)
         assert len(inside.visitors()) == 1
@@ -242,10 +242,11 @@ def test_no_url_that_readers_differ_on_reaches_anything(url: str, inside: Inside
     assert (refusal.code, refusal.transient) == ("url_refused", False)
 
 
+@pytest.mark.usefixtures("public_front")
 def test_no_more_than_this_is_needed_to_be_let_through(front: Site) -> None:
     front.answers["/"] = plain(b"x")
     for host in (FRONT, "front.example", "FRONT.example"):
-        with GuardedFetcher(THROUGH_FRONT) as fetcher:
+        with GuardedFetcher(LOOSE) as fetcher:
             NAMES.setdefault(host, [FRONT])
             assert fetcher.get(f"http://{host}:{front.port}/", max_bytes=10).body == b"x"
 
@@ -270,6 +271,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.usefixtures("public_front")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 def test_no_redirect_leads_inside(front: Site, inside: Inside, status: int, target: str) -> None:
@@ -278,24 +280,25 @@ def test_no_redirect_leads_inside(front: Site, inside: Inside, status: int, targ
     front.answers["/step"] = redirect(f"http://127.0.0.1:{inside.port}/", status)
     front.answers["/%5C%5C127.0.0.1"] = plain(b"")
 
-    refusal = refusal_of(front.url("/", FRONT), THROUGH_FRONT)
+    refusal = refusal_of(front.url("/", FRONT), LOOSE)
 
     assert (refusal.code, refusal.transient) == ("url_refused", False)
 
 
+@pytest.mark.usefixtures("public_front")
 def test_a_chain_of_redirects_ends_after_three(front: Site) -> None:
     front.requests.clear()
     for step in range(10):
         front.answers[f"/{step}"] = redirect(f"/{step + 1}")
 
-    assert refusal_of(front.url("/0", FRONT), THROUGH_FRONT).code == "source_unreachable"
+    assert refusal_of(front.url("/0", FRONT), LOOSE).code == "source_unreachable"
     assert [path for path, _ in front.requests] == ["/0", "/1", "/2", "/3"]
 
 
+@pytest.mark.usefixtures("public_front")
 def test_a_redirect_to_another_port_or_host_than_the_policys_is_refused(front: Site) -> None:
     only = FetchPolicy(
         https_only=False,
-        allow=THROUGH_FRONT.allow,
         ports=frozenset({front.port}),
         hosts=frozenset({FRONT}),
     )
@@ -305,18 +308,20 @@ def test_a_redirect_to_another_port_or_host_than_the_policys_is_refused(front: S
     assert refusal_of(front.url("/", FRONT), only).code == "url_refused"
 
 
+@pytest.mark.usefixtures("public_front")
 def test_a_name_that_moves_inside_between_check_and_connect_is_asked_once(
     front: Site, names: dict[str, list[list[str]]]
 ) -> None:
     names["rebinding.example"] = [[FRONT], ["127.0.0.1"]]
     front.answers["/"] = plain(b"x")
 
-    with GuardedFetcher(THROUGH_FRONT) as fetcher:
+    with GuardedFetcher(LOOSE) as fetcher:
         assert fetcher.get(front.url("/", "rebinding.example"), max_bytes=10).body == b"x"
 
     assert names["rebinding.example"] == [["127.0.0.1"]]
 
 
+@pytest.mark.usefixtures("public_front")
 def test_a_name_that_moves_inside_between_two_redirects_is_refused(
     front: Site, names: dict[str, list[list[str]]]
 ) -> None:
@@ -324,10 +329,10 @@ def test_a_name_that_moves_inside_between_two_redirects_is_refused(
     front.answers["/"] = redirect("/again")
     front.answers["/again"] = plain(b"x")
 
-    assert refusal_of(front.url("/", "rebinding.example"), THROUGH_FRONT).code == "url_refused"
+    assert refusal_of(front.url("/", "rebinding.example"), LOOSE).code == "url_refused"
 
 
-STRICT = FetchPolicy(ports=frozenset({443}), allow=THROUGH_FRONT.allow)
+STRICT = FetchPolicy(ports=frozenset({443}))
 
 
 @pytest.mark.parametrize(
