@@ -12,7 +12,7 @@ from pipeline.domain.values import SpendLimits
 from pipeline.media.confinement import require_isolation
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
-from pipeline.net.origins import DEFAULT_PORTS, origin_of
+from pipeline.net.origins import DEFAULT_PORTS, web_origin_of
 from pipeline.process_settings import WorkerSettings
 from pipeline.providers.accounts import open_accounts
 from pipeline.providers.base import Provider
@@ -76,11 +76,11 @@ class Outcome:
 
 def own_policy(base_url: str, storage: Storage, *, timeout_sec: float) -> FetchPolicy:
     """Return the policy for our own media: only our origins, wherever they lie."""
-    api = origin_of(base_url)
+    api = web_origin_of(base_url)
     # https too, because a proxy in front of the API may turn http into https.
     secure = replace(api, scheme="https", port=DEFAULT_PORTS["https"])
     return FetchPolicy(
-        own=frozenset({api, secure, *map(origin_of, storage.origins)}),
+        own=frozenset({api, secure, *map(web_origin_of, storage.origins)}),
         own_only=True,
         total_timeout_sec=timeout_sec,
     )

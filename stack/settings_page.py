@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings
 
 from pipeline.config.account_settings import AccountName
 from pipeline.config.token_issuers import Issuer
-from pipeline.net.origins import AllowedOrigin, Origin
+from pipeline.net.origins import AllowedOrigin, WebOrigin
 from pipeline.process_settings import OperatorSettings
 from pipeline.providers.accounts import settings_class
 from pipeline.providers.registry import adapter_named, adapter_names
@@ -40,7 +40,7 @@ NAMES: Mapping[type, str] = {
     IPv4Network: "network",
     IPv6Network: "network",
     AllowedOrigin: "origin",
-    Origin: "origin",
+    WebOrigin: "origin",
     Issuer: "issuer",
 }
 SIGNS: Mapping[type, str] = {Ge: "≥", Gt: ">", Le: "≤"}

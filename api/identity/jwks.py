@@ -16,7 +16,7 @@ import structlog
 from jwt import PyJWK, PyJWKClient, PyJWTError
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher
-from pipeline.net.origins import origin_of
+from pipeline.net.origins import web_origin_of
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class KeyClient(PyJWKClient):
         The issuer may be in a private network: the operator configures its address.
         """
         policy = FetchPolicy(
-            own=frozenset({origin_of(self.uri)}),
+            own=frozenset({web_origin_of(self.uri)}),
             own_only=True,
             connect_timeout_sec=FETCH_TIMEOUT_SEC,
             read_timeout_sec=FETCH_TIMEOUT_SEC,

@@ -16,7 +16,8 @@ from pipeline.content.object_urls import key_of
 from pipeline.content.source import Source, SourceRefused, locate, measure
 from pipeline.domain.values import Playback
 from pipeline.media.source_info import Measured
-from pipeline.net.fetch import FetchRefused
+from pipeline.net.fetch import FetchRefused, Version
+from pipeline.net.responses import check_version
 from pipeline.providers.base import OutputKind
 from pipeline.records.models import Asset, Attempt, Output
 from pipeline.runtime.database import session_of
@@ -43,7 +44,7 @@ def origin_of(services: Services, asset_id: UUID) -> Origin:
         asset = session.get_one(Asset, asset_id)
         now = session.scalars(select(func.clock_timestamp())).one()
         original, copy = locate(session, asset), copy_of(services, session, asset, now)
-    if _is_there(services, original, asset.source_etag):
+    if _is_there(services, original, Version(asset.source_size_bytes, asset.source_etag)):
         return Origin.ORIGINAL
     is_there = copy is not None and _is_there(services, copy, None)
     return Origin.COPY if is_there else Origin.NONE
@@ -82,7 +83,7 @@ def measure_copy(services: Services, asset: Asset, source: Source) -> Measured:
     Raises:
         SourceRefused: It cannot be used.
     """
-    measured = measure(services, source, pinned_etag=None)
+    measured = measure(services, source, pinned=None)
     original = asset.source_info or {}
     expected_sec = original.get("duration_sec") or asset.duration_sec or 0.0
     tolerance_sec = max(DURATION_TOLERANCE_SEC, DURATION_TOLERANCE * expected_sec)
@@ -94,12 +95,12 @@ def measure_copy(services: Services, asset: Asset, source: Source) -> Measured:
     return measured
 
 
-def _is_there(services: Services, source: Source, pinned_etag: str | None) -> bool:
+def _is_there(services: Services, source: Source, pinned: Version | None) -> bool:
     try:
         if source.key is not None:
             return services.storage.stat(source.key).size_bytes > 0
         assert source.url is not None
-        remote = services.fetcher.size_of(source.url)
+        check_version(services.fetcher.size_of(source.url), pinned)
     except (FetchRefused, ObjectMissing, KeyRefused, OSError):
         return False
-    return pinned_etag in {None, remote.etag}
+    return True

@@ -156,7 +156,9 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
     """
     with session_of(services.engine) as session:
         asset = store.advance(session, claim.asset, _verified(claim, measured))
-        owner_quotas.book_measured(session, services.settings.owner_limits, claim.asset, measured)
+        if claim.source.copied_from is None:
+            limits = services.settings.owner_limits
+            owner_quotas.book_measured(session, limits, claim.asset, measured)
         mismatch = declared_mismatch(asset.declared, measured)
         if mismatch and claim.source.copied_from is None:
             asset = store.advance(session, asset, transitions.metadata_mismatch(mismatch))

@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pipeline.net.fetch_errors import timed_out, unreachable
 from pipeline.net.fetch_policy import FetchPolicy, check_address, check_port
-from pipeline.net.origins import DEFAULT_PORTS, Origin, plain_host
+from pipeline.net.origins import DEFAULT_PORTS, WebOrigin, plain_host
 
 _MAX_ADDRESSES = 4  # tried in turn, each with its own timeout
 _NAME_UNKNOWN = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
@@ -46,7 +46,7 @@ class Dialer:
         port = connection.port or DEFAULT_PORTS[scheme]
         host = connection._dns_host  # noqa: SLF001  # `host` lost its final dot
         # A redirect to an excepted origin was refused before, where the way to it is known.
-        excepted = self._policy.is_excepted(Origin(scheme, plain_host(host), port))
+        excepted = self._policy.is_excepted(WebOrigin(scheme, plain_host(host), port))
         if not excepted:
             check_port(port, self._policy)
         targets = self._resolve(host, port, public_only=not excepted)

@@ -28,7 +28,7 @@ from pipeline.net.fetch_errors import (
     url_refused,
 )
 from pipeline.net.fetch_policy import FetchPolicy, check_url
-from pipeline.net.origins import Origin
+from pipeline.net.origins import WebOrigin
 from pipeline.net.responses import (
     RANGE_NOT_SATISFIABLE,
     Remote,
@@ -201,7 +201,7 @@ class GuardedFetcher:
             answer.close()
 
     def _followed(self, url: str, headers: Mapping[str, str]) -> tuple[requests.Response, str]:
-        passed: list[Origin] = []
+        passed: list[WebOrigin] = []
         for _ in range(self._policy.max_redirects + 1):
             passed.append(check_url(url, self._policy, passed))
             answer = self._ask(url, headers)

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pipeline.net.addresses import Address, is_fetchable
 from pipeline.net.fetch_errors import FetchRefused, url_refused
-from pipeline.net.origins import DEFAULT_PORTS, AllowedOrigin, Origin, plain_host
+from pipeline.net.origins import DEFAULT_PORTS, AllowedOrigin, WebOrigin, plain_host
 
 # `FetchRefused` is exported for modules that check a URL and fetch nothing.
 __all__ = [
@@ -37,7 +37,7 @@ class FetchPolicy:
     """The rules of one fetcher."""
 
     allow: tuple[AllowedOrigin, ...] = ()  # neither public nor https, if the fetch begins there
-    own: frozenset[Origin] = frozenset()  # likewise; they may also redirect to each other
+    own: frozenset[WebOrigin] = frozenset()  # likewise; they may also redirect to each other
     own_only: bool = False  # nothing but `own` is fetched
     https_only: bool = True
     ports: frozenset[int] | None = None  # None: any
@@ -50,7 +50,7 @@ class FetchPolicy:
     total_timeout_sec: float = 60  # longest time of one call with all its redirects
     max_redirects: int = 3
 
-    def is_excepted(self, origin: Origin) -> bool:
+    def is_excepted(self, origin: WebOrigin) -> bool:
         """Return true for an origin that need be neither public nor https."""
         return origin in self.own or any(each.covers(origin) for each in self.allow)
 
@@ -62,7 +62,7 @@ def allowed_ports(named: frozenset[int] | Literal["any"], *, http: bool) -> froz
     return named or frozenset(DEFAULT_PORTS[scheme] for scheme in _schemes(https_only=not http))
 
 
-def check_url(url: str, policy: FetchPolicy, passed: Sequence[Origin] = ()) -> Origin:
+def check_url(url: str, policy: FetchPolicy, passed: Sequence[WebOrigin] = ()) -> WebOrigin:
     """Check a URL by the rules that need no network, such as a URL in a request to us.
 
     The fetcher checks the addresses of a host name later, while it connects.
@@ -86,7 +86,7 @@ def check_url(url: str, policy: FetchPolicy, passed: Sequence[Origin] = ()) -> O
     return origin
 
 
-def _spelled_origin(url: str) -> Origin:
+def _spelled_origin(url: str) -> WebOrigin:
     if len(url) > _MAX_URL_CHARS or _UNPRINTABLE.search(url):
         raise url_refused("The URL is too long or holds characters that must be percent-encoded.")
     parts, port = _parts(url)
@@ -99,17 +99,17 @@ def _spelled_origin(url: str) -> Origin:
     # URL parsers differ in how they read %31, a zone and a bracket, so all three are refused.
     if not _HOST.fullmatch(parts.hostname):
         raise url_refused("The URL's host is not spelled as a name or an address.")
-    return Origin(parts.scheme, plain_host(parts.hostname), port or DEFAULT_PORTS[parts.scheme])
+    return WebOrigin(parts.scheme, plain_host(parts.hostname), port or DEFAULT_PORTS[parts.scheme])
 
 
-def _check_way(origin: Origin, policy: FetchPolicy, passed: Sequence[Origin]) -> None:
+def _check_way(origin: WebOrigin, policy: FetchPolicy, passed: Sequence[WebOrigin]) -> None:
     """Refuse an excepted origin to which another origin has redirected."""
     if not passed or origin == passed[0] or policy.own.issuperset((origin, *passed)):
         return
     raise url_refused("The URL redirects to an origin that only a URL of that origin may lead to.")
 
 
-def _check_elsewhere(origin: Origin, policy: FetchPolicy) -> None:
+def _check_elsewhere(origin: WebOrigin, policy: FetchPolicy) -> None:
     if policy.own_only:
         raise url_refused("The URL is not one of our own.")
     if origin.scheme not in _schemes(https_only=policy.https_only):

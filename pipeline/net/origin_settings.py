@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
-from pipeline.net.origins import AllowedOrigin, Origin, read_allowed_origin, read_origin
+from pipeline.net.origins import AllowedOrigin, WebOrigin, read_allowed_origin, read_origin
 
 
 def _allowed(value: object) -> object:
@@ -20,5 +20,5 @@ AllowedOrigins = Annotated[
     tuple[Annotated[AllowedOrigin, BeforeValidator(_allowed)], ...], NoDecode
 ]
 """Origins that need be neither public nor https; the port may be ``*``."""
-OwnOrigins = Annotated[frozenset[Annotated[Origin, BeforeValidator(_own)]], NoDecode]
+OwnOrigins = Annotated[frozenset[Annotated[WebOrigin, BeforeValidator(_own)]], NoDecode]
 """Our own origins."""

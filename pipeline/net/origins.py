@@ -16,7 +16,7 @@ _LARGEST_PORT = 65535
 
 
 @dataclass(frozen=True)
-class Origin:
+class WebOrigin:
     """One origin; its host is in lower case, without brackets and without a final dot."""
 
     scheme: str
@@ -32,7 +32,7 @@ class AllowedOrigin:
     host: str
     port: int | None
 
-    def covers(self, origin: Origin) -> bool:
+    def covers(self, origin: WebOrigin) -> bool:
         """Return true if an origin is this one."""
         same_host = (self.scheme, self.host) == (origin.scheme, origin.host)
         return same_host and self.port in (None, origin.port)
@@ -48,7 +48,7 @@ def plain_host(host: str) -> str:
     return host.lower().strip("[]").removesuffix(".")
 
 
-def origin_of(url: str) -> Origin:
+def web_origin_of(url: str) -> WebOrigin:
     """Return the origin of an absolute http or https URL.
 
     Raises:
@@ -58,7 +58,7 @@ def origin_of(url: str) -> Origin:
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError("is not an http or https URL")
     port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-    return Origin(parts.scheme, plain_host(parts.hostname), port)
+    return WebOrigin(parts.scheme, plain_host(parts.hostname), port)
 
 
 def read_allowed_origin(text: str) -> AllowedOrigin:
@@ -81,7 +81,7 @@ def read_allowed_origin(text: str) -> AllowedOrigin:
     return AllowedOrigin(scheme, plain_host(host), number)
 
 
-def read_origin(text: str) -> Origin:
+def read_origin(text: str) -> WebOrigin:
     """Read an origin whose port is one port.
 
     Raises:
@@ -90,4 +90,4 @@ def read_origin(text: str) -> Origin:
     found = read_allowed_origin(text)
     if found.port is None:
         raise ValueError("names no port")
-    return Origin(found.scheme, found.host, found.port)
+    return WebOrigin(found.scheme, found.host, found.port)

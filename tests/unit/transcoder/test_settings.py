@@ -5,7 +5,7 @@ from tempfile import gettempdir
 
 import pytest
 
-from pipeline.net.origins import Origin
+from pipeline.net.origins import WebOrigin
 from pipeline.runtime.filed_settings import SettingsInvalid, may_come_in_files
 from pipeline.storage.urls import Credentials
 from transcoder.settings import PREFIX, TranscoderSettings, load_settings
@@ -37,7 +37,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://10.0.0.5:8080",
         "https://[::1]:443",
     ]
-    api, bucket = Origin("https", "api.internal", 8443), Origin("http", "10.0.0.6", 80)
+    api, bucket = WebOrigin("https", "api.internal", 8443), WebOrigin("http", "10.0.0.6", 80)
     assert settings.fetch_policy.own == {api, bucket}
 
 

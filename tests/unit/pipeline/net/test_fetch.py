@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, GuardedFetcher, Remote, Version
-from pipeline.net.origins import Origin, read_allowed_origin
+from pipeline.net.origins import WebOrigin, read_allowed_origin
 from tests.public_addresses import treat_as_public
 from tests.unit.pipeline.net.conftest import Site, serving
 from tests.unit.pipeline.net.responses import (
@@ -414,7 +414,7 @@ def test_a_server_elsewhere_does_not_lead_to_an_origin_of_ours(
     site: Site, inside: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treat_as_public(monkeypatch, "127.0.0.9")
-    ours = Origin("http", "127.0.0.1", inside.port)
+    ours = WebOrigin("http", "127.0.0.1", inside.port)
     for policy in (
         FetchPolicy(https_only=False, own=frozenset({ours})),
         FetchPolicy(https_only=False, allow=(read_allowed_origin(inside.url("")),)),
@@ -442,7 +442,7 @@ def test_a_source_at_an_allowed_origin_does_not_lead_to_another_port(
 
 
 def test_our_api_leads_to_our_storage(site: Site, inside: Site) -> None:
-    both = frozenset(Origin("http", "127.0.0.1", port) for port in (site.port, inside.port))
+    both = frozenset(WebOrigin("http", "127.0.0.1", port) for port in (site.port, inside.port))
     site.answers["/"] = redirect(inside.url("/"))
 
     with GuardedFetcher(FetchPolicy(own=both)) as fetcher:
@@ -450,7 +450,7 @@ def test_our_api_leads_to_our_storage(site: Site, inside: Site) -> None:
 
 
 def test_nothing_but_our_own_is_fetched_by_a_fetcher_for_our_own(site: Site, inside: Site) -> None:
-    ours = frozenset({Origin("http", "127.0.0.1", site.port)})
+    ours = frozenset({WebOrigin("http", "127.0.0.1", site.port)})
     with GuardedFetcher(FetchPolicy(own=ours, own_only=True)) as fetcher:
         for url in (inside.url("/"), "https://public.example/", site.url("/", "localhost")):
             with pytest.raises(FetchRefused, match="url_refused"):

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.net.fetch_errors import FetchRefused
 from pipeline.net.fetch_policy import FetchPolicy, check_url
-from pipeline.net.origins import Origin, read_allowed_origin
+from pipeline.net.origins import WebOrigin, read_allowed_origin
 
 STRICT = FetchPolicy(ports=frozenset({443}))
 DEVELOPMENT = FetchPolicy(allow=(read_allowed_origin("http://127.0.0.1:*"),))
@@ -106,14 +106,14 @@ def test_an_allowed_address_lets_in_no_other_address_or_name_of_the_machine(url:
         check_url(url, DEVELOPMENT)
 
 
-API, BUCKET = Origin("http", "10.0.0.5", 8080), Origin("http", "10.0.0.6", 9000)
-SITE, PUBLIC = Origin("http", "10.0.0.7", 80), Origin("https", "public.example", 443)
+API, BUCKET = WebOrigin("http", "10.0.0.5", 8080), WebOrigin("http", "10.0.0.6", 9000)
+SITE, PUBLIC = WebOrigin("http", "10.0.0.7", 80), WebOrigin("https", "public.example", 443)
 RULES = FetchPolicy(
     own=frozenset({API, BUCKET}), allow=(read_allowed_origin("http://10.0.0.7:80"),)
 )
 
 
-def url_of(origin: Origin) -> str:
+def url_of(origin: WebOrigin) -> str:
     return f"{origin.scheme}://{origin.host}:{origin.port}/a"
 
 
@@ -130,7 +130,7 @@ def url_of(origin: Origin) -> str:
     ids=str,
 )
 def test_our_own_origins_lead_to_each_other_and_an_allowed_one_to_itself(
-    way: tuple[Origin, ...],
+    way: tuple[WebOrigin, ...],
 ) -> None:
     check_url(url_of(way[-1]), RULES, way[:-1])
 
@@ -147,7 +147,7 @@ def test_our_own_origins_lead_to_each_other_and_an_allowed_one_to_itself(
     ],
     ids=str,
 )
-def test_no_other_origin_leads_to_an_allowed_or_own_one(way: tuple[Origin, ...]) -> None:
+def test_no_other_origin_leads_to_an_allowed_or_own_one(way: tuple[WebOrigin, ...]) -> None:
     with pytest.raises(FetchRefused):
         check_url(url_of(way[-1]), RULES, way[:-1])
 
