@@ -4,12 +4,13 @@ None of them costs anything at a provider.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from uuid import uuid4
 
 import requests
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.orm import Session
 
 from cli.check_failed import CheckFailed
@@ -17,6 +18,7 @@ from cli.database_checks import connected
 from cli.service_checks import TIMEOUT_SEC
 from pipeline.domain.errors import AccountProblem, ProviderError
 from pipeline.domain.values import JobRef
+from pipeline.net.signatures import Rejection
 from pipeline.operations.account_facts import AccountFacts, read_accounts
 from pipeline.process_settings import DoctorSettings
 from pipeline.providers.account_terms import AccountTerms, terms_of
@@ -26,7 +28,8 @@ from pipeline.providers.base import Provider
 from pipeline.providers.callback_secrets import active
 from pipeline.providers.manners import limited_by
 from pipeline.providers.secret_sealing import VaultLocked
-from pipeline.records.models import ProviderSecret
+from pipeline.providers.vendor_clocks import reading_clocks
+from pipeline.records.models import AuditEvent, Delivery, ProviderSecret
 from pipeline.records.releases import owed_by_account
 
 UNSIGNED = b"{}"
@@ -45,6 +48,59 @@ def check_accounts(settings: DoctorSettings, only: str | None = None) -> str:
     for name in asked:
         _ask(opened[name])
     return f"answer and accept us: {', '.join(asked)}"
+
+
+def check_vendor_clock(settings: DoctorSettings, name: str) -> str:
+    """Compare the vendor's clock with this machine's, by the answer to a question that is free.
+
+    The bound is the tolerance of signatures: beyond it every callback of the account is rejected.
+    """
+    worker = settings.worker
+    provider = open_accounts(worker.accounts, worker.providers, worker.callbacks)[name]
+    with reading_clocks() as readings, suppress(ProviderError):
+        provider.find(JobRef(uuid4(), None, datetime.now(UTC)))
+    if not readings:
+        return f"{name} does not tell the time"
+    apart_sec, tolerance_sec = readings[-1], worker.callbacks.tolerance_sec
+    if abs(apart_sec) > tolerance_sec:
+        raise CheckFailed(
+            f"the clock of {name} differs by {apart_sec:+.0f} s from this machine's, more than the "
+            f"{tolerance_sec} s that signatures tolerate",
+            "Synchronise this machine's clock with NTP; if it is right, tell the vendor.",
+        )
+    return (
+        f"the clock of {name} differs by {apart_sec:+.0f} s from this machine's; signatures "
+        f"tolerate {tolerance_sec} s"
+    )
+
+
+def check_callback_signatures(settings: DoctorSettings, name: str) -> str:
+    """Tell when a callback of the account was verified last, and require none rejected since.
+
+    Only the provider can sign, so this is the proof that its secret is ours.
+    """
+    with connected(settings, "operator") as connection, Session(connection) as session:
+        verified_at = session.scalar(
+            select(func.max(Delivery.received_at)).where(Delivery.provider == name)
+        )
+        rejected = session.scalars(_rejected_since(name, verified_at)).one()
+    last = f"verified last at {verified_at:%Y-%m-%d %H:%M:%S} UTC" if verified_at else "none yet"
+    if rejected:
+        raise CheckFailed(
+            f"{rejected} callbacks with a wrong signature in the last day; {last}",
+            f"Give the provider our secret, or us its own: `khronika secrets list {name}`.",
+        )
+    return f"{last}; none with a wrong signature in the last day"
+
+
+def _rejected_since(name: str, verified_at: datetime | None) -> Select[int]:
+    a_day_ago = datetime.now(UTC) - timedelta(days=1)
+    return select(func.count()).where(
+        AuditEvent.type == "callback_rejected",
+        AuditEvent.provider == name,
+        AuditEvent.reason == Rejection.BAD_SIGNATURE.value,
+        AuditEvent.created_at > max(verified_at or a_day_ago, a_day_ago),
+    )
 
 
 def _ask(provider: Provider) -> None:

@@ -59,8 +59,10 @@ ACCOUNT_CHECKS: Mapping[str, Callable[[DoctorSettings, str], str]] = {
     "database": lambda settings, _: database_checks.check_role(settings, "operator"),
     "clock": lambda settings, _: database_checks.check_clock(settings),
     "credentials": account_checks.check_accounts,
+    "vendor's clock": account_checks.check_vendor_clock,
     "callback secret": account_checks.check_callback_secrets,
     "callback route": account_checks.check_callback_route,
+    "callback signature": account_checks.check_callback_signatures,
     "state": account_checks.check_account_states,
     "pace": account_checks.read_pace,
 }

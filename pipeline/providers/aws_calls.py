@@ -35,6 +35,7 @@ from pipeline.providers.transport import (
     silence_of,
     vendor_words,
 )
+from pipeline.providers.vendor_clocks import note_date
 
 UNSENT = (EndpointConnectionError, ConnectTimeoutError)
 UNSIGNED = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
@@ -114,12 +115,14 @@ def _called(call: Callable[..., Any], arguments: Mapping[str, Any]) -> Mapping[s
         raise TerminalProviderError("provider_refused", "not a request of the API") from error
     except (BotoCoreError, *UNREADABLE) as error:
         raise UnknownOutcome("provider_failed", type(error).__name__) from error
+    note_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
     return answer
 
 
 def _answer_of(error: ClientError) -> VendorAnswer:
     facts: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     headers = facts.get("HTTPHeaders", {})
+    note_date(headers.get("date"))
     throttled = error.response.get("Error", {}).get("Code") in THROTTLES
     return VendorAnswer(
         HTTPStatus.TOO_MANY_REQUESTS if throttled else facts.get("HTTPStatusCode", 500),

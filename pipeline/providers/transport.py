@@ -28,6 +28,7 @@ from pipeline.domain.errors import (
     UnknownOutcome,
 )
 from pipeline.net.responses import body_pieces
+from pipeline.providers.vendor_clocks import note_date
 from pipeline.runtime.strict_json import DocumentRefused, read_document
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -211,6 +212,7 @@ class ProviderHttp:
         return silence_of(answer, self._explain(answer))
 
     def _read(self, answer: requests.Response) -> VendorAnswer:
+        note_date(answer.headers.get("Date"))
         body, deadline = bytearray(), time.monotonic() + self._timeout[1]
         for piece in body_pieces(answer):
             body += piece

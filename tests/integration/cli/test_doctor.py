@@ -1,9 +1,11 @@
 import json
+import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,7 +17,7 @@ from pipeline.records.models import Delivery
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika
-from tests.scripted_provider import TOKEN
+from tests.scripted_provider import TOKEN, callback
 
 
 class _Jobs(BaseHTTPRequestHandler):
@@ -228,6 +230,56 @@ def test_what_ails_an_account_is_named_with_its_next_step(
     assert "does not answer" in wrong["callback route"]["detail"]
     assert "the card has expired" in wrong["state"]["detail"]
     assert "khronika providers enable selfhosted" in wrong["state"]["next_step"]
+
+
+class _FastClock(_Jobs):
+    """A transcoder whose clock is seven minutes ahead."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + 420)
+
+
+def test_the_doctor_compares_the_vendors_clock_with_ours(reachable: Mapping[str, str]) -> None:
+    detail = account_diagnosis(reachable)["vendor's clock"]["detail"]
+
+    assert detail.startswith("the clock of selfhosted differs by ")
+    assert detail.endswith("signatures tolerate 300 s")
+
+
+def test_a_vendors_clock_beyond_the_tolerance_of_signatures_is_named(
+    reachable: Mapping[str, str],
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _FastClock) as server:
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        found = account_diagnosis({**reachable, "KHRONIKA_SELFHOSTED_URL": url})
+        server.shutdown()
+
+    wrong = {name: check for name, check in found.items() if not check["ok"]}
+    assert list(wrong) == ["vendor's clock"]
+    assert "more than the 300 s that signatures tolerate" in wrong["vendor's clock"]["detail"]
+    assert "NTP" in wrong["vendor's clock"]["next_step"]
+
+
+def test_callbacks_that_another_secret_signed_are_named_until_one_is_verified(
+    reachable: Mapping[str, str], api: Client, world: World
+) -> None:
+    assert account_diagnosis(reachable)["callback signature"]["detail"].startswith("none yet")
+    headers, body = callback({"id": str(uuid4()), "status": "running"})
+    path = "/api/video-assets/webhook/selfhosted"
+    assert api.call("POST", path, as_=None, headers=headers, data=body + b" ").status_code == 401
+
+    found = account_diagnosis(reachable)
+
+    wrong = {name: check for name, check in found.items() if not check["ok"]}
+    assert list(wrong) == ["callback signature"]
+    assert "1 callbacks with a wrong signature" in wrong["callback signature"]["detail"]
+    assert "khronika secrets list selfhosted" in wrong["callback signature"]["next_step"]
+    assert api.call("POST", path, as_=None, headers=headers, data=body).status_code == 202
+    found = account_diagnosis(reachable)
+    assert found["callback signature"]["ok"]
+    assert "verified last at" in found["callback signature"]["detail"]
+    assert world.count(Delivery) == 1
 
 
 def test_an_api_that_does_not_know_the_account_is_named(reachable: Mapping[str, str]) -> None:

@@ -45,7 +45,7 @@ def source_of(fake: FakeVendor, spec: dict[str, object]) -> str:
         case "mux":
             return spec["inputs"][0]["url"]  # type: ignore[index,no-any-return]
         case "mediaconvert":
-            return spec["Settings"]["Inputs"][0]["FileInput"]  # type: ignore[index,no-any-return]
+            return spec["settings"]["inputs"][0]["fileInput"]  # type: ignore[index,no-any-return]
     [found] = [spec[name] for name in SOURCE_MEMBERS if name in spec]
     return str(found)
 
