@@ -36,6 +36,10 @@ def move(
         bool,
         typer.Option("--without-captions", help="Move videos too whose captions would be lost."),
     ] = False,
+    delivered_minutes: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="N", help="Minutes delivered in a month, by the old bill."),
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Encode an account's published videos at another account, and publish them from there.
@@ -58,21 +62,24 @@ def move(
         if target not in services.providers:
             raise NotFound("unknown_provider", f"There is no provider account {target!r}.")
         wanted = Move(source, target, without_captions)
-        _show_preview(output, services, wanted)
+        _show_preview(output, services, wanted, delivered_minutes)
         if dry_run:
             _show_origins(output, services, wanted)
         else:
             _show_result(output, wanted, _queue(services, wanted, rate, limit))
 
 
-def _show_preview(output: CommandOutput, services: "Services", wanted: "Move") -> None:
+def _show_preview(
+    output: CommandOutput, services: "Services", wanted: "Move", delivered_minutes: float | None
+) -> None:
     from pipeline.operations.move import preview_move
     from pipeline.runtime.database import session_of
 
     accounts = services.settings.accounts.by_name
     prices = {name: account.settings.prices for name, account in accounts.items()}
     with session_of(services.engine) as session:
-        found = preview_move(session, wanted, prices)
+        delivered_sec = None if delivered_minutes is None else delivered_minutes * 60
+        found = preview_move(session, wanted, prices, delivered_sec=delivered_sec)
     minutes = found.media_sec / 60
     shown = {name: value for name, value in asdict(found).items() if name != "media_sec"}
     output.data({"kind": "preview", **asdict(wanted), **shown, "minutes": round(minutes, 1)})
@@ -80,6 +87,11 @@ def _show_preview(output: CommandOutput, services: "Services", wanted: "Move") -
         f"{found.videos} videos, {minutes:.1f} minutes; encoding costs about "
         f"{found.encoding_cost:.2f}, storage {found.monthly_cost_change:+.2f} a month"
     )
+    if found.delivery_cost_change is not None:
+        output.show(
+            f"delivering {delivered_minutes:g} minutes a month costs "
+            f"{found.delivery_cost_change:+.2f} a month"
+        )
     output.show(f"{found.under_way} on their way, {found.failed} failed and to be retried")
     if found.captioned:
         fate = "lose them" if wanted.without_captions else "stay"

@@ -109,7 +109,8 @@ class AccountSettings(FirstSecretSettings):
     price_stored_minute: float = Field(0.0, ge=0)
     """Price of a minute stored for a month."""
     price_delivered_minute: float = Field(0.0, ge=0)
-    """Price of a minute delivered."""
+    """Price of a minute delivered to viewers, for `khronika move --delivered-minutes`. Nothing here
+    counts what a vendor delivers: its bill does."""
 
     _split_networks = field_validator("webhook_sources", mode="before")(split_tuple)
     _split_hosts = field_validator("output_hosts", mode="before")(split_set)

@@ -21,6 +21,10 @@ class Prices:
         """Return the estimated cost of encoding this much video."""
         return media_sec / SEC_PER_MINUTE * self.encoded_minute
 
+    def delivery(self, media_sec: float) -> float:
+        """Return the estimated cost of delivering this much video to viewers."""
+        return media_sec / SEC_PER_MINUTE * self.delivered_minute
+
     def storage(self, media_sec: float) -> float:
         """Return the estimated cost of storing this much video for a month."""
         return media_sec / SEC_PER_MINUTE * self.stored_minute

@@ -52,6 +52,8 @@ class MovePreview:
         captioned: Completed videos with captions that the new account would not have.
         encoding_cost: Estimate, at the new account's price.
         monthly_cost_change: Estimated change of the cost of storing them.
+        delivery_cost_change: Estimated change of the monthly cost of delivering them; None without
+            a number of delivered minutes.
     """
 
     videos: int
@@ -61,6 +63,7 @@ class MovePreview:
     captioned: int
     encoding_cost: float
     monthly_cost_change: float
+    delivery_cost_change: float | None = None
 
 
 HAS_CAPTIONS = func.jsonb_array_length(Output.captions) > 0
@@ -78,11 +81,19 @@ class MoveStep(NamedTuple):
     reason: str | None = None
 
 
-def preview_move(session: Session, move: Move, prices: Mapping[str, Prices]) -> MovePreview:
+def preview_move(
+    session: Session,
+    move: Move,
+    prices: Mapping[str, Prices],
+    *,
+    delivered_sec: float | None = None,
+) -> MovePreview:
     """Count the videos of a move, and estimate its cost.
 
     Args:
         prices: By account; an account without prices costs nothing.
+        delivered_sec: Length of the video that viewers are sent in a month. The vendor counts it,
+            and we do not; None if the operator does not say.
     """
     held = _held(move.source).with_only_columns(
         Asset.status, func.count(), func.coalesce(func.sum(Asset.duration_sec), 0.0)
@@ -103,6 +114,9 @@ def preview_move(session: Session, move: Move, prices: Mapping[str, Prices]) -> 
         _count_captioned(session, move),
         new.encoding(media_sec),
         new.storage(media_sec) - old.storage(media_sec),
+        None
+        if delivered_sec is None
+        else new.delivery(delivered_sec) - old.delivery(delivered_sec),
     )
 
 

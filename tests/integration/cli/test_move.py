@@ -97,6 +97,17 @@ def test_a_run_queues_up_to_its_limit_and_the_next_run_goes_on(
     assert [row.type for row in world.all(AuditEvent)] == ["move", "move"]
 
 
+def test_delivered_minutes_are_priced_by_both_accounts(
+    api: Client, world: World, env: Mapping[str, str]
+) -> None:
+    completed(api, world, 1)
+    priced = {**env, "KHRONIKA_SPARE_PRICE_DELIVERED_MINUTE": "0.002"}
+    ran = move("--dry-run", "--delivered-minutes", "500", env=priced)
+
+    assert ran.code == 0
+    assert ran.out.splitlines()[1] == "delivering 500 minutes a month costs +1.00 a month"
+
+
 def test_the_words_for_people_begin_with_the_cost(
     api: Client, world: World, env: Mapping[str, str]
 ) -> None:

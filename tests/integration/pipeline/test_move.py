@@ -342,6 +342,17 @@ def test_the_preview_counts_minutes_and_estimates_the_cost(world: World) -> None
         assert session.get_one(Asset, min(first, *_)).wanted_provider == "new"
 
 
+def test_the_preview_has_the_cost_of_delivery_if_the_minutes_are_given(world: World) -> None:
+    published_at_old(world, 1)
+    prices = {"old": Prices(delivered_minute=0.003), "new": Prices(delivered_minute=0.001)}
+    with session_of(world.services.engine) as session:
+        without = preview_move(session, MOVE, prices)
+        found = preview_move(session, MOVE, prices, delivered_sec=1000 * 60)
+
+    assert without.delivery_cost_change is None
+    assert found.delivery_cost_change == pytest.approx(-2.0)
+
+
 def lose_original(world: World, asset_id: UUID) -> None:
     world.execute(
         "UPDATE video_assets SET source_url = replace(source_url, 'video.mp4', 'gone.mp4')"

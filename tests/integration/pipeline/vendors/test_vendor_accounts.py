@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from pipeline.domain.states import Status
-from pipeline.domain.values import Phase
+from pipeline.domain.values import Phase, Playback
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.sweep import sweep
@@ -179,3 +179,20 @@ def test_an_account_that_settings_no_longer_name_keeps_what_it_is_owed(
         assert world.asset(asset_id).status is Status.COMPLETED
     assert {each.released_at is not None for each in at_vendor.attempts(dropped)} == {True}
     assert spare.fake.jobs == {}
+
+
+@pytest.mark.parametrize("adapter", ["api_video"], indirect=True)
+def test_a_signed_video_is_never_given_to_a_vendor_that_cannot_restrict_playback(
+    at_vendor: AtVendor, spare: AtVendor
+) -> None:
+    asset_id = at_vendor.create(Playback.SIGNED)
+
+    assert at_vendor.submit(asset_id) == "held"
+
+    world = at_vendor.world
+    held = world.asset(asset_id)
+    assert (held.status, held.hold_reason, held.failures) == (Status.QUEUED, "no_account", 0)
+    [event] = [each for each in world.chronicle(asset_id) if each.type == "held"]
+    lacking = "cannot_restrict_playback"
+    assert event.detail["passed_over"] == {ACCOUNT: lacking, SPARE: lacking}
+    assert at_vendor.fake.asked == spare.fake.asked == []
