@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.http.slow_clients import close_silent_connections
 from api.identity.database_roles import make_engines
 from pipeline.config.groups import load_settings
+from pipeline.net.client_bounds import most_connections
 from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable, open_book
 from pipeline.runtime.filed_settings import SettingsInvalid
@@ -46,8 +46,13 @@ finally:
 
 bind = f"0.0.0.0:{_settings.media_urls.port}"
 """All interfaces, for containers; on one machine `--bind 127.0.0.1:…` overrides it."""
-worker_class = "api.http.slow_clients.Worker"
-"""Worker with threads, because requests mostly wait for the database or for bytes to arrive."""
+worker_class = "pipeline.net.bounded_worker.BoundedWorker"
+"""Worker with threads, because requests mostly wait for the database. No option of a command line
+may replace it: gunicorn's own workers wait for slow clients in their threads."""
+worker_connections = most_connections()
+"""Connections of one process; they cost no thread while they wait."""
+sendfile = False
+"""Every byte passes our own socket, which bounds the time of waiting for the client."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 threads = max(64, 2 * _settings.streams.clients + 2)
 """A stream holds a thread for its whole life. Streams hold at most half of the threads; the others
@@ -81,12 +86,8 @@ if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Close connections of clients that stay silent."""
-    close_silent_connections(
-        [listening.sock for listening in worker.sockets],
-        worker.log.error_log,
-        after_sec=_settings.clients.client_patience_sec,
-    )
+    """Bound the time of clients."""
+    worker.bounds = _settings.clients.bounds
 
 
 def post_worker_init(worker: Any) -> None:

@@ -23,10 +23,11 @@ from flask import Blueprint, Flask, Request, Response, current_app, g, jsonify, 
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout
 
 from pipeline.net.broken_bodies import CheckedInput
 from pipeline.runtime.database import session_of
+from pipeline.runtime.strict_json import DocumentRefused, read_document
 from transcoder.job_view import error_view, job_view
 from transcoder.jobs import (
     JobMissing,
@@ -56,10 +57,10 @@ _ANSWERS: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
 
 
 class JobsRequest(Request):
-    """A request whose broken body is answered with 400."""
+    """A request whose broken body is answered with 400, and a slow one with 408."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **options: Any) -> None:
-        environ["wsgi.input"] = CheckedInput(environ["wsgi.input"], BadRequest)
+        environ["wsgi.input"] = CheckedInput(environ["wsgi.input"], BadRequest, RequestTimeout)
         super().__init__(environ, *args, **options)
 
 
@@ -103,7 +104,7 @@ def authorise() -> JsonAnswer | None:
 def put(job_id: UUID) -> JsonAnswer:
     """Create a job under the client's id, or return the job that has it."""
     services = _services()
-    wanted = JobRequest.model_validate_json(request.get_data())
+    wanted = JobRequest.model_validate_json(_document())
     with session_of(services.engine) as session:
         job, created, wakes = put_job(
             session,
@@ -116,6 +117,16 @@ def put(job_id: UUID) -> JsonAnswer:
         )
     services.wake(wakes)
     return jsonify(job_view(job)), HTTPStatus.CREATED if created else HTTPStatus.OK
+
+
+def _document() -> bytes:
+    """Return the body, which is JSON within the bounds of all our documents."""
+    body: bytes = request.get_data()
+    try:
+        read_document(body)
+    except DocumentRefused as error:
+        raise BadRequest(f"The body is refused: {error}.") from None
+    return body
 
 
 @jobs.get("/<uuid:job_id>")

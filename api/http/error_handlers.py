@@ -22,6 +22,7 @@ DETAILS = {
         "method_not_allowed",
         "This address does not support this method; the Allow header lists the supported ones.",
     ),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "The request took too long to arrive."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "body_too_large",
         "The body is larger than this address accepts.",

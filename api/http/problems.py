@@ -37,6 +37,7 @@ PRIVATE = frozenset({SignatureInvalid})
 RETRYABLE = frozenset(
     {
         "idempotency_in_flight",
+        "request_timeout",
         "status_changed",
         "upload_incomplete",
         "part_too_short",

@@ -4,7 +4,12 @@ from typing import Any
 
 from flask import Request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 
 from pipeline.net.broken_bodies import CheckedInput
 from pipeline.runtime.strict_json import parse_json
@@ -27,7 +32,7 @@ class ApiRequest(Request):
     """A request that enforces the form and the limit of its body and the media type of JSON."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **options: Any) -> None:
-        environ["wsgi.input"] = CheckedInput(environ["wsgi.input"], BadRequest)
+        environ["wsgi.input"] = CheckedInput(environ["wsgi.input"], BadRequest, RequestTimeout)
         super().__init__(environ, *args, **options)
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:

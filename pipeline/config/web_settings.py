@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from pipeline.config.comma_lists import split_tuple
 from pipeline.config.groups import SettingsGroup
 from pipeline.domain.values import PostClaim
+from pipeline.net.client_bounds import ClientBounds
 
 
 class ClientSettings(SettingsGroup):
@@ -19,9 +20,29 @@ class ClientSettings(SettingsGroup):
     """Proxies before the API that each add an address to ``X-Forwarded-For``. If the number is too
     high, a caller can forge the address that limits are counted by."""
     client_patience_sec: float = Field(30.0, gt=0)
-    """Seconds that a client may send no more of its request, or take no more of its answer."""
+    """Seconds that a client may send no more of its request, or take no more of its answer. It may
+    be waited for so long in all, and for the seconds that its bytes earn."""
+    client_head_sec: float = Field(10.0, gt=0)
+    """Seconds from the beginning of a request to the end of its head. Bytes that arrive meanwhile
+    do not extend them."""
+    client_bytes_per_sec: int = Field(1024, ge=1)
+    """Lowest rate of a body and of an answer, in bytes a second: an upload at 20 kbit/s is twice as
+    fast. Only the time of waiting for the client counts; an event stream's silence does not."""
+    client_connections: int = Field(200, ge=1)
+    """Connections of one address to one API process. For one more, the oldest of them that waits
+    for a request is closed. Not applied behind proxies, whose address all clients share."""
 
     _split = field_validator("cors_origins", mode="before")(split_tuple)
+
+    @property
+    def bounds(self) -> ClientBounds:
+        """The bounds of the connections of one API process."""
+        return ClientBounds(
+            head_sec=self.client_head_sec,
+            patience_sec=self.client_patience_sec,
+            bytes_per_sec=self.client_bytes_per_sec,
+            per_address=None if self.proxies else self.client_connections,
+        )
 
 
 class PostSettings(SettingsGroup):

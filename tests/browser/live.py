@@ -30,7 +30,7 @@ SETTLE_MS = 180_000
 
 GUNICORN = (
     *(sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
-    *("api.app:create_app()", "--worker-class", "gthread"),
+    "api.app:create_app()",
 )
 """The same as in the Procfile."""
 

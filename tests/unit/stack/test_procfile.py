@@ -5,6 +5,7 @@ import sys
 import pytest
 from gunicorn.app.wsgiapp import WSGIApplication  # type: ignore[import-untyped]
 
+from pipeline.net.bounded_worker import BoundedWorker
 from stack.home import CHECKOUT
 from stack.supervisor import read_procfile
 
@@ -39,6 +40,15 @@ def test_no_server_lets_a_client_of_this_machine_write_a_proxys_headers(
     read = WSGIApplication("%(prog)s").cfg
     assert (read.forwarded_allow_ips, read.forwarder_headers) == ([], [])
     assert read.header_map == "drop"
+
+
+def test_no_command_replaces_the_worker_that_bounds_slow_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "worker-class" not in COMMANDS["web"]
+    monkeypatch.chdir(CHECKOUT)
+    monkeypatch.setattr(sys, "argv", shlex.split(COMMANDS["transcoder"]))
+    assert WSGIApplication("%(prog)s").cfg.worker_class is BoundedWorker
 
 
 def test_flower_is_reachable_from_this_machine_only() -> None:
