@@ -8,6 +8,7 @@ from flask import Response, current_app, g, request
 from pydantic import ValidationError
 
 from pipeline.domain.errors import (
+    Busy,
     Conflict,
     DomainError,
     Forbidden,
@@ -24,6 +25,7 @@ STATUS_OF: Mapping[type[DomainError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Forbidden: HTTPStatus.FORBIDDEN,
     Conflict: HTTPStatus.CONFLICT,
+    Busy: HTTPStatus.CONFLICT,
     Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
@@ -37,6 +39,9 @@ PRIVATE = frozenset({SignatureInvalid})
 RETRYABLE = frozenset(
     {
         "idempotency_in_flight",
+        "upload_in_check",
+        "too_many_checks",
+        "too_much_at_once",
         "request_timeout",
         "status_changed",
         "upload_incomplete",
@@ -100,7 +105,8 @@ def from_domain(error: DomainError) -> Problem:
     """Return the problem of a domain error, by ``STATUS_OF``."""
     kind = next(kind for kind in STATUS_OF if isinstance(error, kind))
     current = {} if kind in PRIVATE else error.extra
-    wait = {"Retry-After": str(error.retry_after_sec)} if isinstance(error, LimitReached) else {}
+    waits = isinstance(error, LimitReached | Busy)
+    wait = {"Retry-After": str(error.retry_after_sec)} if waits else {}
     return Problem(STATUS_OF[kind], error.code, str(error), headers=wait, current=current)
 
 

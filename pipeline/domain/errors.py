@@ -5,6 +5,7 @@ KhronikaError
 │   ├── NotFound                post_not_found, upload_not_found, unknown_provider
 │   ├── Forbidden               post_not_claimed
 │   ├── Conflict                post_has_asset, not_failed, status_changed, upload_incomplete, …
+│   ├── Busy                    upload_in_check; has ``retry_after_sec``
 │   ├── Unprocessable           a well-formed request that cannot be carried out
 │   ├── TooLarge                source_too_large
 │   ├── LimitReached            too_many_in_flight, quota_exceeded, …; has ``retry_after_sec``
@@ -55,6 +56,18 @@ class Forbidden(DomainError):
 
 class Conflict(DomainError):
     """The current state does not allow this."""
+
+
+class Busy(DomainError):
+    """The same work is going on already; ask again for its result.
+
+    Attributes:
+        retry_after_sec: Seconds until it may have ended.
+    """
+
+    def __init__(self, code: str, message: str | None = None, *, retry_after_sec: int) -> None:
+        super().__init__(code, message)
+        self.retry_after_sec = retry_after_sec
 
 
 class Unprocessable(DomainError):

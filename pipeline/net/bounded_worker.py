@@ -38,6 +38,7 @@ from pipeline.net.refused_request import (
 LINGER_SEC = 2.0
 """The time that a client gets to read the end of an answer (RFC 9112, 9.6)."""
 _READ_BYTES = 64 * 1024
+_LOGGED_EVERY_SEC = 10.0
 
 
 class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -55,6 +56,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self._lingering: dict[TConn, float] = {}
         self._running: set[TConn] = set()
         self._of_address: dict[str, dict[PacedSocket, TConn]] = {}
+        self._cut = 0
+        self._cut_logged_at = 0.0
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -181,8 +184,10 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         for _, conn in slow[:wanted]:
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RDWR)
-        if slow:
-            self.log.warning("Cut %d slow clients: requests need a thread", len(slow[:wanted]))
+        self._cut += len(slow[:wanted])
+        if self._cut and monotonic() - self._cut_logged_at > _LOGGED_EVERY_SEC:
+            self.log.warning("Cut %d slow clients: requests need a thread", self._cut)
+            self._cut, self._cut_logged_at = 0, monotonic()
 
     def _refuse(self, conn: TConn, refused: RefusedRequest | None) -> None:
         """Answer a request that has no thread, and end its connection."""

@@ -11,8 +11,8 @@ from pipeline.net.client_bounds import ClientBounds
 
 SLOW_SEC = 0.5
 """The time that a client has been waited for before it can count as slow."""
-SLOW_BYTES_PER_SEC = 16 * 1024
-"""A rate below which a client is slow: 128 kbit/s, less than any mobile network of today."""
+SLOW_BYTES_PER_SEC = 64 * 1024
+"""A rate below which a client is slow: 512 kbit/s, the least that a video is watched with."""
 
 
 class ClientTooSlow(BrokenPipeError):

@@ -246,6 +246,12 @@ class Upload(Base):
     completed_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
     """Instant at which a video was registered for it; until then it may be abandoned."""
+    checking_until: Mapped[datetime | None]
+    """Instant until which its check is claimed by one request; null if nothing is being checked."""
+    checks: Mapped[int]
+    """Claims of the check so far."""
+    refusal: Mapped[JsonObject | None]
+    """Code and message of the refusal that its check ended with, which is final."""
 
 
 class UploadPart(Base):

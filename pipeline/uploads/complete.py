@@ -17,6 +17,7 @@ from pipeline.records.models import Upload
 from pipeline.records.upload_rows import Begin
 from pipeline.storage.base import ObjectMissing, PartsRefused, Storage
 from pipeline.storage.multipart import Multipart, Part
+from pipeline.uploads.check_claim import check_claimed, refuse_again
 
 
 def complete_upload(
@@ -31,11 +32,13 @@ def complete_upload(
     """Make one object of the parts and check its content; safe to repeat, also concurrently.
 
     A part that arrives later no longer changes the object. A refusal is therefore final: the same
-    upload is refused again.
+    upload is refused again, without another look at it.
 
     Raises:
         NotFound: ``upload_not_found``.
         Conflict: ``upload_incomplete`` (a part is missing), ``upload_expired``.
+        Busy: ``upload_in_check``: another request checks it.
+        LimitReached: ``too_many_checks``: of this owner at once.
         TooLarge, Unprocessable: the code of the refusal, such as ``unsupported_media``.
     """
     with begin() as session:
@@ -43,10 +46,18 @@ def complete_upload(
         parts = upload_rows.arrived_parts(session, upload_id)
     if upload.completed_at is not None:
         return upload
+    refuse_again(upload)
     upload_rows.refuse_expired(upload, now=now)
-    if upload.received_bytes is None:
-        _assemble(begin, upload, parts, storage)
-    info = _measure(upload, storage, tools, limits)
+    with check_claimed(begin, upload_id) as claimed:
+        if claimed.completed_at is not None:
+            return claimed
+        if claimed.received_bytes is None:
+            _assemble(begin, claimed, parts, storage)
+        info = _measure(claimed, storage, tools, limits)
+        return _record(begin, upload_id, info)
+
+
+def _record(begin: Begin, upload_id: UUID, info: SourceInfo) -> Upload:
     with begin() as session:
         completed = session.scalars(
             update(Upload)
