@@ -62,6 +62,8 @@ NEXT_STEPS: Mapping[str, str] = {
     "status_changed": "See its present state with `khronika status`.",
     "upload_not_found": "Upload the file again.",
     "upload_incomplete": "Send the whole file again.",
+    "upload_in_check": "Run the same command again in a few seconds; the upload is kept.",
+    "too_many_checks": "Run the same command again in a few seconds; the upload is kept.",
     "upload_expired": "Upload the file again; the ticket has expired.",
     "token_missing": "Give --token or KHRONIKA_TOKEN.",
     "token_invalid": "Use a token of this API; `khronika token` makes one from its secret.",

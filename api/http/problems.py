@@ -105,8 +105,9 @@ def from_domain(error: DomainError) -> Problem:
     """Return the problem of a domain error, by ``STATUS_OF``."""
     kind = next(kind for kind in STATUS_OF if isinstance(error, kind))
     current = {} if kind in PRIVATE else error.extra
-    waits = isinstance(error, LimitReached | Busy)
-    wait = {"Retry-After": str(error.retry_after_sec)} if waits else {}
+    wait = {}
+    if isinstance(error, LimitReached | Busy):
+        wait["Retry-After"] = str(error.retry_after_sec)
     return Problem(STATUS_OF[kind], error.code, str(error), headers=wait, current=current)
 
 

@@ -89,11 +89,15 @@ class PacedSocket(socket.socket):
     """
 
     pace: ClientPace
-    _on_close: Callable[[Self], None]
+    _on_close: "Callable[[PacedSocket], None]"
 
     @classmethod
     def adopt(
-        cls, accepted: socket.socket, bounds: ClientBounds, *, on_close: Callable[[Self], None]
+        cls,
+        accepted: socket.socket,
+        bounds: ClientBounds,
+        *,
+        on_close: "Callable[[PacedSocket], None]",
     ) -> Self:
         """Take over an accepted connection.
 

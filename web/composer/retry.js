@@ -8,6 +8,9 @@ const MAX_FAILURES = 8;
 /** Refusals of content that did not arrive as it was sent. */
 const DAMAGED_CODES = new Set(["checksum_mismatch", "part_too_short", "part_missing"]);
 
+/** Another request of ours, whose answer was lost, is still at the same work. */
+const IN_CHECK = "upload_in_check";
+
 /** Conflicts that last: the post is another user's, or has another video. */
 const TAKEN_CODES = new Set(["post_not_found", "post_has_asset", "playback_differs"]);
 
@@ -50,7 +53,7 @@ function isTransient(error) {
   // A storage answers 403 to an address that has expired, and 400 to a part that was damaged or came
   // too slowly. The next try has a new address.
   const isFromStorage = (error.status === 403 || error.status === 400) && !error.code;
-  return error.isTransient || isFromStorage || DAMAGED_CODES.has(error.code);
+  return error.isTransient || isFromStorage || DAMAGED_CODES.has(error.code) || error.code === IN_CHECK;
 }
 
 /**

@@ -80,7 +80,10 @@ FOUND_OUT_LATER: Mapping[str, tuple[str, ...]] = {
         *("status", "manifest_url", "published_output_id", "source_info", "attempt_id"),
         "hold_reason",
     ),
-    "uploads": ("received_bytes", "source_info", "completed_at", "claimed_at"),
+    "uploads": (
+        *("received_bytes", "source_info", "completed_at", "claimed_at"),
+        *("checking_until", "checks", "refusal"),
+    ),
     "upload_parts": ("received_at",),
     "idempotency_keys": ("response",),
     "webhook_deliveries": ("tries", "asset_id"),
