@@ -125,7 +125,7 @@ def _document() -> bytes:
     try:
         read_document(body)
     except DocumentRefused as error:
-        raise BadRequest(f"The body is refused: {error}.") from None
+        raise JobRefused("invalid_request", f"The body is refused: {error}.") from None
     return body
 
 
