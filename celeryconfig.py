@@ -18,6 +18,7 @@ from pipeline.config.task_names import (
     TASK_SUBMIT,
     TASK_SWEEP,
     TASK_TIDY,
+    TASK_WITHDRAW,
 )
 from pipeline.process_settings import FlowerSettings
 
@@ -81,6 +82,7 @@ task_routes = {
     TASK_RECONCILE: {"queue": QUEUE_RECONCILE},
     TASK_POLL: {"queue": QUEUE_RECONCILE},
     TASK_RELEASE: {"queue": QUEUE_RECONCILE},
+    TASK_WITHDRAW: {"queue": QUEUE_RECONCILE},
     TASK_SWEEP: {"queue": QUEUE_SWEEP},
     TASK_TIDY: {"queue": QUEUE_SWEEP},
     TASK_PURGE: {"queue": QUEUE_SWEEP},

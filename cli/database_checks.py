@@ -13,10 +13,13 @@ from cli.check_failed import CheckFailed
 from pipeline.domain.errors import Unprocessable
 from pipeline.operations.schema_check import check_catalogue
 from pipeline.process_settings import DoctorSettings
+from pipeline.records.cache_purges import owed_purges
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.records.site_posts import Posts, check_posts
 from pipeline.runtime.database import make_engine
 
+MAX_PURGE_AGE_SEC = 60.0
+"""A purge takes seconds; one that is older has been refused."""
 MAX_CLOCK_DIFFERENCE_SEC = 5.0
 """Leases and deadlines use the database's clock, tokens and callbacks this machine's. The strictest
 comparison between the two tolerates 30 s."""
@@ -94,6 +97,18 @@ def check_posts_table(settings: DoctorSettings) -> str:
                     str(error), "Check KHRONIKA_POSTS_TABLE and its grants."
                 ) from None
     return f"{posts.name}, owned by {posts.owner_column}"
+
+
+def check_withdrawals(settings: DoctorSettings) -> str:
+    """Check that deleted and replaced videos have left storage and CDN in time."""
+    with connected(settings, "operator") as connection, Session(connection) as session:
+        owed = owed_purges(session)
+    if owed.oldest_age_sec > MAX_PURGE_AGE_SEC:
+        raise CheckFailed(
+            f"{owed.total} are owed to storage or CDN, the oldest for {owed.oldest_age_sec:.0f} s",
+            "Read `error` in cache_purges; check KHRONIKA_CDN_PURGE_URL and that workers run.",
+        )
+    return f"{owed.total} on their way to storage and CDN"
 
 
 @contextmanager

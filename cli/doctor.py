@@ -52,6 +52,7 @@ CHECKS: Mapping[str, Check] = {
     "isolation of ffmpeg": service_checks.check_isolation,
     "provider accounts": account_checks.check_accounts,
     "states of accounts": account_checks.check_account_states,
+    "withdrawn videos": database_checks.check_withdrawals,
 }
 """The checks by name; each returns the facts that it found, or raises `CheckFailed`."""
 

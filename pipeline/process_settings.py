@@ -7,6 +7,7 @@ function takes the group that it reads.
 from dataclasses import dataclass
 
 from pipeline.config.account_settings import AccountListSettings
+from pipeline.config.cdn_settings import CdnSettings
 from pipeline.config.limit_settings import (
     BreakerSettings,
     OwnerLimitSettings,
@@ -98,6 +99,7 @@ class WorkerSettings:
     providers: ProviderSettings
     accounts: Accounts
     callbacks: CallbackSettings
+    cdn: CdnSettings
 
     @property
     def message_key(self) -> str:

@@ -1,10 +1,23 @@
-"""Jobs as clients use them: put, read and cancel."""
+"""Jobs as clients use them: put, read and cancel.
 
+No row keeps a credential: a source in a configured storage is named by its key, and of a remote
+source the part that may open it is forgotten with the end of the job.
+"""
+
+import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from hashlib import sha256
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy.orm import Session
 
 from pipeline.net.fetch import FetchPolicy, FetchRefused, Version
@@ -35,6 +48,31 @@ class NoRoom(Exception):
     """The scratch folder has no room for another job at the moment."""
 
 
+DIGEST = "source_sha256"
+"""Member of a row's request: the digest of its source's whole address."""
+SOURCES = re.compile(r"original/.+|(?:protected/)?processed/.+\.mp4")
+"""Keys of sources in a storage: originals, and published MP4 files for a move without one."""
+
+
+class StoredSource(BaseModel):
+    """Source in a configured storage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    storage: str
+    key: str
+
+    @field_validator("key")
+    @classmethod
+    def _is_source(cls, value: str) -> str:
+        try:
+            if SOURCES.fullmatch(check_key(value)) is None:
+                raise ValueError("is no key of a source")
+        except KeyRefused as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
 class OutputTarget(BaseModel):
     """Target of a job's outputs: a configured storage, and two prefixes in it."""
 
@@ -58,7 +96,10 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source_url: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    source_url: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    """Address of a remote source."""
+    source: StoredSource | None = None
+    """Source in a storage; a job has the one or the other."""
     output: OutputTarget
     poster_time_sec: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_profile: str | None = None
@@ -75,6 +116,12 @@ class JobRequest(BaseModel):
             short_side_of(value)
         return value
 
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.source_url is None) is (self.source is None):
+            raise ValueError("a job has either source_url or source")
+        return self
+
     @property
     def version(self) -> Version:
         """The version of the source that the client has measured."""
@@ -90,9 +137,26 @@ class JobRequest(BaseModel):
 
         The job keeps the measurements that it was made with.
         """
-        measured = {"source_size_bytes": None, "source_etag": None}
-        earlier = JobRequest.model_validate(stored)
-        return earlier.model_copy(update=measured) == self.model_copy(update=measured)
+        # After its end, a job has only a part of its source's address, and the digest of all of it.
+        ignored = {"source_size_bytes": None, "source_etag": None, "source_url": None}
+        earlier = read_request(stored)
+        is_same_source = stored[DIGEST] == self.source_sha256
+        same = earlier.model_copy(update=ignored) == self.model_copy(update=ignored)
+        return is_same_source and same
+
+    @property
+    def source_sha256(self) -> str:
+        """Digest of the remote source's address, by which a repetition is recognised."""
+        return sha256((self.source_url or "").encode()).hexdigest()
+
+    def stored(self) -> dict[str, Any]:
+        """Return the request as its row keeps it."""
+        return {**self.model_dump(mode="json"), DIGEST: self.source_sha256}
+
+
+def read_request(stored: dict[str, Any]) -> JobRequest:
+    """Return the request of a row. Of a job that has ended it lacks the query of its source."""
+    return JobRequest.model_validate({name: stored[name] for name in stored if name != DIGEST})
 
 
 def put_job(
@@ -115,16 +179,17 @@ def put_job(
             created the job of this id.
         NoRoom: The job would be new, and `has_room` refused its bytes.
     """
-    if request.output.storage not in storages:
+    named = {request.output.storage, *([request.source.storage] if request.source else [])}
+    if not named <= storages:
         raise JobRefused("unknown_storage", "No storage of that name is configured.")
     try:
-        check_url(request.source_url, policy)
+        if request.source_url is not None:
+            check_url(request.source_url, policy)
     except FetchRefused as error:
         raise JobRefused(error.code, error.detail) from error
     if store.get_job(session, job_id) is None and not has_room(job_id, request.needed_bytes):
         raise NoRoom
-    body = request.model_dump(mode="json")
-    created = store.insert_job(session, job_id, body, request_id)
+    created = store.insert_job(session, job_id, request.stored(), request_id)
     job = get_job(session, job_id)
     if not request.is_same_request(job.request):
         raise JobRefused("job_conflict", "Another request created the job of this id.")

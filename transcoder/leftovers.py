@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pipeline.runtime.database import session_of
 from transcoder import store
-from transcoder.jobs import JobRequest
+from transcoder.jobs import read_request
 from transcoder.models import Job
 from transcoder.scratch import abandoned_folders
 from transcoder.services import TranscoderServices
@@ -50,7 +50,7 @@ def forget_old_jobs(services: TranscoderServices) -> int:
 
 
 def _published_bytes(services: TranscoderServices, job: Job) -> int:
-    output = JobRequest.model_validate(job.request).output
+    output = read_request(job.request).output
     storage = services.storages.get(output.storage)
     if storage is None:
         return 0
@@ -59,7 +59,7 @@ def _published_bytes(services: TranscoderServices, job: Job) -> int:
 
 
 def _remove(services: TranscoderServices, job: Job) -> int:
-    output = JobRequest.model_validate(job.request).output
+    output = read_request(job.request).output
     reclaimed = 0
     if storage := services.storages.get(output.storage):
         reclaimed += storage.delete_prefix(output.prefix)

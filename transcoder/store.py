@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -137,6 +137,7 @@ def cancel(session: Session, job_id: UUID) -> bool:
             lease_token=Job.lease_token + 1,
             cleanup_owed=Job.claims > 0,
             finished_at=func.now(),
+            request=_without_query(),
         )
         .returning(Job.id)
     )
@@ -254,7 +255,19 @@ def _guarded(session: Session, lease: Lease, values: dict[str, Any]) -> None:
 
 
 def _ended(status: JobStatus) -> dict[str, Any]:
-    return {"status": status, "finished_at": func.now(), "lease_expires_at": None}
+    return {
+        "status": status,
+        "finished_at": func.now(),
+        "lease_expires_at": None,
+        "request": _without_query(),
+    }
+
+
+def _without_query() -> Any:
+    """Return the request without the part of its source's address that may open the source."""
+    address = func.regexp_replace(Job.request["source_url"].astext, "[?#].*$", "")
+    stripped = func.jsonb_set(Job.request, ["source_url"], func.to_jsonb(address))
+    return case((Job.request["source_url"].astext.is_(None), Job.request), else_=stripped)
 
 
 def _lease_end(lease_sec: float) -> Any:

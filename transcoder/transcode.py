@@ -20,13 +20,14 @@ from transcoder.encode.ladder import short_side_of
 from transcoder.encode.output_check import check_outputs
 from transcoder.heartbeat import Heartbeat
 from transcoder.job_view import callback_body, error_view
-from transcoder.jobs import JobRequest
+from transcoder.jobs import JobRequest, read_request
 from transcoder.models import Job, JobStep
 from transcoder.result_view import result_view
 from transcoder.scratch import encode_slot, reserve, workdir
 from transcoder.scratch_space import FULL, needed_bytes
 from transcoder.services import TranscoderServices
 from transcoder.store import Lease, LeaseLost
+from transcoder.stored_source_copy import copy_source
 from transcoder.task_names import wake_deliver, wake_encode
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def transcode(services: TranscoderServices, job_id: UUID) -> list[Wake]:
 
 
 def _request_of(job: Job) -> JobRequest:
-    return JobRequest.model_validate(job.request)
+    return read_request(job.request)
 
 
 def _work(services: TranscoderServices, lease: Lease, job: Job) -> list[Wake]:
@@ -81,14 +82,7 @@ def _produce(
     services: TranscoderServices, request: JobRequest, heartbeat: Heartbeat, folder: Path
 ) -> dict[str, Any]:
     settings, source = services.settings, folder / "source"
-    with GuardedFetcher(settings.fetch_policy) as fetcher:
-        fetcher.download(
-            request.source_url,
-            source,
-            max_bytes=settings.max_bytes,
-            version=request.version,
-            on_bytes=lambda _: heartbeat.beat(),
-        )
+    _bring(services, request, heartbeat, source)
     reserve(folder, needed_bytes(source.stat().st_size))
     heartbeat.enter_step(JobStep.PROBING)
     info = probe(source, services.tools)
@@ -106,6 +100,33 @@ def _produce(
     check_outputs(encoded, info)
     heartbeat.enter_step(JobStep.PUBLISHING)
     return _publish(services, request, encoded, info, beat=heartbeat.beat)
+
+
+def _bring(
+    services: TranscoderServices, request: JobRequest, heartbeat: Heartbeat, to: Path
+) -> None:
+    """Copy the source to scratch, from its storage or from its server."""
+    most = services.settings.max_bytes
+    if request.source is not None:
+        storage = services.storages[request.source.storage]
+        copy_source(
+            storage,
+            request.source.key,
+            to,
+            max_bytes=most,
+            version=request.version,
+            beat=heartbeat.beat,
+        )
+        return
+    assert request.source_url is not None
+    with GuardedFetcher(services.settings.fetch_policy) as fetcher:
+        fetcher.download(
+            request.source_url,
+            to,
+            max_bytes=most,
+            version=request.version,
+            on_bytes=lambda _: heartbeat.beat(),
+        )
 
 
 def _options(services: TranscoderServices, request: JobRequest) -> EncodeOptions:

@@ -15,6 +15,7 @@ from pipeline.config.task_names import (
     TASK_SUBMIT,
     TASK_SWEEP,
     TASK_TIDY,
+    TASK_WITHDRAW,
 )
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
@@ -22,6 +23,7 @@ from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep, tidy
 from pipeline.operations.purge import purge
+from pipeline.operations.withdraw import withdraw
 from pipeline.runtime.task_publishing import send_wakes
 from pipeline.services import Outcome, Services
 from worker.app import app, services
@@ -55,6 +57,12 @@ def poll_asset(self: Task, asset_id: str) -> str:
 def release_attempt(self: Task, attempt_id: str) -> str:
     """Give up a job that is no longer needed."""
     return _run(self, release, attempt_id)
+
+
+@app.task(name=TASK_WITHDRAW, bind=True)
+def withdraw_asset(self: Task, asset_id: str) -> str:
+    """Remove an asset from storage and CDN."""
+    return _run(self, withdraw, asset_id)
 
 
 @app.task(name=TASK_SWEEP)

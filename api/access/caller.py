@@ -29,6 +29,7 @@ __all__ = [
     "caller_of",
     "caller_session",
     "guarded_scope",
+    "key_of_caller",
     "owner_of_request",
 ]
 
@@ -54,12 +55,15 @@ class Caller:
     Attributes:
         subject: The owner's id, or the name of an operator.
         posts: The posts that the token names.
+        key_id: The API key of the request; None for a token. Everything that is signed for this
+            caller ends with the key.
     """
 
     subject: str
     role: Role
     scopes: frozenset[Scope]
     posts: frozenset[UUID] = frozenset()
+    key_id: UUID | None = None
 
     @property
     def actor(self) -> str:
@@ -109,6 +113,12 @@ def scope_of(method: str) -> Scope:
 def caller() -> Caller:
     """Return the sender of the request; only within a view that is ``@authorised``."""
     return cast("Caller", g.caller)
+
+
+def key_of_caller() -> UUID | None:
+    """Return the API key of the request; None for a token, and for a request without either."""
+    who: Caller | None = g.get("caller")
+    return who.key_id if who is not None else None
 
 
 @contextmanager
@@ -204,9 +214,9 @@ def caller_of(bearer: Bearer) -> Caller:
     """Return the caller of a recognised key."""
     scopes = with_implied(bearer.scopes)
     if bearer.owner_id is not None:
-        return Caller(bearer.owner_id, Role.OWNER, scopes)
+        return Caller(bearer.owner_id, Role.OWNER, scopes, key_id=bearer.key_id)
     role = Role.OPERATOR if Scope.OPERATOR in scopes else Role.READER
-    return Caller(f"key:{bearer.key_id}", role, scopes)
+    return Caller(f"key:{bearer.key_id}", role, scopes, key_id=bearer.key_id)
 
 
 def _invalid() -> Problem:

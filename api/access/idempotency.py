@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, request
+from sqlalchemy.orm import Session
 
 from api.access.audit import audit_operator
 from api.access.caller import Role, caller, caller_session
@@ -16,7 +17,9 @@ from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, record_answer
+from pipeline.domain.values import ADDRESS_FIELDS, Playback
 from pipeline.lifecycle.owner_actions import Changed
+from pipeline.records import queries
 
 MAX_KEY_CHARS = 255
 """The longest Idempotency-Key of Stripe's API."""
@@ -60,14 +63,33 @@ def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Re
     with caller_session() as session:
         first = claim(session, key)
         if first is not None:
-            return respond(first, replayed=True)
+            return respond(readdressed(session, first), replayed=True)
         changed = change(session, post_id, actor=caller().actor)
         audit_operator(session, route, post_id=post_id, asset_id=changed.asset.id)
-        document = asset_out(changed.asset, here.settings.media_urls).model_dump(mode="json")
+        document = asset_out(
+            changed.asset, here.settings.media_urls, key_id=caller().key_id
+        ).model_dump(mode="json")
         answer = Answer(HTTPStatus.ACCEPTED, document)
         record_answer(session, key, answer)
     here.publisher.publish(changed.wakes)
     return respond(answer)
+
+
+def readdressed(session: Session, first: Answer) -> Answer:
+    """Return a stored answer with the addresses of its signed video signed anew.
+
+    They are kept in no row. The video must still exist; the other members are the first answer's.
+    """
+    body = first.body
+    if body.get("playback") != Playback.SIGNED or body.get("status") is None:
+        return first
+    asset = session.scalars(queries.select_asset(UUID(body["post_id"]))).one_or_none()
+    if asset is None or str(asset.id) != body["id"]:
+        return first
+    urls = services().settings.media_urls
+    now = asset_out(asset, urls, key_id=caller().key_id).model_dump(mode="json")
+    renewed = {name: now[name] for name in (*ADDRESS_FIELDS, "urls_expire_at")}
+    return Answer(first.status_code, {**body, **renewed})
 
 
 def respond(answer: Answer, *, replayed: bool = False) -> Response:

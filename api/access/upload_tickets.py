@@ -11,10 +11,12 @@ from flask import request
 
 from api.http.problems import Problem
 from api.wiring.services import services
+from pipeline.domain.errors import NotFound
+from pipeline.records import queries
 from pipeline.records.upload_rows import Begin
-from pipeline.runtime.database import user_session
+from pipeline.runtime.database import session_of, user_session
 from pipeline.uploads.parts import Digests
-from pipeline.uploads.tickets import owner_of_ticket
+from pipeline.uploads.tickets import holder_of_ticket
 
 TICKET_HEADER = "X-Upload-Token"
 CHUNK_BYTES = 256 * 1024
@@ -29,12 +31,17 @@ def ticket_session(upload_id: UUID) -> Begin:
     """Return the opener of transactions of the owner whose ticket the request carries.
 
     Raises:
-        NotFound: ``upload_not_found``: the ticket is absent or belongs to another upload.
+        NotFound: ``upload_not_found``: the ticket is absent, belongs to another upload, or was
+            given to an API key that has been revoked.
     """
     here = services()
     token = request.headers.get(TICKET_HEADER, "")
-    owner_id = owner_of_ticket(token, upload_id, key=here.settings.media_urls.key)
-    return lambda: user_session(here.engines.api, owner_id)
+    holder = holder_of_ticket(token, upload_id, key=here.settings.media_urls.key)
+    if holder.api_key_id is not None:
+        with session_of(here.engines.api) as session:
+            if not queries.keys_in_force(session, [holder.api_key_id]):
+                raise NotFound("upload_not_found")
+    return lambda: user_session(here.engines.api, holder.owner_id)
 
 
 def body_chunks() -> Iterator[bytes]:

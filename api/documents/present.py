@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Any, TypedDict
+from uuid import UUID
 
 from api.documents.schemas import AssetOut, CardOut, EventOut
 from pipeline.config.media_settings import MediaUrlSettings
+from pipeline.content.media_tokens import TokenHolder
 from pipeline.content.object_urls import object_url, output_url, playback_ends_at
 from pipeline.content.original import original_key
 from pipeline.domain.failures import failure_of
@@ -34,9 +36,17 @@ class QueuePosition(TypedDict):
 
 
 def asset_out(
-    asset: Asset, urls: MediaUrlSettings, *, place: PlaceInQueue | None = None
+    asset: Asset,
+    urls: MediaUrlSettings,
+    *,
+    place: PlaceInQueue | None = None,
+    key_id: UUID | None = None,
 ) -> AssetOut:
-    """Return an asset's document, with its position in the queue if the caller read it."""
+    """Return an asset's document, with its position in the queue if the caller read it.
+
+    Args:
+        key_id: The API key that is given the document; its addresses end with the key.
+    """
     submitted = asset.provider_job_id is not None
     return AssetOut(
         **{name: getattr(asset, name) for name in COPIED},
@@ -45,7 +55,7 @@ def asset_out(
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
         **queue_position_out(place),
-        **_addresses(asset, urls),
+        **_addresses(asset, urls, key_id),
     )
 
 
@@ -57,8 +67,12 @@ def queue_position_out(place: PlaceInQueue | None) -> QueuePosition:
     return {"queue_position": place.position, "queue_wait_sec": wait_sec}
 
 
-def card_out(card: Card, urls: MediaUrlSettings) -> CardOut:
-    """Return the public view of a card, which contains only the columns its viewer may see."""
+def card_out(card: Card, urls: MediaUrlSettings, *, key_id: UUID | None = None) -> CardOut:
+    """Return the public view of a card, which contains only the columns its viewer may see.
+
+    Args:
+        key_id: The API key that is given the card; addresses that are signed end with the key.
+    """
     key = original_key(card.original, urls)
     return CardOut(
         asset_id=card.id,
@@ -74,7 +88,7 @@ def card_out(card: Card, urls: MediaUrlSettings) -> CardOut:
         width=card.width,
         height=card.height,
         updated_at=card.updated_at,
-        **(_original(key, urls) if key else _addresses(card, urls)),
+        **(_original(card.id, key, urls, key_id) if key else _addresses(card, urls, key_id)),
     )
 
 
@@ -83,22 +97,25 @@ def event_out(event: Event) -> EventOut:
     return EventOut.model_validate(event)
 
 
-def _addresses(row: Asset | Card, urls: MediaUrlSettings) -> dict[str, Any]:
+def _addresses(row: Asset | Card, urls: MediaUrlSettings, key_id: UUID | None) -> dict[str, Any]:
     """Return the addresses of the published outputs, and the instant they end."""
     published = row.manifest_url is not None
     until = _until(urls) if published and row.playback == Playback.SIGNED else None
     addresses = {
-        name: output_url(urls, row.id, name, expires_at=until)
+        name: output_url(urls, row.id, name, expires_at=until, key_id=key_id)
         for name in ADDRESS_FIELDS
         if getattr(row, name) is not None
     }
     return {**dict.fromkeys(ADDRESS_FIELDS), **addresses, "urls_expire_at": until}
 
 
-def _original(key: str, urls: MediaUrlSettings) -> dict[str, Any]:
+def _original(
+    asset_id: UUID, key: str, urls: MediaUrlSettings, key_id: UUID | None
+) -> dict[str, Any]:
     """Return the address of the source in place of outputs, and the instant it ends."""
     until = _until(urls)
-    address = object_url(urls, key, expires_at=until)
+    holder = TokenHolder(asset_id, key_id=key_id)
+    address = object_url(urls, key, expires_at=until, holder=holder)
     return {**dict.fromkeys(ADDRESS_FIELDS), "fallback_url": address, "urls_expire_at": until}
 
 

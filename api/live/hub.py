@@ -179,4 +179,7 @@ class Streams:
             return
         self.is_database_away = False
         for subscription in subscriptions:
-            subscription.offer(seen[subscription.viewer])
+            if subscription.viewer in seen:
+                subscription.offer(seen[subscription.viewer])
+            else:
+                subscription.end()  # its API key has been revoked

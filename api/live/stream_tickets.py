@@ -7,14 +7,15 @@ reading only, and opens streams only. It is readable but not forgeable.
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import NamedTuple
+from uuid import UUID
 
 from itsdangerous import BadData
 
 from api.http.problems import Problem
 from api.identity.tokens import Role
-from pipeline.runtime.signed_tokens import read_token, sign_token
+from pipeline.runtime.signed_tokens import Keys, read_token, sign_token
 
-_PURPOSE = "khronika.stream-ticket.v1"
+_PURPOSE = "khronika.stream-ticket.v2"
 
 
 class Viewer(NamedTuple):
@@ -23,37 +24,48 @@ class Viewer(NamedTuple):
     Attributes:
         owner_id: The owner whose own videos are shown as complete assets; None for other viewers.
         is_operator: True if every video is shown as a complete asset.
+        key_id: The API key of the ticket, which ends the stream with it; None if it had none.
     """
 
     owner_id: str | None = None
     is_operator: bool = False
+    key_id: UUID | None = None
 
 
 PUBLIC = Viewer()
-OPERATORS = Viewer(is_operator=True)
 
 
-def sign_ticket(key: str, subject: str, role: Role, *, expires_at: datetime) -> str:
-    """Return a ticket that opens streams until ``expires_at``."""
-    payload = [subject, role.value, int(expires_at.timestamp())]
+def sign_ticket(
+    key: str, subject: str, role: Role, *, expires_at: datetime, key_id: UUID | None = None
+) -> str:
+    """Return a ticket that opens streams until ``expires_at``, or the end of its API key."""
+    key_hex = key_id.hex if key_id else None
+    payload = [subject, role.value, int(expires_at.timestamp()), key_hex]
     return sign_token(key, payload, purpose=_PURPOSE)
 
 
-def viewer_of_ticket(key: str, ticket: str, *, now: datetime) -> Viewer:
+def viewer_of_ticket(keys: Keys, ticket: str, *, now: datetime) -> Viewer:
     """Return the viewer of a ticket.
 
     Raises:
         Problem: 401 ``ticket_invalid``, ``ticket_expired``.
     """
     try:
-        subject, role, expires_at = read_token(key, ticket, purpose=_PURPOSE)
+        subject, role, expires_at, key_hex = read_token(keys, ticket, purpose=_PURPOSE)
         ends_at = datetime.fromtimestamp(expires_at, UTC)
-        viewer = OPERATORS if Role(role) is not Role.OWNER else Viewer(owner_id=str(subject))
+        key_id = UUID(key_hex) if key_hex else None
+        is_operator = Role(role) is not Role.OWNER
+        viewer = Viewer(None if is_operator else str(subject), is_operator, key_id)
     except (BadData, ValueError, TypeError):
         raise _refused("ticket_invalid", "This ticket is not valid; ask for a new one.") from None
     if now >= ends_at:
         raise _refused("ticket_expired", "This ticket has expired; ask for a new one.")
     return viewer
+
+
+def refused_ticket() -> Problem:
+    """Return the answer to a ticket whose API key was revoked."""
+    return _refused("ticket_invalid", "This ticket is not valid; ask for a new one.")
 
 
 def _refused(code: str, detail: str) -> Problem:

@@ -53,9 +53,12 @@ class ViewerDocuments:
     def read(self, followed: Followed) -> Seen:
         """Return the current documents of each viewer's posts, changed or not.
 
+        A viewer whose API key has been revoked is absent.
+
         Raises:
             SQLAlchemyError: The database is unavailable. The next call returns the missed changes.
         """
+        followed = self._in_force(followed)
         self._renew_addresses()
         self._read_cards({post_id for post_ids in followed.values() for post_id in post_ids})
         self._forget(followed)
@@ -64,6 +67,15 @@ class ViewerDocuments:
             seen |= self._read_documents(viewer, {p for p in post_ids if p not in seen})
         self._read_turns()
         return self._seen
+
+    def _in_force(self, followed: Followed) -> Followed:
+        """Return the viewers without those whose API key is revoked or has expired."""
+        key_ids = {viewer.key_id for viewer in followed if viewer.key_id is not None}
+        if not key_ids:
+            return followed
+        with session_of(self._engines.api) as session:
+            valid = queries.keys_in_force(session, key_ids)
+        return {v: p for v, p in followed.items() if v.key_id is None or v.key_id in valid}
 
     def _renew_addresses(self) -> None:
         """Render every document again once later ends of addresses are given."""
@@ -112,7 +124,9 @@ class ViewerDocuments:
             waiting = [asset.id for asset in assets if asset.status in WAITING]
             places = queue_places(session, waiting) if waiting else {}
         shown = {
-            asset.post_id: asset_out(asset, self._urls, place=places.get(asset.id))
+            asset.post_id: asset_out(
+                asset, self._urls, place=places.get(asset.id), key_id=viewer.key_id
+            )
             for asset in assets
         }
         self._waiting |= {(viewer, p): out for p, out in shown.items() if out.status in WAITING}

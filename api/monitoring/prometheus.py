@@ -26,6 +26,7 @@ from pipeline.limits import circuit_breaker
 from pipeline.operations import metrics
 from pipeline.operations.account_facts import read_accounts
 from pipeline.providers.account_terms import AccountTerms
+from pipeline.records.cache_purges import owed_purges
 from pipeline.runtime.database import session_of
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
@@ -184,6 +185,20 @@ def _callbacks_missed(session: Session) -> Iterator[Metric]:
     )
 
 
+def _cache_purges(session: Session) -> Iterator[Metric]:
+    owed = owed_purges(session)
+    yield _gauge(
+        "khronika_cache_purges_owed",
+        "Withdrawals that storage or the CDN has not confirmed.",
+        owed.total,
+    )
+    yield _gauge(
+        "khronika_cache_purges_oldest_age_seconds",
+        "Time since the oldest of them.",
+        owed.oldest_age_sec,
+    )
+
+
 READINGS = (
     _assets,
     _failures,
@@ -193,6 +208,7 @@ READINGS = (
     _time_to_ready,
     _backlogs,
     _callbacks_missed,
+    _cache_purges,
 )
 
 

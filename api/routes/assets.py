@@ -8,7 +8,7 @@ from flask import Response, url_for
 from api.access.allowed_sources import check_source
 from api.access.audit import audit_operator
 from api.access.caller import Role, authorised, caller, caller_session, owner_of_request
-from api.access.idempotency import change_once, idempotency_key, respond
+from api.access.idempotency import change_once, idempotency_key, readdressed, respond
 from api.access.request_limits import Policy, limited
 from api.documents.described import BODY_OF_POST, BY_POST, IF_NONE_MATCH, described
 from api.documents.present import asset_out, event_out
@@ -25,7 +25,7 @@ from pipeline.access.idempotency import Answer
 from pipeline.access.post_ownership import require_post
 from pipeline.domain.states import WAITING
 from pipeline.domain.values import CreateAsset
-from pipeline.lifecycle.create import Created, create_asset
+from pipeline.lifecycle.create import create_asset
 from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.records import queries
 from pipeline.records.queue_position import queue_places
@@ -93,14 +93,19 @@ def create(json_data: CreateBody) -> Response:
             owner_limits=here.settings.owner_limits,
             actor=who.actor,
             idempotency=idempotency_key("create", json_data.model_dump(mode="json")),
-            render=lambda asset: asset_out(asset, here.settings.media_urls).model_dump(mode="json"),
+            render=lambda asset: asset_out(
+                asset, here.settings.media_urls, key_id=who.key_id
+            ).model_dump(mode="json"),
         )
+        answer = Answer(created.status_code, created.body)
+        if created.replayed:
+            answer = readdressed(session, answer)
         if created.wake is not None:
             audit_operator(
                 session, "create", post_id=json_data.post_id, asset_id=created.body["id"]
             )
     here.publisher.publish([created.wake] if created.wake else [])
-    return _created(created)
+    return _created(answer, replayed=created.replayed)
 
 
 def _command(body: CreateBody, owner_id: str) -> CreateAsset:
@@ -117,9 +122,9 @@ def _command(body: CreateBody, owner_id: str) -> CreateAsset:
     )
 
 
-def _created(created: Created) -> Response:
-    response = respond(Answer(created.status_code, created.body), replayed=created.replayed)
-    response.headers["Location"] = url_for("assets.read", post_id=created.body["post_id"])
+def _created(answer: Answer, *, replayed: bool) -> Response:
+    response = respond(answer, replayed=replayed)
+    response.headers["Location"] = url_for("assets.read", post_id=answer.body["post_id"])
     return response
 
 
@@ -162,7 +167,8 @@ def read(post_id: UUID) -> Response:
     with caller_session() as session:
         asset = queries.asset_of_post(session, post_id)
         place = queue_places(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
-    return conditional(asset_out(asset, services().settings.media_urls, place=place))
+    urls = services().settings.media_urls
+    return conditional(asset_out(asset, urls, place=place, key_id=caller().key_id))
 
 
 @blueprint.get("/<uuid:post_id>/events")

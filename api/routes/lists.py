@@ -9,7 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.access.caller import Role, Scope, authorised, caller_session
+from api.access.caller import Role, Scope, authorised, caller_session, key_of_caller
 from api.documents.described import IF_NONE_MATCH, described
 from api.documents.post_ids import invalid_parameter, read_post_ids
 from api.documents.present import asset_out, card_out
@@ -39,7 +39,8 @@ def playback(post_id: UUID) -> Response:
     card = card or _public(post_id)
     if card is None:
         raise NotFound("post_not_found")
-    return conditional(card_out(card, services().settings.media_urls), shared=card.is_for_everybody)
+    shown = card_out(card, services().settings.media_urls, key_id=key_of_caller())
+    return conditional(shown, shared=card.is_for_everybody)
 
 
 @authorised(*Role, scope=Scope.PLAYBACK)
@@ -82,7 +83,7 @@ def _cards(post_ids: str) -> Response:
     own = {} if is_public else _own(named)
     urls = services().settings.media_urls
     shown = [
-        own.get(card.post_id) or card_out(card, urls)
+        own.get(card.post_id) or card_out(card, urls, key_id=key_of_caller())
         for card in cards
         if card.post_id in own or card.is_for_everybody
     ]
@@ -97,7 +98,10 @@ def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
         assets = queries.assets_of_posts(session, post_ids)
         waiting = [asset.id for asset in assets if asset.status in WAITING]
         places = queue_places(session, waiting) if waiting else {}
-    return {asset.post_id: asset_out(asset, urls, place=places.get(asset.id)) for asset in assets}
+    return {
+        asset.post_id: asset_out(asset, urls, place=places.get(asset.id), key_id=key_of_caller())
+        for asset in assets
+    }
 
 
 @authorised(Role.OPERATOR, Role.READER)
@@ -112,7 +116,7 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
     next_page = queries.PageCursor(last.updated_at, last.id) if last else None
     return conditional(
         AssetPage(
-            assets=[asset_out(asset, urls) for asset in page],
+            assets=[asset_out(asset, urls, key_id=key_of_caller()) for asset in page],
             next_cursor=_write_cursor(next_page) if next_page else None,
         )
     )

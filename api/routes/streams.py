@@ -20,9 +20,11 @@ from api.http.connections import Connection
 from api.http.problems import Problem
 from api.live.event_stream import read_id, write_comment, write_event, write_id, write_retry
 from api.live.hub import Streams, StreamsFull
-from api.live.stream_tickets import PUBLIC, sign_ticket, viewer_of_ticket
+from api.live.stream_tickets import PUBLIC, refused_ticket, sign_ticket, viewer_of_ticket
 from api.live.subscription import Subscription
 from api.wiring.services import services
+from pipeline.records import queries
+from pipeline.runtime.database import session_of
 
 blueprint = APIBlueprint("streams", __name__, tag="Live status", url_prefix="/api")
 
@@ -59,7 +61,9 @@ def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
     settings, who = services().settings, caller()
     expires_at = datetime.now(UTC) + timedelta(seconds=settings.streams.ticket_sec)
     expires_at = expires_at.replace(microsecond=0)
-    ticket = sign_ticket(settings.media_urls.key, who.subject, who.role, expires_at=expires_at)
+    ticket = sign_ticket(
+        settings.media_urls.key, who.subject, who.role, expires_at=expires_at, key_id=who.key_id
+    )
     document = StreamTicketOut(ticket=ticket, expires_at=expires_at)
     return document, HTTPStatus.CREATED, {"Cache-Control": "no-store"}
 
@@ -86,6 +90,8 @@ def stream(query_data: StreamQuery) -> Response:
         viewer = viewer_of_ticket(
             here.settings.media_urls.key, query_data.ticket, now=datetime.now(UTC)
         )
+    if viewer.key_id is not None and not _is_in_force(viewer.key_id):
+        raise refused_ticket()
     if viewer.is_operator:
         here.engines.require_operators()
     if request.method == "HEAD":
@@ -105,6 +111,11 @@ def stream(query_data: StreamQuery) -> Response:
     # Called in every case, also if not even the first event was sent.
     response.call_on_close(lambda: here.streams.close(subscription))
     return response
+
+
+def _is_in_force(key_id: UUID) -> bool:
+    with session_of(services().engines.api) as session:
+        return bool(queries.keys_in_force(session, [key_id]))
 
 
 def _full() -> Problem:

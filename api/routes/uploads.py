@@ -77,7 +77,10 @@ def issue(json_data: UploadBody) -> Response:
         first = claim(session, key)
         if first is not None:
             ticket = reissue_ticket(
-                session, UUID(first.body["upload_id"]), key=settings.media_urls.key
+                session,
+                UUID(first.body["upload_id"]),
+                key=settings.media_urls.key,
+                api_key_id=caller().key_id,
             )
         else:
             ticket = issue_ticket(
@@ -88,6 +91,7 @@ def issue(json_data: UploadBody) -> Response:
                 sources=settings.sources,
                 owner_limits=settings.owner_limits,
                 now=datetime.now(UTC),
+                api_key_id=caller().key_id,
             )
             # Not the whole answer: its ticket is an authority, and can be issued again.
             record_answer(

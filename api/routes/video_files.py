@@ -17,17 +17,16 @@ from api.documents.described import RANGE, described
 from api.http.problems import Problem
 from api.routes import media
 from api.wiring.services import services
+from pipeline.content.media_tokens import NO_HOLDER, TokenHolder
 from pipeline.content.object_urls import FILE_NAMES, STABLE, key_of, output_folder, stored_url
 from pipeline.domain.values import Playback
 from pipeline.providers.base import OutputKind
 from pipeline.records import queries
 from pipeline.records.queries import PublishedOutput
-from pipeline.runtime.database import session_of
+from pipeline.runtime.database import reading_session
 
 blueprint = APIBlueprint("video_files", __name__, tag="Published outputs", url_prefix="/media")
 
-KEPT_SEC = 60
-"""Seconds that a cache keeps the way to an output; a re-encode or a move takes effect after it."""
 FIELDS = {name: field for field, name in FILE_NAMES.items()}
 PICTURES = frozenset({"poster_url", "thumbnail_url"})
 ANSWERS = {
@@ -46,9 +45,9 @@ ANSWERS = {
 @blueprint.doc(responses=ANSWERS)
 def read_public(asset_id: UUID, name: str) -> Response:
     """Read a published output of a public video."""
-    with session_of(services().engines.public) as session:
+    with reading_session(services().engines.public) as session:
         output = queries.public_output(session, asset_id)
-    return _answer(output, name, None)
+    return media.tagged(_answer(output, name, None, NO_HOLDER), asset_id)
 
 
 @blueprint.get(f"/<token>/{STABLE}/<uuid:asset_id>/<name>")
@@ -58,13 +57,15 @@ def read_granted(token: str, asset_id: UUID, name: str) -> Response:
     """Read a published output of a video. `token` grants the outputs of one until it expires."""
     if token == media.PUBLIC_TOKEN:
         raise media.missing()
-    ends_at = media.end_of_grant(token, f"{output_folder(asset_id)}/{name}")
-    with session_of(services().engines.api) as session:
-        output = queries.output_of_asset(session, asset_id)
-    return _answer(output, name, ends_at)
+    grant = media.grant_of(token, f"{output_folder(asset_id)}/{name}")
+    with reading_session(services().engines.api) as session:
+        output = queries.output_of_asset(session, asset_id, key_id=grant.holder.key_id)
+    return _answer(output, name, grant.expires_at, grant.holder)
 
 
-def _answer(output: PublishedOutput | None, name: str, ends_at: datetime | None) -> Response:
+def _answer(
+    output: PublishedOutput | None, name: str, ends_at: datetime | None, holder: TokenHolder
+) -> Response:
     field = FIELDS.get(name)
     address = getattr(output, field) if output is not None and field is not None else None
     if output is None or field is None or address is None:
@@ -77,7 +78,7 @@ def _answer(output: PublishedOutput | None, name: str, ends_at: datetime | None)
         return _redirect(url, ends_at)
     if field in PICTURES:
         return media.serve(key, _cache_control(ends_at))
-    return _redirect(stored_url(urls, key, expires_at=ends_at), ends_at)
+    return _redirect(stored_url(urls, key, expires_at=ends_at, holder=holder), ends_at)
 
 
 def _signed_by_vendor(
@@ -104,9 +105,9 @@ def _left_sec(ends_at: datetime | None) -> int:
 
 
 def _cache_control(ends_at: datetime | None) -> str:
-    if ends_at is None:
-        return f"public, max-age={KEPT_SEC}"
-    return f"private, max-age={min(KEPT_SEC, media.seconds_until(ends_at))}"
+    if ends_at is not None:
+        return media.PRIVATE
+    return f"public, max-age={media.cached_sec(_left_sec(None))}, must-revalidate"
 
 
 def _redirect(location: str, ends_at: datetime | None) -> Response:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import Conflict, Unprocessable
+from pipeline.domain.values import ADDRESS_FIELDS, Playback
 from pipeline.records.models import IdempotencyRecord
 from pipeline.runtime.database import lock_timed_out
 
@@ -123,8 +124,17 @@ def first_answer(session: Session, key: IdempotencyKey | None) -> Answer | None:
     return Answer(record.status_code, record.response or {})
 
 
+def _without_tokens(body: Mapping[str, Any]) -> dict[str, Any]:
+    if body.get("playback") != Playback.SIGNED:
+        return dict(body)
+    return {**body, **dict.fromkeys((*ADDRESS_FIELDS, "urls_expire_at"))}
+
+
 def record_answer(session: Session, key: IdempotencyKey | None, answer: Answer) -> None:
-    """Store the answer to the request that claimed a key."""
+    """Store the answer to the request that claimed a key, without addresses that are authorities.
+
+    A replay signs the addresses of a signed video anew, for as long as the video exists.
+    """
     if key is None:
         return
     session.execute(
@@ -134,6 +144,6 @@ def record_answer(session: Session, key: IdempotencyKey | None, answer: Answer) 
             IdempotencyRecord.route == key.route,
             IdempotencyRecord.key == key.key,
         )
-        .values(status_code=answer.status_code, response=dict(answer.body))
+        .values(status_code=answer.status_code, response=_without_tokens(answer.body))
         .execution_options(synchronize_session=False)
     )

@@ -38,6 +38,10 @@ class MediaUrlSettings(SettingsGroup):
     playback_expires_sec: int = Field(6 * 3600, ge=60)
     """Seconds that a viewer's signed URLs work, at the least: longer than the longest video
     (``KHRONIKA_SOURCE_MAX_DURATION_SEC``) and a pause in it."""
+    presigned_expires_sec: int = Field(900, ge=10, le=7 * 24 * 3600)
+    """Seconds that an address of an object in S3 works. Nothing revokes one; it ends by itself, or
+    with its object, which a deletion removes within seconds. Longer than the download of a segment;
+    a player that seeks in an MP4 later asks again."""
     original_playback: bool = False
     """True lets a source stand in for a video that failed, if its owner allows it too."""
 

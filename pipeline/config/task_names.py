@@ -18,6 +18,7 @@ TASK_SUBMIT = "khronika.submit_asset"
 TASK_RECONCILE = "khronika.reconcile_delivery"
 TASK_POLL = "khronika.poll_asset"
 TASK_RELEASE = "khronika.release_attempt"
+TASK_WITHDRAW = "khronika.withdraw_asset"
 TASK_SWEEP = "khronika.sweep"
 TASK_TIDY = "khronika.tidy"
 TASK_PURGE = "khronika.purge"
@@ -41,3 +42,8 @@ def wake_poll(asset_id: UUID) -> Wake:
 def wake_release(attempt_id: UUID) -> Wake:
     """Wake a worker to give up this attempt's job at its provider."""
     return Wake(QUEUE_RECONCILE, TASK_RELEASE, attempt_id)
+
+
+def wake_withdraw(asset_id: UUID) -> Wake:
+    """Wake a worker to remove this asset from storage and CDN."""
+    return Wake(QUEUE_RECONCILE, TASK_WITHDRAW, asset_id)

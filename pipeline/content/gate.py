@@ -19,7 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urljoin
 
-from pipeline.content.object_urls import key_of, signed_url
+from pipeline.content.media_tokens import NO_HOLDER
+from pipeline.content.object_urls import key_of, owner_of_output, signed_url
 from pipeline.domain.decide import GateResult
 from pipeline.domain.values import Caption, Outputs
 from pipeline.media.boxes import is_faststart, walk
@@ -225,7 +226,12 @@ class _Gate:
         if key is None:
             signed = self._sign(address, kind, self._expires_at) if self._sign else address
             return signed, self._services.fetcher
-        url = signed_url(self._services.settings.media_urls, key, expires_at=self._expires_at)
+        url = signed_url(
+            self._services.settings.media_urls,
+            key,
+            expires_at=self._expires_at,
+            holder=owner_of_output(key) or NO_HOLDER,
+        )
         return url, self._services.own_fetcher
 
     def _require_in_place(self, address: str, url: str, named: Iterable[str]) -> None:

@@ -8,15 +8,16 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pipeline.config.media_settings import MediaUrlSettings
-from pipeline.content.media_tokens import sign_object, sign_prefix
+from pipeline.content.media_tokens import NO_HOLDER, TokenHolder, sign_object, sign_prefix
 from pipeline.domain.values import Playback
 
 SCHEME = "storage:"
 PUBLIC_PREFIXES = ("processed/", "posters/")
-"""Prefixes that every reader may read, for ever. Sources (``original/``) are not among them."""
+"""Prefixes that every reader may read while the video is published. Sources (``original/``) are not
+among them."""
 PROTECTED = "protected/"
-"""Root of the outputs of signed assets. The policy is in the key, so that serving a segment needs
-no query, and so that a CDN or a bucket policy can enforce it too."""
+"""Root of the outputs of signed assets. The policy is in the key, so that a CDN or a bucket policy
+can enforce it too."""
 STABLE = "videos"
 """First segment of the stable addresses of outputs. No storage key begins with it."""
 FILE_NAMES: Mapping[str, str] = {
@@ -60,6 +61,17 @@ def poster_prefix(asset_id: UUID, attempt_id: UUID, playback: Playback) -> str:
     return f"{_root(playback)}posters/{asset_id}/{attempt_id}"
 
 
+def owner_of_output(key: str) -> TokenHolder | None:
+    """Return the asset and the attempt whose output or picture a key names; None for others."""
+    root, *ids = key.removeprefix(PROTECTED).split("/")
+    if f"{root}/" not in PUBLIC_PREFIXES or len(ids) <= 2:  # noqa: PLR2004 - asset, attempt, file
+        return None
+    try:
+        return TokenHolder(UUID(ids[0]), UUID(ids[1]))
+    except ValueError:
+        return None
+
+
 def attempt_prefixes(asset_id: UUID, attempt_id: UUID) -> list[str]:
     """Return every prefix that an attempt may have written to, under either policy."""
     return [
@@ -85,7 +97,12 @@ def playback_ends_at(now: datetime, lifetime_sec: int) -> datetime:
 
 
 def output_url(
-    urls: MediaUrlSettings, asset_id: UUID, field: str, *, expires_at: datetime | None
+    urls: MediaUrlSettings,
+    asset_id: UUID,
+    field: str,
+    *,
+    expires_at: datetime | None,
+    key_id: UUID | None = None,
 ) -> str:
     """Return the stable address of an asset's published output, which pages and sites get.
 
@@ -94,12 +111,20 @@ def output_url(
     Args:
         field: One of ``ADDRESS_FIELDS``.
         expires_at: Expiry of the address; None for a public asset, whose addresses do not expire.
+        key_id: The API key that is given the address, which ends with the key.
     """
     folder = output_folder(asset_id)
     prefix = folder
     if expires_at is not None:
-        prefix = f"{sign_prefix(urls.key, folder, expires_at=expires_at)}/{folder}"
+        holder = TokenHolder(asset_id, key_id=key_id)
+        token = sign_prefix(urls.key, folder, expires_at=expires_at, holder=holder)
+        prefix = f"{token}/{folder}"
     return f"{urls.base_url}/media/{prefix}/{FILE_NAMES[field]}"
+
+
+def surrogate_key(asset_id: UUID) -> str:
+    """Return the key by which a CDN finds every copy of an asset's public media."""
+    return f"asset-{asset_id}"
 
 
 def output_folder(asset_id: UUID) -> str:
@@ -107,29 +132,39 @@ def output_folder(asset_id: UUID) -> str:
     return f"{STABLE}/{asset_id}"
 
 
-def stored_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime | None) -> str:
+def stored_url(
+    urls: MediaUrlSettings,
+    key: str,
+    *,
+    expires_at: datetime | None,
+    holder: TokenHolder = NO_HOLDER,
+) -> str:
     """Return the address of an output in our storage, for a redirect from a stable address.
 
     Args:
         expires_at: Expiry of the address; None for a public asset, whose addresses do not expire.
     """
     if expires_at is not None:
-        return signed_url(urls, key, expires_at=expires_at)
+        return signed_url(urls, key, expires_at=expires_at, holder=holder)
     return f"{urls.base_url}/media/public/{quote(key)}"
 
 
-def signed_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str:
+def signed_url(
+    urls: MediaUrlSettings, key: str, *, expires_at: datetime, holder: TokenHolder = NO_HOLDER
+) -> str:
     """Return a URL of ``key`` whose token opens the folder of ``key`` until ``expires_at``.
 
     The same arguments give the same URL: a repeated request to a provider must not differ from
     the first.
     """
     prefix = key.rpartition("/")[0]
-    token = sign_prefix(urls.key, prefix, expires_at=expires_at)
+    token = sign_prefix(urls.key, prefix, expires_at=expires_at, holder=holder)
     return f"{urls.base_url}/media/{token}/{quote(key)}"
 
 
-def object_url(urls: MediaUrlSettings, key: str, *, expires_at: datetime) -> str:
-    """Return a URL whose token opens this one object until ``expires_at``."""
-    token = sign_object(urls.key, key, expires_at=expires_at)
+def object_url(
+    urls: MediaUrlSettings, key: str, *, expires_at: datetime, holder: TokenHolder
+) -> str:
+    """Return a URL whose token opens this one object until ``expires_at`` or its holder's end."""
+    token = sign_object(urls.key, key, expires_at=expires_at, holder=holder)
     return f"{urls.base_url}/media/{token}/{quote(key)}"

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pipeline.content.media_tokens import TokenHolder
 from pipeline.content.object_urls import key_of, object_url, owner_prefix
 from pipeline.content.stored_source import probeable
 from pipeline.media.probe import probe
@@ -63,14 +64,18 @@ def locate(session: Session, asset: Asset) -> Source:
 def url_for_provider(services: Services, source: Source, attempt: Attempt) -> str:
     """Return the URL from which a provider reads the source: the remote one, or one of ours.
 
-    It depends on the attempt alone, so that a repeated request is the same request.
+    One of ours opens nothing once the attempt has ended or its release is owed. It depends on the
+    attempt alone, so that a repeated request is the same request.
     """
     if source.url is not None:
         return source.url
     assert source.key is not None
     lifetime = timedelta(seconds=services.settings.media_urls.token_expires_sec)
     return object_url(
-        services.settings.media_urls, source.key, expires_at=attempt.created_at + lifetime
+        services.settings.media_urls,
+        source.key,
+        expires_at=attempt.created_at + lifetime,
+        holder=TokenHolder(attempt.asset_id, attempt.id),
     )
 
 

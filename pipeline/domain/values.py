@@ -306,6 +306,8 @@ class SubmitRequest:
     Attributes:
         attempt_id: Our external id of the job; never reused.
         source_url: Absolute URL from which the provider can fetch the source.
+        source_key: Key of the source in our storage, for a provider that reads our storage; None
+            for a remote source.
         output_prefix: Prefix for manifest, segments and fallback, for a provider that writes to
             our storage.
         poster_prefix: Prefix for poster and thumbnail, likewise.
@@ -328,6 +330,7 @@ class SubmitRequest:
     title: str | None = None
     max_profile: Profile | None = None
     playback: Playback = Playback.PUBLIC
+    source_key: str | None = None
 
 
 @dataclass(frozen=True)

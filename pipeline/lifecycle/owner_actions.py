@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipeline.config.limit_settings import OwnerLimitSettings
-from pipeline.config.task_names import wake_release, wake_submit
+from pipeline.config.task_names import wake_release, wake_submit, wake_withdraw
 from pipeline.config.work_settings import RetrySettings
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import LIVE, Status
@@ -82,7 +82,9 @@ def reencode_asset(
 def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
     """End a live asset: ``failed`` with code ``cancelled``.
 
-    A later report of the provider changes nothing; a manual retry starts it over.
+    A later report of the provider changes nothing; a manual retry starts it over. Outputs that the
+    cancelled generation has published are withdrawn in the same statement, by a trigger; those of
+    an earlier generation stay.
 
     Raises:
         NotFound: ``post_not_found``.
@@ -92,13 +94,17 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
     if asset.status not in LIVE:
         raise _conflict("not_active", "Only a video in progress can be cancelled.", asset)
     cancelled = _write_or_conflict(session, asset, transitions.cancelled(actor))
-    store.discard(session, Attempt.id == asset.attempt_id)
-    owed = releases.owe_releases(session, asset.id)
-    return Changed(cancelled, tuple(map(wake_release, owed)))
+    withdrawn = cancelled.published_output_id != asset.published_output_id
+    store.discard(session, Attempt.id == asset.attempt_id, published_too=withdrawn)
+    owed = releases.owe_releases(session, asset.id, published_too=withdrawn)
+    wakes = [wake_withdraw(asset.id)] if withdrawn else []
+    return Changed(cancelled, (*wakes, *map(wake_release, owed)))
 
 
 def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
-    """Leave a tombstone: the post is free again, and a purge removes the files after a day.
+    """Leave a tombstone: the post is free again, and every address of the video is a 404.
+
+    A worker removes its files at once, and again after a day, for late writers.
 
     Raises:
         NotFound: ``post_not_found``, also for a second deletion.
@@ -108,7 +114,7 @@ def delete_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
     deleted = _write_or_conflict(session, asset, transitions.deleted(actor))
     store.discard(session, Attempt.asset_id == asset.id, published_too=True)
     owed = releases.owe_releases(session, asset.id, published_too=True)
-    return Changed(deleted, tuple(map(wake_release, owed)))
+    return Changed(deleted, (wake_withdraw(asset.id), *map(wake_release, owed)))
 
 
 def _start_over(

@@ -205,6 +205,7 @@ def _call(
         title=asset.title,
         max_profile=services.settings.providers.max_profile,
         playback=Playback(asset.playback),
+        source_key=claim.source.key,
     )
     try:
         submitted = provider.submit(request)

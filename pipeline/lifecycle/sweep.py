@@ -5,14 +5,20 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.config.task_names import wake_poll, wake_reconcile, wake_release, wake_submit
+from pipeline.config.task_names import (
+    wake_poll,
+    wake_reconcile,
+    wake_release,
+    wake_submit,
+    wake_withdraw,
+)
 from pipeline.domain.errors import StaleTransition
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import Setback
 from pipeline.lifecycle import account_refusal
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import account_room, circuit_breaker, owner_quotas, spend_guard
-from pipeline.records import account_states, due, releases, store, transitions
+from pipeline.records import account_states, cache_purges, due, releases, store, transitions
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
@@ -34,6 +40,7 @@ def sweep(services: Services) -> Outcome:
             wake_reconcile,
         ),
         (lambda session: _unpaid_releases(services, session), wake_release),
+        (cache_purges.due_purges, wake_withdraw),
     ]
     _release_held(services)
     wakes: list[Wake] = []
@@ -69,7 +76,7 @@ def _expire_late(services: Services) -> list[Wake]:
 
 
 def tidy(services: Services) -> Outcome:
-    """Make partitions ahead, and prune expired keys and old records of quotas. Safe at any time."""
+    """Make partitions ahead, and prune expired keys and old records. Safe at any time."""
     with session_of(services.engine) as session:
         due.make_event_partitions(session)
     with session_of(services.engine) as session:
@@ -77,6 +84,7 @@ def tidy(services: Services) -> Outcome:
     with session_of(services.engine) as session:
         spend_guard.prune(session)
         owner_quotas.prune(session)
+        cache_purges.prune_purges(session)
     return Outcome("tidied")
 
 

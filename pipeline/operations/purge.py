@@ -39,7 +39,7 @@ def purge(services: Services, *, dry_run: bool = False) -> Purged:
         assets = due.deleted_assets(session, keep_sec=store.KEEP_DISCARDED_SEC)
         abandoned = due.abandoned_uploads(session)
         unclaimed = due.unclaimed_uploads(session, keep_sec=services.settings.uploads.expires_sec)
-        sources = {asset.id: _source_prefix(asset) for asset in assets}
+        sources = {asset.id: source_prefix(asset) for asset in assets}
     removed = [
         *(_purge_attempt(services, attempt, dry_run=dry_run) for attempt in attempts),
         *(_purge_asset(services, id_, key, dry_run=dry_run) for id_, key in sources.items()),
@@ -112,7 +112,7 @@ def _purge_asset(
     return removed
 
 
-def _source_prefix(asset: Asset) -> str | None:
+def source_prefix(asset: Asset) -> str | None:
     """Return the folder of an uploaded source; the upload's id is the asset's."""
     if asset.upload_id is None:
         return None  # a source that the owner named belongs to the owner

@@ -363,6 +363,23 @@ class ProviderSecret(Base):
     """Instant from which it verifies no callback; null while it is the newest."""
 
 
+class CachePurge(Base):
+    """A purge that is owed after a video was deleted, cancelled, restricted or replaced."""
+
+    __tablename__ = "cache_purges"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    asset_id: Mapped[UUID]
+    reason: Mapped[str]
+    """deleted, cancelled, signed or replaced."""
+    tries: Mapped[int]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    next_try_at: Mapped[datetime | None]
+    """Instant of the next try; null once it is done."""
+    done_at: Mapped[datetime | None]
+
+
 class ApiKey(Base):
     """A server's key. The row has only the SHA-256 of the key itself."""
 

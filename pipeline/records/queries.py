@@ -4,19 +4,33 @@ Reads bypass the use cases. Row-level security limits an owner's session to the 
 caller passes the session of the role whose view it needs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Function, Select, Uuid, cast, func, select, tuple_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Function,
+    Select,
+    Uuid,
+    cast,
+    exists,
+    func,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
-from pipeline.records.models import Asset, Event
+from pipeline.records.models import ApiKey, Asset, Event
+
+TRUE: ColumnElement[bool] = true()
 
 
 class Card(NamedTuple):
@@ -154,14 +168,52 @@ def public_output(session: Session, asset_id: UUID) -> PublishedOutput | None:
     return _output(session, func.public_output(asset_id))
 
 
-def output_of_asset(session: Session, asset_id: UUID) -> PublishedOutput | None:
-    """Return the published output of any asset, for a caller whose token has been checked."""
-    return _output(session, func.khronika_output(asset_id))
+def output_of_asset(
+    session: Session, asset_id: UUID, *, key_id: UUID | None = None
+) -> PublishedOutput | None:
+    """Return the published output of any asset, for a caller whose token has been checked.
+
+    Args:
+        key_id: The API key that the token was given to, which must be in force.
+    """
+    return _output(session, func.khronika_output(asset_id), _key_holds(key_id))
 
 
-def _output(session: Session, call: Function[Any]) -> PublishedOutput | None:
+def grants_media(
+    session: Session,
+    asset_id: UUID,
+    *,
+    attempt_id: UUID | None,
+    key_id: UUID | None,
+    is_source: bool,
+) -> bool:
+    """Return true if the rows on which a media token depends still allow what it opens."""
+    allowed = func.khronika_media_grant(asset_id, attempt_id, is_source, type_=Boolean)
+    return session.scalars(select(allowed & _key_holds(key_id))).one()
+
+
+def keys_in_force(session: Session, key_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return those of these API keys that are neither revoked nor expired."""
+    return frozenset(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), in_force())))
+
+
+def in_force() -> ColumnElement[bool]:
+    """Return the condition of an API key that is neither revoked nor expired."""
+    in_time = ApiKey.expires_at.is_(None) | (ApiKey.expires_at > func.now())
+    return ApiKey.revoked_at.is_(None) & in_time
+
+
+def _key_holds(key_id: UUID | None) -> ColumnElement[bool]:
+    if key_id is None:
+        return TRUE
+    return exists().where(ApiKey.id == key_id, in_force())
+
+
+def _output(
+    session: Session, call: Function[Any], condition: ColumnElement[bool] = TRUE
+) -> PublishedOutput | None:
     columns = call.table_valued(*PublishedOutput._fields).c
-    row = session.execute(select(*columns)).one_or_none()
+    row = session.execute(select(*columns).where(condition)).one_or_none()
     return PublishedOutput(*row)._replace(playback=Playback(row.playback)) if row else None
 
 

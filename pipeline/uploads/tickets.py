@@ -20,9 +20,9 @@ from pipeline.domain.errors import Conflict, NotFound, TooLarge, Unprocessable
 from pipeline.domain.part_plan import PartPlan, part_size_for
 from pipeline.limits.unclaimed_uploads import refuse_unclaimed
 from pipeline.records.models import Upload
-from pipeline.runtime.signed_tokens import read_token, sign_token
+from pipeline.runtime.signed_tokens import Keys, read_token, sign_token
 
-_PURPOSE = "khronika.upload-ticket.v1"
+_PURPOSE = "khronika.upload-ticket.v2"
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 
 
@@ -86,8 +86,12 @@ def issue_ticket(
     sources: SourceSettings,
     owner_limits: OwnerLimitSettings,
     now: datetime,
+    api_key_id: UUID | None = None,
 ) -> Ticket:
     """Register an upload and return its ticket.
+
+    Args:
+        api_key_id: The API key of the caller; the ticket ends with it.
 
     Raises:
         TooLarge, Unprocessable: see ``check_declared``.
@@ -112,11 +116,13 @@ def issue_ticket(
     )
     # The columns are named because the API may write only these columns of a new upload.
     upload = session.scalars(issued.returning(Upload)).one()
-    return _ticket(upload, key)
+    return _ticket(upload, key, api_key_id)
 
 
-def reissue_ticket(session: Session, upload_id: UUID, *, key: str) -> Ticket:
-    """Return the ticket of a registered upload again; the signature makes it the same ticket.
+def reissue_ticket(
+    session: Session, upload_id: UUID, *, key: str, api_key_id: UUID | None = None
+) -> Ticket:
+    """Return the ticket of a registered upload again; the same caller gets the same ticket.
 
     Raises:
         Conflict: ``upload_expired``: it was never completed, and its row is deleted.
@@ -124,29 +130,38 @@ def reissue_ticket(session: Session, upload_id: UUID, *, key: str) -> Ticket:
     upload = session.scalars(select(Upload).where(Upload.id == upload_id)).one_or_none()
     if upload is None:
         raise Conflict("upload_expired", "This ticket has expired; ask for a new one.")
-    return _ticket(upload, key)
+    return _ticket(upload, key, api_key_id)
 
 
-def _ticket(upload: Upload, key: str) -> Ticket:
-    token = sign_token(key, [str(upload.id), upload.owner_id], purpose=_PURPOSE)
+def _ticket(upload: Upload, key: str, api_key_id: UUID | None) -> Ticket:
+    key_hex = api_key_id.hex if api_key_id else None
+    token = sign_token(key, [str(upload.id), upload.owner_id, key_hex], purpose=_PURPOSE)
     part_size = upload.part_size_bytes
     plan = None if part_size is None else PartPlan(upload.size_bytes, part_size)
     return Ticket(upload.id, token, upload.expires_at, plan)
 
 
-def owner_of_ticket(token: str, upload_id: UUID, *, key: str) -> str:
-    """Return the owner of the upload that a ticket is for.
+@dataclass(frozen=True)
+class TicketHolder:
+    """The owner of an upload, and the API key that asked for its ticket, if one did."""
+
+    owner_id: str
+    api_key_id: UUID | None
+
+
+def holder_of_ticket(token: str, upload_id: UUID, *, key: Keys) -> TicketHolder:
+    """Return the holder of the ticket of an upload. The caller checks the holder's API key.
 
     Raises:
         NotFound: ``upload_not_found``: not a ticket of ours, or one for another upload.
     """
     try:
-        named, owner_id = read_token(key, token, purpose=_PURPOSE)
+        named, owner_id, key_hex = read_token(key, token, purpose=_PURPOSE)
     except (BadData, ValueError, TypeError):
         raise NotFound("upload_not_found") from None
     if named != str(upload_id):
         raise NotFound("upload_not_found")
-    return str(owner_id)
+    return TicketHolder(str(owner_id), UUID(key_hex) if key_hex else None)
 
 
 def _extension(filename: str) -> str:

@@ -1,11 +1,18 @@
 """Let the world come to rest: time passes, sweeps wake, workers work, until nothing is due."""
 
-from pipeline.config.task_names import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT
+from pipeline.config.task_names import (
+    TASK_POLL,
+    TASK_RECONCILE,
+    TASK_RELEASE,
+    TASK_SUBMIT,
+    TASK_WITHDRAW,
+)
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
+from pipeline.operations.withdraw import withdraw
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Services
 from tests.integration.pipeline.conftest import World
@@ -20,6 +27,7 @@ USE_CASES = {
     TASK_RECONCILE: reconcile,
     TASK_POLL: poll,
     TASK_RELEASE: release,
+    TASK_WITHDRAW: withdraw,
 }
 
 ROUNDS = 40

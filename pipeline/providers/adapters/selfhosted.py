@@ -128,10 +128,10 @@ class SelfHosted(base.SimpleProvider):
         )
 
     def submit(self, request: SubmitRequest) -> Submitted:
-        """PUT the job under our attempt's id."""
+        """PUT the job under our attempt's id. A source in our storage is named by its key."""
         output = {"prefix": request.output_prefix, "poster_prefix": request.poster_prefix}
         body = {
-            "source_url": request.source_url,
+            **_source(request),
             "output": {"storage": STORAGE, **output},
             "poster_time_sec": request.poster_time_sec,
             "max_profile": request.max_profile,
@@ -176,6 +176,12 @@ class SelfHosted(base.SimpleProvider):
 
 
 ADAPTER = base.Adapter(Settings, SelfHosted, base.SecretFormat(check_secret, make_secret))
+
+
+def _source(request: SubmitRequest) -> dict[str, Any]:
+    if request.source_key is None:
+        return {"source_url": request.source_url}
+    return {"source": {"storage": STORAGE, "key": request.source_key}}
 
 
 def _explain(answer: transport.VendorAnswer) -> transport.VendorError:

@@ -6,18 +6,28 @@ import pytest
 import requests
 
 from pipeline.content.media_tokens import sign_prefix
-from tests.integration.api.conftest import SECRET_KEY, Client
+from tests.integration.api.conftest import SECRET_KEY, Client, World
+from tests.integration.api.fixed_assets import (
+    FOLDER,
+    PICTURES,
+    PUBLISHED,
+    SOURCE,
+    SOURCE_HOLDER,
+    make_fixed_assets,
+)
 
 CONTENT = bytes(range(256)) * 2000
-KEY = "processed/asset/attempt/720p/seg_00000.m4s"
+KEY = f"{FOLDER}/720p/seg_00000.m4s"
+EMPTY = f"{FOLDER}/empty.mp4"
 
 
 @pytest.fixture(autouse=True)
-def _stored(api: Client) -> None:
-    for key in (KEY, "original/ana/post/upload/source.mp4", "posters/asset/attempt/poster.jpg"):
+def _stored(api: Client, world: World) -> None:
+    make_fixed_assets(api, world)
+    for key in (KEY, SOURCE, f"{PICTURES}/poster.jpg"):
         api.services.storage.write(key, [CONTENT])
-    api.services.storage.write("processed/asset/attempt/master.m3u8", [b"#EXTM3U\n"])
-    api.services.storage.write("processed/empty.mp4", [b""])
+    api.services.storage.write(f"{FOLDER}/master.m3u8", [b"#EXTM3U\n"])
+    api.services.storage.write(EMPTY, [b""])
 
 
 def read(api: Client, key: str = KEY, token: str = "public", **headers: str) -> requests.Response:
@@ -26,7 +36,8 @@ def read(api: Client, key: str = KEY, token: str = "public", **headers: str) -> 
 
 
 def signed(prefix: str, *, lasts: timedelta = timedelta(minutes=5), key: str = SECRET_KEY) -> str:
-    return sign_prefix(key, prefix, expires_at=datetime.now(UTC) + lasts)
+    ends_at = datetime.now(UTC) + lasts
+    return sign_prefix(key, prefix, expires_at=ends_at, holder=SOURCE_HOLDER)
 
 
 def test_an_output_is_everybodys_for_ever(api: Client) -> None:
@@ -43,8 +54,8 @@ def test_an_output_is_everybodys_for_ever(api: Client) -> None:
 @pytest.mark.parametrize(
     ("key", "type_"),
     [
-        ("processed/asset/attempt/master.m3u8", "application/vnd.apple.mpegurl"),
-        ("posters/asset/attempt/poster.jpg", "image/jpeg"),
+        (f"{FOLDER}/master.m3u8", "application/vnd.apple.mpegurl"),
+        (f"{PICTURES}/poster.jpg", "image/jpeg"),
     ],
 )
 def test_each_kind_has_its_type(api: Client, key: str, type_: str) -> None:
@@ -96,8 +107,8 @@ def test_a_range_past_the_end_is_416_and_tells_the_size(api: Client, asked: str)
 
 
 def test_no_part_of_an_empty_object_can_be_given(api: Client) -> None:
-    assert read(api, "processed/empty.mp4").content == b""
-    assert read(api, "processed/empty.mp4", Range="bytes=0-").status_code == 416
+    assert read(api, EMPTY).content == b""
+    assert read(api, EMPTY, Range="bytes=0-").status_code == 416
 
 
 def test_a_part_of_another_version_is_not_given(api: Client) -> None:
@@ -142,7 +153,9 @@ def test_head_describes_and_sends_nothing(api: Client) -> None:
         "processed",
         "processed/",
         "processed/asset",
-        "processed/missing.mp4",
+        "processed/asset/attempt/720p/seg_00000.m4s",
+        f"processed/{PUBLISHED}",
+        f"{FOLDER}/missing.mp4",
         "processed/%00",
         "processed/" + "x" * 2000,
         "%2fetc/passwd",

@@ -180,7 +180,7 @@ def test_figures_that_cannot_be_read_are_left_out_and_counted(
 ) -> None:
     databases.drop(make_url(postgres_url).database)
     found = scraped(api)
-    assert found["khronika_figures_missing",] == 9
+    assert found["khronika_figures_missing",] == 10
     assert ("khronika_assets", "failed") not in found
 
 

@@ -16,7 +16,13 @@ import requests
 from sqlalchemy import text
 
 from pipeline.config.groups import load_settings
-from pipeline.config.task_names import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT
+from pipeline.config.task_names import (
+    TASK_POLL,
+    TASK_RECONCILE,
+    TASK_RELEASE,
+    TASK_SUBMIT,
+    TASK_WITHDRAW,
+)
 from pipeline.content.published_copy import origin_of
 from pipeline.domain.prices import Prices
 from pipeline.lifecycle.poll import poll
@@ -26,6 +32,7 @@ from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.move import Move, movable, move_next, preview_move
 from pipeline.operations.purge import purge
+from pipeline.operations.withdraw import withdraw
 from pipeline.process_settings import WorkerSettings
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
@@ -50,6 +57,7 @@ USE_CASES: Mapping[str, Callable[[Services, UUID], Outcome]] = {
     TASK_RECONCILE: reconcile,
     TASK_POLL: poll,
     TASK_RELEASE: release,
+    TASK_WITHDRAW: withdraw,
 }
 TIME_PASSES = (
     """UPDATE video_assets SET woken_at = NULL,

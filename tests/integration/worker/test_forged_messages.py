@@ -22,6 +22,7 @@ from pipeline.config.task_names import (
     TASK_RECONCILE,
     TASK_RELEASE,
     TASK_SUBMIT,
+    TASK_WITHDRAW,
 )
 from pipeline.runtime.database import session_of
 from tests.forgeries import forger, send_forgeries
@@ -113,7 +114,7 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     def send(task: str, *args: Any, **more: Any) -> None:
         app.send_task(task, args=args, queue=QUEUE_SUBMIT, **more)
 
-    for task in (TASK_SUBMIT, TASK_RECONCILE, TASK_POLL, TASK_RELEASE):
+    for task in (TASK_SUBMIT, TASK_RECONCILE, TASK_POLL, TASK_RELEASE, TASK_WITHDRAW):
         for argument in NO_IDS:
             send(task, argument)
         send(task, str(uuid4()))

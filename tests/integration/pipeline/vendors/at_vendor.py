@@ -6,7 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from pipeline.config.task_names import TASK_POLL, TASK_RECONCILE, TASK_RELEASE, TASK_SUBMIT
+from pipeline.config.task_names import (
+    TASK_POLL,
+    TASK_RECONCILE,
+    TASK_RELEASE,
+    TASK_SUBMIT,
+    TASK_WITHDRAW,
+)
 from pipeline.domain.values import Phase, Playback
 from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
 from pipeline.lifecycle.poll import poll
@@ -14,6 +20,7 @@ from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
+from pipeline.operations.withdraw import withdraw
 from pipeline.providers.base import Capabilities
 from pipeline.records.models import Attempt, AuditEvent, Delivery
 from pipeline.runtime.database import session_of, user_session
@@ -28,6 +35,7 @@ USE_CASES = {
     TASK_RECONCILE: reconcile,
     TASK_POLL: poll,
     TASK_RELEASE: release,
+    TASK_WITHDRAW: withdraw,
 }
 ROUNDS = 40
 """Rounds of sweeps until nothing is due; the longest way here has about ten."""

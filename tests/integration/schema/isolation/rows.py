@@ -118,6 +118,10 @@ ROWS: Mapping[str, Row] = {
         """INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256)
            VALUES (%(fresh)s, 'selfhosted', %(fresh)s::text, '{}', '', '')""",
     ),
+    "cache_purges": Row(
+        "worker",
+        "INSERT INTO cache_purges (asset_id, reason) VALUES (%(asset)s, 'deleted')",
+    ),
     "audit_events": Row(
         "operator",
         """INSERT INTO audit_events (type, actor, provider)

@@ -40,6 +40,7 @@ REACH: Mapping[str, tuple[str, ...]] = {
     "provider_secrets": ("*---", "*---", "*---", "***-", "----", "----", "----"),
     "api_keys": ("*-*-", "*-*-", "----", "***-", "----", "----", "----"),
     "webhook_deliveries": ("**--", "**--", "*-*-", "*---", "----", "----", "----"),
+    "cache_purges": ("----", "----", "****", "*---", "----", "-*--", "----"),
     "audit_events": ("**--", "**--", "**--", "**--", "----", "----", "----"),
 }
 COLUMN_OF: Mapping[str, str] = {
@@ -91,8 +92,11 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     ("uploads", "khronika_operator", "UPDATE"): {"claimed_at"},
     ("uploads", "khronika_viewer", "SELECT"): {"id", "storage_key"},
     ("provider_attempts", "khronika_api", "UPDATE"): OWED,
-    ("provider_attempts", "khronika_viewer", "SELECT"): {"id", "provider"},
-    ("video_outputs", "khronika_viewer", "SELECT"): {"id", "asset_id", "attempt_id"},
+    ("provider_attempts", "khronika_viewer", "SELECT"): {
+        *("id", "provider", "asset_id", "outcome", "release_requested_at", "purged_at"),
+    },
+    ("video_outputs", "khronika_viewer", "SELECT"): {"id", "asset_id", "attempt_id", "generation"},
+    ("cache_purges", "khronika_viewer", "INSERT"): {"asset_id", "reason"},
     ("provider_attempts", "khronika_operator", "UPDATE"): OWED,
     ("video_outputs", "khronika_operator", "UPDATE"): {"published_at", "retired_at"},
     ("webhook_deliveries", "khronika_api", "INSERT"): {
@@ -115,6 +119,7 @@ FUNCTIONS: Mapping[str, set[str]] = {
     "public_assets": {"api", "worker", "operator", "public", "viewer"},
     "public_output": {"api", "public", "viewer"},
     "khronika_output": {"api", "viewer"},
+    "khronika_media_grant": {"api", "viewer"},
     "khronika_cards": {"api", "operator", "viewer"},
     "khronika_turns": {"api", "operator", "viewer"},
     "khronika_live_assets": {"api", "operator"},
@@ -123,7 +128,8 @@ FUNCTIONS: Mapping[str, set[str]] = {
 """Who may call a function; the owner of the schema aside. What is not here is for triggers."""
 
 DEFINERS = {
-    *("public_assets", "public_output", "khronika_output"),
+    *("public_assets", "public_output", "khronika_output", "khronika_media_grant"),
+    *("khronika_owe_purge", "khronika_withdraw_cancelled"),
     *("khronika_turns", "khronika_make_event_partitions"),
 }
 """Run with their owner's rights and not with the caller's."""

@@ -5,7 +5,7 @@ import pytest
 from pydantic import AnyHttpUrl, SecretStr
 
 from pipeline.config.media_settings import MediaUrlSettings
-from pipeline.content.media_tokens import TokenRejected, verify_prefix
+from pipeline.content.media_tokens import TokenHolder, TokenRejected, verify_prefix
 from pipeline.content.object_urls import (
     PROTECTED,
     PUBLIC_PREFIXES,
@@ -96,7 +96,7 @@ def test_a_stable_address_that_ends_opens_the_outputs_of_its_asset_only() -> Non
 
 def test_a_token_for_one_object_opens_nothing_beside_it() -> None:
     expires_at = datetime(2026, 1, 1, tzinfo=UTC)
-    url = object_url(URLS, "original/ana/one.mp4", expires_at=expires_at)
+    url = object_url(URLS, "original/ana/one.mp4", expires_at=expires_at, holder=TokenHolder(ID))
     token = url.removeprefix("https://video.example/media/").partition("/")[0]
     now = expires_at - timedelta(seconds=1)
 
