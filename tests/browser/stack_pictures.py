@@ -13,9 +13,12 @@ from uuid import UUID, uuid4
 
 import requests
 from playwright.sync_api import Page, expect
+from sqlalchemy.orm import Session
 
 from cli.client import ApiClient
 from pipeline.media.tools import locate_tools
+from pipeline.records import account_states
+from pipeline.runtime.database import make_engine, session_of
 from stack.home import Home
 from tests.acceptance.stage import QUICKER
 from tests.browser.camera import Camera, picture_of
@@ -29,6 +32,20 @@ OWNER = "demo-ana"
 NO_VIDEOS = ("/static/hills.svg", "/nothing.mp4")
 """Addresses of the site that lead to a picture and to nothing."""
 
+ACCOUNTS = {
+    "KHRONIKA_ACCOUNTS": "selfhosted,mux,cloudflare:cloudflare_stream",
+    "KHRONIKA_SELFHOSTED_PRICE_ENCODED_MINUTE": "0.01",
+    "KHRONIKA_MUX_TOKEN_ID": "token-of-nobody",
+    "KHRONIKA_MUX_TOKEN_SECRET": "secret-of-nobody",
+    "KHRONIKA_MUX_API_URL": "http://127.0.0.1:9",
+    "KHRONIKA_MUX_ASSETS_PER_HOUR": "200",
+    "KHRONIKA_MUX_MINUTES_PER_HOUR": "900",
+    "KHRONIKA_CLOUDFLARE_ACCOUNT_ID": "0" * 32,
+    "KHRONIKA_CLOUDFLARE_API_TOKEN": "token-of-nobody",
+    "KHRONIKA_CLOUDFLARE_API_URL": "http://127.0.0.1:9",
+}
+"""Accounts beside that of our transcoder, which gets every job because it comes first."""
+REFUSAL = "unauthorized; The access token has expired or was revoked"
 SLOWLY_BPS = 8_000_000
 PATIENCE_SEC = 120.0
 LOOK_EVERY_SEC = 0.5
@@ -66,9 +83,27 @@ def _scene(camera: Camera) -> Iterator[Scene]:
         if geteuid() == 0:
             folder.chmod(0o711)  # the Postgres server runs as somebody else
         file = large(folder, locate_tools(environ))
-        settings = {**NO_SERVERS_GIVEN, **QUICKER}
+        settings = {**NO_SERVERS_GIVEN, **QUICKER, **ACCOUNTS}
         with running_stack_process(Home(folder / "stack"), settings) as stack:
+            _trouble_accounts(stack)
             yield Scene(stack, _play_out(camera, stack), file)
+
+
+def _trouble_accounts(stack: RunningStack) -> None:
+    """Let a vendor refuse one account, and an operator drain another."""
+    with _session(stack, "OPERATOR") as session:
+        account_states.set_state(session, "cloudflare", "drain")
+    with _session(stack, "WORKER") as session:
+        account_states.record_problem(session, "mux", REFUSAL)
+        account_states.pause(session, "mux", 900)
+
+
+@contextmanager
+def _session(stack: RunningStack, role: str) -> Iterator[Session]:
+    engine = make_engine(stack.environment[f"KHRONIKA_{role}_DATABASE_URL"], pool_size=1)
+    with session_of(engine) as session:
+        yield session
+    engine.dispose()
 
 
 def _play_out(camera: Camera, stack: RunningStack) -> dict[str, Any]:

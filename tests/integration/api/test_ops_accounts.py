@@ -65,6 +65,16 @@ def test_each_account_is_shown_with_its_troubles_spend_and_cost(two: Client, wor
     assert "gone" not in page.text
 
 
+def test_one_video_is_not_called_videos(two: Client, world: World) -> None:
+    with session_of(world.engine) as session:
+        session.execute(
+            text("""INSERT INTO provider_spend (provider, hour, assets, media_sec)
+                    VALUES ('spare', date_trunc('hour', now(), 'UTC'), 1, 60)""")
+        )
+
+    assert "1 video (limit 20), 1.0 minutes" in signed_in(two).get("/ops/accounts").text
+
+
 def test_an_account_is_drained_and_enabled_with_buttons_and_the_audit_knows(
     two: Client, world: World
 ) -> None:
