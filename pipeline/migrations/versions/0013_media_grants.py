@@ -6,8 +6,8 @@ attempt that is not published yet) and of viewers of a source that stands in for
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
