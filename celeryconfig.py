@@ -5,7 +5,7 @@ Each setting has its reason beside it.
 
 from datetime import timedelta
 
-from pipeline.config.groups import load_settings
+from pipeline.config.groups import load_or_exit
 from pipeline.config.task_names import (
     BROKER_KEY_PREFIX,
     QUEUE_RECONCILE,
@@ -22,7 +22,7 @@ from pipeline.config.task_names import (
 )
 from pipeline.process_settings import FlowerSettings
 
-_settings = load_settings(FlowerSettings)
+_settings = load_or_exit(FlowerSettings, "celeryconfig")
 
 broker_url = _settings.broker.broker_url.get_secret_value()
 

@@ -9,7 +9,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api import openapi
 from api.access import cors, request_limits
-from api.http import client_address, error_handlers, request_log, security_headers
+from api.http import (
+    client_address,
+    error_handlers,
+    listener_rules,
+    request_log,
+    security_headers,
+)
 from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
 from api.monitoring.prometheus import PipelineMetrics
 from api.ops import console
@@ -28,13 +34,12 @@ from api.routes import (
     web,
 )
 from api.wiring.services import EXTENSION, Services, build_services
-from pipeline.config.groups import load_settings, secrets_in
+from pipeline.config.groups import load_or_exit, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.config.web_settings import PostSettings
+from pipeline.media.confinement import IsolationMissing
 from pipeline.media.tools import ToolsMissing
 from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable
-from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.storage.urls import StorageUrlInvalid
 
 log = structlog.get_logger()
@@ -66,13 +71,14 @@ def create_app(settings: ApiSettings | None = None) -> APIFlask:
         SystemExit: The settings are wrong; the errors have been printed.
     """
     try:
-        here = build_services(settings or load_settings(ApiSettings))
-    except (SettingsInvalid, ToolsMissing, StorageUrlInvalid) as error:
+        here = build_services(settings or load_or_exit(ApiSettings, "api"))
+    except (ToolsMissing, IsolationMissing, StorageUrlInvalid) as error:
         print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         raise SystemExit(1) from None
     configure_logs(here.settings.logs, secrets_in(here.settings))
     _read_secrets(here)
-    _warn_of_open_posts(here.settings.posts)
+    if accepted := sorted(here.settings.deployment.accept_risk):
+        log.warning("risks_accepted", risks=accepted)
     return _assemble(here)
 
 
@@ -86,16 +92,6 @@ def _read_secrets(here: Services) -> None:
         raise SystemExit(1) from None
     except SQLAlchemyError as error:
         log.warning("callback_secrets_not_read_yet", error=type(error).__name__)
-
-
-def _warn_of_open_posts(rules: PostSettings) -> None:
-    """Warn that a stranger may take a post, unless the environment configures that."""
-    if rules.are_first_come_first_served and "post_claim" not in rules.model_fields_set:
-        log.warning(
-            "posts_are_first_come_first_served",
-            hint="Set KHRONIKA_POSTS_TABLE or KHRONIKA_POST_CLAIM=required. Until then, the first "
-            "caller registers the video of a post, even a stranger.",
-        )
 
 
 def _assemble(here: Services) -> APIFlask:
@@ -119,6 +115,11 @@ def _assemble(here: Services) -> APIFlask:
     client_address.register(app, here.settings.clients.proxies)
     # after_request functions run in reverse order: the log line of the request comes last.
     request_log.register(app)
+    listener_rules.register(
+        app,
+        is_development=here.settings.deployment.is_development,
+        internal=here.settings.internal.internal_bind,
+    )
     hosts = {host for each in here.providers.values() for host in each.trust.output_hosts}
     sources = security_headers.sources_of(hosts, here.settings.sources.fetch_policy)
     security_headers.register(app, sources)

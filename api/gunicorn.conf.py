@@ -8,23 +8,21 @@ import os
 import shutil
 import sys
 import tempfile
+from ipaddress import IPv4Address
 from typing import Any
 
+from gunicorn.sock import TCP6Socket, TCPSocket
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.identity.database_roles import make_engines
-from pipeline.config.groups import load_settings
+from pipeline.config.groups import load_or_exit
 from pipeline.net.client_bounds import most_connections
+from pipeline.net.listeners import ListenAddress, foreign_listeners, refuse_listeners
 from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable, open_book
-from pipeline.runtime.filed_settings import SettingsInvalid
 
-try:
-    _settings = load_settings(ApiSettings)
-except SettingsInvalid as error:
-    # Exit before any worker starts: gunicorn would restart an exiting worker for ever.
-    print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
-    raise SystemExit(1) from None
+# Exit before any worker starts: gunicorn would restart an exiting worker for ever.
+_settings = load_or_exit(ApiSettings, "api")
 
 _engines = make_engines(_settings)
 try:
@@ -44,7 +42,9 @@ except SQLAlchemyError:
 finally:
     _engines.close()  # no connection survives a fork
 
-bind = f"0.0.0.0:{_settings.media_urls.port}"
+_is_development = _settings.deployment.is_development
+_host = "127.0.0.1" if _is_development else "0.0.0.0"  # noqa: S104
+bind = f"{_host}:{_settings.media_urls.port}"
 """All interfaces, for containers; on one machine `--bind 127.0.0.1:…` overrides it."""
 worker_class = "pipeline.net.bounded_worker.BoundedWorker"
 """Worker with threads, because requests mostly wait for the database. No option of a command line
@@ -83,6 +83,35 @@ header_map = "drop"
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # prometheus_client reads it at its import by the application, which is later.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")
+
+
+def when_ready(server: Any) -> None:
+    """Open the listener of the operators' pages; refuse listeners that development forbids.
+
+    No worker runs yet, so no request has been answered. A listener that a parent process or
+    systemd passed is found in the list, whatever `bind` says.
+    """
+    if internal := _settings.internal.internal_bind:
+        _open_listener(server, internal)
+    sockets = [listening.sock for listening in server.LISTENERS]
+    if _is_development and (foreign := foreign_listeners(sockets)):
+        refusal = refuse_listeners(foreign)
+        print(f"khronika api: {refusal}", file=sys.stderr)  # noqa: T201 - for the operator
+        raise SystemExit(1)
+
+
+def _open_listener(server: Any, address: ListenAddress) -> None:
+    if any(address.is_name_of(listening.sock.getsockname()) for listening in server.LISTENERS):
+        return  # inherited from the gunicorn that this one replaces
+    opened = TCPSocket if isinstance(address.host, IPv4Address) else TCP6Socket
+    try:
+        server.LISTENERS.append(opened((str(address.host), address.port), server.cfg, server.log))
+    except OSError as error:
+        print(  # noqa: T201 - for the operator
+            f"khronika api: KHRONIKA_INTERNAL_BIND: cannot listen there: {error.strerror}",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None
 
 
 def post_fork(_server: Any, worker: Any) -> None:

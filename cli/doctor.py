@@ -39,6 +39,7 @@ class CheckResult:
 Check = Callable[[DoctorSettings], str]
 
 CHECKS: Mapping[str, Check] = {
+    "accepted risks": service_checks.check_risks,
     **{f"database as {role}": partial(database_checks.check_role, role=role) for role in ROLES},
     "migrations": database_checks.check_migrations,
     "catalogue": database_checks.check_schema,

@@ -54,7 +54,8 @@ def ops_link(
     settings = operator_settings()
     subject = current_operator().actor.removeprefix("operator:")
     link = sign_link(settings.media_urls.key, subject, reads_only=read_only, now=datetime.now(UTC))
-    url = f"{settings.media_urls.base_url}/ops/sign-in?link={link}"
+    console = settings.internal.console_url(settings.media_urls.base_url)
+    url = f"{console}/ops/sign-in?link={link}"
     output.data({"url": url, "subject": subject, "expires_in_sec": LIFE_SEC})
     output.show(Text(url))
 

@@ -8,6 +8,7 @@ from kombu.connection import Connection as BrokerConnection
 
 from api.identity.jwks import NO_KEYS, KeyClient
 from cli.check_failed import CheckFailed
+from pipeline.config.groups import groups_in
 from pipeline.media.confinement import (
     ISOLATION,
     IsolationMissing,
@@ -16,10 +17,28 @@ from pipeline.media.confinement import (
 )
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.process_settings import DoctorSettings
+from pipeline.runtime.unsafe_settings import find_unsafe
 from pipeline.storage.base import StorageError
 from pipeline.storage.open import open_storage
 
 TIMEOUT_SEC = 5.0
+
+
+def check_risks(settings: DoctorSettings) -> str:
+    """Report the kind of deployment, and the unsafe settings whose risk the operator accepts.
+
+    The settings could not be read if one ran a risk that is not accepted.
+    """
+    deployment = settings.api.deployment
+    if deployment.is_development:
+        return "none: development, which serves this machine alone"
+    found = [
+        each for each in find_unsafe(groups_in(settings)) if each.risk in deployment.accept_risk
+    ]
+    needless = sorted(deployment.accept_risk - {each.risk for each in found})
+    named = [f"{each.risk} ({each.sentence})" for each in found]
+    more = [f"accepted and not run: {', '.join(needless)}"] if needless else []
+    return "; ".join([*named, *more]) or "none: production"
 
 
 def check_broker(settings: DoctorSettings) -> str:

@@ -18,6 +18,7 @@ from pipeline.config.media_settings import MediaUrlSettings, SourceSettings, Upl
 from pipeline.config.server_settings import (
     ApiLogin,
     BrokerSettings,
+    DeploymentSettings,
     LogSettings,
     OperatorLogin,
     PoolSettings,
@@ -28,6 +29,8 @@ from pipeline.config.server_settings import (
 from pipeline.config.token_settings import TokenSettings
 from pipeline.config.web_settings import (
     ClientSettings,
+    InternalSettings,
+    MetricsSettings,
     PostSettings,
     StreamSettings,
 )
@@ -48,6 +51,7 @@ from pipeline.providers.accounts import Accounts
 class ApiSettings:
     """Settings of the API."""
 
+    deployment: DeploymentSettings
     logs: LogSettings
     api_login: ApiLogin
     public_login: PublicLogin
@@ -61,6 +65,8 @@ class ApiSettings:
     sources: SourceSettings
     uploads: UploadSettings
     clients: ClientSettings
+    internal: InternalSettings
+    metrics: MetricsSettings
     streams: StreamSettings
     request_limits: RequestLimitSettings
     owner_limits: OwnerLimitSettings
@@ -82,6 +88,7 @@ class ApiSettings:
 class WorkerSettings:
     """Settings of the worker, and of ``khronika clean``, which does one of its tasks."""
 
+    deployment: DeploymentSettings
     logs: LogSettings
     worker_login: WorkerLogin
     pool: PoolSettings
@@ -116,6 +123,7 @@ class WorkerSettings:
 class FlowerSettings:
     """Settings of celeryconfig.py, which are all that Flower needs."""
 
+    deployment: DeploymentSettings
     logs: LogSettings
     broker: BrokerSettings
     leases: LeaseSettings
@@ -126,6 +134,7 @@ class FlowerSettings:
 class BeatSettings:
     """Settings of the beat, which reads celeryconfig.py, signs its messages and runs no task."""
 
+    deployment: DeploymentSettings
     logs: LogSettings
     broker: BrokerSettings
     leases: LeaseSettings
@@ -142,6 +151,8 @@ class BeatSettings:
 class OperatorSettings:
     """Settings of the operators' commands."""
 
+    deployment: DeploymentSettings
+    internal: InternalSettings
     operator_login: OperatorLogin
     media_urls: MediaUrlSettings
     posts: PostSettings

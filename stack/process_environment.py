@@ -66,6 +66,8 @@ def build_environment(
     token = given.get("KHRONIKA_SELFHOSTED_TOKEN", credentials["provider_token"])
     secrets = given.get("KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS", credentials["webhook_secret"])
     defaults = {
+        # What is not declared as development is production, which refuses the settings below.
+        "KHRONIKA_ENV": "development",
         "DATABASE_URL": servers.owner_url,
         "BROKER_URL": servers.broker_url,
         "STORAGE_URL": storage,

@@ -19,10 +19,12 @@ from pydantic_settings import BaseSettings
 
 from pipeline.config.account_settings import AccountName
 from pipeline.config.token_issuers import Issuer
+from pipeline.net.listeners import ListenAddress
 from pipeline.net.origins import AllowedOrigin, WebOrigin
 from pipeline.process_settings import OperatorSettings
 from pipeline.providers.accounts import settings_class
 from pipeline.providers.registry import adapter_named, adapter_names
+from pipeline.runtime.deployment import Risk
 from pipeline.runtime.filed_settings import FiledSettings, variables_of
 from stack.process_variables import ROOTS, groups_read_by
 
@@ -42,6 +44,8 @@ NAMES: Mapping[type, str] = {
     AllowedOrigin: "origin",
     WebOrigin: "origin",
     Issuer: "issuer",
+    ListenAddress: "address and port",
+    Risk: "risk",
 }
 SIGNS: Mapping[type, str] = {Ge: "≥", Gt: ">", Le: "≤"}
 

@@ -45,6 +45,7 @@ hypothesis.settings.load_profile("unhurried")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "system: needs root; `make check-system` runs these alone")
     config.addinivalue_line("markers", "browser: drives a Chromium of the system")
+    os.environ.setdefault("KHRONIKA_ENV", "development")
     if lacking := missing_layers():  # as `make up` does on a machine that cannot isolate ffmpeg
         os.environ.setdefault(WAIVE, ",".join(lacking))
 

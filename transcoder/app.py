@@ -26,6 +26,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout
 
 from pipeline.net.broken_bodies import CheckedInput
+from pipeline.net.listeners import comes_from_here
 from pipeline.runtime.database import session_of
 from pipeline.runtime.strict_json import DocumentRefused, read_document
 from transcoder.job_view import error_view, job_view
@@ -40,7 +41,7 @@ from transcoder.jobs import (
 )
 from transcoder.log_redaction import redact_server_logs
 from transcoder.services import TranscoderServices, make_services
-from transcoder.settings import load_settings
+from transcoder.settings import load_or_exit
 
 _MAX_BODY_BYTES = 64 * 1024
 _ROOM_AFTER_SEC = 30  # about the time that one clip takes, after which there may be room
@@ -71,7 +72,7 @@ health = Blueprint("health", __name__)
 def create_app(services: TranscoderServices | None = None) -> Flask:
     """Make the WSGI application; read the services from the environment if none are given."""
     if services is None:
-        services = make_services(load_settings())
+        services = make_services(load_or_exit())
         redact_server_logs()
     app = Flask("transcoder")
     app.url_map.merge_slashes = False  # else a redirect would name the host that a client chose
@@ -81,6 +82,8 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
     app.register_blueprint(jobs)
     app.register_blueprint(health)
     app.before_request(_name_request)
+    if services.settings.is_development:
+        app.before_request(_refuse_other_machines)
     app.after_request(_return_request_id)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(JobRefused, _on_refused)
@@ -166,6 +169,13 @@ def _services() -> TranscoderServices:
 def _name_request() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def _refuse_other_machines() -> JsonAnswer | None:
+    if comes_from_here(request.environ):
+        return None
+    message = "This transcoder runs with development settings and serves its own machine alone."
+    return _error(HTTPStatus.FORBIDDEN, "development_only", message)
 
 
 def _return_request_id(response: Response) -> Response:

@@ -1,13 +1,31 @@
 # ruff: noqa: N999 - gunicorn's own name for the file
 """Settings of the transcoder's gunicorn that its command line does not show."""
 
+import sys
+from typing import Any
+
 from pipeline.net.client_bounds import most_connections
+from pipeline.net.listeners import foreign_listeners, refuse_listeners
+from transcoder.settings import load_or_exit
+
+# Exit before any worker starts: gunicorn would restart an exiting worker for ever.
+_is_development = load_or_exit().is_development
+
+
+def when_ready(server: Any) -> None:
+    """Refuse listeners that development forbids; no worker runs yet."""
+    foreign = foreign_listeners(listening.sock for listening in server.LISTENERS)
+    if _is_development and foreign:
+        sys.stderr.write(f"khronika transcoder: {refuse_listeners(foreign)}\n")
+        raise SystemExit(1)
+
 
 worker_class = "pipeline.net.bounded_worker.BoundedWorker"
 """Worker with threads that no slow client occupies for long; its default bounds apply."""
 worker_connections = most_connections()
 sendfile = False
 """Every byte passes our own socket, which bounds the time of waiting for the client."""
+
 
 # The transcoder's clients call it directly. By default gunicorn lets every client on this machine
 # choose the scheme, the path (SCRIPT_NAME, PATH_INFO) and other variables of a request.

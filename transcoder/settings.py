@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +18,9 @@ from pipeline.net.fetch_policy import allowed_ports
 from pipeline.net.origin_settings import AllowedOrigins, OwnOrigins
 from pipeline.net.signatures import sign
 from pipeline.runtime.broker_urls import check_guarded
-from pipeline.runtime.filed_settings import FiledSettings, read_settings
+from pipeline.runtime.deployment import DeploymentFields
+from pipeline.runtime.filed_settings import SettingsInvalid, read_settings
+from pipeline.runtime.unsafe_settings import UNREAD, refusals
 from pipeline.storage.open import open_storage
 from pipeline.storage.urls import Credentials
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
@@ -27,7 +31,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 _DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s
 
 
-class TranscoderSettings(FiledSettings):
+class TranscoderSettings(DeploymentFields):
     """Settings of the transcoder's processes.
 
     A setting's environment variable is its name with the prefix, in upper case. `NAME_FILE` may
@@ -191,6 +195,27 @@ def load_settings() -> TranscoderSettings:
     """Read the environment.
 
     Raises:
-        SettingsInvalid: Names every variable that is missing or wrong, never its value.
+        SettingsInvalid: Names every variable that is missing or wrong, or unsafe in production,
+            never its value.
     """
-    return read_settings(TranscoderSettings)
+    return _read({})
+
+
+def load_or_exit() -> TranscoderSettings:
+    """Read the settings of a process that serves, or end the process without a trace.
+
+    Raises:
+        SystemExit: The settings are wrong or unsafe; all problems have been printed.
+    """
+    try:
+        return _read({name: os.environ[name] for name in UNREAD if name in os.environ})
+    except SettingsInvalid as error:
+        sys.stderr.write(f"khronika transcoder: {error}\n")
+        raise SystemExit(1) from None
+
+
+def _read(surroundings: Mapping[str, str]) -> TranscoderSettings:
+    settings = read_settings(TranscoderSettings)
+    if problems := refusals([settings], settings, surroundings):
+        raise SettingsInvalid(problems)
+    return settings

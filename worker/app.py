@@ -5,11 +5,10 @@ from functools import cache
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_process_init
 
-from pipeline.config.groups import load_settings, secrets_in
+from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.process_settings import WorkerSettings
-from pipeline.runtime.filed_settings import SettingsInvalid
 from pipeline.runtime.message_signatures import KEY_SETTING
 from pipeline.runtime.task_publishing import SIGNING
 from pipeline.services import Services, build_services
@@ -32,10 +31,7 @@ def services() -> Services:
 @app.on_configure.connect
 def _require_settings(**_: object) -> None:
     # Before celeryconfig.py, which would list only the problems of the few settings that it reads.
-    try:
-        load_settings(WorkerSettings)
-    except SettingsInvalid as error:
-        raise SystemExit(f"khronika worker: {error}") from None
+    load_or_exit(WorkerSettings, "worker")
 
 
 @worker_init.connect

@@ -3,7 +3,7 @@
 from celery import Celery
 from celery.signals import setup_logging
 
-from pipeline.config.groups import load_settings, secrets_in
+from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.process_settings import BeatSettings
 from pipeline.runtime.message_signatures import KEY_SETTING
@@ -11,6 +11,11 @@ from pipeline.runtime.task_publishing import SIGNING
 
 app = Celery("khronika", config_source="celeryconfig", amqp=SIGNING)
 app.add_defaults(lambda: {KEY_SETTING: load_settings(BeatSettings).message_key})
+
+
+@app.on_configure.connect
+def _require_settings(**_: object) -> None:
+    load_or_exit(BeatSettings, "beat")
 
 
 @setup_logging.connect

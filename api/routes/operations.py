@@ -1,15 +1,18 @@
 """The operators' addresses: liveness, readiness, metrics and the documentation of the API."""
 
+import hmac
 from functools import partial
 from http import HTTPStatus
 from typing import cast
 
 from apiflask import APIBlueprint, APIFlask
-from flask import Response, current_app, jsonify, render_template
+from flask import Response, current_app, jsonify, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import SecretStr
 
 from api.documents.described import described
 from api.http import security_headers
+from api.http.problems import Problem
 from api.monitoring.prometheus import PipelineMetrics, exposition
 from api.monitoring.readiness import Readiness, check, is_ready
 from api.wiring.services import services
@@ -44,11 +47,26 @@ def readyz() -> Response:
 
 @blueprint.get("/metrics")
 @described(media_type="text/plain")
-@blueprint.doc(responses={200: "The metrics, as text"})
+@blueprint.doc(responses={200: "The metrics, as text", 401: "The token of the metrics is missing"})
 def metrics() -> Response:
     """Return the metrics, in Prometheus's text format."""
+    _require_token(services().settings.metrics.metrics_token)
     collector: PipelineMetrics = current_app.extensions[METRICS]
     return Response(exposition(collector), content_type=CONTENT_TYPE_LATEST)
+
+
+def _require_token(token: SecretStr | None) -> None:
+    """Refuse a scrape without the configured token, in a time independent of the wrong token."""
+    if token is None:
+        return
+    given = request.headers.get("Authorization", "").encode("utf-8", "replace")
+    if not hmac.compare_digest(given, f"Bearer {token.get_secret_value()}".encode()):
+        raise Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "metrics_token_required",
+            "The bearer token of the metrics is missing or wrong.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
 
 
 @blueprint.get("/docs")

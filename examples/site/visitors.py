@@ -19,12 +19,13 @@ TOKEN_LIFE = timedelta(minutes=15)
 def refuse_other_machines(settings: SiteSettings) -> Response | None:
     """Refuse a request by a name of another machine; redirect one by another name of this one.
 
-    The name in the request is checked, not the peer. The peer of a tunnel is on this machine, and
+    The name in the request is checked beside the peer. The peer of a tunnel is on this machine, and
     so is the browser of a visitor whose page resolves a name of its own to this machine.
 
     The API accepts calls from the pages of one origin, so all pages are opened at that origin.
     """
-    if not is_loopback(urlsplit(f"//{request.host}").hostname):
+    host = urlsplit(f"//{request.host}").hostname
+    if not is_loopback(request.remote_addr) or not is_loopback(host):
         abort(404)
     if request.method == "GET" and request.host != urlsplit(settings.origin).netloc:
         return _redirect(settings.origin + request.path, 302)

@@ -4,6 +4,7 @@ A group is a class of settings that the same functions read. A process names its
 dataclass (`pipeline.process_settings`), and reads them once.
 """
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_type_hints
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from pipeline.runtime.deployment import DeploymentFields
 from pipeline.runtime.filed_settings import (
     FiledSettings,
     SettingsInvalid,
@@ -21,6 +23,7 @@ from pipeline.runtime.filed_settings import (
 )
 from pipeline.runtime.redaction import secrets_of
 from pipeline.runtime.secret_files import SUFFIX
+from pipeline.runtime.unsafe_settings import UNREAD, refusals
 
 ProcessSettings = TypeVar("ProcessSettings")
 
@@ -60,15 +63,19 @@ class NamedGroups(ABC):
         """Return the groups that were read."""
 
 
-def load_settings(process: type[ProcessSettings]) -> ProcessSettings:
+def load_settings(
+    process: type[ProcessSettings], surroundings: Mapping[str, str] | None = None
+) -> ProcessSettings:
     """Read the groups of a process from the environment.
 
     Args:
         process: A dataclass. Each field is a group, an optional group or another such dataclass; an
             optional group is None where the environment has none of its variables.
+        surroundings: Variables that are no settings, and are unsafe for this process.
 
     Raises:
-        SettingsInvalid: Names every variable that is missing or wrong, and never its value.
+        SettingsInvalid: Names every variable that is missing, wrong, or unsafe in production, and
+            never its value.
     """
     read: dict[type, object] = {}
     problems: list[str] = []
@@ -83,9 +90,45 @@ def load_settings(process: type[ProcessSettings]) -> ProcessSettings:
                 read[named] = named.read(cast("SettingsGroup", read[named.LIST]))
         except SettingsInvalid as error:
             problems += error.problems
+    problems += _unsafe_in(read.values(), surroundings)
     if problems:
         raise SettingsInvalid(problems)
     return _compose(process, read)
+
+
+def load_or_exit(process: type[ProcessSettings], name: str) -> ProcessSettings:
+    """Read the settings of a process that serves, or end the process without a trace.
+
+    Args:
+        process: See `load_settings`.
+        name: The process, for the operator.
+
+    Raises:
+        SystemExit: The settings are wrong or unsafe; all problems have been printed.
+    """
+    try:
+        return load_settings(process, {each: environ[each] for each in UNREAD if each in environ})
+    except SettingsInvalid as error:
+        print(f"khronika {name}: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        raise SystemExit(1) from None
+
+
+def _unsafe_in(read: Iterable[object], surroundings: Mapping[str, str] | None) -> list[str]:
+    """Return a line about each unsafe setting, unless development is declared."""
+    groups = list(_groups_among(read))
+    deployment: DeploymentFields | None = None
+    for group in groups:
+        if isinstance(group, DeploymentFields):
+            deployment = group
+    return refusals(groups, deployment, surroundings)
+
+
+def _groups_among(parts: Iterable[object]) -> Iterator[SettingsGroup]:
+    for part in parts:
+        if isinstance(part, SettingsGroup):
+            yield part
+        elif isinstance(part, NamedGroups):
+            yield from part.groups()
 
 
 def groups_of(process: type) -> Mapping[type[SettingsGroup], bool]:
@@ -117,10 +160,8 @@ def groups_in(settings: object) -> Iterator[SettingsGroup]:
     """Yield the groups that a process has read."""
     for field in fields(cast("Any", settings)):
         part = getattr(settings, field.name)
-        if isinstance(part, SettingsGroup):
-            yield part
-        elif isinstance(part, NamedGroups):
-            yield from part.groups()
+        if isinstance(part, SettingsGroup | NamedGroups):
+            yield from _groups_among([part])
         elif part is not None:
             yield from groups_in(part)
 

@@ -5,7 +5,12 @@ from pydantic_settings import SettingsConfigDict
 
 from pipeline.config.groups import SettingsGroup
 from pipeline.runtime.broker_urls import check_guarded
+from pipeline.runtime.deployment import DeploymentFields
 from pipeline.storage.urls import Credentials
+
+
+class DeploymentSettings(DeploymentFields, SettingsGroup):
+    """The kind of deployment, and the risks that its operator accepts."""
 
 
 class LogSettings(SettingsGroup):

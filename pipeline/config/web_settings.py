@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from pipeline.config.comma_lists import split_tuple
 from pipeline.config.groups import SettingsGroup
 from pipeline.domain.values import PostClaim
 from pipeline.net.client_bounds import ClientBounds
+from pipeline.net.listeners import ListenAddress, parse_listen_address
 
 
 class ClientSettings(SettingsGroup):
@@ -43,6 +44,35 @@ class ClientSettings(SettingsGroup):
             bytes_per_sec=self.client_bytes_per_sec,
             per_address=None if self.proxies else self.client_connections,
         )
+
+
+class InternalSettings(SettingsGroup):
+    """The listener of the pages of operators."""
+
+    internal_bind: Annotated[ListenAddress | None, BeforeValidator(parse_listen_address)] = None
+    """``ADDRESS:PORT`` of a further listener. If it is set, ``/metrics``, ``/docs``,
+    ``/openapi.json`` and ``/ops`` are served there alone, and are 404 on the API's own listener.
+    Give it an address that operators alone reach."""
+    internal_url: AnyHttpUrl | None = None
+    """Address of that listener for operators, with which ``khronika ops-link`` begins a link.
+    Unset: the address it listens on."""
+
+    def console_url(self, base_url: str) -> str:
+        """Return the address before ``/ops``.
+
+        Args:
+            base_url: The API's own address.
+        """
+        if self.internal_url is not None:
+            return str(self.internal_url).rstrip("/")
+        return f"http://{self.internal_bind}" if self.internal_bind else base_url
+
+
+class MetricsSettings(SettingsGroup):
+    """The metrics of the API and of the database."""
+
+    metrics_token: SecretStr | None = None
+    """Bearer token that ``/metrics`` asks for. Unset: none."""
 
 
 class PostSettings(SettingsGroup):

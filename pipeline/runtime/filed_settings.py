@@ -1,7 +1,8 @@
 """Settings from the environment, with secrets from files."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError, field_validator
@@ -107,6 +108,34 @@ def variables_of(settings: type[BaseSettings]) -> Mapping[str, FieldInfo]:
     """Return the field of each variable that the settings read."""
     fields = settings.model_fields.items()
     return {_variable(settings, field, name): field for name, field in fields}
+
+
+@dataclass(frozen=True)
+class SettingValue:
+    """One setting of a process.
+
+    Attributes:
+        variable: Its environment variable.
+        value: The value that the process uses.
+        default: The value that it has if the variable is unset.
+        is_set: True if the environment or a file has it.
+    """
+
+    variable: str
+    value: Any
+    default: Any
+    is_set: bool
+
+
+def values_of(settings: BaseSettings) -> Iterator[SettingValue]:
+    """Yield the settings that were read."""
+    for name, field in type(settings).model_fields.items():
+        yield SettingValue(
+            variable=_variable(type(settings), field, name),
+            value=getattr(settings, name),
+            default=field.default,
+            is_set=name in settings.model_fields_set,
+        )
 
 
 def may_come_in_files(settings: type[FiledSettings]) -> frozenset[str]:

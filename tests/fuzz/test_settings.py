@@ -23,6 +23,7 @@ from transcoder.settings import TranscoderSettings
 
 SECRET = "s3cret-" + "k" * 40
 OF_THE_PIPELINE = {
+    "KHRONIKA_ENV": "development",
     "BROKER_URL": "redis://user:password@127.0.0.1:1/0",
     "STORAGE_URL": "file:///tmp/khronika",
     "KHRONIKA_API_DATABASE_URL": "postgresql://a@127.0.0.1/khronika",
@@ -37,6 +38,7 @@ OF_THE_PIPELINE = {
 }
 
 OF_THE_TRANSCODER = {
+    "KHRONIKA_ENV": "development",
     "BROKER_URL": "redis://user:password@127.0.0.1:1/0",
     "KHRONIKA_TRANSCODER_DATABASE_URL": "postgresql://a@127.0.0.1/khronika",
     "KHRONIKA_TRANSCODER_TOKEN": SECRET,

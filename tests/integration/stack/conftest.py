@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,17 @@ from pathlib import Path
 import pytest
 
 from stack.home import Home
+from stack.ports import free_port
+from stack.process_environment import Ports, build_environment
+from stack.process_variables import is_ours
+from stack.servers import Servers
+from tests.integration.stack.procfile_runs import (
+    TRANSCODER,
+    WEB,
+    StartProcess,
+    starting_processes,
+)
+from tests.integration.stack.production_examples import ProductionExamples
 from tests.integration.stack.stack_runs import SERVING, Up, launch
 from tests.shared_run import fastest_folder, made_once
 
@@ -85,3 +97,35 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="khronika-up-", dir=fastest_folder()) as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> Iterator[StartProcess]:
+    """Starts a process of the Procfile; its output goes to ``log``."""
+    with starting_processes(tmp_path / "log") as start:
+        yield start
+
+
+@pytest.fixture
+def whole(
+    tmp_path: Path, postgres_url: str, broker_url: str, credentials: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The environment of a whole stack on the test's own database."""
+    home = Home(tmp_path / "home")
+    home.make()
+    others = {name: value for name, value in os.environ.items() if not is_ours(name)}
+    ports = Ports(free_port(), free_port(), free_port())
+    servers = Servers(postgres_url, broker_url, None, None)
+    return {
+        **build_environment(home, others, servers, credentials, ports),
+        WEB: f"127.0.0.1:{ports.web}",
+        TRANSCODER: f"127.0.0.1:{ports.transcoder}",
+    }
+
+
+@pytest.fixture
+def production(
+    tmp_path: Path, role_urls: Mapping[str, str], broker_url: str
+) -> Callable[[str], dict[str, str]]:
+    """The example environment of a process in production."""
+    return ProductionExamples(tmp_path / "production", role_urls, broker_url)

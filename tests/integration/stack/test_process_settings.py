@@ -1,42 +1,21 @@
 """Each process of the Procfile, started with its own variables and no others."""
 
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import requests
 
-from stack.home import CHECKOUT, Home
-from stack.ports import free_port
-from stack.process_environment import Ports, build_environment
-from stack.process_variables import environment_of, is_ours
-from stack.servers import Servers
-from stack.supervisor import read_procfile
+from stack.process_variables import environment_of
+from tests.integration.stack.procfile_runs import (
+    COMMANDS,
+    START_SEC,
+    StartProcess,
+    has_started,
+)
 from tests.integration.stack.stack_runs import eventually
 
-COMMANDS = read_procfile(CHECKOUT / "Procfile")
-START_SEC = 120.0
 OPERATORS = "KHRONIKA_OPERATOR_DATABASE_URL"
-
-WEB, TRANSCODER, FLOWER = "KHRONIKA_WEB_BIND", "KHRONIKA_TRANSCODER_BIND", "KHRONIKA_FLOWER_PORT"
-ADDRESSES = {
-    "web": lambda env: f"http://{env[WEB]}/readyz",
-    "transcoder": lambda env: f"http://{env[TRANSCODER]}/readyz",
-    "flower": lambda env: f"http://127.0.0.1:{env[FLOWER]}/healthcheck",
-}
-"""Answers 200 once the process has started."""
-LINES = {
-    "worker": " ready.",
-    "transcoder-worker": " ready.",
-    "beat": "beat: Starting",
-    "transcoder-beat": "beat: Starting",
-}
-"""Written to the log of the others."""
 
 LACKING: Mapping[str, Mapping[str, str | None]] = {
     "web": {"KHRONIKA_API_DATABASE_URL": None, "KHRONIKA_JWT_SECRET": "short"},
@@ -51,71 +30,27 @@ LACKING: Mapping[str, Mapping[str, str | None]] = {
 """Variables of each process that are missing (None) or wrong."""
 
 
-@pytest.fixture
-def whole(
-    tmp_path: Path, postgres_url: str, broker_url: str, credentials: Mapping[str, str]
-) -> Mapping[str, str]:
-    """The environment of a whole stack on the test's own database."""
-    home = Home(tmp_path / "home")
-    home.make()
-    others = {name: value for name, value in os.environ.items() if not is_ours(name)}
-    ports = Ports(free_port(), free_port(), free_port())
-    servers = Servers(postgres_url, broker_url, None, None)
-    return {
-        **build_environment(home, others, servers, credentials, ports),
-        WEB: f"127.0.0.1:{ports.web}",
-        TRANSCODER: f"127.0.0.1:{ports.transcoder}",
-    }
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]]]:
-    """Starts a process of the Procfile in an environment; its output goes to ``log``."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start_one(
-        name: str, environment: Mapping[str, str], prefix: Sequence[str] = ()
-    ) -> subprocess.Popen[bytes]:
-        with (tmp_path / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*prefix, "/bin/sh", "-c", f"exec {COMMANDS[name]}"],
-                cwd=CHECKOUT,
-                env=dict(environment),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        started.append(process)
-        return process
-
-    yield start_one
-    for process in started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_process_starts_with_its_own_variables_alone(
     whole: Mapping[str, str],
-    start: Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]],
+    start_process: StartProcess,
     tmp_path: Path,
     name: str,
 ) -> None:
     environment = environment_of(name, COMMANDS[name], whole)
-    process = start(name, environment)
+    process = start_process(name, environment)
     log = tmp_path / "log"
     eventually(lambda: has_started(name, process, environment, log), f"{name} has started")
 
 
 def test_the_api_starts_without_the_logins_of_the_worker_and_the_operators(
     whole: Mapping[str, str],
-    start: Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]],
+    start_process: StartProcess,
     tmp_path: Path,
 ) -> None:
     without = {name: url for name, url in whole.items() if name != OPERATORS}
     environment = environment_of("web", COMMANDS["web"], without)
-    process = start("web", environment)
+    process = start_process("web", environment)
 
     log = tmp_path / "log"
     eventually(lambda: has_started("web", process, environment, log), "the API has started")
@@ -125,21 +60,10 @@ def test_the_api_starts_without_the_logins_of_the_worker_and_the_operators(
     assert whole[OPERATORS].encode() not in held
 
 
-def has_started(
-    name: str, process: subprocess.Popen[bytes], environment: Mapping[str, str], log: Path
-) -> bool:
-    assert process.poll() is None, log.read_text()
-    if name in LINES:
-        return LINES[name] in log.read_text()
-    with suppress(requests.RequestException):
-        return requests.get(ADDRESSES[name](environment), timeout=START_SEC).ok
-    return False
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_process_does_not_start_without_its_own_variables_and_names_all_of_them(
     whole: Mapping[str, str],
-    start: Callable[[str, Mapping[str, str]], subprocess.Popen[bytes]],
+    start_process: StartProcess,
     tmp_path: Path,
     name: str,
 ) -> None:
@@ -151,7 +75,7 @@ def test_a_process_does_not_start_without_its_own_variables_and_names_all_of_the
     }
     wrong = {variable: value for variable, value in LACKING[name].items() if value is not None}
 
-    process = start(name, {**kept, **wrong})
+    process = start_process(name, {**kept, **wrong})
 
     assert process.wait(START_SEC) != 0
     written = (tmp_path / "log").read_text()
@@ -176,14 +100,14 @@ os.execv(sys.argv[3], sys.argv[3:])
 @pytest.mark.parametrize("name", ["web", "worker", "transcoder", "transcoder-worker"])
 def test_a_process_does_not_start_where_the_kernel_cannot_isolate_ffmpeg(
     whole: Mapping[str, str],
-    start: Callable[..., subprocess.Popen[bytes]],
+    start_process: StartProcess,
     tmp_path: Path,
     name: str,
 ) -> None:
     script = (sys.executable, "-c", ON_A_KERNEL_WITHOUT_LANDLOCK)
     prefix = (*script, str(CREATE_RULESET), str(ENOSYS))
 
-    process = start(name, environment_of(name, COMMANDS[name], whole), prefix)
+    process = start_process(name, environment_of(name, COMMANDS[name], whole), prefix)
 
     assert process.wait(START_SEC) != 0
     assert "cannot isolate ffmpeg by landlock" in (tmp_path / "log").read_text()

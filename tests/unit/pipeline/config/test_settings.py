@@ -224,6 +224,7 @@ SECRETS = frozenset(
         "KHRONIKA_JWT_ISSUERS",
         "KHRONIKA_JWT_SECRET",
         "KHRONIKA_LIMITS_URL",
+        "KHRONIKA_METRICS_TOKEN",
         "KHRONIKA_OPERATOR_DATABASE_URL",
         "KHRONIKA_PUBLIC_DATABASE_URL",
         "KHRONIKA_SECRET_KEY",
@@ -241,6 +242,7 @@ def test_every_secret_may_come_in_a_file(
 ) -> None:
     monkeypatch.setenv("KHRONIKA_JWT_SECRET", SECRET)
     monkeypatch.setenv("KHRONIKA_JWT_ISSUERS", json.dumps([BY_SECRET]))
+    monkeypatch.setenv("KHRONIKA_METRICS_TOKEN", SECRET)
     monkeypatch.setenv("KHRONIKA_LIMITS_URL", "redis://:secret@127.0.0.1:2/0")
     monkeypatch.setenv("KHRONIKA_SECRET_KEY_PREVIOUS", SECRET)
     monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", "id")
