@@ -1,12 +1,13 @@
 """The variables of each process of a stack: the process gets those that it declares, no others."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from pydantic_settings import BaseSettings
 
 from pipeline.config.account_settings import AccountListSettings, FirstSecretSettings
 from pipeline.config.groups import groups_of
+from pipeline.config.server_settings import ApiLogin, StorageSettings, WorkerLogin
 from pipeline.config.work_settings import CallbackSecretSettings
 from pipeline.process_settings import ApiSettings, BeatSettings, FlowerSettings, WorkerSettings
 from pipeline.providers.accounts import account_blocks, settings_class
@@ -30,15 +31,25 @@ ROOTS: Mapping[str, type] = {
 PREFIXES: Mapping[str, str] = {"site": "KHRONIKA_SITE_"}
 """The beginning of every variable of a process that is no part of the product."""
 
+CREDENTIALS: Mapping[str, frozenset[type]] = {
+    "AWS_": frozenset({StorageSettings, AccountListSettings, TranscoderSettings}),
+    "PG": frozenset({ApiLogin, WorkerLogin, TranscoderSettings}),
+}
+"""The beginning of variables that a library reads credentials from, and the groups of the processes
+that use it."""
+
+FLOWER = ("flower", "FLOWER_")
+"""A process, and the beginning of variables that it alone reads."""
+
 _MENTIONED = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
 
 
 def environment_of(name: str, line: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of one process.
 
-    It has our variables that the process's settings read or that its command line mentions. The
-    rest of the caller's environment, such as PATH and the credentials that boto3 searches, is
-    passed on.
+    It has our variables that the process's settings read or that its command line mentions, and
+    credentials of a library if it uses the library. The rest of the caller's environment, such as
+    PATH, is passed on.
 
     Args:
         name: The name in the Procfile.
@@ -54,10 +65,20 @@ def environment_of(name: str, line: str, environment: Mapping[str, str]) -> dict
     return {
         variable: value
         for variable, value in environment.items()
-        if not is_ours(variable)
+        if (not is_ours(variable) and _is_for(name, groups, variable))
         or variable in declared
         or (prefix is not None and variable.startswith(prefix))
     }
+
+
+def _is_for(name: str, groups: Container[type], variable: str) -> bool:
+    """Return True for a variable of the caller's that holds no other process's credentials."""
+    if variable.startswith(FLOWER[1]):
+        return name == FLOWER[0]
+    for beginning, users in CREDENTIALS.items():
+        if variable.startswith(beginning):
+            return any(user in groups for user in users)
+    return True
 
 
 def _account_variables(environment: Mapping[str, str], *, verifies: bool) -> set[str]:

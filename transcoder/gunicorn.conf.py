@@ -8,14 +8,16 @@ from pipeline.net.client_bounds import most_connections
 from pipeline.net.listeners import foreign_listeners, refuse_listeners
 from transcoder.settings import load_or_exit
 
-# Exit before any worker starts: gunicorn would restart an exiting worker for ever.
-_is_development = load_or_exit().is_development
+
+def on_starting(_server: Any) -> None:
+    """Refuse wrong settings before any worker starts: gunicorn would restart one for ever."""
+    load_or_exit()
 
 
 def when_ready(server: Any) -> None:
     """Refuse listeners that development forbids; no worker runs yet."""
     foreign = foreign_listeners(listening.sock for listening in server.LISTENERS)
-    if _is_development and foreign:
+    if load_or_exit().is_development and foreign:
         sys.stderr.write(f"khronika transcoder: {refuse_listeners(foreign)}\n")
         raise SystemExit(1)
 

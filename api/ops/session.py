@@ -156,7 +156,9 @@ def require_csrf() -> None:
 
 
 def _is_https() -> bool:
-    return request.is_secure or services().settings.media_urls.base_url.startswith("https:")
+    settings = services().settings
+    address = settings.internal.console_url(settings.media_urls.base_url)
+    return request.is_secure or address.startswith("https:")
 
 
 def _key() -> str:

@@ -49,7 +49,7 @@ class UnsafeSetting:
 
 
 @dataclass(frozen=True)
-class Finding:
+class RiskFinding:
     """One unsafe setting of a process.
 
     Attributes:
@@ -275,7 +275,7 @@ UNSAFE: tuple[UnsafeSetting, ...] = (
 
 def find_unsafe(
     settings: Iterable[BaseSettings], surroundings: Mapping[str, str] | None = None
-) -> Iterator[Finding]:
+) -> Iterator[RiskFinding]:
     """Yield each unsafe setting.
 
     Args:
@@ -289,7 +289,7 @@ def find_unsafe(
         for kind in UNSAFE:
             fault = kind.fault_of(setting, every)
             if fault is not None:
-                yield Finding(kind.risk, f"{setting.variable}: {fault}. {kind.remedy}")
+                yield RiskFinding(kind.risk, f"{setting.variable}: {fault}. {kind.remedy}")
 
 
 def refusals(

@@ -144,6 +144,7 @@ def environment(
 ) -> Mapping[str, str]:
     """Everything the API reads, set for this process and given for others."""
     variables = {
+        "KHRONIKA_ENV": "development",
         "BROKER_URL": broker_url,
         "STORAGE_URL": (tmp_path / "post-videos").as_uri(),
         **{

@@ -8,8 +8,6 @@ import pytest
 import requests
 from sqlalchemy import event
 
-from api.app import create_app
-from api.wiring.services import EXTENSION
 from pipeline.records.models import Asset, AuditEvent, Upload
 from tests.integration.api.conftest import OWNER, STRANGER, Client, World, serving, token
 
@@ -101,31 +99,6 @@ def test_where_a_claim_is_required_the_token_names_the_post(
     assert take(claiming, post_id, **bearing(post_id=str(post_id))).ok
     other = uuid4()
     assert take(claiming, other, **bearing(post_id=[str(uuid4()), str(other)])).ok
-
-
-WARNING = "posts_are_first_come_first_served"
-SAID = {
-    "nothing": ({}, 1),
-    "so itself": ({"KHRONIKA_POST_CLAIM": "off"}, 0),
-    "a table": ({"KHRONIKA_POSTS_TABLE": "public.posts"}, 0),
-    "a claim": ({"KHRONIKA_POST_CLAIM": "required"}, 0),
-}
-
-
-@pytest.mark.parametrize(("said", "warnings"), SAID.values(), ids=SAID.keys())
-def test_where_nothing_says_whose_a_post_is_the_start_says_so(
-    environment: Mapping[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    said: Mapping[str, str],
-    warnings: int,
-) -> None:
-    for name, value in said.items():
-        monkeypatch.setenv(name, value)
-
-    create_app().extensions[EXTENSION].close()
-
-    assert capsys.readouterr().err.count(WARNING) == warnings
 
 
 @both_ways

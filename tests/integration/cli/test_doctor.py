@@ -15,6 +15,7 @@ from cli.doctor import ACCOUNT_CHECKS, CHECKS
 from pipeline.records import account_states
 from pipeline.records.models import Delivery
 from pipeline.runtime.database import session_of
+from pipeline.runtime.deployment import Risk
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import khronika
 from tests.scripted_provider import TOKEN, callback
@@ -315,3 +316,28 @@ def test_the_doctor_names_an_account_that_is_gone_and_owes_releases(
 
     assert (code, list(wrong)) == (1, ["states of accounts"])
     assert "khronika providers write-off gone" in wrong["states of accounts"]["next_step"]
+
+
+def test_the_doctor_says_which_risks_are_accepted_and_which_of_them_nothing_runs(
+    healthy: Mapping[str, str],
+) -> None:
+    risks = ",".join(sorted(set(Risk) - {Risk.LONG_LIFE}))
+    ran = khronika(
+        "doctor",
+        "--json",
+        env={**healthy, "KHRONIKA_ENV": "production", "KHRONIKA_ACCEPT_RISK": risks},
+    )
+    [check] = [each for each in ran.document["checks"] if each["name"] == "accepted risks"]
+    assert check["ok"]
+    run, _, needless = check["detail"].partition("accepted and not run: ")
+    assert "weak_key (KHRONIKA_SECRET_KEY: " in run
+    assert "plain_public_address (KHRONIKA_PUBLIC_URL: " in run
+    assert "plain_storage" in needless
+    assert "weak_key" not in needless
+    assert healthy["KHRONIKA_SECRET_KEY"] not in ran.out
+
+
+def test_the_doctor_names_a_risk_that_is_not_accepted(healthy: Mapping[str, str]) -> None:
+    code, found = diagnosis({**healthy, "KHRONIKA_ENV": "production"})
+    assert code != 0
+    assert "KHRONIKA_SECRET_KEY: " in found["settings"]["detail"]

@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from getpass import getuser
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import Engine, select
 
 from pipeline.records.clock import from_now
@@ -85,3 +86,25 @@ def test_the_link_signs_whoever_made_it_in_to_the_console(
     reader = Operator(api)
     page = reader.submit(reader.get(reads.document["url"]).form("/ops/sign-in"))
     assert "reads only" in page.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "console"),
+    [
+        ({"KHRONIKA_INTERNAL_BIND": "127.0.0.1:9090"}, "http://127.0.0.1:9090"),
+        ({"KHRONIKA_INTERNAL_BIND": "[::1]:9090"}, "http://[::1]:9090"),
+        (
+            {
+                "KHRONIKA_INTERNAL_BIND": "0.0.0.0:9090",
+                "KHRONIKA_INTERNAL_URL": "https://ops.internal.example/",
+            },
+            "https://ops.internal.example",
+        ),
+    ],
+    ids=["its address", "its IPv6 address", "its proxy"],
+)
+def test_the_link_leads_to_the_listener_of_operators(
+    environment: Mapping[str, str], settings: Mapping[str, str], console: str
+) -> None:
+    made = khronika("ops-link", "--json", env={**environment, **settings})
+    assert made.document["url"].startswith(f"{console}/ops/sign-in?link=")

@@ -5,9 +5,12 @@ from stack.process_variables import ROOTS, environment_of
 from stack.supervisor import read_procfile
 
 COMMANDS = read_procfile(CHECKOUT / "Procfile")
+LIBRARIES = {"AWS_PROFILE", "PGPASSWORD"}
 WHOLE = {
     "PATH": "/usr/bin",
     "AWS_PROFILE": "videos",
+    "PGPASSWORD": "database",
+    "FLOWER_BASIC_AUTH": "operator",
     "PORT": "8080",
     "DATABASE_URL": "owner",
     "BROKER_URL": "broker",
@@ -29,27 +32,50 @@ def test_every_process_of_the_procfile_has_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "own"),
     [
-        ("web", {"PORT", "BROKER_URL", "KHRONIKA_JWT_SECRET", "KHRONIKA_SECRET_KEY"}),
-        ("worker", {"PORT", "BROKER_URL", "KHRONIKA_SECRET_KEY", "KHRONIKA_WORKER_DATABASE_URL"}),
+        (
+            "web",
+            {
+                "AWS_PROFILE",
+                "PGPASSWORD",
+                "PORT",
+                "BROKER_URL",
+                "KHRONIKA_JWT_SECRET",
+                "KHRONIKA_SECRET_KEY",
+            },
+        ),
+        (
+            "worker",
+            {
+                "AWS_PROFILE",
+                "PGPASSWORD",
+                "PORT",
+                "BROKER_URL",
+                "KHRONIKA_SECRET_KEY",
+                "KHRONIKA_WORKER_DATABASE_URL",
+            },
+        ),
         ("beat", {"PORT", "BROKER_URL", "KHRONIKA_HOME", "KHRONIKA_SECRET_KEY"}),
-        ("flower", {"BROKER_URL"}),
-        ("transcoder-worker", {"BROKER_URL", "KHRONIKA_TRANSCODER_DATABASE_URL"}),
+        ("flower", {"BROKER_URL", "FLOWER_BASIC_AUTH"}),
+        (
+            "transcoder-worker",
+            LIBRARIES | {"BROKER_URL", "KHRONIKA_TRANSCODER_DATABASE_URL"},
+        ),
     ],
 )
 def test_a_process_is_given_its_own_variables_and_the_rest_of_the_callers_environment(
     name: str, own: set[str]
 ) -> None:
     logins = {"KHRONIKA_API_DATABASE_URL", "KHRONIKA_OPERATOR_DATABASE_URL"}
-    expected = own | {"PATH", "AWS_PROFILE"} | (logins if name == "web" else set())
+    expected = own | {"PATH"} | (logins if name == "web" else set())
     assert environment_of(name, COMMANDS[name], WHOLE).keys() == expected
 
 
 def test_a_command_line_declares_the_variables_that_it_mentions() -> None:
     line = 'python serve.py --port "${PORT:-80}" KHRONIKA_HOME'
     found = environment_of("another", line, WHOLE)
-    assert found.keys() == {"PATH", "AWS_PROFILE", "PORT", "KHRONIKA_HOME"}
+    assert found.keys() == {"PATH", "PORT", "KHRONIKA_HOME"}
 
 
 def test_the_site_is_given_every_variable_with_its_prefix() -> None:
     found = environment_of("site", "gunicorn", WHOLE)
-    assert found.keys() == {"PATH", "AWS_PROFILE", "KHRONIKA_SITE_JWT_SECRET"}
+    assert found.keys() == {"PATH", "KHRONIKA_SITE_JWT_SECRET"}
