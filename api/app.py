@@ -36,7 +36,6 @@ from api.routes import (
 from api.wiring.services import EXTENSION, Services, build_services
 from pipeline.config.groups import load_or_exit, secrets_in
 from pipeline.config.logs import configure_logs
-from pipeline.media.confinement import IsolationMissing
 from pipeline.media.tools import ToolsMissing
 from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable
@@ -72,7 +71,7 @@ def create_app(settings: ApiSettings | None = None) -> APIFlask:
     """
     try:
         here = build_services(settings or load_or_exit(ApiSettings, "api"))
-    except (ToolsMissing, IsolationMissing, StorageUrlInvalid) as error:
+    except (ToolsMissing, StorageUrlInvalid) as error:
         print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         raise SystemExit(1) from None
     configure_logs(here.settings.logs, secrets_in(here.settings))

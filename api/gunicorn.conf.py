@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.identity.database_roles import make_engines
 from pipeline.config.groups import load_or_exit
+from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.net.client_bounds import most_connections
 from pipeline.net.listeners import ListenAddress, foreign_listeners, refuse_listeners
 from pipeline.process_settings import ApiSettings
@@ -23,6 +24,11 @@ from pipeline.providers.active_secrets import SecretsUnreadable, open_book
 
 # Exit before any worker starts: gunicorn would restart an exiting worker for ever.
 _settings = load_or_exit(ApiSettings, "api")
+try:
+    require_isolation(_settings.sources.isolation_waive)
+except IsolationMissing as error:
+    print(f"khronika api: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+    raise SystemExit(1) from None
 
 _engines = make_engines(_settings)
 try:
