@@ -64,7 +64,7 @@ class RiskFinding:
 UNSAFE: tuple[UnsafeSetting, ...] = (
     UnsafeSetting(
         Risk.PRIVATE_SOURCES,
-        r"KHRONIKA_(TRANSCODER_)?SOURCE_ALLOW",
+        r"KHRONIKA_SOURCE_ALLOW",
         unsafe.is_not_empty,
         "lets a stranger's source address reach this machine or a private network",
         "Leave it empty.",
@@ -78,7 +78,7 @@ UNSAFE: tuple[UnsafeSetting, ...] = (
     ),
     UnsafeSetting(
         Risk.ANY_SOURCE_PORT,
-        r"KHRONIKA_(TRANSCODER_)?SOURCE_PORTS",
+        r"KHRONIKA_SOURCE_PORTS",
         unsafe.is_any_port,
         "lets a stranger's source address reach any service of a host",
         "Leave it empty, or list a few ports.",
@@ -96,6 +96,13 @@ UNSAFE: tuple[UnsafeSetting, ...] = (
         unsafe.is_plain_http_elsewhere,
         "sends tokens and jobs to another machine over plain http",
         "Set an https address.",
+    ),
+    UnsafeSetting(
+        Risk.PLAIN_SERVICE,
+        r"KHRONIKA_TRANSCODER_OWN_ORIGINS",
+        unsafe.is_plain_own_origin,
+        "names our API or bucket on another machine over plain http",
+        "List https origins.",
     ),
     UnsafeSetting(
         Risk.PLAIN_STORAGE,

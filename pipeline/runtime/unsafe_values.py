@@ -63,6 +63,11 @@ def is_plain_http_elsewhere(setting: SettingValue, _: Settings) -> bool:
     return isinstance(url, AnyHttpUrl) and url.scheme == "http" and not is_loopback(url.host or "")
 
 
+def is_plain_own_origin(setting: SettingValue, _: Settings) -> bool:
+    """Return True if one of several origins is plain http on another machine."""
+    return any(each.scheme == "http" and not is_loopback(each.host) for each in setting.value)
+
+
 def is_storage_in_the_clear(setting: SettingValue, _: Settings) -> bool:
     """Return True for a bucket, or one of several, by plain http."""
     urls = setting.value.values() if isinstance(setting.value, dict) else [setting.value]

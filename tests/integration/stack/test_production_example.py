@@ -47,7 +47,7 @@ def test_a_process_starts_in_production_with_the_example(
 
 UNSAFE: Mapping[str, Mapping[str, str]] = {
     "web": {
-        "KHRONIKA_SOURCE_ALLOW": "127.0.0.0/8",
+        "KHRONIKA_SOURCE_ALLOW": "http://127.0.0.1:*",
         "KHRONIKA_LIMIT_CREATE": "100000/minute",
         "KHRONIKA_CORS_ORIGINS": "*",
         "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
@@ -62,7 +62,7 @@ UNSAFE: Mapping[str, Mapping[str, str]] = {
     "flower": {"KHRONIKA_LOG_LEVEL": "DEBUG", "KHRONIKA_BROKER_OPEN": "true"},
     **{
         name: {
-            "KHRONIKA_TRANSCODER_SOURCE_ALLOW": "127.0.0.0/8",
+            "KHRONIKA_SOURCE_ALLOW": "http://127.0.0.1:*",
             "KHRONIKA_TRANSCODER_SOURCE_MIN_BPS": "0",
             "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
         }

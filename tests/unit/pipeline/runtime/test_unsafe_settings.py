@@ -47,18 +47,22 @@ CASES: Mapping[str, tuple[str, Risk, Mapping[str, str]]] = {
     "sources on loopback": (
         "web",
         Risk.PRIVATE_SOURCES,
-        {"KHRONIKA_SOURCE_ALLOW": "127.0.0.0/8"},
+        {"KHRONIKA_SOURCE_ALLOW": "http://127.0.0.1:*"},
     ),
     "sources in a private network": (
         "worker",
         Risk.PRIVATE_SOURCES,
-        {"KHRONIKA_SOURCE_ALLOW": "10.1.2.0/24"},
+        {"KHRONIKA_SOURCE_ALLOW": "http://10.1.2.3:8080"},
     ),
-    "sources everywhere": ("worker", Risk.PRIVATE_SOURCES, {"KHRONIKA_SOURCE_ALLOW": "0.0.0.0/0"}),
+    "sources by a name": (
+        "worker",
+        Risk.PRIVATE_SOURCES,
+        {"KHRONIKA_SOURCE_ALLOW": "https://media.internal.example"},
+    ),
     "sources of the transcoder": (
         "transcoder",
         Risk.PRIVATE_SOURCES,
-        {f"{PREFIX}_SOURCE_ALLOW": "::1/128"},
+        {"KHRONIKA_SOURCE_ALLOW": "http://[::1]:*"},
     ),
     "sources by http": ("worker", Risk.PLAIN_HTTP_SOURCES, {"KHRONIKA_SOURCE_HTTP": "true"}),
     "any port": ("web", Risk.ANY_SOURCE_PORT, {"KHRONIKA_SOURCE_PORTS": "any"}),
@@ -70,7 +74,7 @@ CASES: Mapping[str, tuple[str, Risk, Mapping[str, str]]] = {
     "any port of the transcoder": (
         "transcoder",
         Risk.ANY_SOURCE_PORT,
-        {f"{PREFIX}_SOURCE_PORTS": "any"},
+        {"KHRONIKA_SOURCE_PORTS": "any"},
     ),
     "a plain public address": (
         "web",
@@ -87,6 +91,11 @@ CASES: Mapping[str, tuple[str, Risk, Mapping[str, str]]] = {
         "transcoder",
         Risk.PLAIN_SERVICE,
         {f"{PREFIX}_CALLBACK_URL": "http://video.site.example/callback"},
+    ),
+    "a plain origin of ours": (
+        "transcoder",
+        Risk.PLAIN_SERVICE,
+        {f"{PREFIX}_OWN_ORIGINS": "http://10.0.0.7:8080"},
     ),
     "a plain bucket": (
         "web",
@@ -351,7 +360,7 @@ def test_all_problems_are_listed_at_once_with_those_of_wrong_settings() -> None:
     named = refusal(
         "web",
         {
-            "KHRONIKA_SOURCE_ALLOW": "127.0.0.0/8",
+            "KHRONIKA_SOURCE_ALLOW": "http://127.0.0.1:*",
             "KHRONIKA_SECRET_KEY": "k" * 32,
             "KHRONIKA_CORS_ORIGINS": "*",
             "KHRONIKA_LIMIT_CREATE": "100000/minute",
