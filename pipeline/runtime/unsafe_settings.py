@@ -235,7 +235,7 @@ UNSAFE: tuple[UnsafeSetting, ...] = (
     UnsafeSetting(
         Risk.NO_LIMIT,
         r"KHRONIKA_(OWNER_MAX_\w+|(SOURCE_|TRANSCODER_)MAX_(BYTES|DURATION_SEC|FRAMES)"
-        r"|CALLBACK_(MAX_BYTES|TOLERANCE_SEC)|CLIENT_PATIENCE_SEC|LIMIT_ADDRESS_FACTOR)",
+        r"|CALLBACK_(MAX_BYTES|TOLERANCE_SEC)|CLIENT_(PATIENCE_SEC|HEAD_SEC|CONNECTIONS)|LIMIT_ADDRESS_FACTOR)",
         unsafe.is_unlimited_number,
         "is more than a hundred times its default, which limits nothing",
         "Set a number that your users need.",
