@@ -249,7 +249,7 @@ UNSAFE: tuple[UnsafeSetting, ...] = (
     ),
     UnsafeSetting(
         Risk.LONG_LIFE,
-        r"KHRONIKA_((TOKEN|PLAYBACK|UPLOAD)_EXPIRES_SEC|STREAM_TICKET_SEC"
+        r"KHRONIKA_((TOKEN|PLAYBACK|UPLOAD|PRESIGNED)_EXPIRES_SEC|STREAM_TICKET_SEC"
         r"|JWKS_(LIFE|STALE)_SEC|CALLBACK_SECRET_OVERLAP_SEC)",
         unsafe.is_longer_than_a_month,
         "keeps an address, ticket, or withdrawn key valid for more than a month",
