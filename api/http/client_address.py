@@ -12,8 +12,9 @@ def register(app: APIFlask, proxies: int) -> None:
     """Read the client's address from the headers that the given number of proxies write.
 
     Each proxy appends one address to ``X-Forwarded-For``; the addresses before those were written
-    by the client. Protocol and host are read from the nearest proxy alone, because each proxy
-    replaces them.
+    by the client. The protocol is read from the nearest proxy alone, because each proxy replaces
+    it. The host is read from no header of a proxy: nothing of ours needs it, and a proxy that does
+    not write it would pass the client's on.
 
     Args:
         proxies: The number of proxies in front of this process. With 0 the headers are ignored. If
@@ -21,7 +22,7 @@ def register(app: APIFlask, proxies: int) -> None:
     """
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=proxies, x_proto=1, x_host=1
+            app.wsgi_app, x_for=proxies, x_proto=1, x_host=0
         )
 
 

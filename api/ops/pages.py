@@ -129,12 +129,17 @@ def see_other(address: str) -> Response:
 
 
 def console_address(address: str | None) -> str:
-    """Return the address if it is one of the console's, else the console's first page."""
+    """Return the address if it is one of the console's, else the console's first page.
+
+    The page to sign in is none: a link there would sign the operator in as somebody else.
+    """
     parts = urlsplit(address or "")
     path = unquote(parts.path)  # a browser reads `%2e%2e` as `..`
     is_ours = (path == PATH or path.startswith(f"{PATH}/")) and path == normpath(path)
     is_plain = path.isprintable() and not {"\\", "%"} & set(path)
-    if parts.scheme or parts.netloc or not is_ours or not is_plain:
+    is_printable = unquote(address or "").isprintable()  # urlsplit drops some control characters
+    leads_away = bool(parts.scheme or parts.netloc) or path == SIGN_IN
+    if leads_away or not (is_ours and is_plain and is_printable):
         return PATH
     return parts._replace(fragment="").geturl()
 

@@ -16,6 +16,7 @@ from api.live.event_stream import Document, write_id
 from pipeline.content.object_urls import FILE_NAMES
 from pipeline.domain.states import Status
 from tests.integration.api.conftest import OWNER, PATIENCE_SEC, STRANGER, Client, World, token
+from tests.integration.api.following import following
 from tests.integration.api.test_isolation import CONSOLE, TICKET
 from tests.integration.api.test_playback import FILES, PICTURES
 
@@ -201,10 +202,14 @@ def _is_id(name: str) -> bool:
 
 @pytest.fixture
 def environment(
-    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    environment: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Mapping[str, str]:
-    """Streams that end at once."""
-    monkeypatch.setenv("KHRONIKA_STREAM_LIFE_SEC", "0.05")
+    """Streams that end at once, unless a test follows one."""
+    life_sec = "60" if "silent" in request.node.name else "0.05"
+    monkeypatch.setenv("KHRONIKA_STREAM_LIFE_SEC", life_sec)
+    monkeypatch.setenv("KHRONIKA_STREAM_LOOK_SEC", "0.05")
     monkeypatch.setenv("KHRONIKA_OWNER_MAX_UPLOADS", "1000")
     return environment
 
@@ -281,6 +286,22 @@ def test_what_is_private_answers_a_stranger_like_nothing(
             if answer != nothing:
                 told.append((probe, state, answer, nothing))
     assert told == []
+
+
+def test_a_stream_is_silent_about_the_changes_of_a_private_video(
+    with_posts: Client, posts: Callable[[str], UUID], world: World
+) -> None:
+    private, public = (
+        with_posts.create(posts(OWNER), playback=playback).json()
+        for playback in ("signed", "public")
+    )
+    followed = [private["post_id"], public["post_id"], str(uuid4())]
+    with following(with_posts.url, followed) as stream:
+        first = stream.take(3)
+        assert {first[followed[0]].type, first[followed[2]].type} == {"gone"}
+        for asset in (private, public):
+            world.move(asset["id"], Status.PROCESSING, progress=50.0)
+        assert stream.next().post_id == public["post_id"]
 
 
 def _with_other_methods() -> list[Probe]:

@@ -51,6 +51,11 @@ ELSEWHERE = (
     *("/ops/%2e%2e/api", "/ops/%252e%252e/api", "/ops/.%2E/api", "/ops/%5c%5cevil.example"),
     *("/%2f/evil.example", "/ops//evil.example", "/ops/./assets", "/ops/..", "///evil.example/ops"),
     *("\t//evil.example/ops", "/ops/%0d%0aX-Evil:1", "/ops/%00", "ops/assets", "/ops/%e2%80%ae"),
+    *("/ops/../..//evil.example", "%2f%2fevil.example", "/ops/%2f%2fevil.example", "/%09/evil"),
+    *("/ops/..%2f..%2f/evil.example", "/ops/%252f%252fevil.example", "/ops%2f..%2fapi", "\\\\evil"),
+    *("/ops?x=\x01", "/ops?\u202e", "/ops\x7f", "/ops/\x85", "http:/ops", "//ops", "/ops;@evil//"),
+    # A link there would ask to sign in once more, as somebody else.
+    *("/ops/sign-in", "/ops/sign-in?link=x", "/ops/sign-in/", "/ops/sign%2din"),
 )
 
 
