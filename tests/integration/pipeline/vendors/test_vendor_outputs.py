@@ -1,6 +1,7 @@
 """The outputs at each vendor: who may read them, from where they may come, and how they go."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ import requests
 
 from pipeline.domain.states import Status
 from pipeline.domain.values import ADDRESS_FIELDS, Phase, Playback
+from pipeline.media.playlist import parse_master, parse_media
 from pipeline.operations.purge import purge
 from pipeline.providers.base import OutputKind
 from tests.integration.pipeline.vendors.at_vendor import AtVendor
@@ -102,3 +104,34 @@ def test_a_deleted_video_is_deleted_at_the_vendor_or_in_our_storage(at_vendor: A
     assert list(at_vendor.services.storage.list("processed")) == []
     if fake.adapter in HOSTS:
         assert fake.billed == []
+
+
+@pytest.mark.parametrize("playback", list(Playback))
+@pytest.mark.parametrize("adapter", HOSTS, indirect=True)
+def test_captions_reach_a_viewer_by_the_stable_address(
+    at_vendor: AtVendor, playback: Playback
+) -> None:
+    if playback is Playback.SIGNED and not at_vendor.able.signed_playback:
+        pytest.skip("it cannot restrict playback")
+    at_vendor.fake.habits.add("captions")
+    asset_id = at_vendor.submitted(playback)
+    at_vendor.tell(asset_id, Phase.COMPLETED)
+    at_vendor.come_to_rest()
+
+    post_id = at_vendor.world.asset(asset_id).post_id
+    card = at_vendor.api.get(f"/api/video-assets/{post_id}", as_="ana").json()
+    assert f"/videos/{asset_id}/manifest.m3u8" in card["manifest_url"]
+    master = requests.get(card["manifest_url"], timeout=5)
+    [captions] = parse_master(master.text).subtitles
+    playlist = requests.get(urljoin(master.url, captions.uri), timeout=5)
+    [segment] = parse_media(playlist.text).segments
+    text = requests.get(urljoin(playlist.url, segment.uri), timeout=5).text
+    assert (captions.label, captions.language) == ("English", "en")
+    assert text.startswith("WEBVTT")
+    assert "A walk." in text
+    named = [
+        each.detail["captions"]
+        for each in at_vendor.world.chronicle(asset_id)
+        if "captions" in each.detail
+    ]
+    assert named[-1] == [{"label": "English", "language": "en"}]

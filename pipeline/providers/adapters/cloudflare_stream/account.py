@@ -1,36 +1,26 @@
-"""Adapter of Cloudflare Stream (https://developers.cloudflare.com/api/resources/stream/).
+"""Account of Cloudflare Stream (https://developers.cloudflare.com/api/resources/stream/).
 
 Our attempt id is the name and the creator of the video, so one call finds it again. The manifest
 plays before every quality is encoded. The MP4 is made on request, and no callback tells its end.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
-from uuid import UUID
 
 from pydantic import (
-    AliasChoices,
-    AliasPath,
     AnyHttpUrl,
-    AwareDatetime,
-    BeforeValidator,
     Field,
     SecretStr,
-    ValidationError,
 )
 
-from pipeline.domain.errors import TransientProviderError
 from pipeline.domain.values import (
     CallbackEnvelope,
     JobRef,
     ListedJob,
     LookAtJob,
-    Outputs,
-    Phase,
     Playback,
     ProviderStatus,
     Rate,
@@ -41,103 +31,28 @@ from pipeline.domain.values import (
 )
 from pipeline.net.provider_signatures import check_opaque_secret, verify_cloudflare_stream
 from pipeline.providers import base, transport
+from pipeline.providers.adapters.cloudflare_stream.video_reports import (
+    DOWNLOADS,
+    DetailedVideo,
+    Result,
+    StreamEnvelope,
+    StreamMp4,
+    StreamVerdict,
+    StreamVideo,
+    ready_status,
+    status_of,
+    unusable,
+    video_of,
+)
 from pipeline.providers.callback_events import event_id_of
 from pipeline.providers.playback_tokens import SigningAccountSettings
-from pipeline.providers.transport import VendorDocument
-from pipeline.runtime.strict_json import DocumentRefused, read_document
+from pipeline.runtime.strict_json import read_document
 
 HOSTS = frozenset({"*.cloudflarestream.com"})
-DOWNLOADS = "downloads"
-"""The follow-up call that asks for the MP4."""
 PAGE = 500
 """Videos in an answer; the vendor gives a thousand at most, of some KiB each."""
 TOKEN_LIFE = timedelta(hours=24)
 """Longest validity of a playback token (the vendor's page "Secure your Stream")."""
-POSTER_HEIGHT, THUMBNAIL_HEIGHT = 720, 270
-WHOLE = 100
-PHASES = {
-    **dict.fromkeys(("pendingupload", "downloading", "queued"), Phase.WAITING),
-    **dict.fromkeys(("inprogress", "live-inprogress"), Phase.RUNNING),
-    "ready": Phase.PLAYABLE,
-    "error": Phase.FAILED,
-}
-ERRORS: Mapping[str, tuple[str, bool]] = {
-    "ERR_NON_VIDEO": ("unsupported_media", False),
-    "ERR_DURATION_EXCEED_CONSTRAINT": ("source_too_long", False),
-    "ERR_DURATION_TOO_SHORT": ("source_corrupt", False),
-    "ERR_MALFORMED_VIDEO": ("source_corrupt", False),
-    "ERR_FETCH_ORIGIN_ERROR": ("source_unreachable", True),
-    "ERR_UNKNOWN": ("encode_failed", True),
-}
-"""Our code of each of the vendor's errors, and true if a new attempt may succeed. A code that is
-not among them is final."""
-
-Result = TypeVar("Result")
-# The vendor writes -1 or nothing for a figure that it does not know yet.
-_KNOWN = BeforeValidator(lambda told: None if told in ("", -1) else told)
-Figure = Annotated[float | None, _KNOWN]
-Count = Annotated[int | None, _KNOWN]
-
-
-def _at(first: str, second: str) -> Any:
-    return Field(None, validation_alias=AliasPath(first, second))
-
-
-def _fault(name: str) -> Any:
-    """Return the field of an error: the vendor's example spells it differently from its schema."""
-    paths = (AliasPath("status", f"error{name}"), AliasPath("status", f"err{name}"))
-    return Field(None, validation_alias=AliasChoices(*paths))
-
-
-class _Video(VendorDocument):
-    """A video as far as its origin goes."""
-
-    uid: str = Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")
-    creator: str | None = None
-    name: Any = _at("meta", "name")
-    created: AwareDatetime | None = None
-    duration: Figure = None
-
-    @property
-    def attempt_id(self) -> UUID | None:
-        return base.echoed_id(self.creator) or base.echoed_id(str(self.name))
-
-
-class _Detailed(_Video):
-    state: Literal[
-        "pendingupload", "downloading", "queued", "inprogress", "live-inprogress", "ready", "error"
-    ] = Field(validation_alias=AliasPath("status", "state"))
-    percent: Figure = _at("status", "pctComplete")
-    fault: str | None = _fault("ReasonCode")
-    words: str | None = _fault("ReasonText")
-    hls: str | None = _at("playback", "hls")
-    thumbnail: str | None = None
-    width: Count = _at("input", "width")
-    height: Count = _at("input", "height")
-    size: Count = None
-    modified: str = ""
-
-
-class _Mp4(VendorDocument):
-    status: Literal["inprogress", "ready", "error"] | None = _at("default", "status")
-    url: str | None = _at("default", "url")
-
-
-class _Envelope(VendorDocument, Generic[Result]):
-    result: Result
-
-
-class _Verdict(VendorDocument):
-    """The part that the envelope of every answer has."""
-
-    success: bool
-    errors: list[Mapping[str, Any]] | None = None
-
-    @property
-    def words(self) -> str:
-        faults = self.errors or ()
-        told = (f"{fault.get('code')} {fault.get('message')}" for fault in faults)
-        return transport.vendor_words(*told)
 
 
 class Settings(SigningAccountSettings):
@@ -193,13 +108,13 @@ class CloudflareStream:
             "requireSignedURLs": request.playback is Playback.SIGNED,
         }
         answer = self._http.submit("POST", "/copy", json=body)
-        accepted = transport.read_acceptance(answer, _Envelope[_Video])
+        accepted = transport.read_acceptance(answer, StreamEnvelope[StreamVideo])
         return Submitted(accepted.result.uid, answer.request_id)
 
     def advance(self, job: JobRef, follow_up: str) -> None:
         """POST the request for the MP4; a second one changes nothing."""
         assert follow_up == DOWNLOADS
-        self._ask("POST", f"{_path(job)}/downloads", _Mp4)
+        self._ask("POST", f"{_path(job)}/downloads", StreamMp4)
 
     def find(self, job: JobRef) -> ProviderStatus | None:
         """GET the videos with our name; the oldest is the job, should there be several."""
@@ -208,14 +123,14 @@ class CloudflareStream:
 
     def fetch(self, job: JobRef) -> ProviderStatus | None:
         """GET the video, and its MP4 as soon as the video plays."""
-        asked = self._ask("GET", _path(job), _Detailed)
+        asked = self._ask("GET", _path(job), DetailedVideo)
         if asked is None:
             return None
         video, request_id = asked
         if video.state != "ready":
-            return _status(video, request_id)
-        downloads = self._ask("GET", f"{_path(job)}/downloads", _Mp4)
-        return _ready(video, downloads[0] if downloads else _Mp4(), request_id, job)
+            return status_of(video, request_id)
+        downloads = self._ask("GET", f"{_path(job)}/downloads", StreamMp4)
+        return ready_status(video, downloads[0] if downloads else StreamMp4(), request_id, job)
 
     def cancel(self, job: JobRef) -> None:
         """DELETE the video, or every one with our name if its id is unknown."""
@@ -268,7 +183,7 @@ class CloudflareStream:
             envelope.headers, body, secrets, now=now, tolerance_sec=tolerance
         )
         try:
-            video = _video_of(body)
+            video = video_of(body)
         except base.CallbackUnreadable:
             return SignedCallback(event_id_of(body, None), signed_at)
         event_id = event_id_of(body, video.uid, video.state, video.modified)
@@ -280,19 +195,19 @@ class CloudflareStream:
 
         A video that is ready is looked at, because its MP4 is not in the callback.
         """
-        video = _video_of(envelope.body)
+        video = video_of(envelope.body)
         if video.attempt_id is None:
             return None
         if video.state == "ready":
             return LookAtJob(video.uid, video.attempt_id, video.state)
-        return _status(video, None)
+        return status_of(video, None)
 
-    def _find(self, job: JobRef) -> list[_Video]:
+    def _find(self, job: JobRef) -> list[StreamVideo]:
         found = self._list(video_name=str(job.attempt_id))
         return [video for video in found if video.attempt_id == job.attempt_id]
 
-    def _list(self, **query: str) -> list[_Video]:
-        asked = self._ask("GET", f"?{urlencode({**query, 'limit': PAGE})}", list[_Video])
+    def _list(self, **query: str) -> list[StreamVideo]:
+        asked = self._ask("GET", f"?{urlencode({**query, 'limit': PAGE})}", list[StreamVideo])
         return asked[0] if asked else []
 
     def _ask(
@@ -302,10 +217,10 @@ class CloudflareStream:
         answer = self._http.ask(method, path)
         if answer is None:
             return None
-        verdict = transport.read_answer(answer, _Verdict)
+        verdict = transport.read_answer(answer, StreamVerdict)
         if not verdict.success:
-            raise _unusable(verdict.words or "no success", answer.request_id)
-        envelope = transport.read_answer(answer, _Envelope[schema])  # type: ignore[valid-type]
+            raise unusable(verdict.words or "no success", answer.request_id)
+        envelope = transport.read_answer(answer, StreamEnvelope[schema])  # type: ignore[valid-type]
         return envelope.result, answer.request_id
 
 
@@ -316,77 +231,9 @@ def _path(job: JobRef) -> str:
     return f"/{quote(job.provider_job_id or '', safe='')}"
 
 
-def _unusable(words: str, request_id: str | None) -> TransientProviderError:
-    return TransientProviderError("provider_failed", words, request_id=request_id)
-
-
 def _explain(answer: transport.VendorAnswer) -> transport.VendorError:
     try:
-        words = _Verdict.model_validate(read_document(answer.body)).words
+        words = StreamVerdict.model_validate(read_document(answer.body)).words
     except ValueError:
         words = ""
     return transport.VendorError(words or f"answered {answer.status}")
-
-
-def _video_of(body: bytes) -> _Detailed:
-    try:
-        return _Detailed.model_validate(read_document(body))
-    except (DocumentRefused, ValidationError) as error:
-        raise base.CallbackUnreadable("no video as documented") from error
-
-
-def _status(video: _Detailed, request_id: str | None) -> ProviderStatus:
-    """Report a video by its state; one that is ready lacks its outputs."""
-    status = ProviderStatus(
-        phase=PHASES[video.state],
-        attempt_id=video.attempt_id,
-        provider_job_id=video.uid,
-        provider_request_id=request_id,
-        progress=base.percent_of(video.percent),
-    )
-    if status.phase is not Phase.FAILED:
-        return status
-    fault = video.fault or "ERR_UNKNOWN"
-    code, retryable = ERRORS.get(fault, ("provider_failed", False))
-    words = transport.vendor_words(fault, video.words)
-    return replace(status, **base.failed(code, words, retryable=retryable))
-
-
-def _ready(video: _Detailed, mp4: _Mp4, request_id: str | None, job: JobRef) -> ProviderStatus:
-    """Report a video that plays: it is complete with all its qualities and its MP4."""
-    status = _status(video, request_id)
-    is_made = mp4.status == "ready"
-    if not video.hls or not video.thumbnail or (is_made and not mp4.url):
-        raise _unusable("ready without an address", request_id)
-    if mp4.status == "error":
-        return replace(
-            status, **base.failed("encode_failed", "the MP4 is in error", retryable=True)
-        )
-    outputs = Outputs(
-        manifest_url=video.hls,
-        fallback_url=mp4.url if is_made else None,
-        poster_url=_picture(video, job, POSTER_HEIGHT),
-        thumbnail_url=_picture(video, job, THUMBNAIL_HEIGHT),
-        duration_sec=video.duration,
-        width=video.width,
-        height=video.height,
-        size_bytes=video.size,
-    )
-    is_whole = is_made and status.progress in {None, WHOLE}
-    phase = Phase.COMPLETED if is_whole else Phase.PLAYABLE
-    follow_up = DOWNLOADS if mp4.status is None else None
-    return replace(status, phase=phase, outputs=outputs, follow_up=follow_up)
-
-
-def _picture(video: _Detailed, job: JobRef, height: int) -> str:
-    """Return the address of a picture, at the owner's instant or a quarter into the video.
-
-    The first frame, which is the vendor's own choice, is often black. Both sides are named, because
-    for one alone the vendor crops.
-    """
-    chosen, quarter_sec = job.poster_time_sec, (video.duration or 0) / 4
-    query: dict[str, Any] = {"time": f"{quarter_sec if chosen is None else chosen:.3f}s"}
-    if video.width and video.height:
-        height = min(height, video.height)
-        query |= {"height": height, "width": round(video.width * height / video.height)}
-    return f"{video.thumbnail}?{urlencode(query)}"
