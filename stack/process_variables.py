@@ -12,7 +12,7 @@ from pipeline.config.work_settings import CallbackSecretSettings
 from pipeline.process_settings import ApiSettings, BeatSettings, FlowerSettings, WorkerSettings
 from pipeline.providers.accounts import account_blocks, settings_class
 from pipeline.runtime.filed_settings import variables_of
-from transcoder.settings import TranscoderSettings
+from transcoder.settings import TranscoderBeatSettings, TranscoderSettings
 
 UNPREFIXED = frozenset({"PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL"})
 """Our variables that do not begin with ``KHRONIKA_``."""
@@ -24,7 +24,7 @@ ROOTS: Mapping[str, type] = {
     "flower": FlowerSettings,
     "transcoder": TranscoderSettings,
     "transcoder-worker": TranscoderSettings,
-    "transcoder-beat": TranscoderSettings,
+    "transcoder-beat": TranscoderBeatSettings,
 }
 """The settings of each process of the Procfile."""
 

@@ -1,7 +1,7 @@
 """The Celery settings of the transcoder; each has its reason beside it."""
 
 from pipeline.runtime.message_signatures import derive_key
-from transcoder.settings import load_or_exit
+from transcoder.settings import TranscoderBeatSettings, load_or_exit
 from transcoder.task_names import (
     ENCODE,
     ENCODE_QUEUE,
@@ -11,7 +11,7 @@ from transcoder.task_names import (
     SWEEP_QUEUE,
 )
 
-_settings = load_or_exit()
+_settings = load_or_exit(TranscoderBeatSettings)
 
 broker_url = _settings.broker_url.get_secret_value()
 broker_transport_options = {

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -27,29 +27,45 @@ from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, short_side_of
 
 PREFIX = "KHRONIKA_TRANSCODER_"
 
+Read = TypeVar("Read", bound="TranscoderBeatSettings")
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 _DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s
 
 
-class TranscoderSettings(DeploymentFields):
+class TranscoderBeatSettings(DeploymentFields):
+    """Settings of the transcoder's beat, which signs messages and runs no task."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    broker_open: bool = Field(default=False, validation_alias="KHRONIKA_BROKER_OPEN")
+    """True accepts a broker without a password, on a machine that no stranger can reach."""
+    broker_url: SecretStr = Field(validation_alias="BROKER_URL")
+    """Any broker that Celery supports. Others may use it too, since our keys carry a prefix."""
+    token: SecretStr = Field(min_length=16)
+    """Bearer token of the clients. A key that is derived from it signs task messages."""
+    concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
+    """Encodes at the same time on this machine; one ffmpeg keeps about four cores busy."""
+
+    @field_validator("broker_url")
+    @classmethod
+    def _guarded(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not info.data.get("broker_open"):
+            check_guarded(value.get_secret_value())
+        return value
+
+
+class TranscoderSettings(TranscoderBeatSettings):
     """Settings of the transcoder's processes.
 
     A setting's environment variable is its name with the prefix, in upper case. `NAME_FILE` may
     name a file that holds a secret.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
-    )
-
     database_url: SecretStr
     """Login of the role `khronika_transcoder`."""
-    broker_open: bool = Field(default=False, validation_alias="KHRONIKA_BROKER_OPEN")
-    """True accepts a broker without a password, on a machine that no stranger can reach."""
-    broker_url: SecretStr = Field(validation_alias="BROKER_URL")
-    """Any broker that Celery supports. Others may use it too, since our keys carry a prefix."""
-    token: SecretStr = Field(min_length=16)
-    """Bearer token of the clients."""
     callback_url: AnyHttpUrl
     """Receiver of every callback. A setting, so that no job can name another host."""
     callback_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(min_length=1)
@@ -98,8 +114,6 @@ class TranscoderSettings(DeploymentFields):
     """x264 preset; slower presets make smaller files for more processor time."""
     max_profile: str = DEFAULT_MAX_PROFILE
     """Largest rendition; a job may ask for a smaller one."""
-    concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
-    """Encodes at the same time on this machine; one ffmpeg keeps about four cores busy."""
 
     @field_validator(
         "callback_secrets",
@@ -113,13 +127,6 @@ class TranscoderSettings(DeploymentFields):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str) and value != "any":
             return [part.strip() for part in value.split(",") if part.strip()]
-        return value
-
-    @field_validator("broker_url")
-    @classmethod
-    def _guarded(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        if not info.data.get("broker_open"):
-            check_guarded(value.get_secret_value())
         return value
 
     @field_validator("callback_secrets")
@@ -198,24 +205,33 @@ def load_settings() -> TranscoderSettings:
         SettingsInvalid: Names every variable that is missing or wrong, or unsafe in production,
             never its value.
     """
-    return _read({})
+    return _read(TranscoderSettings, {})
 
 
-def load_or_exit() -> TranscoderSettings:
+def load_beat_settings() -> TranscoderBeatSettings:
+    """Read the settings of the beat.
+
+    Raises:
+        SettingsInvalid: See `load_settings`.
+    """
+    return _read(TranscoderBeatSettings, {})
+
+
+def load_or_exit(process: type[Read] = TranscoderSettings) -> Read:  # type: ignore[assignment]
     """Read the settings of a process that serves, or end the process without a trace.
 
     Raises:
         SystemExit: The settings are wrong or unsafe; all problems have been printed.
     """
     try:
-        return _read({name: os.environ[name] for name in UNREAD if name in os.environ})
+        return _read(process, {name: os.environ[name] for name in UNREAD if name in os.environ})
     except SettingsInvalid as error:
         sys.stderr.write(f"khronika transcoder: {error}\n")
         raise SystemExit(1) from None
 
 
-def _read(surroundings: Mapping[str, str]) -> TranscoderSettings:
-    settings = read_settings(TranscoderSettings)
+def _read(process: type[Read], surroundings: Mapping[str, str]) -> Read:
+    settings = read_settings(process)
     if problems := refusals([settings], settings, surroundings):
         raise SettingsInvalid(problems)
     return settings

@@ -1,7 +1,6 @@
 """Celery tasks of the transcoder: each calls one use case and sends the wakes it returns.
 
 celery -A transcoder.tasks worker --queues transcode,transcoder-sweep
-celery -A transcoder.tasks beat
 """
 
 from typing import Any
@@ -14,12 +13,18 @@ from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.runtime.task_publishing import SIGNING
 from transcoder import callback_delivery, leftovers, log_redaction, sweep, transcode
 from transcoder.services import process_services
-from transcoder.settings import load_settings
+from transcoder.settings import load_or_exit, load_settings
 from transcoder.task_names import DELIVER, ENCODE, SWEEP
 
 app = Celery("transcoder", amqp=SIGNING)
 app.config_from_object("transcoder.celeryconfig")
-log_redaction.redact_task_logs()
+log_redaction.redact_task_logs(load_settings)
+
+
+@app.on_configure.connect
+def require_settings(**_: Any) -> None:
+    """Stop the start with wrong settings, before celeryconfig.py, which reads a part of them."""
+    load_or_exit()
 
 
 @worker_init.connect

@@ -17,12 +17,12 @@ COMMANDS = {
     "flower": "-A worker.flower flower",
     "transcoder": "transcoder.app:create_app()",
     "transcoder-worker": "-A transcoder.tasks worker",
-    "transcoder-beat": "-A transcoder.tasks beat",
+    "transcoder-beat": "-A transcoder.beat beat",
     "site": "examples.site.app:create_app()",
 }
 """A part of each process's command line."""
 
-TRANSCODER = frozenset({"transcoder", "transcoder-worker", "transcoder-beat"})
+TRANSCODER = frozenset({"transcoder", "transcoder-worker"})
 HOLDERS: Mapping[str, frozenset[str]] = {
     "DATABASE_URL": frozenset(),
     "KHRONIKA_API_DATABASE_URL": frozenset({"web"}),
@@ -32,7 +32,7 @@ HOLDERS: Mapping[str, frozenset[str]] = {
     "KHRONIKA_TRANSCODER_DATABASE_URL": TRANSCODER,
     "KHRONIKA_JWT_SECRET": frozenset({"web", "site"}),
     "KHRONIKA_SECRET_KEY": frozenset({"web", "worker", "beat"}),
-    "KHRONIKA_SELFHOSTED_TOKEN": frozenset({"web", "worker"}) | TRANSCODER,
+    "KHRONIKA_SELFHOSTED_TOKEN": frozenset({"web", "worker", "transcoder-beat"}) | TRANSCODER,
     "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": frozenset({"web"}) | TRANSCODER,
     "BROKER_URL": frozenset(COMMANDS) - {"site"},
 }

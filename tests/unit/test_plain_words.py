@@ -28,6 +28,7 @@ SAME_MODULE_NOUN = {
     "audit": "the audit events, recorded by the API and shown by the console",
     "backfill": "the registration of existing posts, a page and a whole table of them",
     "base": "the protocol that the modules of its folder implement",
+    "beat": "the Celery application of a beat, which signs messages and runs no task",
     "celeryconfig": "the Celery settings of a worker",
     "changes": "the actions on a video, as routes of the API and as forms of the console",
     "env": "the name that Alembic loads a history's environment by",

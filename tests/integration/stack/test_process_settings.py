@@ -24,8 +24,9 @@ LACKING: Mapping[str, Mapping[str, str | None]] = {
     "flower": {"BROKER_URL": None, "KHRONIKA_LEASE_SEC": "short"},
     **{
         name: {"KHRONIKA_TRANSCODER_DATABASE_URL": None, "KHRONIKA_TRANSCODER_TOKEN": "short"}
-        for name in ("transcoder", "transcoder-worker", "transcoder-beat")
+        for name in ("transcoder", "transcoder-worker")
     },
+    "transcoder-beat": {"BROKER_URL": None, "KHRONIKA_TRANSCODER_TOKEN": "short"},
 }
 """Variables of each process that are missing (None) or wrong."""
 

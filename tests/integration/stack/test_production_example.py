@@ -66,7 +66,11 @@ UNSAFE: Mapping[str, Mapping[str, str]] = {
             "KHRONIKA_TRANSCODER_SOURCE_MIN_BPS": "0",
             "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
         }
-        for name in ("transcoder", "transcoder-worker", "transcoder-beat")
+        for name in ("transcoder", "transcoder-worker")
+    },
+    "transcoder-beat": {
+        "KHRONIKA_BROKER_OPEN": "true",
+        "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
     },
 }
 
