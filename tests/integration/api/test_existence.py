@@ -304,6 +304,20 @@ def test_a_stream_is_silent_about_the_changes_of_a_private_video(
         assert stream.next().post_id == public["post_id"]
 
 
+def test_a_key_of_somebody_else_is_like_one_that_was_never_used(
+    with_posts: Client, posts: Callable[[str], UUID]
+) -> None:
+    theirs = posts(OWNER)
+    with_posts.create(theirs, headers={"Idempotency-Key": "the-owners"})
+    told = []
+    for key in ("the-owners", "a-fresh-one"):
+        own = with_posts.create(posts(STRANGER), as_=STRANGER, headers={"Idempotency-Key": key})
+        foreign = with_posts.create(theirs, as_=STRANGER, headers={"Idempotency-Key": key + "2"})
+        told.append([(each.status_code, sorted(each.headers)) for each in (own, foreign)])
+    assert told[0] == told[1]
+    assert [status for status, _ in told[0]] == [202, 404]
+
+
 def _with_other_methods() -> list[Probe]:
     others = [
         probe._replace(method=method)

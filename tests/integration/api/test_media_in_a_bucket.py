@@ -120,6 +120,9 @@ def test_the_gate_reaches_the_bucket_by_our_address(api: Client) -> None:
         remote = fetcher.size_of(url)
         assert (remote.size_bytes, remote.accepts_ranges) == (len(CONTENT), True)
         assert fetcher.read(url, 5, 5, Version(remote.size_bytes, remote.etag)) == CONTENT[5:10]
+    # The worker measures the object in the bucket, and the transcoder fetches it by our address.
+    stored = api.services.storage.stat(PROTECTED)
+    assert (stored.size_bytes, stored.etag) == (remote.size_bytes, remote.etag)
 
 
 def test_nobody_is_sent_to_the_bucket_without_a_right(api: Client) -> None:
