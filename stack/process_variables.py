@@ -28,6 +28,9 @@ ROOTS: Mapping[str, type] = {
 }
 """The settings of each process of the Procfile."""
 
+ENVIRONMENT = "KHRONIKA_ENV"
+"""The variable of the kind of deployment, which every process reads."""
+
 PREFIXES: Mapping[str, str] = {"site": "KHRONIKA_SITE_"}
 """The beginning of every variable of a process that is no part of the product."""
 
@@ -62,6 +65,7 @@ def environment_of(name: str, line: str, environment: Mapping[str, str]) -> dict
         declared |= _account_variables(environment, verifies=CallbackSecretSettings in groups)
     declared |= set(_MENTIONED.findall(line))
     prefix = PREFIXES.get(name)
+    declared |= {ENVIRONMENT} if prefix else set()
     return {
         variable: value
         for variable, value in environment.items()

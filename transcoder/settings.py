@@ -18,7 +18,7 @@ from pipeline.net.fetch_policy import allowed_ports
 from pipeline.net.origin_settings import AllowedOrigins, OwnOrigins
 from pipeline.net.signatures import sign
 from pipeline.runtime.broker_urls import check_guarded
-from pipeline.runtime.deployment import DeploymentFields
+from pipeline.runtime.deployment import REFUSED, DeploymentFields
 from pipeline.runtime.filed_settings import SettingsInvalid, read_settings
 from pipeline.runtime.unsafe_settings import UNREAD, refusals
 from pipeline.storage.open import open_storage
@@ -227,7 +227,7 @@ def load_or_exit(process: type[Read] = TranscoderSettings) -> Read:  # type: ign
         return _read(process, {name: os.environ[name] for name in UNREAD if name in os.environ})
     except SettingsInvalid as error:
         sys.stderr.write(f"khronika transcoder: {error}\n")
-        raise SystemExit(1) from None
+        raise SystemExit(REFUSED) from None
 
 
 def _read(process: type[Read], surroundings: Mapping[str, str]) -> Read:

@@ -30,6 +30,8 @@ from examples.site.visitors import mint, refuse_other_machines, sign_in, visitor
 SAMPLE = Path(__file__).resolve().parents[2] / "tests" / "media" / "big-buck-bunny-720p-5s.mp4"
 MAX_BODY_BYTES = 16 * 1024
 EXTENSION = "khronika_site"
+REFUSED = 3
+"""Exit code of a refused start. After another code gunicorn would start its worker again."""
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self' {api}; connect-src 'self' {foreign}; "
     "img-src 'self' data: blob: {foreign}; media-src 'self' blob: {foreign}; "
@@ -66,7 +68,7 @@ def create_app(settings: SiteSettings | None = None) -> Flask:
         app.extensions[EXTENSION] = settings or SiteSettings()
     except ValidationError as error:
         print(f"khronika site: {_reasons(error)}", file=sys.stderr)  # noqa: T201 - there is no log
-        raise SystemExit(1) from None
+        raise SystemExit(REFUSED) from None
     app.before_request(lambda: refuse_other_machines(_settings()))
     app.after_request(_seal)
     app.register_blueprint(blueprint)
@@ -77,8 +79,9 @@ def _reasons(error: ValidationError) -> str:
     """Return a clause for each wrong setting, without its value."""
     prefix = SiteSettings.model_config["env_prefix"]
     names = (str(each["loc"][0]).upper() for each in error.errors())
+    variables = (name if name.startswith("KHRONIKA_") else f"{prefix}{name}" for name in names)
     return "; ".join(
-        f"{prefix}{name}: {each['msg']}" for name, each in zip(names, error.errors(), strict=True)
+        f"{name}: {each['msg']}" for name, each in zip(variables, error.errors(), strict=True)
     )
 
 

@@ -13,6 +13,7 @@ class SiteSettings(BaseSettings):
     """The settings of one site.
 
     Attributes:
+        env: The kind of deployment, of the API too. The site is for ``development`` alone.
         url: The address that visitors open. It names this machine, because a visitor may be any
             user.
         api_url: The public address of the API, for the browsers of the visitors.
@@ -33,6 +34,7 @@ class SiteSettings(BaseSettings):
         env_prefix="KHRONIKA_SITE_", env_ignore_empty=True, frozen=True
     )
 
+    env: str = Field(validation_alias="KHRONIKA_ENV")
     url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8081")
     api_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
     jwt_secret: SecretStr = Field(min_length=32)
@@ -43,6 +45,13 @@ class SiteSettings(BaseSettings):
     source_max_bytes: int = 5 * 1024**3
     source_max_duration_sec: float = 4 * 3600
     upload_expires_sec: int = 24 * 3600
+
+    @field_validator("env")
+    @classmethod
+    def _is_development(cls, value: str) -> str:
+        if value != "development":
+            raise ValueError("must be development: a visitor of the site may be any user")
+        return value
 
     @field_validator("url")
     @classmethod

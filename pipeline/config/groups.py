@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_type_hints
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.runtime.deployment import DeploymentFields
+from pipeline.runtime.deployment import REFUSED, DeploymentFields
 from pipeline.runtime.filed_settings import (
     FiledSettings,
     SettingsInvalid,
@@ -110,7 +110,7 @@ def load_or_exit(process: type[ProcessSettings], name: str) -> ProcessSettings:
         return load_settings(process, {each: environ[each] for each in UNREAD if each in environ})
     except SettingsInvalid as error:
         print(f"khronika {name}: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        raise SystemExit(1) from None
+        raise SystemExit(REFUSED) from None
 
 
 def _unsafe_in(read: Iterable[object], surroundings: Mapping[str, str] | None) -> list[str]:

@@ -8,6 +8,10 @@ from pydantic_settings import NoDecode
 
 from pipeline.runtime.filed_settings import FiledSettings
 
+REFUSED = 3
+"""Exit code of a process whose settings refuse its start. A gunicorn whose worker ends with it ends
+too; after any other code it would start the worker again, for ever."""
+
 
 class Deployment(StrEnum):
     """The kind of deployment that a process runs in."""

@@ -71,6 +71,13 @@ def test_by_the_name_of_another_machine_nothing_is_there(
     assert "token" not in answer.text
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_to_another_machine_nothing_is_there_by_any_name(site: FlaskClient, path: str) -> None:
+    answer = site.get(path, base_url=URL, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert answer.status_code == 404
+    assert "token" not in answer.text
+
+
 def test_by_another_name_of_this_machine_it_redirects_to_the_origin_that_the_api_allows(
     site: FlaskClient,
 ) -> None:
@@ -137,6 +144,8 @@ def test_a_post_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
+        ({"KHRONIKA_ENV": "production"}, "KHRONIKA_ENV: "),
+        ({"KHRONIKA_ENV": ""}, "KHRONIKA_ENV: "),
         ({"KHRONIKA_SITE_URL": "http://192.0.2.7:8081"}, "KHRONIKA_SITE_URL: "),
         ({"KHRONIKA_SITE_URL": "http://videos.example"}, "must name this machine"),
         ({"KHRONIKA_SITE_JWT_SECRET": ""}, "KHRONIKA_SITE_JWT_SECRET: Field required"),

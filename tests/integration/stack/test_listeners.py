@@ -157,6 +157,21 @@ def test_a_development_process_refuses_a_socket_that_others_reach(
     assert "KHRONIKA_ENV: development" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("app", ["api.app", "transcoder.app"])
+def test_without_its_configuration_a_server_refuses_unsafe_settings_and_ends(
+    production: Callable[[str], dict[str, str]],
+    start_process: StartProcess,
+    tmp_path: Path,
+    app: str,
+) -> None:
+    name = "web" if app.startswith("api") else "transcoder"
+    line = f"gunicorn '{app}:create_app()' --bind 127.0.0.1:{free_port()} --no-control-socket"
+    given = {**production(name), "KHRONIKA_SOURCE_PORTS": "any"}
+    process = start_process(name, given, line=line)
+    assert process.wait(START_SEC) not in (0, -9)
+    assert "KHRONIKA_SOURCE_PORTS: " in (tmp_path / "log").read_text()
+
+
 def test_flower_of_development_refuses_to_listen_for_other_machines(
     whole: Mapping[str, str], start_process: StartProcess, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ WHOLE = {
     "AWS_PROFILE": "videos",
     "PGPASSWORD": "database",
     "FLOWER_BASIC_AUTH": "operator",
+    "KHRONIKA_ENV": "development",
     "PORT": "8080",
     "DATABASE_URL": "owner",
     "BROKER_URL": "broker",
@@ -66,7 +67,7 @@ def test_a_process_is_given_its_own_variables_and_the_rest_of_the_callers_enviro
     name: str, own: set[str]
 ) -> None:
     logins = {"KHRONIKA_API_DATABASE_URL", "KHRONIKA_OPERATOR_DATABASE_URL"}
-    expected = own | {"PATH"} | (logins if name == "web" else set())
+    expected = own | {"PATH", "KHRONIKA_ENV"} | (logins if name == "web" else set())
     assert environment_of(name, COMMANDS[name], WHOLE).keys() == expected
 
 
@@ -78,4 +79,4 @@ def test_a_command_line_declares_the_variables_that_it_mentions() -> None:
 
 def test_the_site_is_given_every_variable_with_its_prefix() -> None:
     found = environment_of("site", "gunicorn", WHOLE)
-    assert found.keys() == {"PATH", "KHRONIKA_SITE_JWT_SECRET"}
+    assert found.keys() == {"PATH", "KHRONIKA_ENV", "KHRONIKA_SITE_JWT_SECRET"}
