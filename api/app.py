@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from sqlalchemy.exc import SQLAlchemyError
 
 from api import openapi
-from api.access import cors, request_limits
+from api.access import cors, request_limits, work_at_once
 from api.http import (
     client_address,
     error_handlers,
@@ -124,6 +124,7 @@ def _assemble(here: Services) -> APIFlask:
     security_headers.register(app, sources)
     cors.register(app)
     error_handlers.register(app)
+    work_at_once.register(app, here.settings.work)
     request_limits.register(app, here.settings.limit_store_url)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -60,9 +60,10 @@ worker_connections = most_connections()
 sendfile = False
 """Every byte passes our own socket, which bounds the time of waiting for the client."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-threads = max(64, 2 * _settings.streams.clients + 2)
-"""A stream holds a thread for its whole life. Streams hold at most half of the threads; the others
-serve requests and slow uploads and downloads."""
+_long = _settings.streams.clients + _settings.work.contents + _settings.work.media
+threads = _long + 16
+"""Streams, uploads and downloads hold a thread for long, and are bounded; 16 threads are left for
+all other requests."""
 graceful_timeout = 20
 """Seconds for running requests to end after SIGTERM: longer than any request but a large upload."""
 timeout = 60

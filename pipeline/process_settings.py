@@ -13,6 +13,7 @@ from pipeline.config.limit_settings import (
     OwnerLimitSettings,
     RequestLimitSettings,
     SpendSettings,
+    WorkSettings,
 )
 from pipeline.config.media_settings import MediaUrlSettings, SourceSettings, UploadSettings
 from pipeline.config.server_settings import (
@@ -68,6 +69,7 @@ class ApiSettings:
     internal: InternalSettings
     metrics: MetricsSettings
     streams: StreamSettings
+    work: WorkSettings
     request_limits: RequestLimitSettings
     owner_limits: OwnerLimitSettings
     spend: SpendSettings

@@ -12,6 +12,7 @@ import structlog
 from flask import g, request
 from sqlalchemy.orm import Session
 
+from api.access.work_at_once import take_for_owner
 from api.http.problems import RETRY_AFTER_SEC, Problem, invalid
 from api.identity.jwks import KeysUnavailable
 from api.identity.tokens import Role, RoleNotTrusted, TokenExpired, TokenInvalid
@@ -92,6 +93,8 @@ def authorised(*roles: Role, scope: Scope | None = None) -> Callable[[View], Vie
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             g.caller = _require_access(roles, scope or scope_of(request.method))
+            if g.caller.role is Role.OWNER:
+                take_for_owner(g.caller.subject)
             return view(*args, **kwargs)
 
         setattr(guarded, SCOPE, scope)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from time import time
 from typing import Any, NamedTuple, TypeVar, cast
@@ -23,15 +22,12 @@ from redis.exceptions import RedisError
 
 from api.access.caller import Role, caller
 from api.access.limit_store import StoreAway, bounded_url
-from api.http.client_address import client_address
+from api.http.client_address import client_address, network_of
 from api.http.problems import Problem, answer
 from api.wiring.services import services
 from pipeline.config.request_rates import multiply_rate
 
 REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
-
-NETWORK_BITS = 64
-"""The network part of an IPv6 address; a provider's customer chooses the rest (RFC 6177)."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -118,19 +114,6 @@ def _owner() -> str:
 
 def _network() -> str:
     return network_of(client_address())
-
-
-def network_of(address: str) -> str:
-    """Return the address range of one party: an IPv4 address, or the network of an IPv6 one."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((int(parsed), NETWORK_BITS), strict=False))
 
 
 def _refuse(_error: RateLimitExceeded) -> Response:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from flask import request
 
+from api.access.work_at_once import take_for_owner
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.domain.errors import NotFound
@@ -41,6 +42,7 @@ def ticket_session(upload_id: UUID) -> Begin:
         with session_of(here.engines.api) as session:
             if not queries.keys_in_force(session, [holder.api_key_id]):
                 raise NotFound("upload_not_found")
+    take_for_owner(holder.owner_id)
     return lambda: user_session(here.engines.api, holder.owner_id)
 
 

@@ -59,7 +59,8 @@ class Streams:
         Args:
             make_reader: Makes the reader of documents, which lives as long as there are streams.
             most: The most streams at once.
-            most_per_address: The most streams of one address, so that one cannot take every place.
+            most_per_address: The most streams of one address, and of one owner's tickets, so that
+                one cannot take every place.
             every_sec: The interval of reading.
         """
         self._make_reader = make_reader
@@ -87,12 +88,12 @@ class Streams:
         """Open a stream; documents that its receiver does not have are offered at once.
 
         Raises:
-            StreamsFull: This process or this address has as many streams as it may, or the process
-                is ending.
+            StreamsFull: This process, this address or this owner has as many streams as it may, or
+                the process is ending.
         """
         subscription = Subscription(viewer, post_ids, held, cut=cut)
         with self._lock:
-            if self.are_ending or self._is_full_for(address):
+            if self.are_ending or self._is_full_for(address, viewer):
                 FULL.inc()
                 raise StreamsFull
             self._open[subscription] = address
@@ -131,9 +132,10 @@ class Streams:
         if thread is not None:
             thread.join(JOIN_SEC)
 
-    def _is_full_for(self, address: str) -> bool:
+    def _is_full_for(self, address: str, viewer: Viewer) -> bool:
         of_address = sum(client == address for client in self._open.values())
-        return len(self._open) >= self._most or of_address >= self._most_per_address
+        of_owner = sum(stream.viewer == viewer for stream in self._open) if viewer.owner_id else 0
+        return len(self._open) >= self._most or self._most_per_address <= max(of_address, of_owner)
 
     def _run(self) -> None:
         """Read and offer documents as long as there are streams."""

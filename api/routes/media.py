@@ -60,6 +60,8 @@ INDEXES = (".m3u8", ".vtt")
         403: "",
         404: "",
         416: "",
+        429: "",
+        503: "",
     }
 )
 def read(token: str, key: str) -> Response:

@@ -29,7 +29,7 @@ blueprint = APIBlueprint("parts", __name__, tag="Parts of uploads", url_prefix="
 @blueprint.post("/<uuid:upload_id>/parts")
 @blueprint.input(PartNumbersBody)
 @blueprint.output(PartRequestsOut)
-@blueprint.doc(responses={404: "", 409: "", 422: ""}, security="ticket")
+@blueprint.doc(responses={404: "", 409: "", 422: "", 429: "", 503: ""}, security="ticket")
 def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
     """Request the addresses of parts. The ticket's header is the authority."""
     parts, until = request_parts(
@@ -50,7 +50,9 @@ def sign(upload_id: UUID, json_data: PartNumbersBody) -> PartRequestsOut:
 @blueprint.put("/<uuid:upload_id>/parts/<int:number>")
 @described(headers=DIGESTS, takes_bytes=True)
 @blueprint.output(PartOut)
-@blueprint.doc(responses={400: "", 404: "", 409: "", 413: "", 422: ""}, security="ticket")
+@blueprint.doc(
+    responses={400: "", 404: "", 409: "", 413: "", 422: "", 429: "", 503: ""}, security="ticket"
+)
 def receive(upload_id: UUID, number: int) -> Response:
     """Send a part. The ticket's header is the authority.
 
@@ -73,7 +75,7 @@ def receive(upload_id: UUID, number: int) -> Response:
 @blueprint.post("/<uuid:upload_id>/parts/<int:number>")
 @blueprint.input(PartBody)
 @blueprint.output(PartOut)
-@blueprint.doc(responses={404: "", 409: "", 422: ""}, security="ticket")
+@blueprint.doc(responses={404: "", 409: "", 422: "", 429: "", 503: ""}, security="ticket")
 def confirm(upload_id: UUID, number: int, json_data: PartBody) -> PartOut:
     """Confirm that a part was sent, so that no client sends it again. The ticket is the authority.
 

@@ -11,11 +11,10 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api.access.caller import Role, Scope, authorised, caller
-from api.access.request_limits import network_of
 from api.documents.described import LAST_EVENT_ID, described
 from api.documents.post_ids import invalid_parameter, read_post_ids
 from api.documents.schemas import StreamQuery, StreamTicketOut
-from api.http.client_address import client_address
+from api.http.client_address import client_address, network_of
 from api.http.connections import Connection
 from api.http.problems import Problem
 from api.live.event_stream import read_id, write_comment, write_event, write_id, write_retry

@@ -138,7 +138,9 @@ def progress(upload_id: UUID) -> ProgressOut:
 @blueprint.put("/<uuid:upload_id>/content")
 @described(headers=DIGESTS, takes_bytes=True, links={"uploads.complete": BY_UPLOAD})
 @blueprint.output(ReceivedOut)
-@blueprint.doc(responses={400: "", 404: "", 409: "", 413: "", 422: ""}, security="ticket")
+@blueprint.doc(
+    responses={400: "", 404: "", 409: "", 413: "", 422: "", 429: "", 503: ""}, security="ticket"
+)
 def content(upload_id: UUID) -> ReceivedOut:
     """Send the content of a small file. The ticket's header is the authority.
 
@@ -159,7 +161,10 @@ def content(upload_id: UUID) -> ReceivedOut:
 @blueprint.post("/<uuid:upload_id>/complete")
 @authorised(Role.OWNER, Role.OPERATOR)
 @blueprint.output(UploadOut)
-@blueprint.doc(responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: ""}, security="bearer")
+@blueprint.doc(
+    responses={401: "", 403: "", 404: "", 409: "", 413: "", 422: "", 429: "", 503: ""},
+    security="bearer",
+)
 def complete(upload_id: UUID) -> UploadOut:
     """Complete an upload: check size, container, codecs and duration of its content."""
     here = services()
@@ -191,7 +196,7 @@ def complete(upload_id: UUID) -> UploadOut:
 
 @blueprint.delete("/<uuid:upload_id>")
 @blueprint.output({}, status_code=204)
-@blueprint.doc(responses={404: "", 409: ""}, security="ticket")
+@blueprint.doc(responses={404: "", 409: "", 429: "", 503: ""}, security="ticket")
 def abandon(upload_id: UUID) -> str:
     """Abandon an upload and delete its content. The ticket's header is the authority."""
     abandon_upload(ticket_session(upload_id), upload_id, storage=services().storage)

@@ -101,3 +101,26 @@ class RequestLimitSettings(SettingsGroup):
     def store(self, broker_url: str) -> str:
         """Return the URL of the counter."""
         return self.store_url.get_secret_value() if self.store_url else store_for(broker_url)
+
+
+class WorkSettings(SettingsGroup):
+    """Expensive work that one API process does at once.
+
+    One owner has at most half of it, and one address three quarters.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KHRONIKA_WORK_")
+
+    checks: int = Field(4, ge=1)
+    """Checks of uploads, each with an ffprobe: a core is busy with each for a second or two."""
+    contents: int = Field(32, ge=1)
+    """Files and parts that arrive and are hashed. Each occupies a thread; our clients send three
+    parts at a time."""
+    storage: int = Field(16, ge=1)
+    """Requests that sign, list or delete parts in the storage: up to some calls of a bucket."""
+    media: int = Field(48, ge=1)
+    """Objects that are read from our own storage. Each occupies a thread while its client reads."""
+    console: int = Field(8, ge=1)
+    """Pages of the operators' console."""
+    metrics: int = Field(2, ge=1)
+    """Scrapes of the metrics, which count rows."""

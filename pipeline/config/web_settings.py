@@ -99,11 +99,11 @@ class StreamSettings(SettingsGroup):
     model_config = SettingsConfigDict(env_prefix="KHRONIKA_STREAM_")
 
     clients: int = Field(30, ge=1, le=1000)
-    """Streams that one API process keeps open. Each occupies a thread, of which there are 64, or
-    twice as many as streams and two more."""
+    """Streams that one API process keeps open. Each occupies a thread: the process has as many as
+    streams, uploads and downloads may occupy, and 16 more."""
     clients_per_address: int = Field(10, ge=1)
-    """Streams of one address among them: an office behind one address polls with its eleventh
-    page."""
+    """Streams of one address among them, and of one owner: an office behind one address polls with
+    its eleventh page."""
     life_sec: float = Field(55.0, gt=0)
     """Longest life of a stream, in seconds: many proxies end one at 60 s."""
     look_sec: float = Field(1.0, ge=0.05)

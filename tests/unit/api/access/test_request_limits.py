@@ -1,6 +1,6 @@
 import pytest
 
-from api.access.request_limits import network_of
+from api.http.client_address import network_of
 
 
 @pytest.mark.parametrize(
