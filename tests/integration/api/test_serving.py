@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from requests.exceptions import ChunkedEncodingError
 
 from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, World, token, wait_until
+from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.following import Stream, following, ticket_of
 
 CHECKOUT = Path(__file__).parents[3]
@@ -99,16 +100,17 @@ KEEPING_WAITING = {
     "half a head": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Unfinished: ",
     "half a body": b"POST /api/video-assets/webhook HTTP/1.1\r\nHost: x\r\n"
     b"Content-Length: 9\r\n\r\n{",
-    "an answer unread": b"GET /media/public/processed/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an answer unread": f"GET /media/public/{FOLDER}/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
     "an end unclosed": b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 }
 
 
 def test_clients_that_fall_silent_keep_nobody_else_out(
-    environment: Mapping[str, str], tmp_path: Path
+    api: Client, world: World, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    large = tmp_path / "post-videos" / "processed" / "large.mp4"
-    large.parent.mkdir(parents=True)
+    make_fixed_assets(api, world)
+    large = tmp_path / "post-videos" / FOLDER / "large.mp4"
+    large.parent.mkdir(parents=True, exist_ok=True)
     with large.open("wb") as file:
         file.truncate(50_000_000)
     log, unserved = tmp_path / "log", []

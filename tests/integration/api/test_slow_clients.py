@@ -10,13 +10,15 @@ from uuid import uuid4
 
 import requests
 
-from tests.integration.api.conftest import PATIENCE_SEC
+from tests.integration.api.conftest import PATIENCE_SEC, Client, World
+from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.test_serving import gunicorn
 
 CLIENTS = 300
 """More than two workers have threads, and more than one address may have connections."""
 
 WEBHOOK = b"POST /api/video-assets/webhook HTTP/1.1\r\nHost: x\r\n"
+LARGE = f"GET /media/public/{FOLDER}/large.mp4 HTTP/1.1\r\n".encode()
 READING = b"Host: x\r\n\r\n"
 DRIPPING = {
     "head": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Unfinished: ", b"x"),
@@ -36,7 +38,7 @@ DRIPPING = {
     "trailers": (WEBHOOK + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"y"),
     "idle after an answer": (b"GET /healthz HTTP/1.1\r\n" + READING, b""),
     "nothing": (b"", b""),
-    "unread large answer": (b"GET /media/public/processed/large.mp4 HTTP/1.1\r\n" + READING, b""),
+    "unread large answer": (LARGE + READING, b""),
     "unread page": (b"GET /openapi.json HTTP/1.1\r\n" + READING, b""),
     "unread answers to many requests": ((b"GET /openapi.json HTTP/1.1\r\n" + READING) * 9, b""),
     "unread streams": (
@@ -77,10 +79,11 @@ def dripping(url: str, begins: bytes, goes_on: bytes) -> Iterator[list[socket.so
 
 
 def test_of_clients_that_drip_or_do_not_read_none_keeps_an_honest_one_out(
-    environment: Mapping[str, str], tmp_path: Path
+    api: Client, world: World, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    large = tmp_path / "post-videos" / "processed" / "large.mp4"
-    large.parent.mkdir(parents=True)
+    make_fixed_assets(api, world)
+    large = tmp_path / "post-videos" / FOLDER / "large.mp4"
+    large.parent.mkdir(parents=True, exist_ok=True)
     with large.open("wb") as file:
         file.truncate(50_000_000)
     log, unserved = tmp_path / "log", []
@@ -89,6 +92,8 @@ def test_of_clients_that_drip_or_do_not_read_none_keeps_an_honest_one_out(
     with gunicorn(
         {**environment, **patient, "KHRONIKA_CALLBACK_MAX_BYTES": "500000"}, log
     ) as served:
+        found = requests.head(f"{served}/media/public/{FOLDER}/large.mp4", timeout=PATIENCE_SEC)
+        assert found.headers["Content-Length"] == "50000000"
         for kind, (begins, goes_on) in DRIPPING.items():
             with dripping(served, begins, goes_on):
                 try:

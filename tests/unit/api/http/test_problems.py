@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from api.http.problems import STATUS_OF, from_domain
-from pipeline.domain.errors import Conflict, DomainError, LimitReached, SignatureInvalid
+from pipeline.domain.errors import Busy, Conflict, DomainError, LimitReached, SignatureInvalid
 
 
 def _kinds(root: type[DomainError]) -> Iterator[type[DomainError]]:
@@ -15,7 +15,7 @@ def _kinds(root: type[DomainError]) -> Iterator[type[DomainError]]:
 
 @pytest.mark.parametrize("kind", [*_kinds(DomainError)])
 def test_every_domain_error_has_its_status(kind: type[DomainError]) -> None:
-    needed: dict[str, Any] = {"retry_after_sec": 60} if kind is LimitReached else {}
+    needed: dict[str, Any] = {"retry_after_sec": 60} if kind in (Busy, LimitReached) else {}
     assert from_domain(kind("some_code", **needed)).status == STATUS_OF[kind]
 
 
