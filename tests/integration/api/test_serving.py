@@ -19,7 +19,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from requests.exceptions import ChunkedEncodingError
 
-from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, World, token, wait_until
+from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, Client, World, token, wait_until
 from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.following import Stream, following, ticket_of
 
@@ -100,7 +100,8 @@ KEEPING_WAITING = {
     "half a head": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Unfinished: ",
     "half a body": b"POST /api/video-assets/webhook HTTP/1.1\r\nHost: x\r\n"
     b"Content-Length: 9\r\n\r\n{",
-    "an answer unread": f"GET /media/public/{FOLDER}/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+    "an answer unread": f"GET /media/public/{FOLDER}/large.mp4 HTTP/1.1\r\n".encode()
+    + b"Host: x\r\n\r\n",
     "an end unclosed": b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 }
 
