@@ -33,7 +33,7 @@ except IsolationMissing as error:
 _engines = make_engines(_settings)
 try:
     open_book(
-        _settings.media_urls.key,
+        _settings.media_urls.accepted_keys,
         _settings.callback_secrets,
         first=_settings.accounts.first_secrets,
         reading=_engines.api,

@@ -121,7 +121,6 @@ def _ask(provider: Provider) -> None:
 
 def check_callback_secrets(settings: DoctorSettings, only: str | None = None) -> str:
     """Check that each account has a callback secret that can be decrypted."""
-    seals = settings.api.callback_secrets
     first = settings.api.accounts.first_secrets
     names = [name for name in first if only in (None, name)]
     with connected(settings, "operator") as connection, Session(connection) as session:
@@ -129,7 +128,7 @@ def check_callback_secrets(settings: DoctorSettings, only: str | None = None) ->
             name: session.scalars(select(ProviderSecret).where(active(name))).all()
             for name in names
         }
-    vault = vault_of(settings.api.media_urls.key, seals)
+    vault = vault_of(settings.api.media_urls.accepted_keys)
     for provider, rows in found.items():
         if not rows and not first[provider]:
             raise CheckFailed(

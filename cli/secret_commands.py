@@ -76,7 +76,7 @@ def rotate(
         with _provider_session(provider) as session:
             rotated = rotate_secret(
                 session,
-                vault_of(settings.media_urls.key, settings.callback_secrets),
+                vault_of(settings.media_urls.accepted_keys),
                 provider,
                 overlap_sec=settings.callback_secrets.callback_secret_overlap_sec,
                 actor=current_operator().actor,
@@ -150,7 +150,7 @@ def _provider_session(provider: str) -> "Iterator[Session]":
         overlap_sec = settings.callback_secrets.callback_secret_overlap_sec
         seed_secrets(
             session,
-            vault_of(settings.media_urls.key, settings.callback_secrets),
+            vault_of(settings.media_urls.accepted_keys),
             provider,
             first[provider],
             overlap_sec=overlap_sec,

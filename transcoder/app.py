@@ -96,9 +96,9 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
 @jobs.before_request
 def authorise() -> JsonAnswer | None:
     """Refuse a request without the token, in a time that does not depend on the wrong token."""
-    token = _services().settings.token.get_secret_value()
+    tokens = _services().settings.tokens
     given = request.headers.get("Authorization", "").encode("utf-8", "replace")
-    if hmac.compare_digest(given, f"Bearer {token}".encode()):
+    if any(hmac.compare_digest(given, f"Bearer {token}".encode()) for token in tokens):
         return None
     return _error(HTTPStatus.UNAUTHORIZED, "unauthorized", "The bearer token is missing or wrong.")
 

@@ -46,6 +46,8 @@ class TranscoderBeatSettings(DeploymentFields):
     """Any broker that Celery supports. Others may use it too, since our keys carry a prefix."""
     token: SecretStr = Field(min_length=16)
     """Bearer token of the clients. A key that is derived from it signs task messages."""
+    token_previous: SecretStr | None = Field(default=None, min_length=16)
+    """The token before its last change, which is still accepted. Set during a rotation."""
     concurrency: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 4), gt=0)
     """Encodes at the same time on this machine; one ffmpeg keeps about four cores busy."""
 
@@ -55,6 +57,13 @@ class TranscoderBeatSettings(DeploymentFields):
         if not info.data.get("broker_open"):
             check_guarded(value.get_secret_value())
         return value
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The accepted tokens, the present one first."""
+        previous = self.token_previous
+        present = self.token.get_secret_value()
+        return (present,) if previous is None else (present, previous.get_secret_value())
 
 
 class TranscoderSettings(TranscoderBeatSettings):

@@ -9,7 +9,7 @@ from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.process_settings import WorkerSettings
-from pipeline.runtime.message_signatures import KEY_SETTING
+from pipeline.runtime.message_signatures import ACCEPTED_SETTING, KEY_SETTING
 from pipeline.runtime.task_publishing import SIGNING
 from pipeline.services import Services, build_services
 
@@ -19,7 +19,14 @@ app = Celery(
     include=["worker.tasks"],
     amqp=SIGNING,
 )
-app.add_defaults(lambda: {KEY_SETTING: load_settings(WorkerSettings).message_key})
+
+
+def _message_keys() -> dict[str, object]:
+    urls = load_settings(WorkerSettings).media_urls
+    return {KEY_SETTING: urls.message_key, ACCEPTED_SETTING: urls.message_keys}
+
+
+app.add_defaults(_message_keys)
 
 
 @cache

@@ -37,7 +37,7 @@ def ticket_session(upload_id: UUID) -> Begin:
     """
     here = services()
     token = request.headers.get(TICKET_HEADER, "")
-    holder = holder_of_ticket(token, upload_id, key=here.settings.media_urls.key)
+    holder = holder_of_ticket(token, upload_id, key=here.settings.media_urls.accepted_keys)
     if holder.api_key_id is not None:
         with session_of(here.engines.api) as session:
             if not queries.keys_in_force(session, [holder.api_key_id]):

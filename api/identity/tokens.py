@@ -105,19 +105,13 @@ class Verifier:
         return issuer
 
     def _verified(self, token: str, issuer: Issuer) -> dict[str, Any]:
-        return jwt.decode(
-            token,
-            self._key(token, issuer),
-            algorithms=[issuer.algorithm],
-            issuer=issuer.issuer,
-            leeway=LEEWAY_SEC,
-            # The audience depends on the role, which is a verified claim: it is checked later.
-            options={
-                "require": ["exp", "iss"],
-                "verify_aud": False,
-                "enforce_minimum_key_length": True,
-            },
-        )
+        """Return the claims of a token that the issuer's present or previous key signed."""
+        try:
+            return _decoded(token, self._key(token, issuer), issuer)
+        except jwt.InvalidSignatureError:
+            if issuer.secret_previous is None:
+                raise
+            return _decoded(token, issuer.secret_previous.get_secret_value(), issuer)
 
     def _key(self, token: str, issuer: Issuer) -> str | jwt.PyJWK:
         if issuer.secret is not None:
@@ -127,6 +121,22 @@ class Verifier:
         if key is None:
             raise TokenInvalid
         return key
+
+
+def _decoded(token: str, key: str | jwt.PyJWK, issuer: Issuer) -> dict[str, Any]:
+    return jwt.decode(
+        token,
+        key,
+        algorithms=[issuer.algorithm],
+        issuer=issuer.issuer,
+        leeway=LEEWAY_SEC,
+        # The audience depends on the role, which is a verified claim: it is checked later.
+        options={
+            "require": ["exp", "iss"],
+            "verify_aud": False,
+            "enforce_minimum_key_length": True,
+        },
+    )
 
 
 def verifier_of(settings: TokenSettings) -> Verifier:

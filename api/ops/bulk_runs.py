@@ -143,7 +143,7 @@ def read(signed: str | None) -> Run:
     Raises:
         Problem: 422 ``validation_failed``.
     """
-    key = services().settings.media_urls.key
+    key = services().settings.media_urls.accepted_keys
     try:
         run_id, wanted, chosen, counts, before = read_token(key, signed or "", purpose=_PURPOSE)
     except BadData:

@@ -1,7 +1,8 @@
 """An operator's session in the browser: a signed cookie, and the token of its forms.
 
-The server stores nothing. A session ends when it expires; with the token it was made of; when its
-key is revoked, which every request checks; or when the operator signs out.
+A session ends when it expires; with the token it was made of; when its key is revoked; or when the
+operator signs out. Every request checks the last two in the database, so that a copy of the cookie
+opens nothing after the end.
 """
 
 import hmac
@@ -20,14 +21,17 @@ from api.access.caller import OF_ROLES, Caller, Role, caller_of
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.access.api_keys import PREFIX, key_in_force
+from pipeline.access.ended_sessions import has_ended, remember_end
 from pipeline.runtime.database import session_of
-from pipeline.runtime.signed_tokens import read_token, sign_token
+from pipeline.runtime.signed_tokens import Keys, read_token, sign_token
 
 COOKIE = "khronika_ops"
 PATH = "/ops"
 LIFE_SEC = 8 * 3600
 """A working day."""
 
+END_KEPT_SEC = 3600
+"""Time for which an end is remembered longer than its cookie is valid."""
 ROLES = frozenset({Role.OPERATOR, Role.READER})
 _PURPOSE = "khronika.ops-session.v1"
 _CSRF_BYTES = 16
@@ -87,7 +91,7 @@ def _ends_at(verified: str) -> int:
 def current_session() -> ConsoleSession | None:
     """Return the session of the request if it is valid and has not expired."""
     try:
-        payload: Any = read_token(_key(), request.cookies.get(COOKIE, ""), purpose=_PURPOSE)
+        payload: Any = read_token(_keys(), request.cookies.get(COOKIE, ""), purpose=_PURPOSE)
     except BadData:
         return None
     match payload:
@@ -104,9 +108,12 @@ def current_session() -> ConsoleSession | None:
 
 
 def caller_in(session: ConsoleSession | None) -> Caller | None:
-    """Return the operator of a session; None if there is none or the key is revoked."""
+    """Return the operator of a session; None if there is none, it was ended or its key revoked."""
     if session is None or session.subject is None or session.role is None:
         return None
+    with session_of(services().engines.operator) as database:
+        if has_ended(database, session.subject, session.csrf):
+            return None
     if session.key_id is None:
         return Caller(session.subject, session.role, OF_ROLES[session.role])
     with session_of(services().engines.api) as database:
@@ -134,8 +141,12 @@ def store_session(response: Response, session: ConsoleSession) -> None:
     )
 
 
-def end_session(response: Response) -> None:
-    """Delete the cookie of the session."""
+def end_session(response: Response, session: ConsoleSession | None) -> None:
+    """End the session for every copy of its cookie, and delete the cookie."""
+    if session is not None and session.subject is not None:
+        left_sec = max(session.expires_at - time.time(), 0) + END_KEPT_SEC
+        with session_of(services().engines.operator) as database:
+            remember_end(database, session.subject, session.csrf, left_sec=left_sec)
     response.delete_cookie(COOKIE, path=PATH, secure=_is_https(), httponly=True, samesite="Strict")
 
 
@@ -159,6 +170,10 @@ def _is_https() -> bool:
     settings = services().settings
     address = settings.internal.console_url(settings.media_urls.base_url)
     return request.is_secure or address.startswith("https:")
+
+
+def _keys() -> Keys:
+    return services().settings.media_urls.accepted_keys
 
 
 def _key() -> str:

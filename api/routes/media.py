@@ -165,7 +165,7 @@ def grant_of(token: str, path: str) -> MediaGrant:
         Problem: 403: it does not open the path, or no longer.
     """
     try:
-        keys = services().settings.media_urls.key
+        keys = services().settings.media_urls.accepted_keys
         return verify_prefix(keys, token, path, now=datetime.now(UTC))
     except TokenRejected as error:
         expired = error.reason is TokenRejection.EXPIRED

@@ -87,7 +87,7 @@ def stream(query_data: StreamQuery) -> Response:
     viewer = PUBLIC
     if query_data.ticket is not None:
         viewer = viewer_of_ticket(
-            here.settings.media_urls.key, query_data.ticket, now=datetime.now(UTC)
+            here.settings.media_urls.accepted_keys, query_data.ticket, now=datetime.now(UTC)
         )
     if viewer.key_id is not None and not _is_in_force(viewer.key_id):
         raise refused_ticket()

@@ -81,7 +81,7 @@ def build_services(settings: ApiSettings) -> Services:
         ),
         verifier=verifier_of(settings.tokens),
         secrets=open_book(
-            settings.media_urls.key,
+            settings.media_urls.accepted_keys,
             settings.callback_secrets,
             first=settings.accounts.first_secrets,
             reading=engines.api,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.records.clock import from_now
 from pipeline.records.models import IdempotencyRecord
-from pipeline.runtime.signed_tokens import read_token, sign_token
+from pipeline.runtime.signed_tokens import Keys, read_token, sign_token
 
 LIFE_SEC = 60
 ROUTE = "ops_link"
@@ -48,7 +48,7 @@ def sign_link(key: str, subject: str, *, reads_only: bool, now: datetime) -> str
     return sign_token(key, [uuid4().hex, subject, reads_only, ends_at], purpose=_PURPOSE)
 
 
-def read_link(key: str, token: str, *, now: datetime) -> OperatorLink:
+def read_link(key: Keys, token: str, *, now: datetime) -> OperatorLink:
     """Return the content of the token. Reading does not use the link: a page may show it.
 
     Raises:

@@ -33,6 +33,9 @@ class MediaUrlSettings(SettingsGroup):
     secret_key: SecretStr
     """Key that signs URLs of media, upload and stream tickets, the console's sessions and task
     messages, and that seals callback secrets; at least 32 bytes."""
+    secret_key_previous: SecretStr | None = None
+    """The value of ``KHRONIKA_SECRET_KEY`` before its last change: it signs nothing, and what it
+    has signed or sealed is still accepted. Set during a rotation, in every process."""
     token_expires_sec: int = Field(24 * 3600, ge=60)
     """Seconds that a provider may fetch a source through its signed URL."""
     playback_expires_sec: int = Field(6 * 3600, ge=60)
@@ -45,7 +48,7 @@ class MediaUrlSettings(SettingsGroup):
     original_playback: bool = False
     """True lets a source stand in for a video that failed, if its owner allows it too."""
 
-    _checked_length = field_validator("secret_key")(check_length)
+    _checked_length = field_validator("secret_key", "secret_key_previous")(check_length)
 
     @cached_property
     def base_url(self) -> str:
@@ -58,9 +61,20 @@ class MediaUrlSettings(SettingsGroup):
         return self.secret_key.get_secret_value()
 
     @property
+    def accepted_keys(self) -> tuple[str, ...]:
+        """The keys whose signatures are accepted: the secret key, and the previous one if any."""
+        previous = self.secret_key_previous
+        return (self.key,) if previous is None else (self.key, previous.get_secret_value())
+
+    @property
     def message_key(self) -> str:
         """Key of task messages, derived from the secret key."""
         return derive_key(self.key, MESSAGE_PURPOSE)
+
+    @property
+    def message_keys(self) -> tuple[str, ...]:
+        """Keys of task messages that are accepted."""
+        return tuple(derive_key(key, MESSAGE_PURPOSE) for key in self.accepted_keys)
 
 
 class SourceSettings(SettingsGroup):

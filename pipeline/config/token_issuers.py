@@ -47,6 +47,8 @@ class Issuer(BaseModel):
     algorithm: Algorithm
     secret: Annotated[SecretStr | None, AfterValidator(check_length)] = None
     """The key of HS256."""
+    secret_previous: Annotated[SecretStr | None, AfterValidator(check_length)] = None
+    """The key of HS256 before its last change, which is still accepted."""
     jwks_url: AnyHttpUrl | None = None
     """Address of the public keys of the other algorithms (RFC 7517)."""
     operators: bool = False
@@ -57,6 +59,8 @@ class Issuer(BaseModel):
         is_symmetric = self.algorithm == "HS256"
         if (self.secret is not None, self.jwks_url is not None) != (is_symmetric, not is_symmetric):
             raise ValueError("HS256 needs a secret and no jwks_url, any other a jwks_url alone")
+        if self.secret_previous is not None and not is_symmetric:
+            raise ValueError("only HS256 has a previous secret")
         if self.audience is None and not self.operators:
             raise ValueError("without an audience it can only issue operators' tokens")
         return self

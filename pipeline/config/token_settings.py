@@ -21,6 +21,9 @@ class TokenSettings(SettingsGroup):
     jwt_secret: SecretStr | None = Field(None, validate_default=True)
     """HS256 key of one more issuer, whose tokens may be operators'; at least 32 bytes (RFC 7518,
     3.2). Needed where ``KHRONIKA_JWT_ISSUERS`` lists no issuer."""
+    jwt_secret_previous: SecretStr | None = None
+    """The value of ``KHRONIKA_JWT_SECRET`` before its last change: tokens that it signed are still
+    accepted. Set during a rotation, for as long as the longest token lives."""
     jwt_issuer: str = Field("khronika", min_length=1)
     """That issuer's ``iss``."""
     jwt_audience: str = Field("authenticated", min_length=1)
@@ -35,7 +38,7 @@ class TokenSettings(SettingsGroup):
     jwks_loopback: bool = Field(False, validate_default=True)
     """True accepts keys over plain http from this machine; for development."""
 
-    _checked_length = field_validator("jwt_secret")(check_length)
+    _checked_length = field_validator("jwt_secret", "jwt_secret_previous")(check_length)
 
     @field_validator("jwt_issuers", mode="before")
     @classmethod
@@ -83,6 +86,7 @@ class TokenSettings(SettingsGroup):
                 audience=self.jwt_audience,
                 algorithm="HS256",
                 secret=self.jwt_secret,
+                secret_previous=self.jwt_secret_previous,
                 operators=True,
             )
             known[simple.issuer] = simple

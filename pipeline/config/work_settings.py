@@ -1,6 +1,6 @@
 """Settings of the work on a video: retries, leases, sweeps, providers and their callbacks."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from pipeline.config.groups import SettingsGroup
@@ -93,9 +93,6 @@ class CallbackSettings(SettingsGroup):
 class CallbackSecretSettings(SettingsGroup):
     """The secrets that verify callbacks, and their rotation."""
 
-    secret_key_previous: SecretStr | None = None
-    """The value of ``KHRONIKA_SECRET_KEY`` before its last change: it still opens callback secrets
-    and signs nothing. Needed until each account's secret is rotated and the overlap is over."""
     callback_secret_overlap_sec: int = Field(48 * 3600, ge=0)
     """Seconds that a replaced secret still verifies. The transcoder signs a callback anew for each
     try and tries for 24 h: twice that leaves a day to bring it the new secret."""

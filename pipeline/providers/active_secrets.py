@@ -121,10 +121,9 @@ class SecretBook:
             raise SecretsUnreadable(provider) from None
 
 
-def vault_of(key: str, settings: CallbackSecretSettings) -> Vault:
-    """Return the vault under the installation's key."""
-    previous = settings.secret_key_previous
-    return Vault(key, [previous.get_secret_value()] if previous is not None else [])
+def vault_of(keys: Sequence[str]) -> Vault:
+    """Return the vault under the installation's keys, the present one first."""
+    return Vault(keys[0], keys[1:])
 
 
 def first_secrets(listed: AccountListSettings) -> Mapping[str, Sequence[str]]:
@@ -143,7 +142,7 @@ def first_secrets(listed: AccountListSettings) -> Mapping[str, Sequence[str]]:
 
 
 def open_book(
-    key: str,
+    keys: Sequence[str],
     settings: CallbackSecretSettings,
     *,
     first: Mapping[str, Sequence[str]],
@@ -152,7 +151,7 @@ def open_book(
 ) -> SecretBook:
     """Make the book of these settings. It reads nothing yet."""
     return SecretBook(
-        vault_of(key, settings),
+        vault_of(keys),
         reading=reading,
         seeding=seeding,
         first=first,

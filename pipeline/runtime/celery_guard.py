@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from celery.worker.consumer import Consumer
 
-from pipeline.runtime.message_signatures import KEY_SETTING, verify_message
+from pipeline.runtime.message_signatures import ACCEPTED_SETTING, KEY_SETTING, verify_message
+from pipeline.runtime.signed_tokens import Keys
 
 _KEPT = ("id", "task", "expires", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin")
 """Headers that pass, if they are text. A message may not set time limits, other names, groups or
@@ -71,7 +72,11 @@ class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """Make the handler that Celery calls with each message."""
         handle = super().create_task_handler(*args, **options)
-        return admitting(handle, self._refuse, key=self.app.conf[KEY_SETTING])
+        return admitting(handle, self._refuse, keys=self._keys())
+
+    def _keys(self) -> Keys:
+        accepted: Keys = self.app.conf.get(ACCEPTED_SETTING) or self.app.conf[KEY_SETTING]
+        return accepted
 
     def _refuse(self, message: Any) -> None:
         self._refused.record()
@@ -119,18 +124,18 @@ class RefusedMessages:
             _log.warning("task messages refused: %d since the start", self._count)
 
 
-def admitting(handle: Handler, refuse: Handler, *, key: str) -> Handler:
+def admitting(handle: Handler, refuse: Handler, *, keys: Keys) -> Handler:
     """Make a handler of messages that refuses a message instead of raising for it.
 
     Args:
         handle: Celery's own handler, which finds the task and gives it to a process.
         refuse: Removes a message from its queue.
-        key: Key of our publishers' signatures.
+        keys: Keys of our publishers' signatures.
     """
 
     def handler(message: Message) -> Any:
         try:
-            verify_message(key, message.headers, message.body)
+            verify_message(keys, message.headers, message.body)
             message.headers = _ours(message)
             return handle(message)
         except (ValueError, TypeError, AttributeError, LookupError):

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from pipeline.runtime.signed_tokens import Keys
+
 HEADER = "khronika-signature"
 """Header of a message that holds its signature."""
+
+ACCEPTED_SETTING = "task_message_keys"
+"""Setting of a worker's Celery app that holds every accepted key, the present one first."""
 
 KEY_SETTING = "task_message_key"
 """Setting of a Celery app that holds the key; Celery hides it in its reports, by its name."""
@@ -36,8 +41,11 @@ def sign_message(key: str, headers: Mapping[str, Any], body: bytes) -> str:
     return hmac.new(key.encode(), json.dumps(signed).encode(), sha256).hexdigest()
 
 
-def verify_message(key: str, headers: Any, body: bytes | str) -> None:
+def verify_message(keys: Keys, headers: Any, body: bytes | str) -> None:
     """Check the signature of a message before anything else of it is read.
+
+    Args:
+        keys: Every accepted key.
 
     Raises:
         MessageForged: The message is unsigned, changed, too large, or signed with another key.
@@ -46,5 +54,7 @@ def verify_message(key: str, headers: Any, body: bytes | str) -> None:
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     if not isinstance(given, str) or len(raw) > MAX_BODY_BYTES:
         raise MessageForged
-    if not hmac.compare_digest(given.encode(), sign_message(key, headers, raw).encode()):
+    accepted = [keys] if isinstance(keys, str) else keys
+    signatures = [sign_message(key, headers, raw).encode() for key in accepted]
+    if not any(hmac.compare_digest(given.encode(), signature) for signature in signatures):
         raise MessageForged

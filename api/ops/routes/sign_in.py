@@ -46,9 +46,9 @@ def sign_in() -> Response:
 
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
-    """End the session of this browser."""
+    """End the session, for every copy of its cookie."""
     response = see_other(SIGN_IN)
-    end_session(response)
+    end_session(response, g.ops_session)
     return response
 
 
@@ -108,7 +108,7 @@ def _audit_sign_in(database: Session, who: Caller, how: str) -> None:
 
 
 def _read(given: str) -> OperatorLink:
-    key = services().settings.media_urls.key
+    key = services().settings.media_urls.accepted_keys
     try:
         return read_link(key, given, now=datetime.now(UTC))
     except LinkInvalid:

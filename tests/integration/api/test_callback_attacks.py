@@ -179,7 +179,7 @@ def test_through_a_rotation_the_transcoder_is_believed_before_and_after_it_is_to
     with session_of(operator) as session:
         rotated = rotate_secret(
             session,
-            vault_of(settings.media_urls.key, settings.callback_secrets),
+            vault_of(settings.media_urls.accepted_keys),
             "selfhosted",
             overlap_sec=3600,
             actor="operator:o",
@@ -243,9 +243,6 @@ def test_the_first_secrets_are_taken_over_when_the_api_starts(api: Client, world
         row = session.scalars(select(ProviderSecret)).one()
     settings: Any = api.services.settings
     assert (
-        vault_of(settings.media_urls.key, settings.callback_secrets).open(
-            row.secret, account="selfhosted"
-        )
-        == SECRET
+        vault_of(settings.media_urls.accepted_keys).open(row.secret, account="selfhosted") == SECRET
     )
     assert row.retires_at is None

@@ -276,3 +276,19 @@ def _hold_to_its_policy(page: Page) -> None:
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert "style" not in {*page.tags, *page.attributes}
     assert not [name for name in page.attributes if name.startswith("on")]
+
+
+def test_after_signing_out_a_copy_of_the_cookie_opens_nothing(api: Client) -> None:
+    operator, other = signed_in(api), signed_in(api)
+    copy = {"Cookie": f"{operator.cookie.name}={operator.cookie.value}"}
+    reader = Operator(api)
+    assert reader.get("/ops", headers=copy, allow_redirects=False).status == 200
+
+    operator.submit(operator.get("/ops").form("/ops/sign-out"))
+
+    refused = reader.get("/ops", headers=copy, allow_redirects=False)
+    assert (refused.status, refused.answer.headers["Location"].partition("?")[0]) == (
+        303,
+        "/ops/sign-in",
+    )
+    assert other.get("/ops", allow_redirects=False).status == 200

@@ -19,7 +19,7 @@ def secrets(*arguments: str, env: Mapping[str, str]) -> Ran:
 def stored(world: World) -> list[str]:
     """Decrypt the stored secrets."""
     settings = load_settings(OperatorSettings)
-    vault = vault_of(settings.media_urls.key, settings.callback_secrets)
+    vault = vault_of(settings.media_urls.accepted_keys)
     with session_of(world.engine) as session:
         rows = session.query(ProviderSecret).order_by(ProviderSecret.created_at).all()
     return [vault.open(row.secret, account=row.provider) for row in rows]

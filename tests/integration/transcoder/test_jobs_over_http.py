@@ -8,6 +8,7 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     InvalidChunkSize,
     NoMoreData,
 )
+from pydantic import SecretStr
 
 from pipeline.runtime.database import make_engine
 from tests.integration.transcoder.conftest import Client, row
@@ -44,6 +45,23 @@ def test_without_the_token_nothing_is_told(client: Client) -> None:
             answer = client.http.open(path, method=method, headers=headers)
             assert answer.status_code == 401
             assert answer.get_json()["error"]["code"] == "unauthorized"
+
+
+def test_the_previous_token_counts_in_the_overlap_and_not_after_it(
+    services: TranscoderServices, client: Client
+) -> None:
+    old, path = client.headers, f"/v1/jobs/{uuid4()}"
+    new = {"Authorization": "Bearer " + "n" * 32}
+
+    def statuses(**changed: object) -> list[int]:
+        settings = services.settings.model_copy(update=changed)
+        http = create_app(replace(services, settings=settings)).test_client()
+        return [http.get(path, headers=headers).status_code for headers in (old, new)]
+
+    present = SecretStr("n" * 32)
+    assert statuses() == [404, 401]
+    assert statuses(token=present, token_previous=services.settings.token) == [404, 404]
+    assert statuses(token=present) == [401, 404]
 
 
 def test_it_is_the_comparison_in_constant_time_that_decides_on_the_token(

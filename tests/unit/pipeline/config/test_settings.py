@@ -221,8 +221,11 @@ SECRETS = frozenset(
     {
         "BROKER_URL",
         "KHRONIKA_API_DATABASE_URL",
+        "KHRONIKA_CDN_PURGE_SECRET",
+        "KHRONIKA_CDN_PURGE_TOKEN",
         "KHRONIKA_JWT_ISSUERS",
         "KHRONIKA_JWT_SECRET",
+        "KHRONIKA_JWT_SECRET_PREVIOUS",
         "KHRONIKA_LIMITS_URL",
         "KHRONIKA_METRICS_TOKEN",
         "KHRONIKA_OPERATOR_DATABASE_URL",
@@ -245,6 +248,9 @@ def test_every_secret_may_come_in_a_file(
     monkeypatch.setenv("KHRONIKA_METRICS_TOKEN", SECRET)
     monkeypatch.setenv("KHRONIKA_LIMITS_URL", "redis://:secret@127.0.0.1:2/0")
     monkeypatch.setenv("KHRONIKA_SECRET_KEY_PREVIOUS", SECRET)
+    monkeypatch.setenv("KHRONIKA_JWT_SECRET_PREVIOUS", SECRET)
+    monkeypatch.setenv("KHRONIKA_CDN_PURGE_TOKEN", "hunter3")
+    monkeypatch.setenv("KHRONIKA_CDN_PURGE_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     monkeypatch.setenv("KHRONIKA_STORAGE_KEY_ID", "id")
     monkeypatch.setenv("KHRONIKA_STORAGE_SECRET", "hunter2")
     given = load_settings(DoctorSettings)

@@ -32,7 +32,7 @@ class Sent:
 
 def outcome(message: Message) -> str:
     """Whether it is handled or refused."""
-    return str(admitting(lambda _: "handled", lambda _: "refused", key=KEY)(message))
+    return str(admitting(lambda _: "handled", lambda _: "refused", keys=KEY)(message))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,16 @@ def test_a_message_whose_signature_is_not_ours_is_refused(changed: Mapping[str, 
     message = Sent()
     message.headers.update(changed)
     assert outcome(message) == "refused"
+
+
+def test_in_an_overlap_messages_of_both_keys_are_handled_and_after_it_of_one() -> None:
+    new = derive_key("another secret", "test.v1")
+
+    def outcome_with(*keys: str) -> str:
+        return str(admitting(lambda _: "handled", lambda _: "refused", keys=keys)(Sent()))
+
+    assert outcome_with(new, KEY) == outcome_with(KEY) == "handled"
+    assert outcome_with(new) == "refused"
 
 
 def test_a_signature_is_of_one_body_and_a_large_body_is_not_even_verified() -> None:
@@ -102,7 +112,7 @@ def test_what_raises_while_it_is_unpacked_is_refused(error: type[Exception]) -> 
     def handle(_: Any) -> None:
         raise error
 
-    assert admitting(handle, lambda _: "refused", key=KEY)(Sent()) == "refused"
+    assert admitting(handle, lambda _: "refused", keys=KEY)(Sent()) == "refused"
 
 
 def test_a_broker_that_goes_away_meanwhile_is_no_fault_of_the_message() -> None:
@@ -110,4 +120,4 @@ def test_a_broker_that_goes_away_meanwhile_is_no_fault_of_the_message() -> None:
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        admitting(handle, lambda _: "refused", key=KEY)(Sent())
+        admitting(handle, lambda _: "refused", keys=KEY)(Sent())
