@@ -147,15 +147,30 @@ class Stranger:
         sent = {name: value.format(**ids) for name, value in headers.items()}
         if as_owner:
             sent["Authorization"] = f"Bearer {token(f'stranger-{next(self._number):06}')}"
-        answer = requests.request(
+        with requests.request(
             probe.method,
             self._api.url + probe.path.format(**ids),
             headers=sent,
             json=_filled(probe.body, ids),
             timeout=PATIENCE_SEC,
             allow_redirects=False,
-        )
-        return _without_names(answer, thing)
+            stream=True,
+        ) as answer:
+            return _without_names(answer, _text_of(answer), thing)
+
+
+def _text_of(answer: requests.Response) -> str:
+    """Return the body; of a stream, all until its first event."""
+    is_stream = answer.headers.get("Content-Type", "").startswith("text/event-stream")
+    if not is_stream or answer.request.method == "HEAD":
+        return answer.text
+    # One character at a time: more would wait for more to come.
+    lines = []
+    for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+        lines.append(line)
+        if line.startswith("data: "):
+            break
+    return "\n".join(lines)
 
 
 def _filled(body: Any, ids: Mapping[str, str]) -> Any:
@@ -166,14 +181,14 @@ def _filled(body: Any, ids: Mapping[str, str]) -> Any:
     return body
 
 
-def _without_names(answer: requests.Response, thing: Thing) -> tuple[Any, ...]:
+def _without_names(answer: requests.Response, text: str, thing: Thing) -> tuple[Any, ...]:
     names = {*thing, answer.headers["X-Request-Id"]}
     headers = {
         name.lower(): _replaced(value, names)
         for name, value in answer.headers.items()
         if name.lower() not in OF_TWO_ANSWERS
     }
-    body = _replaced(answer.text.replace(GONE.format(_gone_id(thing.post)), GONE), names)
+    body = _replaced(text.replace(GONE.format(_gone_id(thing.post)), GONE), names)
     if "bad_signatures" in headers.get("ratelimit", ""):
         headers["ratelimit"] = COUNTED.sub("r=-", headers["ratelimit"])  # by address, not by id
     return answer.status_code, headers, body
@@ -202,13 +217,9 @@ def _is_id(name: str) -> bool:
 
 @pytest.fixture
 def environment(
-    environment: Mapping[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Mapping[str, str]:
-    """Streams that end at once, unless a test follows one."""
-    life_sec = "60" if "silent" in request.node.name else "0.05"
-    monkeypatch.setenv("KHRONIKA_STREAM_LIFE_SEC", life_sec)
+    """Streams that look at once for what changed."""
     monkeypatch.setenv("KHRONIKA_STREAM_LOOK_SEC", "0.05")
     monkeypatch.setenv("KHRONIKA_OWNER_MAX_UPLOADS", "1000")
     return environment
