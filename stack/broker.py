@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from stack.home import Home
+from stack.home import Home, open_private
 from stack.ports import LOOPBACK, free_port
 from stack.processes import (
     ProcessDied,
@@ -125,7 +125,7 @@ def _start(
 
 def _spawn(folder: Path, settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start the server with its settings on standard input: ``ps`` and files show no password."""
-    with log.open("ab") as output:
+    with open_private(log, "ab") as output:
         child = spawn(
             [str(_locate_program()), "-"],
             death_signal=signal.SIGTERM,

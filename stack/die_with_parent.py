@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> None:
         OSError: changing the user or running the command failed.
     """
     signal_name, parent, user, *command = arguments
+    os.umask(0o077)  # no file of the stack is another user's to read, whoever starts it
     if user != "-":
         _change_user(user)
     # This follows the change of user because that clears the setting.

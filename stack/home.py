@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -65,11 +65,18 @@ class Home:
         """Make the folders.
 
         For root the home is open to passing through, because the Postgres server runs as another
-        user; its folders stay closed.
+        user; its folders stay closed. So does each file that an earlier start left open.
         """
-        self.root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-        for folder in (self.logs, self.run, self.scratch):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        if not self.root.exists():
+            self.root.mkdir(parents=True)
+            self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for folder in (self.logs, self.run, self.scratch, self.storage):
+            if folder != self.storage or folder.exists():
+                folder.mkdir(exist_ok=True)
+                folder.chmod(0o700)
+        for file in (*self.logs.iterdir(), *self.run.iterdir(), self.secrets, self.root / "lock"):
+            if file.is_file() and not file.is_symlink() and file.stat().st_uid == os.geteuid():
+                file.chmod(0o600)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -81,7 +88,7 @@ class Home:
             AlreadyRunning: another process holds it.
         """
         self.make()
-        with (self.root / "lock").open("a+") as file:
+        with open_private(self.root / "lock", "a+") as file:
             deadline = time.monotonic() + LOCK_PATIENCE_SEC
             while not _try_to_lock(file):
                 if time.monotonic() > deadline:
@@ -115,6 +122,13 @@ def _try_to_lock(file: IO[str]) -> bool:
 def locate_home(env: Mapping[str, str]) -> Home:
     """Return the home of ``KHRONIKA_HOME``, else ``.khronika`` of the checkout."""
     return Home(Path(env.get("KHRONIKA_HOME") or CHECKOUT / ".khronika").expanduser().resolve())
+
+
+def open_private(path: Path, mode: str) -> IO[Any]:
+    """Open a file that only its owner may read, whatever the umask is and whoever made it."""
+    file: IO[Any] = open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115 - the caller closes it; Path.open has no opener
+    os.fchmod(file.fileno(), 0o600)
+    return file
 
 
 def write_private(path: Path, content: str) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from stack.home import Home
+from stack.home import Home, open_private, write_private
 from stack.logins import set_login
 from stack.postgres_location import PostgresLocation, prepare_location, remove_data
 from stack.processes import (
@@ -181,7 +181,7 @@ def _write_access_rules(location: PostgresLocation) -> None:
     }
     for name, content in rules.items():
         path = location.data / name
-        path.write_text(content)
+        write_private(path, content)
         if location.user:
             entry = pwd.getpwnam(location.user)
             os.chown(path, entry.pw_uid, entry.pw_gid)
@@ -204,7 +204,7 @@ def _spawn(
     *,
     death_signal: signal.Signals,
 ) -> subprocess.Popen[bytes]:
-    with log.open("ab") as output:
+    with open_private(log, "ab") as output:
         return spawn(
             [str(location.programs / program), *options],
             death_signal=death_signal,

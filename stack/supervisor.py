@@ -19,7 +19,7 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
-from stack.home import CHECKOUT, Home
+from stack.home import CHECKOUT, Home, open_private, write_private
 from stack.processes import (
     check_child,
     end_processes,
@@ -94,7 +94,7 @@ def running_processes(
         keep_open: File descriptors they inherit.
     """
     run_id = uuid.uuid4().hex
-    (home.run / "id").write_text(run_id)
+    write_private(home.run / "id", run_id)
     processes: list[SupervisedProcess] = []
     try:
         for name, line in commands.items():
@@ -143,7 +143,7 @@ def _pump(
 ) -> None:
     """Pass output on until its last writer has ended: a full pipe would stop the process."""
     assert child.stdout is not None
-    with child.stdout as output, log.open("wb") as file:
+    with child.stdout as output, open_private(log, "wb") as file:
         for raw in output:
             file.write(raw)
             file.flush()

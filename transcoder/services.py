@@ -57,7 +57,7 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
         StorageUrlInvalid: A storage cannot be opened.
     """
     require_isolation(settings.isolation_waive)
-    settings.scratch.mkdir(parents=True, exist_ok=True)
+    settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     return TranscoderServices(
         settings=settings,
         engine=make_engine(

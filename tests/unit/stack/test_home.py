@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from stack.home import CHECKOUT, AlreadyRunning, Home, locate_home, write_private
+from stack.home import (
+    CHECKOUT,
+    AlreadyRunning,
+    Home,
+    locate_home,
+    open_private,
+    write_private,
+)
 
 
 def test_the_home_is_in_the_checkout_unless_the_environment_names_another(tmp_path: Path) -> None:
@@ -37,3 +44,35 @@ def test_a_private_file_is_never_seen_half_written_nor_open_to_others(tmp_path: 
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_an_earlier_start_left_open_is_closed_by_the_next(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    home.storage.mkdir()
+    left = [home.logs / "web.log", home.run / "id", home.secrets, home.root / "lock"]
+    for path in left:
+        path.write_text("{}")
+        path.chmod(0o644)
+    for folder in (home.logs, home.run, home.scratch, home.storage):
+        folder.chmod(0o755)
+
+    home.make()
+
+    assert {oct(path.stat().st_mode & 0o777) for path in left} == {"0o600"}
+    folders = (home.logs, home.run, home.scratch, home.storage)
+    assert {oct(folder.stat().st_mode & 0o777) for folder in folders} == {"0o700"}
+
+
+def test_a_file_is_opened_private_whatever_the_umask_and_whoever_made_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        for name in ("new", "old"):
+            path = tmp_path / name
+            if name == "old":
+                path.touch(0o666)
+            with open_private(path, "ab") as file:
+                file.write(b"x")
+            assert path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
