@@ -1,4 +1,4 @@
-"""The worker as the transcoder's configuration sets it up, with an application of this file."""
+"""The worker with its default bounds, as the transcoder has it, and an application of this file."""
 
 import socket
 import subprocess
@@ -44,12 +44,13 @@ def large() -> bytes:
 
 
 @contextmanager
-def transcoder_server(log: Path) -> Iterator[int]:
-    """Serve `app` by gunicorn, configured as the transcoder; yield its port."""
+def bounded_server(log: Path) -> Iterator[int]:
+    """Serve `app` by gunicorn, with the bounded worker; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:
         port = listening.getsockname()[1]
         command = [
-            *(sys.executable, "-m", "gunicorn", "--config", "transcoder/gunicorn.conf.py"),
+            *(sys.executable, "-m", "gunicorn", "--no-sendfile"),
+            *("--worker-class", "pipeline.net.bounded_worker.BoundedWorker"),
             *(f"{__name__}:app", "--threads", str(THREADS), "--no-control-socket"),
             *("--bind", f"fd://{listening.fileno()}"),
         ]
@@ -76,7 +77,7 @@ def ask(port: int, body: bytes = b"") -> tuple[int, bytes]:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     log = tmp_path_factory.mktemp("server") / "log"
-    with transcoder_server(log) as number:
+    with bounded_server(log) as number:
         yield number
     assert "Traceback" not in log.read_text()
 
