@@ -151,7 +151,7 @@ def delete(
         typer.confirm(f"Delete the video of post {post_id}?", abort=True)
     asset = client.delete(post_id)
     output.data(asset)
-    output.show(f"deleted {asset['id']}: its files will be removed within a day")
+    output.show(f"deleted {asset['id']}: every address has stopped, its files are being removed")
 
 
 def _file_or_url(source: str) -> tuple[Path | None, str | None]:

@@ -58,7 +58,8 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "cancel": Action(
         "Cancel",
-        "It fails as cancelled, and the job at the provider is released. A retry starts it over.",
+        "It fails as cancelled, and the job at the provider is released. Outputs that this encode "
+        "has published are withdrawn; those of an earlier one stay. A retry starts it over.",
         "It was cancelled.",
         LIVE,
         lambda session, post_id, _settings, actor: cancel_asset(session, post_id, actor=actor),
@@ -75,8 +76,8 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "delete": Action(
         "Delete",
-        "The video is no longer shown, the post may get another video, and the files are removed. "
-        "This cannot be undone.",
+        "Every address of the video stops at once, and its files are removed within seconds. A "
+        "vendor that has it may take longer. The post is free again. This cannot be undone.",
         "It was deleted.",
         frozenset(Status),
         lambda session, post_id, _settings, actor: delete_asset(session, post_id, actor=actor),

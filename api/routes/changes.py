@@ -55,5 +55,8 @@ def reencode(post_id: UUID) -> Response:
 @blueprint.output(AssetOut, status_code=202)
 @blueprint.doc(responses=ANSWERS, security="bearer")
 def delete(post_id: UUID) -> Response:
-    """Delete the video of a post, in any state: 404 from then on, and the post is free."""
+    """Delete the video of a post, in any state: 404 from then on, and the post is free.
+
+    Every address of its media is 404 too, at once. A worker removes the files and purges the CDN.
+    """
     return change_once("delete", post_id, delete_asset)
