@@ -4,6 +4,7 @@ They import the modules of the pipeline when they run, as in ``cli.operator_comm
 """
 
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -86,7 +87,7 @@ def make(
     operator = current_operator()
     with operator_session() as session:
         new_key = NewKey(name, owner, scope, expires_in)
-        made = make_key(session, new_key, actor=operator.actor, source=operator.source)
+        made = make_key(session, new_key, **asdict(operator))
     output.data({"key": made.key, **_document(made.row)})
     output.show(Text(made.key))
     output.show(_line(made.row))
@@ -121,7 +122,7 @@ def revoke(
 
     operator = current_operator()
     with operator_session() as session:
-        revoked = revoke_key(session, key_id, actor=operator.actor, source=operator.source)
+        revoked = revoke_key(session, key_id, **asdict(operator))
     output.data(_document(revoked))
     output.show(_line(revoked))
 

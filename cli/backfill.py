@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from cli.command_errors import CommandFailed, ExitCode
 from cli.operator_session import current_operator, operator_engine, operator_settings
+from pipeline.domain.audit_types import AuditType
 from pipeline.operations.backfill import Page, backfill_page
 from pipeline.process_settings import OperatorSettings
 from pipeline.records.site_posts import Posts, check_posts, count_videos
@@ -125,7 +126,7 @@ def _process_page(
     after: UUID | None,
     size: int,
 ) -> Page:
-    """Process one page, and audit the posts that it queued.
+    """Process one page, and audit the posts that it registered or queued.
 
     The events of the page's assets name the same actor as the audit.
     """
@@ -144,10 +145,11 @@ def _process_page(
             enqueue=run.enqueue,
             dry_run=run.dry_run,
         )
-        if page.enqueued and not run.dry_run:
+        if (page.registered or page.enqueued) and not run.dry_run:
             operator.audit(
                 session,
-                "backfill_enqueue",
+                AuditType.BACKFILL,
+                registered=page.registered,
                 enqueued=page.enqueued,
                 after_post_id=str(after) if after else None,
                 last_post_id=str(page.last) if page.last else None,

@@ -17,6 +17,7 @@ from pipeline.records.cache_purges import owed_purges
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.records.site_posts import Posts, check_posts
 from pipeline.runtime.database import make_engine
+from pipeline.runtime.stranger_grants import generous_defaults
 
 MAX_PURGE_AGE_SEC = 60.0
 """A purge takes seconds; one that is older has been refused."""
@@ -55,12 +56,16 @@ def check_schema(settings: DoctorSettings) -> str:
     """Compare the live schema, policies and grants with those of the migrations."""
     with connected(settings, "operator") as connection:
         findings = check_catalogue(connection)
+        generous = generous_defaults(connection)
     if findings:
         raise CheckFailed(
             "\n".join(map(str, findings)),
             "Undo the changes made by hand, policies and grants first: security depends on them.",
         )
-    return "equal to what the migrations make"
+    found = "equal to what the migrations make"
+    if generous:
+        found += "\ndefault privileges, revoked from our objects: " + "; ".join(generous)
+    return found
 
 
 def check_clock(settings: DoctorSettings) -> str:

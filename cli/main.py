@@ -4,6 +4,7 @@ import typer
 
 from cli import (
     api_key_commands,
+    audit_commands,
     move_command,
     operator_commands,
     provider_commands,
@@ -55,6 +56,7 @@ for command in VIDEO_COMMANDS:
     app.command(rich_help_panel="Videos")(command)
 for command in OPERATOR_COMMANDS:
     app.command(rich_help_panel="Operators")(command)
+app.add_typer(audit_commands.app, name="audit", rich_help_panel="Operators")
 app.add_typer(api_key_commands.app, name="keys", rich_help_panel="Operators")
 app.add_typer(secret_commands.app, name="secrets", rich_help_panel="Operators")
 app.add_typer(provider_commands.app, name="providers", rich_help_panel="Operators")

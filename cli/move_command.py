@@ -125,12 +125,12 @@ def _queue(
 ) -> Counter[str | None]:
     """Queue the videos at the rate; return their numbers by reason, None for queued ones."""
     from cli.operator_session import current_operator
+    from pipeline.domain.audit_types import AuditType
     from pipeline.operations.move import MOST_UNDER_WAY, count_under_way, move_next
     from pipeline.runtime.database import session_of
 
     operator, counts, after = current_operator(), Counter[str | None](), None
-    with session_of(services.engine) as session:
-        operator.audit(session, "move", **asdict(wanted), rate=rate, limit=limit)
+    operator.audit_first(AuditType.MOVE, **asdict(wanted), rate=rate, limit=limit)
     while limit is None or counts[None] < limit:
         with session_of(services.engine) as session:
             is_full = count_under_way(session, wanted.target) >= MOST_UNDER_WAY

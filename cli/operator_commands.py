@@ -48,11 +48,14 @@ def ops_link(
     read_only: Annotated[bool, typer.Option("--read-only", help="Sign in to read only.")] = False,
 ) -> None:
     """Print a link that signs you in to the console at /ops. It works once, within a minute."""
-    from cli.operator_session import current_operator, operator_settings
+    from cli.operator_session import current_operator, operator_session, operator_settings
     from pipeline.access.operator_links import LIFE_SEC, sign_link
+    from pipeline.domain.audit_types import AuditType
 
-    settings = operator_settings()
-    subject = current_operator().actor.removeprefix("operator:")
+    settings, operator = operator_settings(), current_operator()
+    subject = operator.actor.removeprefix("operator:")
+    with operator_session() as session:
+        operator.audit(session, AuditType.LINK_MADE, reads_only=read_only)
     link = sign_link(settings.media_urls.key, subject, reads_only=read_only, now=datetime.now(UTC))
     console = settings.internal.console_url(settings.media_urls.base_url)
     url = f"{console}/ops/sign-in?link={link}"
@@ -121,12 +124,13 @@ def rollback(output: CommandOutput, post_id: PostId) -> None:
     Works for a day after a re-encode; then the replaced files are removed.
     """
     from cli.operator_session import current_operator, operator_session
+    from pipeline.domain.audit_types import AuditType
     from pipeline.lifecycle.publish import rollback_asset
 
     operator = current_operator()
     with operator_session() as session:
         asset = rollback_asset(session, post_id, actor=operator.actor)
-        operator.audit(session, "rollback", post_id=str(post_id), asset_id=str(asset.id))
+        operator.audit(session, AuditType.ROLLBACK, post_id=str(post_id), asset_id=str(asset.id))
     published = str(asset.published_output_id)
     output.data({"post_id": str(post_id), "published_output_id": published})
     output.show(f"published again: {published}")
@@ -138,10 +142,13 @@ def clean(output: CommandOutput, *, dry_run: DryRun = False) -> None:
 
     The worker removes such files every ten minutes, a day after they were discarded.
     """
-    from cli.operator_session import worker_services
+    from cli.operator_session import current_operator, worker_services
+    from pipeline.domain.audit_types import AuditType
     from pipeline.operations.purge import purge
 
     with worker_services() as services:
+        if not dry_run:
+            current_operator().audit_first(AuditType.CLEAN)
         purged = purge(services, dry_run=dry_run)
     output.data(
         {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from getpass import getuser
 from socket import gethostname
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 from cli.command_errors import CommandFailed, ExitCode
 from cli.environment import complete_environment
 from pipeline.config.groups import ProcessSettings, load_settings
+from pipeline.domain.audit_types import AuditType
 from pipeline.process_settings import OperatorSettings, WorkerSettings
 from pipeline.records import store
 from pipeline.runtime.database import make_engine, session_of
@@ -32,19 +34,40 @@ class Operator:
     Attributes:
         actor: Their name in chronicles and in the audit.
         source: Their machine, which the audit records in place of an address.
+        request_id: The id of this run of a command; each of its audit events has it.
     """
 
     actor: str
     source: str
+    request_id: str
 
-    def audit(self, session: Session, action: str, **detail: Any) -> None:
-        """Record an action in the audit, within the action's own transaction."""
-        store.audit(session, action, actor=self.actor, source=self.source, detail=detail)
+    def audit(self, session: Session, action: AuditType, **detail: Any) -> None:
+        """Record a deed in the audit, within the deed's own transaction."""
+        store.audit(
+            session,
+            action,
+            actor=self.actor,
+            source=self.source,
+            request_id=self.request_id,
+            detail=detail,
+        )
+
+    def audit_first(self, action: AuditType, **detail: Any) -> None:
+        """Record a deed of a command that has a worker's login, before the deed.
+
+        A worker's login cannot write audit events of operators, so that the event has a transaction
+        of its own; the deed begins after its commit.
+
+        Raises:
+            CommandFailed: the event cannot be recorded; nothing was done.
+        """
+        with operator_session() as session:
+            self.audit(session, action, **detail)
 
 
 def current_operator() -> Operator:
-    """Return the user who runs this process."""
-    return Operator(f"operator:{getuser()}", gethostname())
+    """Return the user who runs this process, with a new id of the run."""
+    return Operator(f"operator:{getuser()}", gethostname(), uuid4().hex)
 
 
 def operator_settings() -> OperatorSettings:

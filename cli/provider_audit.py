@@ -149,12 +149,18 @@ def _audit(
 
 def _release(services: "Services", name: str, orphan: "Orphan") -> bool:
     from cli.operator_session import current_operator
+    from pipeline.domain.audit_types import AuditType
     from pipeline.operations.account_audit import release_orphan
 
-    operator = current_operator()
-    release_orphan(
-        services, services.providers[name], orphan, actor=operator.actor, source=operator.source
+    job = orphan.job
+    current_operator().audit_first(
+        AuditType.PROVIDER_RELEASE,
+        provider=name,
+        provider_job_id=job.provider_job_id,
+        attempt_id=str(job.attempt_id) if job.attempt_id else None,
+        orphan=orphan.reason.value,
     )
+    release_orphan(services.providers[name], orphan)
     return True
 
 

@@ -115,6 +115,7 @@ def write_off(
     chronicle gets an event, `written_off`.
     """
     from cli.operator_session import current_operator, worker_services
+    from pipeline.domain.audit_types import AuditType
     from pipeline.lifecycle.write_off import refuse_configured, write_off_batch
     from pipeline.records.releases import owed_by_account
     from pipeline.runtime.database import session_of
@@ -124,11 +125,11 @@ def write_off(
         refuse_configured(services.providers, provider)
         with session_of(services.engine) as session:
             owed = owed_by_account(session).get(provider, 0)
+        if yes and owed:
+            operator.audit_first(AuditType.PROVIDER_WRITE_OFF, provider=provider, releases=owed)
         while yes:
             with session_of(services.engine) as session:
                 batch = write_off_batch(session, provider, actor=operator.actor)
-                if batch:
-                    operator.audit(session, "provider_write_off", provider=provider, releases=batch)
             written_off += batch
             if not batch:
                 break

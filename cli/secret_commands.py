@@ -6,6 +6,7 @@ They import the modules of the pipeline when they run, as in ``cli.operator_comm
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,7 @@ def rotate(
     from pipeline.providers.active_secrets import vault_of
     from pipeline.providers.callback_secrets import rotate_secret
 
-    settings = operator_settings()
+    settings, operator = operator_settings(), current_operator()
     given = sys.stdin.readline().strip() if from_stdin else None
     try:
         with _provider_session(provider) as session:
@@ -79,7 +80,9 @@ def rotate(
                 vault_of(settings.media_urls.accepted_keys),
                 provider,
                 overlap_sec=settings.callback_secrets.callback_secret_overlap_sec,
-                actor=current_operator().actor,
+                actor=operator.actor,
+                source=operator.source,
+                request_id=operator.request_id,
                 secret=_new_secret(settings, provider, given),
             )
     except SecretMalformed as error:
@@ -106,8 +109,9 @@ def retire(output: CommandOutput, provider: Provider) -> None:
     from cli.operator_session import current_operator
     from pipeline.providers.callback_secrets import retire_secret
 
+    by = asdict(current_operator())
     with _provider_session(provider) as session:
-        retired = retire_secret(session, provider, actor=current_operator().actor)
+        retired = retire_secret(session, provider, **by)
     output.data({"provider": provider, "retired": str(retired)})
     output.show(f"retired: {retired}")
 

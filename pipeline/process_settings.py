@@ -16,6 +16,7 @@ from pipeline.config.limit_settings import (
     WorkSettings,
 )
 from pipeline.config.media_settings import MediaUrlSettings, SourceSettings, UploadSettings
+from pipeline.config.retention_settings import RetentionSettings
 from pipeline.config.server_settings import (
     ApiLogin,
     BrokerSettings,
@@ -109,6 +110,7 @@ class WorkerSettings:
     accounts: Accounts
     callbacks: CallbackSettings
     cdn: CdnSettings
+    retention: RetentionSettings
 
     @property
     def message_key(self) -> str:

@@ -58,7 +58,7 @@ A setting is an environment variable. Each process needs only the groups that na
 them once, at its start. A process with a missing or wrong variable stops, and lists all of them.
 `make up` gives each process its own variables and no others. `khronika` stands for the operators'
 commands, but `khronika clean`, `khronika move`, `khronika providers audit` and
-`khronika providers write-off` need the groups of `worker`, and `khronika doctor` needs all.
+`khronika providers write-off` need the groups of `worker` too, and `khronika doctor` needs all.
 
 In place of a secret `NAME`, the variable `NAME_FILE` may name a file that holds it. A list has
 commas between its values, unless it is JSON.

@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+from sqlalchemy import make_url
 
 from pipeline.media.confinement import WAIVE, missing_layers
 from stack.credentials import load_credentials
@@ -130,6 +131,16 @@ def postgres_url(lend_database: Callable[[], AbstractContextManager[str]]) -> It
     """A migrated database without rows, this test's alone: its owner's URL."""
     with lend_database() as url:
         yield url
+
+
+@pytest.fixture
+def superuser_url(servers: Servers, databases: Databases, postgres_url: str) -> str | None:
+    """The login that no policy and no grant binds, in the test's database; None where it is not
+    ours to give.
+    """
+    if not servers.postgres:
+        return None
+    return databases.admin_url_of(str(make_url(postgres_url).database))
 
 
 @pytest.fixture

@@ -70,6 +70,10 @@ class Databases:
         )
         return url.set(database=name).render_as_string(hide_password=False)
 
+    def admin_url_of(self, name: str) -> str:
+        """Return the address of a database for the login that made it."""
+        return make_url(self.admin_url).set(database=name).render_as_string(hide_password=False)
+
     def drop(self, name: str) -> None:
         """Drop a database and end its connections."""
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

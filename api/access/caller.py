@@ -12,6 +12,7 @@ import structlog
 from flask import g, request
 from sqlalchemy.orm import Session
 
+from api.access.refused_sign_ins import audit_refused_sign_in
 from api.access.work_at_once import take_for_owner
 from api.http.problems import RETRY_AFTER_SEC, Problem, invalid
 from api.identity.jwks import KeysUnavailable
@@ -189,6 +190,7 @@ def _caller_of_token(token: str, here: Services) -> Caller:
     except TokenInvalid:
         raise _invalid() from None
     except RoleNotTrusted:
+        audit_refused_sign_in("role_not_trusted")
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "role_not_trusted",

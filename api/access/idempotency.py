@@ -17,6 +17,7 @@ from api.documents.schemas import UNSTORABLE
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer, IdempotencyKey, claim, record_answer
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.values import ADDRESS_FIELDS, Playback
 from pipeline.lifecycle.owner_actions import Changed
 from pipeline.records import queries
@@ -52,20 +53,21 @@ def idempotency_key(route: str, parsed: Mapping[str, Any]) -> IdempotencyKey | N
     return IdempotencyKey(who.subject, scope, key, digest)
 
 
-def change_once(route: str, post_id: UUID, change: Callable[..., Changed]) -> Response:
+def change_once(action: AuditType, post_id: UUID, change: Callable[..., Changed]) -> Response:
     """Change the video of a post once for each idempotency key, and publish the wakes.
 
     Args:
+        action: Its type in the audit; its value is the name of the route.
         change: The use case; it gets the session, the post and the actor.
     """
     here = services()
-    key = idempotency_key(route, {"post_id": str(post_id)})
+    key = idempotency_key(action.value, {"post_id": str(post_id)})
     with caller_session() as session:
         first = claim(session, key)
         if first is not None:
             return respond(readdressed(session, first), replayed=True)
         changed = change(session, post_id, actor=caller().actor)
-        audit_operator(session, route, post_id=post_id, asset_id=changed.asset.id)
+        audit_operator(session, action, post_id=post_id, asset_id=changed.asset.id)
         document = asset_out(
             changed.asset, here.settings.media_urls, key_id=caller().key_id
         ).model_dump(mode="json")

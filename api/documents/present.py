@@ -92,9 +92,16 @@ def card_out(card: Card, urls: MediaUrlSettings, *, key_id: UUID | None = None) 
     )
 
 
-def event_out(event: Event) -> EventOut:
-    """Return the document of an event."""
-    return EventOut.model_validate(event)
+def event_out(event: Event, *, hides_operators: bool) -> EventOut:
+    """Return the document of an event.
+
+    Args:
+        hides_operators: True for an owner, who learns that an operator acted, and not which one.
+    """
+    document = EventOut.model_validate(event)
+    if hides_operators and document.actor.startswith("operator:"):
+        return document.model_copy(update={"actor": "operator"})
+    return document
 
 
 def _addresses(row: Asset | Card, urls: MediaUrlSettings, key_id: UUID | None) -> dict[str, Any]:

@@ -277,6 +277,8 @@ class EventOut(BaseModel):
     from_status: Status | None
     to_status: Status | None
     actor: str
+    """``owner:{id}``, ``worker``, ``sweep``, ``provider:{name}`` or ``operator:{name}``. For an
+    owner it is ``operator`` without a name."""
     generation: int
     attempt: int | None
     provider: str | None

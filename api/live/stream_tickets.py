@@ -68,5 +68,11 @@ def refused_ticket() -> Problem:
     return _refused("ticket_invalid", "This ticket is not valid; ask for a new one.")
 
 
+def subject_of_ticket(keys: Keys, ticket: str) -> str:
+    """Return the holder of a ticket that ``viewer_of_ticket`` has accepted."""
+    subject, *_ = read_token(keys, ticket, purpose=_PURPOSE)
+    return str(subject)
+
+
 def _refused(code: str, detail: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, code, detail)

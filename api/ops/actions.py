@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.access.audit import audit_operator
 from api.access.caller import caller
 from api.wiring.services import services
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import LIVE, Status
 from pipeline.lifecycle.owner_actions import (
@@ -109,5 +110,5 @@ def carry_out(name: str, asset_id: UUID) -> None:
         if changed.asset.id != asset_id:
             # The post has got another video since, which the operator did not choose.
             raise NotFound("asset_not_found")
-        audit_operator(session, name, post_id=asset.post_id, asset_id=asset_id)
+        audit_operator(session, AuditType(name), post_id=asset.post_id, asset_id=asset_id)
     here.publisher.publish(changed.wakes)

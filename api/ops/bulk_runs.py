@@ -17,6 +17,7 @@ from api.access.audit import audit_operator
 from api.access.caller import caller
 from api.http.problems import Problem
 from api.wiring.services import services
+from pipeline.domain.audit_types import AuditType
 from pipeline.lifecycle.bulk_retry import BATCH, retry_batch
 from pipeline.operations import console_failed
 from pipeline.records.models import Asset
@@ -74,7 +75,7 @@ def advance(run: Run) -> Run:
     """Retry the next batches. Repeating it is safe: a video that is not failed is skipped."""
     if not run.has_begun:
         with session_of(services().engines.operator) as session:
-            audit_operator(session, "bulk_retry", **_audit_detail(run))
+            audit_operator(session, AuditType.BULK_RETRY, **_audit_detail(run))
     for _ in range(BATCHES_OF_A_REQUEST):
         if not run.is_done:
             run = _batch(run)
@@ -107,7 +108,13 @@ def _batch(run: Run) -> Run:
             actor=caller().actor,
         )
         for asset in done.retried:
-            audit_operator(session, "retry", post_id=asset.post_id, asset_id=asset.id, run=run.id)
+            audit_operator(
+                session,
+                AuditType.RETRY,
+                post_id=asset.post_id,
+                asset_id=asset.id,
+                run=run.id,
+            )
     here.publisher.publish(done.wakes)
     return replace(
         run,

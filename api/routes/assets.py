@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, url_for
 
 from api.access.allowed_sources import check_source
-from api.access.audit import audit_operator
+from api.access.audit import audit_media, audit_operator
 from api.access.caller import Role, authorised, caller, caller_session, owner_of_request
 from api.access.idempotency import change_once, idempotency_key, readdressed, respond
 from api.access.request_limits import Policy, limited
@@ -23,6 +23,7 @@ from api.http.conditional import conditional
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer
 from pipeline.access.post_ownership import require_post
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.states import WAITING
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import create_asset
@@ -102,7 +103,7 @@ def create(json_data: CreateBody) -> Response:
             answer = readdressed(session, answer)
         if created.wake is not None:
             audit_operator(
-                session, "create", post_id=json_data.post_id, asset_id=created.body["id"]
+                session, AuditType.CREATE, post_id=json_data.post_id, asset_id=created.body["id"]
             )
     here.publisher.publish([created.wake] if created.wake else [])
     return _created(answer, replayed=created.replayed)
@@ -149,7 +150,7 @@ def retry(json_data: RetryBody) -> Response:
     """Retry a failed video: its retry budget starts over, its history stays."""
     settings = services().settings
     return change_once(
-        "retry",
+        AuditType.RETRY,
         json_data.post_id,
         lambda session, post_id, *, actor: retry_asset(
             session, post_id, retry=settings.retry, owner_limits=settings.owner_limits, actor=actor
@@ -167,8 +168,10 @@ def read(post_id: UUID) -> Response:
     with caller_session() as session:
         asset = queries.asset_of_post(session, post_id)
         place = queue_places(session, [asset.id]).get(asset.id) if asset.status in WAITING else None
-    urls = services().settings.media_urls
-    return conditional(asset_out(asset, urls, place=place, key_id=caller().key_id))
+        urls = services().settings.media_urls
+        document = asset_out(asset, urls, place=place, key_id=caller().key_id)
+        audit_media(session, [document])
+    return conditional(document)
 
 
 @blueprint.get("/<uuid:post_id>/events")
@@ -177,12 +180,17 @@ def read(post_id: UUID) -> Response:
 @blueprint.output(EventPage)
 @blueprint.doc(responses={401: "", 404: "", 422: ""}, security="bearer")
 def events(post_id: UUID, query_data: EventsQuery) -> EventPage:
-    """Read the chronicle of a post's video, oldest first."""
+    """Read the chronicle of a post's video, oldest first.
+
+    For an owner, the `actor` of every operator is `operator`.
+    """
+    hides_operators = caller().role is Role.OWNER
     with caller_session() as session:
         page = queries.chronicle_page(
             session, post_id, after=query_data.after, limit=query_data.limit
         )
     is_full = len(page) == query_data.limit
     return EventPage(
-        events=[event_out(event) for event in page], next_after=page[-1].seq if is_full else None
+        events=[event_out(event, hides_operators=hides_operators) for event in page],
+        next_after=page[-1].seq if is_full else None,
     )

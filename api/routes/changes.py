@@ -11,6 +11,7 @@ from api.access.request_limits import Policy, limited
 from api.documents.described import described
 from api.documents.schemas import AssetOut
 from api.wiring.services import services
+from pipeline.domain.audit_types import AuditType
 from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
 
 blueprint = APIBlueprint("changes", __name__, tag="Changes", url_prefix="/api/video-assets")
@@ -25,7 +26,7 @@ ANSWERS = {401: "", 403: "", 404: "", 409: "", 422: ""}
 @blueprint.doc(responses=ANSWERS, security="bearer")
 def cancel(post_id: UUID) -> Response:
     """Cancel a video in progress: it fails as `cancelled`, and only a retry can continue it."""
-    return change_once("cancel", post_id, cancel_asset)
+    return change_once(AuditType.CANCEL, post_id, cancel_asset)
 
 
 @blueprint.post("/<uuid:post_id>/reencode")
@@ -41,7 +42,7 @@ def reencode(post_id: UUID) -> Response:
     """Encode a completed video again. The published output plays until it is replaced."""
     settings = services().settings
     return change_once(
-        "reencode",
+        AuditType.REENCODE,
         post_id,
         lambda session, post, *, actor: reencode_asset(
             session, post, retry=settings.retry, owner_limits=settings.owner_limits, actor=actor
@@ -59,4 +60,4 @@ def delete(post_id: UUID) -> Response:
 
     Every address of its media is 404 too, at once. A worker removes the files and purges the CDN.
     """
-    return change_once("delete", post_id, delete_asset)
+    return change_once(AuditType.DELETE, post_id, delete_asset)

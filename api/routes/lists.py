@@ -9,6 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
+from api.access.audit import audit_media
 from api.access.caller import Role, Scope, authorised, caller_session, key_of_caller
 from api.documents.described import IF_NONE_MATCH, described
 from api.documents.post_ids import invalid_parameter, read_post_ids
@@ -18,6 +19,7 @@ from api.http.conditional import conditional
 from api.wiring.services import services
 from pipeline.domain.errors import NotFound
 from pipeline.domain.states import WAITING, Status
+from pipeline.domain.values import Playback
 from pipeline.records import queries
 from pipeline.records.queue_position import queue_places
 from pipeline.runtime.database import session_of
@@ -35,24 +37,29 @@ def playback(post_id: UUID) -> Response:
     A public video needs no token. For a signed video, the token of its owner or of an operator
     gives addresses that expire, for one viewer; every other caller gets 404, as for no video.
     """
-    card = _entitled(post_id) if "Authorization" in request.headers else None
-    card = card or _public(post_id)
-    if card is None:
+    shown = _entitled(post_id) if "Authorization" in request.headers else None
+    shown = shown or _public(post_id)
+    if shown is None:
         raise NotFound("post_not_found")
-    shown = card_out(card, services().settings.media_urls, key_id=key_of_caller())
-    return conditional(shown, shared=card.is_for_everybody)
+    return conditional(shown, shared=shown.playback is Playback.PUBLIC)
 
 
 @authorised(*Role, scope=Scope.PLAYBACK)
-def _entitled(post_id: UUID) -> queries.Card | None:
+def _entitled(post_id: UUID) -> CardOut | None:
     with caller_session() as session:
-        return queries.card_of_post(session, post_id)
+        card = queries.card_of_post(session, post_id)
+        if card is None:
+            return None
+        document = card_out(card, services().settings.media_urls, key_id=key_of_caller())
+        audit_media(session, [document])
+    return document
 
 
-def _public(post_id: UUID) -> queries.Card | None:
+def _public(post_id: UUID) -> CardOut | None:
     with session_of(services().engines.public) as session:
         cards = queries.public_cards(session, [post_id])
-    return next((card for card in cards if card.is_for_everybody), None)
+    card = next((card for card in cards if card.is_for_everybody), None)
+    return card and card_out(card, services().settings.media_urls)
 
 
 @blueprint.get("")
@@ -98,10 +105,12 @@ def _own(post_ids: Sequence[UUID]) -> Mapping[UUID, AssetOut]:
         assets = queries.assets_of_posts(session, post_ids)
         waiting = [asset.id for asset in assets if asset.status in WAITING]
         places = queue_places(session, waiting) if waiting else {}
-    return {
-        asset.post_id: asset_out(asset, urls, place=places.get(asset.id), key_id=key_of_caller())
-        for asset in assets
-    }
+        own = {
+            each.post_id: asset_out(each, urls, place=places.get(each.id), key_id=key_of_caller())
+            for each in assets
+        }
+        audit_media(session, own.values())
+    return own
 
 
 @authorised(Role.OPERATOR, Role.READER)
@@ -110,13 +119,15 @@ def _operators_page(status: Status, cursor: str | None, limit: int) -> Response:
     with caller_session() as session:
         # One row more than the limit shows that another page follows.
         found = queries.assets_in_status(session, status, before=before, limit=limit + 1)
-    page = found[:limit]
+        page = found[:limit]
+        urls = services().settings.media_urls
+        shown = [asset_out(asset, urls, key_id=key_of_caller()) for asset in page]
+        audit_media(session, shown)
     last = page[-1] if len(found) > limit else None
-    urls = services().settings.media_urls
     next_page = queries.PageCursor(last.updated_at, last.id) if last else None
     return conditional(
         AssetPage(
-            assets=[asset_out(asset, urls, key_id=key_of_caller()) for asset in page],
+            assets=shown,
             next_cursor=_write_cursor(next_page) if next_page else None,
         )
     )

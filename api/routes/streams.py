@@ -10,7 +10,8 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.access.caller import Role, Scope, authorised, caller
+from api.access.audit import audit_operator, audit_stream
+from api.access.caller import Role, Scope, authorised, caller, caller_session
 from api.documents.described import LAST_EVENT_ID, described
 from api.documents.post_ids import invalid_parameter, read_post_ids
 from api.documents.schemas import StreamQuery, StreamTicketOut
@@ -19,9 +20,16 @@ from api.http.connections import Connection
 from api.http.problems import Problem
 from api.live.event_stream import read_id, write_comment, write_event, write_id, write_retry
 from api.live.hub import Streams, StreamsFull
-from api.live.stream_tickets import PUBLIC, refused_ticket, sign_ticket, viewer_of_ticket
+from api.live.stream_tickets import (
+    PUBLIC,
+    refused_ticket,
+    sign_ticket,
+    subject_of_ticket,
+    viewer_of_ticket,
+)
 from api.live.subscription import Subscription
 from api.wiring.services import services
+from pipeline.domain.audit_types import AuditType
 from pipeline.records import queries
 from pipeline.runtime.database import session_of
 
@@ -63,6 +71,9 @@ def issue() -> tuple[StreamTicketOut, int, dict[str, str]]:
     ticket = sign_ticket(
         settings.media_urls.key, who.subject, who.role, expires_at=expires_at, key_id=who.key_id
     )
+    if who.role is not Role.OWNER:
+        with caller_session() as session:
+            audit_operator(session, AuditType.STREAM_TICKET)
     document = StreamTicketOut(ticket=ticket, expires_at=expires_at)
     return document, HTTPStatus.CREATED, {"Cache-Control": "no-store"}
 
@@ -95,6 +106,9 @@ def stream(query_data: StreamQuery) -> Response:
         here.engines.require_operators()
     if request.method == "HEAD":
         return Response(content_type="text/event-stream", headers=HEADERS)
+    if viewer.is_operator and query_data.ticket is not None:
+        subject = subject_of_ticket(here.settings.media_urls.key, query_data.ticket)
+        audit_stream(subject, post_ids)
     held = read_id(post_ids, request.headers.get("Last-Event-ID", ""))
     connection = Connection(request.environ)
     try:

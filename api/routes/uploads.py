@@ -6,6 +6,7 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response
+from sqlalchemy.orm import Session
 
 from api.access.audit import audit_operator
 from api.access.caller import Role, authorised, caller, caller_session, owner_of_request
@@ -25,9 +26,9 @@ from api.documents.upload_schemas import (
 from api.wiring.services import services
 from pipeline.access.idempotency import Answer, claim, record_answer
 from pipeline.access.post_ownership import require_post
+from pipeline.domain.audit_types import AuditType
 from pipeline.media.source_info import SourceInfo
-from pipeline.records.upload_rows import load
-from pipeline.runtime.database import user_session
+from pipeline.records.models import Upload
 from pipeline.uploads.complete import abandon_upload, complete_upload
 from pipeline.uploads.parts import progress_of, receive_whole
 from pipeline.uploads.tickets import NewUpload, Ticket, issue_ticket, reissue_ticket
@@ -97,7 +98,12 @@ def issue(json_data: UploadBody) -> Response:
             record_answer(
                 session, key, Answer(HTTPStatus.CREATED, {"upload_id": str(ticket.upload_id)})
             )
-            audit_operator(session, "upload", post_id=json_data.post_id, upload_id=ticket.upload_id)
+            audit_operator(
+                session,
+                AuditType.UPLOAD,
+                post_id=json_data.post_id,
+                upload_id=ticket.upload_id,
+            )
     document = _ticket_out(ticket, settings.media_urls.base_url).model_dump(mode="json")
     return respond(Answer(HTTPStatus.CREATED, document), replayed=first is not None)
 
@@ -168,11 +174,10 @@ def content(upload_id: UUID) -> ReceivedOut:
 def complete(upload_id: UUID) -> UploadOut:
     """Complete an upload: check size, container, codecs and duration of its content."""
     here = services()
-    with caller_session() as session:
-        owner_id = load(session, upload_id).owner_id
     upload = complete_upload(
-        lambda: user_session(here.engines.api, owner_id),
+        caller_session,
         upload_id,
+        record=_record_completion,
         storage=here.storage,
         tools=here.tools,
         limits=here.settings.sources.limits,
@@ -192,6 +197,10 @@ def complete(upload_id: UUID) -> UploadOut:
         audio_codec=info.audio_codec,
         completed_at=upload.completed_at,
     )
+
+
+def _record_completion(session: Session, upload: Upload) -> None:
+    audit_operator(session, AuditType.UPLOAD_COMPLETE, post_id=upload.post_id, upload_id=upload.id)
 
 
 @blueprint.delete("/<uuid:upload_id>")

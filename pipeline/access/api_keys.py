@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import NotFound, Unprocessable
 from pipeline.domain.scopes import OF_OPERATORS, OF_OWNERS, Scope
 from pipeline.records import store
@@ -68,7 +69,14 @@ class Bearer:
     scopes: frozenset[Scope]
 
 
-def make_key(session: Session, wanted: NewKey, *, actor: str, source: str | None) -> MadeKey:
+def make_key(
+    session: Session,
+    wanted: NewKey,
+    *,
+    actor: str,
+    source: str | None,
+    request_id: str | None = None,
+) -> MadeKey:
     """Make a key. It cannot be shown again.
 
     Args:
@@ -76,6 +84,7 @@ def make_key(session: Session, wanted: NewKey, *, actor: str, source: str | None
         wanted: The order.
         actor: The operator, for the audit.
         source: The operator's address, for the audit.
+        request_id: The id of the request or of the command, for the audit.
 
     Raises:
         Unprocessable: ``scope_unknown``; ``scopes_unsuitable``: an owner's key has scopes of
@@ -98,7 +107,12 @@ def make_key(session: Session, wanted: NewKey, *, actor: str, source: str | None
     session.refresh(row)
     detail = {"key_id": str(key_id), "name": wanted.name, "owner_id": wanted.owner_id}
     store.audit(
-        session, "key_made", actor=actor, source=source, detail={**detail, "scopes": scopes}
+        session,
+        AuditType.KEY_MADE,
+        actor=actor,
+        source=source,
+        request_id=request_id,
+        detail={**detail, "scopes": scopes},
     )
     return MadeKey(key, row)
 
@@ -123,7 +137,14 @@ def list_keys(session: Session) -> Sequence[ApiKey]:
     return session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)).all()
 
 
-def revoke_key(session: Session, key_id: UUID, *, actor: str, source: str | None) -> ApiKey:
+def revoke_key(
+    session: Session,
+    key_id: UUID,
+    *,
+    actor: str,
+    source: str | None,
+    request_id: str | None = None,
+) -> ApiKey:
     """Revoke a key with the commit of this transaction. Idempotent.
 
     Raises:
@@ -137,7 +158,14 @@ def revoke_key(session: Session, key_id: UUID, *, actor: str, source: str | None
     ).one_or_none()
     if revoked is not None:
         detail = {"key_id": str(key_id), "name": revoked.name, "owner_id": revoked.owner_id}
-        store.audit(session, "key_revoked", actor=actor, source=source, detail=detail)
+        store.audit(
+            session,
+            AuditType.KEY_REVOKED,
+            actor=actor,
+            source=source,
+            request_id=request_id,
+            detail=detail,
+        )
         return revoked
     earlier = session.get(ApiKey, key_id)
     if earlier is None:

@@ -1,6 +1,6 @@
-"""Generator of docs/states.md and docs/events.md: ``python -m pipeline.domain.reference_pages``.
+"""Generator of reference pages: ``python -m pipeline.domain.reference_pages``.
 
-It writes both pages into the folder ``docs`` of the current directory.
+It writes docs/states.md, docs/events.md and docs/audit.md below the current directory.
 """
 
 import inspect
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.events import EventType
 from pipeline.domain.states import TRANSITIONS, Status
 
@@ -53,7 +54,28 @@ def events_page() -> str:
     )
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"states.md": states_page, "events.md": events_page}
+def audit_page() -> str:
+    """Return docs/audit.md: the meaning of each type of event in the audit."""
+    return _page(
+        "# The events of the audit",
+        "",
+        GENERATED.format("audit_types"),
+        "",
+        "Each event has an instant, an actor, the address or machine that the request came from, "
+        "the id of the request or of the run of a command, and the ids of what it concerns. It "
+        "never has a secret. [How to check the audit](operations.md#the-audit).",
+        "",
+        "| event | meaning |",
+        "|---|---|",
+        *_rows(AuditType),
+    )
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "states.md": states_page,
+    "events.md": events_page,
+    "audit.md": audit_page,
+}
 """Each generated page by its file in ``docs``."""
 
 
@@ -66,7 +88,9 @@ def _rows(enum: type[StrEnum]) -> list[str]:
 
     Python keeps no docstring for a member of an enum.
     """
-    member = re.compile(r'^    ([A-Z_]+) = "[a-z_]+"\n    """(.+?)"""', re.DOTALL | re.MULTILINE)
+    member = re.compile(
+        r'^    ([A-Z_]+) = "[a-z_]+"[^\n]*\n    """(.+?)"""', re.DOTALL | re.MULTILINE
+    )
     found = member.findall(inspect.getsource(enum))
     return [f"| `{enum[name]}` | {' '.join(meaning.split())} |" for name, meaning in found]
 

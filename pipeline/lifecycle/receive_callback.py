@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_reconcile
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import SignatureInvalid
 from pipeline.domain.values import CallbackEnvelope, DeliveryStatus
 from pipeline.net.signatures import SignatureRejected
@@ -102,7 +103,7 @@ def receive_callback(
             return Received("duplicate")
         _audit(
             session,
-            type_="callback_conflict",
+            type_=AuditType.CALLBACK_CONFLICT,
             reason="other_body",
             provider=provider.name,
             source=source,
@@ -143,7 +144,7 @@ def record_rejection(
     """Record the reason that a callback was rejected, and never its content."""
     _audit(
         session,
-        type_="callback_rejected",
+        type_=AuditType.CALLBACK_REJECTED,
         reason=reason,
         provider=provider,
         source=source,
@@ -152,7 +153,7 @@ def record_rejection(
 
 
 def _audit(
-    session: Session, *, type_: str, reason: str, provider: str, source: str, request_id: str
+    session: Session, *, type_: AuditType, reason: str, provider: str, source: str, request_id: str
 ) -> None:
     session.execute(
         text("""

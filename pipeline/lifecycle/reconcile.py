@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.content.gate import GateUnavailable
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.decide import reason_to_ignore
 from pipeline.domain.errors import AccountProblem, ProviderError, StaleTransition
@@ -124,7 +125,7 @@ def _confirm(
             return _ignore(session, delivery, f"confirmation: {error.code}")
     with session_of(services.engine) as session:
         _settle(delivery, session, DeliveryStatus.APPLIED, None)
-        _audit(session, delivery, "subscription_confirmed")
+        _audit(session, delivery, AuditType.SUBSCRIPTION_CONFIRMED)
     return Outcome("confirmed")
 
 
@@ -278,11 +279,13 @@ def _ignore_of(session: Session, delivery: Delivery, attempt: Attempt, reason: s
 
 def _ignore(session: Session, delivery: Delivery, reason: str) -> Outcome:
     _settle(delivery, session, DeliveryStatus.IGNORED, reason)
-    _audit(session, delivery, "callback_ignored", reason)
+    _audit(session, delivery, AuditType.CALLBACK_IGNORED, reason)
     return Outcome(f"ignored: {reason}")
 
 
-def _audit(session: Session, delivery: Delivery, type_: str, reason: str | None = None) -> None:
+def _audit(
+    session: Session, delivery: Delivery, type_: AuditType, reason: str | None = None
+) -> None:
     store.audit(
         session,
         type_,

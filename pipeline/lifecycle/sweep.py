@@ -24,6 +24,8 @@ from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
 
+MOST_BATCHES = 50
+"""Batches of each kind of old records in one run; the next run an hour later goes on."""
 INBOX_GRACE_SEC = 2.0
 """A callback's own message has this long to arrive before the sweep sends another."""
 
@@ -76,7 +78,7 @@ def _expire_late(services: Services) -> list[Wake]:
 
 
 def tidy(services: Services) -> Outcome:
-    """Make partitions ahead, and prune expired keys and old records. Safe at any time."""
+    """Make partitions ahead, and remove expired keys and old records. Safe at any time."""
     with session_of(services.engine) as session:
         due.make_event_partitions(session)
     with session_of(services.engine) as session:
@@ -85,7 +87,24 @@ def tidy(services: Services) -> Outcome:
         spend_guard.prune(session)
         owner_quotas.prune(session)
         cache_purges.prune_purges(session)
+    _remove_old_records(services)
     return Outcome("tidied")
+
+
+def _remove_old_records(services: Services) -> None:
+    """Remove what the settings keep no longer, in batches with a transaction each."""
+    kept = services.settings.retention
+    removals: tuple[Callable[[Session], int], ...] = (
+        lambda session: due.empty_deliveries(session, days=kept.keep_callback_bodies_days),
+        lambda session: due.forget_addresses(session, days=kept.keep_addresses_days),
+        lambda session: due.prune_audit(session, days=kept.keep_audit_days),
+    )
+    for remove in removals:
+        for _ in range(MOST_BATCHES):
+            with session_of(services.engine) as session:
+                removed = remove(session)
+            if removed < due.KEPT_BATCH:
+                break
 
 
 def expire(services: Services, asset_id: UUID) -> Outcome:

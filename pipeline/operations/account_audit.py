@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.values import AttemptOutcome, JobRef, ListedJob
 from pipeline.providers.base import Provider
-from pipeline.records import store
 from pipeline.records.models import Asset, Attempt, Output
 from pipeline.records.releases import NO_JOB
 from pipeline.runtime.database import session_of
@@ -175,31 +174,16 @@ class AccountAudit:
         return place < len(self._digests) and self._digests[place] == digest
 
 
-def release_orphan(
-    services: Services, provider: Provider, orphan: Orphan, *, actor: str, source: str
-) -> None:
-    """End an orphan at its vendor, and record it in the audit.
+def release_orphan(provider: Provider, orphan: Orphan) -> None:
+    """End an orphan at its vendor; the caller has recorded it in the audit.
 
     Safe to run twice: a job that is gone counts as ended.
 
     Raises:
-        ProviderError: The provider gave no answer; nothing is recorded.
+        ProviderError: The provider gave no answer; the job may go on.
     """
     job = orphan.job
     provider.cancel(JobRef(job.attempt_id or uuid4(), job.provider_job_id, job.created_at))
-    with session_of(services.engine) as session:
-        store.audit(
-            session,
-            "provider_release",
-            actor=actor,
-            source=source,
-            detail={
-                "provider": provider.name,
-                "provider_job_id": job.provider_job_id,
-                "attempt_id": str(job.attempt_id) if job.attempt_id else None,
-                "orphan": orphan.reason.value,
-            },
-        )
 
 
 def _reason(job: ListedJob, by_job: Attempt | None, by_id: Attempt | None) -> OrphanReason | None:

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import NotFound
 from pipeline.domain.routing import AccountState
 from pipeline.limits.account_holds import end_holds
 from pipeline.records import account_states
 
-AUDITED_AS: Mapping[AccountState, str] = {
-    AccountState.ENABLED: "provider_enable",
-    AccountState.DRAIN: "provider_drain",
-    AccountState.DISABLED: "provider_disable",
+AUDITED_AS: Mapping[AccountState, AuditType] = {
+    AccountState.ENABLED: AuditType.PROVIDER_ENABLE,
+    AccountState.DRAIN: AuditType.PROVIDER_DRAIN,
+    AccountState.DISABLED: AuditType.PROVIDER_DISABLE,
 }
 """The type of the audit event of each change."""
 

@@ -29,13 +29,19 @@ TABLES = (*sorted(Base.metadata.tables), "alembic_version")
 FUNCTIONS = (
     "khronika_bound_secrets",
     "khronika_cards",
+    "khronika_chain_audit",
+    "khronika_chain_new",
+    "khronika_empty_deliveries",
+    "khronika_forget_addresses",
     "khronika_live_assets",
     "khronika_make_event_partitions",
     "khronika_media_grant",
     "khronika_output",
     "khronika_owe_purge",
+    "khronika_prune_audit",
     "khronika_refuse_change",
     "khronika_refuse_strangers",
+    "khronika_refuse_value",
     "khronika_touch",
     "khronika_turns",
     "khronika_withdraw_cancelled",
@@ -44,6 +50,7 @@ FUNCTIONS = (
 )
 ROLES = (
     "khronika_api",
+    "khronika_auditor",
     "khronika_operator",
     "khronika_public",
     "khronika_viewer",

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import Conflict
 from pipeline.net.signatures import MAX_ACTIVE_SECRETS
 from pipeline.providers.secret_sealing import Vault
@@ -81,11 +82,13 @@ def rotate_secret(
     overlap_sec: float,
     actor: str,
     secret: str,
+    **origin: str,
 ) -> Rotated:
     """Replace the newest secret, which stays active for the overlap.
 
     Args:
         secret: The new secret, checked by the adapter's format.
+        origin: ``source`` and ``request_id``, for the audit.
 
     Raises:
         Conflict: ``rotation_in_progress``: the overlap of the last rotation is not over.
@@ -105,12 +108,22 @@ def rotate_secret(
         .returning(ProviderSecret.retires_at)
     )
     secret_id = _insert(session, vault, provider, secret, retires_in_sec=None)
-    _audit(session, "secret_rotated", provider, actor=actor, secret_id=str(secret_id))
+    store.audit(
+        session,
+        AuditType.SECRET_ROTATED,
+        actor=actor,
+        provider=provider,
+        detail={"secret_id": str(secret_id)},
+        **origin,
+    )
     return Rotated(secret_id, secret, retires_at)
 
 
-def retire_secret(session: Session, provider: str, *, actor: str) -> UUID:
+def retire_secret(session: Session, provider: str, *, actor: str, **origin: str) -> UUID:
     """End the overlap now: only the newest secret verifies callbacks from now on.
+
+    Args:
+        origin: ``source`` and ``request_id``, for the audit.
 
     Raises:
         Conflict: ``nothing_to_retire``: no other secret is active.
@@ -124,7 +137,14 @@ def retire_secret(session: Session, provider: str, *, actor: str) -> UUID:
     )
     if retired is None:
         raise Conflict("nothing_to_retire", "Only the newest secret is active, and it stays.")
-    _audit(session, "secret_retired", provider, actor=actor, secret_id=str(retired))
+    store.audit(
+        session,
+        AuditType.SECRET_RETIRED,
+        actor=actor,
+        provider=provider,
+        detail={"secret_id": str(retired)},
+        **origin,
+    )
     return retired
 
 
@@ -151,7 +171,3 @@ def _insert(
         )
     )
     return secret_id
-
-
-def _audit(session: Session, type_: str, provider: str, *, actor: str, **detail: object) -> None:
-    store.audit(session, type_, actor=actor, provider=provider, detail=detail)

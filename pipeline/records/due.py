@@ -15,6 +15,8 @@ from pipeline.domain.values import DeliveryStatus
 from pipeline.records.clock import interval
 from pipeline.records.models import Asset, Attempt, Delivery, Upload
 
+KEPT_BATCH = 1000
+"""Old records that the maintenance removes in one transaction."""
 BATCH = 200
 """Rows that a pass takes at once: a few milliseconds of locks, however long the backlog."""
 
@@ -175,3 +177,34 @@ def prune_idempotency_keys(session: Session) -> None:
 def make_event_partitions(session: Session) -> None:
     """Create the chronicle's partitions of the coming months."""
     session.execute(text("SELECT khronika_make_event_partitions(3)"))
+
+
+def empty_deliveries(session: Session, *, days: int) -> int:
+    """Remove headers, body and query of a batch of old settled callbacks; return their number.
+
+    Index: ``webhook_deliveries_bodies``.
+    """
+    return _removed(session, "khronika_empty_deliveries", days)
+
+
+def forget_addresses(session: Session, *, days: int) -> int:
+    """Remove the addresses of a batch of old audit events; return their number.
+
+    Index: ``audit_events_addresses``.
+    """
+    return _removed(session, "khronika_forget_addresses", days)
+
+
+def prune_audit(session: Session, *, days: int) -> int:
+    """Remove a batch of the oldest audit events and keep the chain's checkpoint.
+
+    Index: ``audit_events_chain``.
+    """
+    return _removed(session, "khronika_prune_audit", days)
+
+
+def _removed(session: Session, function: str, days: int) -> int:
+    removed: int = session.scalar(
+        text(f"SELECT {function}(:days, :batch)"), {"days": days, "batch": KEPT_BATCH}
+    )
+    return removed

@@ -182,20 +182,41 @@ class Event(Base):
 
 
 class AuditEvent(Base):
-    """An event that belongs to no asset: a rejected callback, an operator's action."""
+    """An event that belongs to no asset: a rejected callback, an operator's action.
+
+    Append-only. The database chains each row at the commit of its transaction (ADR 24).
+    """
 
     __tablename__ = "audit_events"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     created_at: Mapped[datetime]
     type: Mapped[str]
+    """An ``AuditType``."""
     reason: Mapped[str | None]
     actor: Mapped[str]
     provider: Mapped[str | None]
     source: Mapped[str | None]
-    """The remote address of the request."""
+    """The remote address of the request, or the machine of a command; null once forgotten."""
     request_id: Mapped[str | None]
     detail: Mapped[JsonObject]
+    chain_position: Mapped[int | None] = mapped_column(BigInteger)
+    previous_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    source_salt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    source_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """SHA-256 of the salt and the source. The hash covers it in place of the source."""
+
+
+class AuditChainEnd(Base):
+    """An end of the audit's chain: its head, and the last row that the retention removed."""
+
+    __tablename__ = "audit_chain_ends"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    """head or removed."""
+    chain_position: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Delivery(Base):
@@ -221,6 +242,8 @@ class Delivery(Base):
     received_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     asset_id: Mapped[UUID | None]
+    emptied_at: Mapped[datetime | None]
+    """Instant at which its headers, body and query were removed for their age."""
 
 
 class Upload(Base):

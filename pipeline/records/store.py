@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import IllegalTransition, StaleTransition
 from pipeline.domain.events import EventDraft
 from pipeline.domain.states import Status, is_allowed
@@ -190,6 +191,6 @@ def discard(session: Session, *attempts: ColumnElement[bool], published_too: boo
     )
 
 
-def audit(session: Session, type_: str, *, actor: str, **columns: Any) -> None:
-    """Record an event that belongs to no asset."""
+def audit(session: Session, type_: AuditType, *, actor: str, **columns: Any) -> None:
+    """Record an event that belongs to no asset. The commit chains it to the row before it."""
     session.execute(insert(AuditEvent).values(type=type_, actor=actor, **columns))

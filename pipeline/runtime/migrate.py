@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateSchema
 
 from pipeline.runtime.database import with_driver
 from pipeline.runtime.migration_history import MigrationHistory
-from pipeline.runtime.stranger_grants import revoke_strangers
+from pipeline.runtime.stranger_grants import generous_defaults, revoke_strangers
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +21,9 @@ _log = logging.getLogger(__name__)
 def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -> None:
     """Bring a schema to a revision: up, or down if the revision is older than the current one.
 
-    Afterwards no role but ours and the owner has a right on the schema's objects; rights that
-    were revoked are logged.
+    Afterwards no role but ours and the owner has a right on the schema's objects. The migrations
+    and the revocation are one transaction, so that no new object is ever open to a role that a
+    site's default privileges name. Revoked rights are logged, and so are the default privileges.
 
     One migration runs at a time; a second caller waits for the first and finds nothing to do.
 
@@ -46,6 +47,8 @@ def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -
             (command.downgrade if is_older else command.upgrade)(config, revision)
             if revoked := revoke_strangers(connection, history):
                 _log.warning("revoked the rights of foreign roles: %s", "; ".join(revoked))
+            if generous := generous_defaults(connection):
+                _log.warning("default privileges of this database: %s", "; ".join(generous))
             connection.commit()
     finally:
         engine.dispose()

@@ -43,6 +43,34 @@ _RIGHTS = """
 """A function's argument names do not matter to REVOKE, which reads only their types."""
 
 
+_DEFAULTS = """
+    SELECT DISTINCT format('%s get %s on new %s of %s%s', coalesce(r.rolname, 'all roles'),
+        string_agg(DISTINCT x.privilege_type, ', '),
+        CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences'
+                             WHEN 'f' THEN 'functions' END,
+        o.rolname, coalesce(' in schema ' || n.nspname, ''))
+    FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole
+    LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace,
+         aclexplode(d.defaclacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+    WHERE d.defaclobjtype IN ('r', 'S', 'f') AND x.grantee <> d.defaclrole
+      AND NOT (d.defaclobjtype = 'f' AND x.grantee = 0)
+      AND (n.oid IS NULL OR n.nspname IN ('public', 'transcoder'))
+      AND NOT coalesce(r.rolname LIKE 'khronika\\_%', false)
+    GROUP BY r.rolname, d.defaclobjtype, o.rolname, n.nspname
+    ORDER BY 1
+"""
+
+
+def generous_defaults(connection: Connection) -> list[str]:
+    """Return the default privileges that give roles which are not ours rights on new objects.
+
+    They are the site's: its own tables may need them, so they stay. The migrations and the function
+    of new partitions revoke what they give on our objects, in the transaction that makes them.
+    PostgreSQL's own default, that everybody executes a new function, is left out.
+    """
+    return list(connection.scalars(text(_DEFAULTS)))
+
+
 def revoke_strangers(connection: Connection, history: MigrationHistory) -> list[str]:
     """Revoke every right on a history's objects from the roles that are not ours.
 

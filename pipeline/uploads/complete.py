@@ -1,10 +1,11 @@
 """End of an upload: complete or abandon it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, update
+from sqlalchemy.orm import Session
 
 from pipeline.content.stored_source import probeable
 from pipeline.domain.errors import DomainError, TooLarge, Unprocessable
@@ -28,11 +29,15 @@ def complete_upload(
     tools: Tools,
     limits: Limits,
     now: datetime,
+    record: Callable[[Session, Upload], None] = lambda _session, _upload: None,
 ) -> Upload:
     """Make one object of the parts and check its content; safe to repeat, also concurrently.
 
     A part that arrives later no longer changes the object. A refusal is therefore final: the same
     upload is refused again, without another look at it.
+
+    Args:
+        record: Called in the transaction that completes the upload.
 
     Raises:
         NotFound: ``upload_not_found``.
@@ -54,10 +59,12 @@ def complete_upload(
         if claimed.received_bytes is None:
             _assemble(begin, claimed, parts, storage)
         info = _measure(claimed, storage, tools, limits)
-        return _record(begin, upload_id, info)
+        return _record(begin, upload_id, info, record)
 
 
-def _record(begin: Begin, upload_id: UUID, info: SourceInfo) -> Upload:
+def _record(
+    begin: Begin, upload_id: UUID, info: SourceInfo, record: Callable[[Session, Upload], None]
+) -> Upload:
     with begin() as session:
         completed = session.scalars(
             update(Upload)
@@ -70,6 +77,8 @@ def _record(begin: Begin, upload_id: UUID, info: SourceInfo) -> Upload:
             .returning(Upload)
             .execution_options(synchronize_session=False)
         ).one_or_none()
+        if completed is not None:
+            record(session, completed)
     if completed is None:  # abandoned or expired during the check
         raise upload_rows.ticket_expired()
     return completed

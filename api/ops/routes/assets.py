@@ -5,10 +5,18 @@ from uuid import UUID
 
 from flask import Response, request
 
+from api.access.audit import audit_media
 from api.documents.present import asset_out
 from api.documents.schemas import AssetOut
 from api.ops.actions import ACTIONS, DONE, is_allowed
-from api.ops.pages import console_blueprint, live_page, query_number, read_transaction, write_cursor
+from api.ops.pages import (
+    FRAGMENT_HEADER,
+    console_blueprint,
+    live_page,
+    query_number,
+    read_transaction,
+    write_cursor,
+)
 from api.wiring.services import services
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
@@ -34,10 +42,13 @@ def show(asset_id: UUID) -> Response:
         attempts = console_assets.attempts(session, asset_id)
         outputs = console_assets.outputs(session, asset_id)
         upload = console_assets.upload(session, asset)
+        document = asset_out(asset, services().settings.media_urls)
+        if FRAGMENT_HEADER not in request.headers:  # the live parts have no addresses
+            audit_media(session, [document])
     return live_page(
         "asset.html",
         asset=asset,
-        published=_published(asset_out(asset, services().settings.media_urls)),
+        published=_published(document),
         failure=failure_of(asset.error_code) if asset.error_code else None,
         waits_for=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         actions=[name for name, action in ACTIONS.items() if is_allowed(action, asset)],

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from flask import Response, request
 
+from api.access.audit import audit_operator
+from api.access.caller import Role, caller
 from api.ops.pages import (
     console_blueprint,
     live_page,
@@ -18,6 +20,7 @@ from api.ops.pages import (
 )
 from api.wiring.services import services
 from pipeline.config.groups import secrets_in
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.values import DeliveryStatus
 from pipeline.operations import console_inbox
 from pipeline.runtime.redaction import REDACTED, Redactor
@@ -61,6 +64,8 @@ def show(delivery_id: UUID) -> Response:
     """Show one delivery; its body is shown to operators who may act only."""
     with read_transaction() as session:
         delivery = console_inbox.delivery(session, delivery_id)
+        if caller().role is Role.OPERATOR:
+            audit_operator(session, AuditType.DELIVERY_READ, delivery_id=delivery_id)
     redact = Redactor(secrets_in(services().settings))
     body = redact(delivery.body[:BODY_SHOWN_BYTES].decode(errors="replace"))
     return page(

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from api.access.audit import audit_operator
 from api.access.caller import OF_ROLES, Caller, Role, identify
+from api.access.refused_sign_ins import audit_refused_sign_in
 from api.access.request_limits import Policy, limited_by_address
 from api.http.problems import Problem
 from api.ops.pages import SIGN_IN, console_address, console_blueprint, page, see_other
@@ -20,6 +21,7 @@ from api.ops.session import (
 )
 from api.wiring.services import services
 from pipeline.access.operator_links import LinkInvalid, OperatorLink, read_link, use_link
+from pipeline.domain.audit_types import AuditType
 from pipeline.runtime.database import session_of
 
 blueprint = console_blueprint("ops_sign_in", __name__, is_open=True)
@@ -38,6 +40,8 @@ def sign_in() -> Response:
     try:
         session = _begin()
     except Problem as refused:
+        if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            _audit_refusal(refused)
         return _form(refused.status, refused=refused)
     response = see_other(console_address(request.form.get("next")))
     store_session(response, session)
@@ -47,6 +51,9 @@ def sign_in() -> Response:
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
     """End the session, for every copy of its cookie."""
+    if g.caller is not None:
+        with session_of(services().engines.operator) as database:
+            audit_operator(database, AuditType.SIGNED_OUT)
     response = see_other(SIGN_IN)
     end_session(response, g.ops_session)
     return response
@@ -104,7 +111,13 @@ def _with_link(given: str) -> ConsoleSession:
 
 def _audit_sign_in(database: Session, who: Caller, how: str) -> None:
     g.caller = who
-    audit_operator(database, "signed_in", role=who.role.value, how=how)
+    audit_operator(database, AuditType.SIGNED_IN, role=who.role.value, how=how)
+
+
+def _audit_refusal(refused: Problem) -> None:
+    # `identify` has recorded this one, for every route.
+    if refused.code != "role_not_trusted":
+        audit_refused_sign_in(refused.code)
 
 
 def _read(given: str) -> OperatorLink:

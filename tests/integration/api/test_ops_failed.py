@@ -18,9 +18,9 @@ OF_CODE = {"source_timeout": 500, "expired": 300, "encode_failed": 200}
 
 
 @pytest.fixture
-def thousand(api: Client) -> Client:
+def thousand(api: Client, world: World) -> Client:
     """A thousand failed videos: of three codes, of two accounts, the older the higher their id."""
-    with session_of(api.services.engines.operator) as session:
+    with session_of(world.superuser) as session:
         session.execute(
             text("""
                 INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider,

@@ -31,7 +31,7 @@ def fill_inbox(api: Client, world: World) -> None:
                 VALUES (gen_random_uuid(), 'selfhosted', 'waiting', '{}', '', '')
             """)
         )
-    with session_of(world.engine) as session:
+    with session_of(world.superuser) as session:
         session.execute(
             text("""
                 UPDATE webhook_deliveries
@@ -61,8 +61,10 @@ def test_what_was_given_up_is_read_page_by_page_and_by_account(api: Client, worl
     assert operator.get("/ops/inbox?asset=odd").status == 422
 
 
-def test_the_audit_shows_operators_first_and_everybody_on_request(api: Client) -> None:
-    with session_of(api.services.engines.operator) as session:
+def test_the_audit_shows_operators_first_and_everybody_on_request(
+    api: Client, world: World
+) -> None:
+    with session_of(world.superuser) as session:
         session.execute(
             text("""
                 INSERT INTO audit_events (type, reason, actor)

@@ -164,7 +164,9 @@ def test_a_servers_key_gets_addresses_of_its_owners_videos(
 ) -> None:
     asset = publish(api, world, playback="signed")
     with session_of(api.services.engines.operator) as session:
-        made = make_key(session, NewKey("site", owner_id, [scope]), actor="ops", source=None)
+        made = make_key(
+            session, NewKey("site", owner_id, [scope]), actor="operator:ops", source=None
+        )
     shown = card(api, asset, headers={"Authorization": f"Bearer {made.key}"})
     assert (shown.status_code, shown.json().get("source")) == (200 if source else 404, source)
 

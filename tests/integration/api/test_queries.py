@@ -21,8 +21,8 @@ Reading = Callable[[Session], Any]
 @pytest.fixture
 def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
     """Two thousand failed assets with an event each, of which the planner knows."""
-    operator, owner = make_engine(role_urls["operator"]), make_engine(role_urls["owner"])
-    with session_of(operator) as session:
+    owner = make_engine(role_urls["owner"])
+    with session_of(world.superuser) as session:
         session.execute(
             text("""
                 WITH made AS (
@@ -38,7 +38,6 @@ def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
     with owner.begin() as connection:
         connection.execute(text("ANALYZE video_assets, video_processing_events"))
     yield world
-    operator.dispose()
     owner.dispose()
 
 

@@ -332,7 +332,9 @@ def test_a_ticket_lasts_as_long_as_it_says_and_is_kept_nowhere(api: Client) -> N
 def test_only_who_may_see_an_owners_videos_gets_a_ticket(api: Client) -> None:
     def asked(scope: str) -> int:
         with session_of(api.services.engines.operator) as session:
-            made = make_key(session, NewKey("site", OWNER, [scope]), actor="ops", source=None)
+            made = make_key(
+                session, NewKey("site", OWNER, [scope]), actor="operator:ops", source=None
+            )
         headers = {"Authorization": f"Bearer {made.key}"}
         return api.post("/api/stream-tickets", headers=headers).status_code
 

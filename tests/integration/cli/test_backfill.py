@@ -18,6 +18,7 @@ from pipeline.records.models import Asset, Event
 from pipeline.records.site_posts import Posts, check_posts, count_videos
 from pipeline.records.transitions import NEVER
 from pipeline.runtime.database import make_engine, session_of
+from tests.integration.api.conftest import World
 from tests.integration.cli.conftest import Site, khronika
 
 POSTS = Posts("posts")
@@ -156,11 +157,11 @@ def test_running_again_changes_nothing(
 
 
 def test_an_asset_that_is_under_way_is_left_alone(
-    site: Site, operator: Engine, settings: OperatorSettings
+    site: Site, operator: Engine, settings: OperatorSettings, world: World
 ) -> None:
     post_id = site.post()
     backfill(operator, settings, enqueue=True)
-    with session_of(operator) as session:
+    with session_of(world.engine) as session:
         session.execute(
             text(
                 "UPDATE video_assets SET status = 'processing', attempt = 1,"

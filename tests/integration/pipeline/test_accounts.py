@@ -266,7 +266,7 @@ def test_an_account_that_settings_no_longer_name_stops_no_worker(both: Both) -> 
     both.submit(asset_id)
     both.submit(dropped)
     cancelled = both.world.attempt_id(dropped)
-    with session_of(both.world.services.engine) as session:
+    with session_of(both.world.operator) as session:
         cancel_asset(session, both.world.asset(dropped).post_id, actor="operator:o")
     alone = {"second": both.world.services.providers["second"]}
     services = replace(both.world.services, providers=alone)

@@ -121,9 +121,7 @@ def published_at_old(world: World, count: int) -> list[UUID]:
     for _ in range(count):
         asset_id, attempt_id = uuid4(), uuid4()
         ids = {"asset": asset_id, "attempt": attempt_id, "output": uuid4(), "base": base}
-        with session_of(world.operator) as session:
-            session.execute(text(INSERTS[0]), ids)
-        for statement in INSERTS[1:]:
+        for statement in INSERTS:
             world.execute(statement, **ids)
         world.provider.jobs[attempt_id] = {"id": str(attempt_id), "status": "completed"}
         made.append(asset_id)

@@ -57,7 +57,7 @@ def register(world: World) -> Iterator[Register]:
                 new_videos=world.api.new_videos,
                 retry=world.api.retry,
                 owner_limits=world.api.owner_limits.model_copy(update=limits),
-                actor=f"owner:{owner}",
+                actor=f"owner:{owner}" if by is None else "operator:o",
                 render=lambda asset: {"id": str(asset.id)},
                 idempotency=IdempotencyKey(owner, "create", key, "") if key else None,
             )
@@ -341,7 +341,7 @@ def test_neither_another_attempt_nor_deleting_changes_what_was_charged(world: Wo
     )
     assert submit(world.services, asset_id).result == "submitted"
     with session_of(world.operator) as session:
-        delete_asset(session, world.asset(asset_id).post_id, actor="operator")
+        delete_asset(session, world.asset(asset_id).post_id, actor="operator:o")
 
     assert usage(world) == (1, CLIP_BYTES, CLIP_SEC)
 

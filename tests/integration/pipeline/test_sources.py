@@ -5,12 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from pipeline.content.source import Source, SourceRefused, measure
 from pipeline.domain.states import Status
 from pipeline.lifecycle.submit import submit
-from pipeline.runtime.database import session_of
 from pipeline.storage.s3 import S3Storage
 from pipeline.storage.urls import Credentials, S3Place
 from tests.integration.pipeline.conftest import CLIP, World
@@ -103,16 +101,15 @@ def test_a_key_outside_its_owners_folder_is_refused_for_good_though_the_api_let_
 def test_an_upload_that_lies_in_another_owners_folder_is_refused_for_good(world: World) -> None:
     world.services.storage.write(THEIRS, [CLIP.read_bytes()])
     asset_id = world.create()
-    of_theirs = text("""
+    of_theirs = """
         WITH upload AS (
             INSERT INTO uploads (id, owner_id, post_id, filename, mime_type, size_bytes,
                 storage_key, expires_at)
             SELECT id, owner_id, post_id, 'a.mp4', 'video/mp4', 1, :theirs, now()
             FROM video_assets RETURNING id)
         UPDATE video_assets SET source_url = NULL, upload_id = upload.id FROM upload
-    """)
-    with session_of(world.operator) as session:
-        session.execute(of_theirs, {"theirs": THEIRS})
+    """
+    world.execute(of_theirs, theirs=THEIRS)
 
     assert submit(world.services, asset_id).result == "failed"
 

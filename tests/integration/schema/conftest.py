@@ -23,9 +23,12 @@ def entered(url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def engines(role_urls: Mapping[str, str]) -> Iterator[Mapping[str, Engine]]:
+def engines(
+    role_urls: Mapping[str, str], superuser_url: str | None
+) -> Iterator[Mapping[str, Engine]]:
     """An engine per role; each with a pool of one connection, so that the pool is reused."""
-    made = {part: make_engine(url, pool_size=1) for part, url in role_urls.items()}
+    urls = {**role_urls, "superuser": superuser_url or role_urls["owner"]}
+    made = {part: make_engine(url, pool_size=1) for part, url in urls.items()}
     yield made
     for engine in made.values():
         engine.dispose()

@@ -78,14 +78,16 @@ def console(
         part: make_engine(login_url(url, role, credentials[f"{part}_password"]))
         for part, role in ROLES.items()
         if part != "transcoder"
-    } | {"owner": make_engine(url)}
+    } | {"owner": make_engine(url), "superuser": make_engine(databases.admin_url_of(name))}
     for part, statements in (
-        ("operator", FILL),
+        ("superuser", FILL),
         ("worker", FILL_AS_WORKER),
-        ("api", FILL_AS_API),
-        ("worker", SETTLE),
+        ("superuser", FILL_AS_API),
+        ("superuser", SETTLE),
     ):
         with engines[part].begin() as connection:
+            if part == "superuser":  # who needs no chain, and no place in it
+                connection.execute(text("SET LOCAL session_replication_role = replica"))
             for statement in statements:
                 connection.execute(text(statement))
     # As autovacuum leaves them: an index alone answers only for pages it knows to be visible.

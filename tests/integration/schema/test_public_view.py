@@ -63,7 +63,7 @@ STANDING_IN = dict.fromkeys(CONTENT - {"original"}, "'x'") | {
 
 def expose(engines: Mapping[str, Engine], has: Belongings, **columns: str) -> None:
     assigned = ", ".join(f"{name} = {value}" for name, value in columns.items())
-    with session_of(engines["operator"]) as session:
+    with session_of(engines["superuser"]) as session:
         session.execute(
             text(f"UPDATE video_assets SET {assigned} WHERE id = :id"), {"id": has.asset_id}
         )
@@ -143,7 +143,7 @@ def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
     engines: Mapping[str, Engine], belongings: Mapping[str, Belongings]
 ) -> None:
     upload = {"id": belongings[ALICE].upload_id}
-    with session_of(engines["operator"]) as session:
+    with session_of(engines["superuser"]) as session:
         session.execute(text(UPLOADED), upload)
 
     for columns, reached in (
@@ -154,7 +154,7 @@ def test_of_uploads_the_view_reaches_those_that_stand_in_and_no_others(
         ),
         (f"{FAILED}, allow_original = false", []),
     ):
-        with session_of(engines["operator"]) as session:
+        with session_of(engines["superuser"]) as session:
             session.execute(text(f"UPDATE video_assets SET {columns} WHERE id = :id"), upload)
         with session_of(engines["owner"]) as session:
             session.execute(text("SET LOCAL ROLE khronika_viewer"))

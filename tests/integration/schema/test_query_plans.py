@@ -198,6 +198,11 @@ FILL_AS_API = (
     f"""INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256, status)
         SELECT gen_random_uuid(), 'selfhosted', 'evt-' || n, '{{}}', '', '', 'dead'
         FROM generate_series(1, {DONE}) n""",
+    f"""INSERT INTO audit_events (type, actor, source, chain_position)
+        SELECT 'retry', 'operator:o', CASE WHEN n > {DONE} - 100 THEN 'here' END, n
+        FROM generate_series(1, {DONE}) n""",
+    f"INSERT INTO audit_chain_ends (name, chain_position, hash) VALUES ('head', {DONE}, '')",
+    """UPDATE webhook_deliveries SET emptied_at = now() WHERE event_id NOT LIKE '%00'""",
     """INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256,
             next_try_at)
        SELECT gen_random_uuid(), 'selfhosted', 'new-' || n, '{}', '', '', now()
@@ -226,14 +231,16 @@ def filled(
         part: make_engine(login_url(url, role, credentials[f"{part}_password"]))
         for part, role in ROLES.items()
         if part != "transcoder"
-    } | {"owner": make_engine(url)}
+    } | {"owner": make_engine(url), "superuser": make_engine(databases.admin_url_of(name))}
     for part, statements in (
-        ("operator", (*FILL, *FILL_AS_OPERATOR_TOO)),
+        ("superuser", (*FILL, *FILL_AS_OPERATOR_TOO)),
         ("worker", FILL_AS_WORKER),
-        ("api", FILL_AS_API),
+        ("superuser", FILL_AS_API),
         ("owner", ("ANALYZE",)),
     ):
         with engines[part].begin() as connection:
+            if part == "superuser":  # who needs no chain, and no place in it
+                connection.execute(text("SET LOCAL session_replication_role = replica"))
             for statement in statements:
                 connection.execute(text(statement))
     yield engines
@@ -397,3 +404,37 @@ def test_a_published_output_is_looked_up_by_keys_alone(filled: Mapping[str, Engi
         scans = connection.execute(text(SCANS_OF_OUTPUTS)).all()
 
     assert dict(scans) == {"video_assets": 0, "video_outputs": 0, "provider_attempts": 0}
+
+
+# A plan of a statement inside a function is not shown: its scans are counted.
+RETENTION: Mapping[str, tuple[Query, str]] = {
+    "bodies of callbacks": (
+        lambda session: due.empty_deliveries(session, days=30),
+        "webhook_deliveries",
+    ),
+    "addresses": (lambda session: due.forget_addresses(session, days=90), "audit_events"),
+    "events of the audit": (lambda session: due.prune_audit(session, days=730), "audit_events"),
+}
+
+
+@pytest.mark.parametrize(("remove", "table"), RETENTION.values(), ids=RETENTION.keys())
+def test_old_records_are_found_without_reading_the_table(
+    filled: Mapping[str, Engine], remove: Query, table: str
+) -> None:
+    scans = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = :table")
+    with filled["worker"].connect() as connection, Session(connection) as session:
+        before = session.scalar(scans, {"table": table})
+        assert remove(session) == 0
+        assert session.scalar(scans, {"table": table}) == before
+
+
+def test_the_chain_is_extended_without_reading_the_table(filled: Mapping[str, Engine]) -> None:
+    scans = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'audit_events'")
+    with filled["operator"].connect() as connection:
+        before = connection.scalar(scans)
+        connection.execute(
+            text("INSERT INTO audit_events (type, actor) VALUES ('retry', 'operator:o')")
+        )
+        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        assert connection.scalar(scans) == before
+        connection.rollback()

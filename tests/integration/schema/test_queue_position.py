@@ -34,9 +34,9 @@ MANY = """
 
 
 @pytest.fixture
-def operator(role_urls: Mapping[str, str]) -> Iterator[Connection]:
-    """One transaction that is never committed."""
-    with entered(role_urls["operator"]) as connection:
+def operator(role_urls: Mapping[str, str], superuser_url: str | None) -> Iterator[Connection]:
+    """One transaction that is never committed, of an operator who may make videos of any state."""
+    with entered(superuser_url or role_urls["operator"]) as connection:
         yield connection
 
 

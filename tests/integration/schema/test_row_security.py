@@ -108,7 +108,7 @@ def test_an_owner_writes_events_in_no_other_name(
 ) -> None:
     forge = text("""
         INSERT INTO video_processing_events (asset_id, seq, type, actor, generation)
-        VALUES (:asset_id, 2, 'forged', :actor, 1)
+        VALUES (:asset_id, 2, 'retried', :actor, 1)
     """)
     with (
         pytest.raises(ProgrammingError, match="row-level security"),
@@ -122,7 +122,7 @@ def test_an_owner_cannot_append_to_a_strangers_chronicle(
 ) -> None:
     forge = text("""
         INSERT INTO video_processing_events (asset_id, seq, type, actor, generation)
-        VALUES (:asset_id, 2, 'forged', 'owner:alice', 1)
+        VALUES (:asset_id, 2, 'retried', 'owner:alice', 1)
     """)
     with (
         pytest.raises(ProgrammingError, match="no such asset"),

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 
 from pipeline.operations.schema_check import check_catalogue
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.runtime.migrate import migrate
+from pipeline.runtime.stranger_grants import generous_defaults
 from tests.integration.schema.conftest import entered
 from tests.shared_run import Databases
 from transcoder.schema_history import TRANSCODER_HISTORY
@@ -39,6 +40,13 @@ def generous_url(databases: Databases, request: pytest.FixtureRequest) -> Iterat
     """An empty database like one of Supabase's, with a table of the site's own."""
     name = f"khronika_generous_{id(request)}"
     url = databases.make(name)
+    make_generous(databases, url)
+    yield url
+    databases.drop(name)
+
+
+def make_generous(databases: Databases, url: str) -> None:
+    """Give the site's roles everything on each new object, and make a table of the site's."""
     with psycopg.connect(databases.admin_url, autocommit=True) as admin:
         for role in STRANGERS:
             if not admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchall():
@@ -56,8 +64,6 @@ def generous_url(databases: Databases, request: pytest.FixtureRequest) -> Iterat
                     " TO anon, authenticated, service_role"
                 )
         owner.execute("CREATE TABLE site_posts (id int)")
-    yield url
-    databases.drop(name)
 
 
 def rights(url: str) -> list[str]:
@@ -80,6 +86,39 @@ def test_no_role_of_the_site_has_a_right_on_an_object_of_ours(
     with psycopg.connect(generous_url) as owner:
         [(kept,)] = owner.execute("SELECT has_table_privilege('anon', 'site_posts', 'INSERT')")
         assert kept, "the site's own tables are the site's business"
+
+
+def test_no_migration_commits_an_object_that_is_open_to_a_role_of_the_site(
+    generous_url: str,
+) -> None:
+    open_ones: list[list[str]] = []
+
+    def look(connection: Connection) -> None:
+        open_ones.append(rights(generous_url))
+
+    event.listen(Engine, "commit", look)  # its own connection has not committed yet
+    event.listen(Engine, "begin", look)
+    try:
+        migrate(PIPELINE_HISTORY, generous_url)
+        migrate(TRANSCODER_HISTORY, generous_url)
+    finally:
+        event.remove(Engine, "commit", look)
+        event.remove(Engine, "begin", look)
+    assert len(open_ones) >= 4
+    assert [found for found in open_ones if found] == []
+
+
+def test_the_migration_and_the_doctor_say_which_defaults_are_generous(
+    generous_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        migrate(PIPELINE_HISTORY, generous_url)
+    for said in ("anon get", "on new tables of", "in schema public", "on new functions of"):
+        assert said in caplog.text
+    with entered(generous_url) as connection:
+        found = generous_defaults(connection)
+    assert {line.split()[0] for line in found} == set(STRANGERS)
+    assert len(found) == 2 * 3 * len(STRANGERS)
 
 
 def test_partitions_that_are_made_later_are_closed_too(generous_url: str) -> None:

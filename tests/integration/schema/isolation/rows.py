@@ -124,8 +124,8 @@ ROWS: Mapping[str, Row] = {
     ),
     "audit_events": Row(
         "operator",
-        """INSERT INTO audit_events (type, actor, provider)
-           VALUES ('callback_rejected', 'provider:' || %(owner)s, %(owner)s)""",
+        """INSERT INTO audit_events (type, actor, detail)
+           VALUES ('retry', 'operator:' || %(owner)s, '{}')""",
     ),
 }
 
