@@ -95,11 +95,11 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     },
     ("uploads", "khronika_api", "UPDATE"): {
         *("storage_upload_id", "received_bytes", "source_info", "completed_at", "expires_at"),
-        "claimed_at",
+        *("claimed_at", "checking_until", "checks", "refusal"),
     },
     ("uploads", "khronika_operator", "UPDATE"): {
         *("storage_upload_id", "received_bytes", "source_info", "completed_at", "expires_at"),
-        "claimed_at",
+        *("claimed_at", "checking_until", "checks", "refusal"),
     },
     ("uploads", "khronika_worker", "UPDATE"): {"completed_at", "expires_at"},
     ("video_assets", "khronika_operator", "INSERT"): SAID_BY_CREATE | {"hold_reason"},
