@@ -125,5 +125,6 @@ def translating_errors(operation: str) -> Iterator[None]:
         if code in _PARTS_REFUSED:
             raise PartsRefused(f"S3 {operation}: {code}") from error
         raise S3Trouble(operation, code) from None
-    except (BotoCoreError, Boto3Error) as error:
+    except (BotoCoreError, Boto3Error, RecursionError) as error:
+        # botocore asks for the bucket's region on a redirect, and again on a redirect of that.
         raise S3Trouble(operation, type(error).__name__) from None

@@ -46,6 +46,7 @@ class Provider(ThreadingHTTPServer):
         self.pieces: list[bytes] = []
         self.endless = False
         self.pause_sec = 0.0
+        self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), _Answers)
 
     def will(self, status: int, body: bytes = b"", **headers: str) -> None:
@@ -67,6 +68,7 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.close_connection = True
+        self.server.asked.append(self.path)
         self.wfile.write(self.server.head)
         for piece in self.server.pieces:
             self.wfile.write(piece)
@@ -177,6 +179,21 @@ def test_a_refusal_that_cannot_be_read_is_one_by_its_status(
 
     with pytest.raises(outcome, match=f"answered {status}"):
         adapter.submit(REQUEST)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_of_a_provider_is_not_followed(
+    status: int, provider: Provider, adapter: SelfHosted
+) -> None:
+    provider.will(status, Location="/elsewhere")
+
+    with pytest.raises(TransientProviderError):
+        adapter.submit(REQUEST)
+    with pytest.raises(TransientProviderError):
+        adapter.find(JOB_REF)
+
+    assert len(provider.asked) == 2
+    assert "/elsewhere" not in provider.asked
 
 
 @pytest.mark.parametrize(
