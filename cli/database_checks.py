@@ -16,7 +16,7 @@ from pipeline.process_settings import DoctorSettings
 from pipeline.records.cache_purges import owed_purges
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.records.site_posts import Posts, check_posts
-from pipeline.runtime.database import make_engine
+from pipeline.runtime.database import make_engine, takes_writes
 from pipeline.runtime.stranger_grants import generous_defaults
 
 MAX_PURGE_AGE_SEC = 60.0
@@ -31,11 +31,17 @@ def check_role(settings: DoctorSettings, role: str) -> str:
     with connected(settings, role) as connection:
         user = connection.scalar(text("SELECT current_user"))
         version = connection.scalar(text("SHOW server_version"))
+        writable = takes_writes(connection)
     if user != f"khronika_{role}":
         variable = f"KHRONIKA_{role.upper()}_DATABASE_URL"
         raise CheckFailed(
             f"connects as {user}",
             f"Let {variable} connect as khronika_{role}: the role limits the visible rows.",
+        )
+    if not writable:
+        raise CheckFailed(
+            "takes no writes: it is a replica, or default_transaction_read_only is on",
+            "Let the login's address lead to the primary, and let that take writes.",
         )
     return f"{user}, PostgreSQL {version}"
 

@@ -8,7 +8,7 @@
 | | 503 `insufficient_space` with Retry-After: no job was created |
 | `GET /v1/jobs/{id}` | 200, 404 |
 | `DELETE /v1/jobs/{id}` | 202 cancelled, 200 it had ended already, 404 |
-| `GET /healthz`, `GET /readyz` | 200, or 503 when the database is away; no token needed |
+| `GET /healthz`, `GET /readyz` | 200, or 503 while the database takes no writes; no token needed |
 
 Every other route needs `Authorization: Bearer`. Every answer carries `X-Request-Id`.
 """
@@ -21,13 +21,11 @@ from uuid import UUID, uuid4
 
 from flask import Blueprint, Flask, Request, Response, current_app, g, jsonify, request
 from pydantic import ValidationError
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout
 
 from pipeline.net.broken_bodies import CheckedInput
 from pipeline.net.listeners import comes_from_here
-from pipeline.runtime.database import session_of
+from pipeline.runtime.database import DATABASE_AWAY, session_of, takes_writes
 from pipeline.runtime.strict_json import DocumentRefused, read_document
 from transcoder.job_view import error_view, job_view
 from transcoder.jobs import (
@@ -53,7 +51,7 @@ _AWAY = HTTPStatus.SERVICE_UNAVAILABLE
 _ANSWERS: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
     JobMissing: (HTTPStatus.NOT_FOUND, "job_not_found", "There is no job of this id."),
     NoRoom: (_AWAY, "insufficient_space", "There is no room for this video at the moment."),
-    OperationalError: (_AWAY, "unavailable", "The service is not ready."),
+    **dict.fromkeys(DATABASE_AWAY, (_AWAY, "unavailable", "The service is not ready.")),
 }
 
 
@@ -155,10 +153,11 @@ def healthz() -> JsonAnswer:
 
 @health.get("/readyz")
 def readyz() -> JsonAnswer:
-    """Report that jobs can be taken, which is so when the database answers."""
+    """Report that jobs can be taken, which is so when the database takes writes."""
     with session_of(_services().engine) as session:
-        session.execute(text("SELECT 1"))
-    return jsonify(status="ready"), HTTPStatus.OK
+        if takes_writes(session):
+            return jsonify(status="ready"), HTTPStatus.OK
+    return _error(_AWAY, "unavailable", "The database takes no writes.", retryable=True)
 
 
 def _services() -> TranscoderServices:

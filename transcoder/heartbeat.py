@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from sqlalchemy.exc import OperationalError
-
-from pipeline.runtime.database import session_of
+from pipeline.runtime.database import DATABASE_AWAY, session_of
 from transcoder import store
 from transcoder.callback_delivery import CallbackAnswer
 from transcoder.job_view import callback_body
@@ -69,7 +67,7 @@ class Heartbeat:
         try:
             self._renew()
             self._report()
-        except OperationalError as error:
+        except DATABASE_AWAY as error:
             # A restart of the database need not cost hours of work. If the lease lapses meanwhile,
             # a beat after the restart raises LeaseLost.
             self._renewed_at = self.clock()

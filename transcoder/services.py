@@ -60,9 +60,7 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
     settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     return TranscoderServices(
         settings=settings,
-        engine=make_engine(
-            settings.database_url.get_secret_value(), name="khronika-transcoder", pre_ping=True
-        ),
+        engine=make_engine(settings.database_url.get_secret_value(), name="khronika-transcoder"),
         tools=locate_tools(os.environ),
         storages={
             name: open_storage(url, settings.storage_credentials)

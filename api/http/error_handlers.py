@@ -6,12 +6,11 @@ import structlog
 from apiflask import APIFlask, HTTPError
 from flask import Response
 from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from api.http.problems import RETRY_AFTER_SEC, Problem, answer, from_domain, from_validation
 from pipeline.domain.errors import DomainError, StaleTransition
+from pipeline.runtime.database import DATABASE_AWAY
 
 log = structlog.get_logger()
 
@@ -46,7 +45,7 @@ def register(app: APIFlask) -> None:
     app.register_error_handler(StaleTransition, _stale)
     app.register_error_handler(HTTPError, _refused_by_apiflask)
     app.register_error_handler(HTTPException, _refused_by_flask)
-    for away in (OperationalError, InterfaceError, InternalError, PoolTimeout):
+    for away in DATABASE_AWAY:
         app.register_error_handler(away, _database_away)
     app.register_error_handler(OSError, _storage_away)
     app.register_error_handler(Exception, _unexpected)

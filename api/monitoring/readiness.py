@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.wiring.services import Services
 from pipeline.records.schema_history import PIPELINE_HISTORY
-from pipeline.runtime.database import session_of
+from pipeline.runtime.database import session_of, takes_writes
 from pipeline.storage.base import Storage, StorageError
 
 OK = "ok"
@@ -63,11 +63,12 @@ def _database(engine: Engine) -> Mapping[str, str]:
     try:
         with session_of(engine) as session:
             found = session.scalar(text("SELECT version_num FROM alembic_version"))
+            writable = takes_writes(session)
     except SQLAlchemyError as error:
         return {"database": type(error).__name__, "migrations": "unknown"}
     wanted = PIPELINE_HISTORY.newest_revision()
     return {
-        "database": OK,
+        "database": OK if writable else "takes no writes",
         "migrations": OK if found == wanted else f"at {found}, needs {wanted}",
     }
 

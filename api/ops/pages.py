@@ -14,8 +14,7 @@ import structlog
 from apiflask import APIBlueprint
 from flask import Response, g, redirect, render_template, request
 from flask_limiter import RateLimitExceeded
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
@@ -28,7 +27,7 @@ from api.wiring.services import services
 from pipeline.domain.errors import DomainError
 from pipeline.operations import metrics
 from pipeline.records.queries import PageCursor
-from pipeline.runtime.database import session_of
+from pipeline.runtime.database import DATABASE_AWAY, session_of
 
 log = structlog.get_logger()
 
@@ -49,7 +48,7 @@ def console_blueprint(name: str, import_name: str, *, is_open: bool = False) -> 
     blueprint.after_request(_add_headers)
     for kind in (Problem, DomainError, RateLimitExceeded, HTTPException):
         blueprint.register_error_handler(kind, _refuse)
-    for away in (OperationalError, InterfaceError, PoolTimeout):
+    for away in DATABASE_AWAY:
         blueprint.register_error_handler(away, _database_away)
     for word, write in FILTERS.items():
         blueprint.add_app_template_filter(write, word)

@@ -1,12 +1,18 @@
 """Connections: one engine per role, the user's id set for each transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, text
+from psycopg import Error as PsycopgError
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+
+from pipeline.runtime.pooled_connections import drop_useless_connections
 
 CONNECT_TIMEOUT_SEC = 5
 
@@ -18,39 +24,82 @@ LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a lock that was not granted within ``lock_timeout``."""
 
 
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeout)
+"""Errors of a database that does not answer or takes no writes; the same may succeed later."""
+
+TIMEOUT = "30s"
+"""Longest time of a statement, and of a transaction that does nothing."""
+
+SILENT_PEER = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms that sent bytes may stay unconfirmed
+}
+"""Bounds of the wait for a server whose packets no longer arrive; the kernel's own are hours."""
+
+
 def make_engine(
-    url: str,
-    *,
-    pool_size: int = 5,
-    name: str = "khronika",
-    lock_wait_ms: int = 0,
-    pre_ping: bool = False,
+    url: str, *, pool_size: int = 5, name: str = "khronika", lock_wait_ms: int = 0
 ) -> Engine:
     """Make an engine whose server ends a statement that hangs.
 
     ``idle_in_transaction_session_timeout`` enforces the law that no transaction is open across a
     network call: the server ends such a transaction.
 
+    It works through a pooler that lends a server's connection for one transaction (pgbouncer's
+    transaction mode): such a pooler refuses settings at the connecting, forgets those of a session,
+    and knows no prepared statement of a client. The bounds are therefore set in each transaction,
+    in the same message as its ``BEGIN``: they cost no round trip.
+
     Args:
         url: Any PostgreSQL URL; the driver is always psycopg 3.
         pool_size: Connections kept; as many again may be opened under load.
         name: Shown in ``pg_stat_activity``.
         lock_wait_ms: Bound of the wait for a lock; 0 leaves it to the statement's timeout.
-        pre_ping: Test a connection before each use; for a process that uses one rarely.
     """
-    return create_engine(
+    engine = create_engine(
         with_driver(url),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_recycle=1800,
-        pool_pre_ping=pre_ping,
+        isolation_level="AUTOCOMMIT",  # the driver begins no transaction: _begin does
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SEC,
             "application_name": name,
-            "options": "-c timezone=UTC -c statement_timeout=30s "
-            f"-c idle_in_transaction_session_timeout=30s -c lock_timeout={lock_wait_ms}",
+            "autocommit": True,
+            "prepare_threshold": None,
+            **SILENT_PEER,
         },
     )
+    bounds = {
+        "statement_timeout": TIMEOUT,
+        "idle_in_transaction_session_timeout": TIMEOUT,
+        "lock_timeout": f"{lock_wait_ms}ms",
+    }
+    event.listen(engine, "begin", partial(_begin, _settings("SET LOCAL", bounds)))
+    event.listen(engine, "connect", partial(_greet, _settings("SET", bounds | {"timezone": "UTC"})))
+    drop_useless_connections(engine)
+    return engine
+
+
+def _settings(verb: str, values: Mapping[str, str]) -> str:
+    return "; ".join(f"{verb} {name} = '{value}'" for name, value in values.items())
+
+
+def _begin(bounds: str, connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(f"BEGIN; {bounds}")
+    except PsycopgError:
+        driver.close()  # outside of a transaction nothing may run: the first statement fails
+
+
+def _greet(settings: str, connection: Any, _record: object) -> None:
+    # For single reads, which have no transaction. A pooler may forget all but the time zone.
+    connection.execute(settings)
 
 
 def with_driver(url: str) -> str:
@@ -98,3 +147,9 @@ def reading_session(engine: Engine) -> Iterator[Session]:
 def lock_timed_out(error: OperationalError) -> bool:
     """Return True if the statement failed because another transaction held a lock too long."""
     return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
+
+
+def takes_writes(connection: Connection | Session) -> bool:
+    """Return True if the server takes writes on this connection: a replica takes none."""
+    shown: str = connection.scalar(text("SHOW transaction_read_only"))
+    return shown == "off"
