@@ -24,6 +24,10 @@ have() {
 
 have libfaketime ||
 	echo "check-system: libfaketime is missing, the tests of wrong clocks are skipped (apt-get install libfaketime)"
+have pgbouncer ||
+	echo "check-system: pgbouncer is missing, the tests through it are skipped (apt-get install pgbouncer)"
+have rabbitmq-server ||
+	echo "check-system: RabbitMQ is missing, the tests over it are skipped (apt-get install rabbitmq-server)"
 have chromium ||
 	echo "check-system: chromium is missing, no test of tests/browser can run (apt-get install chromium)"
 exit 0
