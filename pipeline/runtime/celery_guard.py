@@ -1,4 +1,4 @@
-"""Guard of a worker's messages: neither a forged message nor a lost acknowledgement stops a worker.
+"""Guard of a worker's messages: no forged message, lost acknowledgement or refusal stops a worker.
 
 Celery trusts whoever can write to the broker. A message may name any task and any row; a body of
 another form, or a header of another type, raises in the worker's loop and ends or silences the
@@ -11,6 +11,10 @@ A worker takes as many messages as it may leave unacknowledged. Celery logs an a
 fails, and never makes it again: where a broker restarts while every process is busy, the worker
 would then take no message more, over a connection that looks sound. The guard has it connect again,
 which begins a new count.
+
+A broker may answer and refuse: a failed-over Redis is a replica (READONLY), lacks its replicas
+(NOREPLICAS) or is full (OOM); RabbitMQ closes a channel. Celery ends a worker for that. The guard
+takes it for a lost connection, and tries again every ``REFUSED_SEC``.
 """
 
 import logging
@@ -28,6 +32,9 @@ _KEPT = ("id", "task", "expires", "root_id", "parent_id", "argsrepr", "kwargsrep
 distant instants."""
 
 _JSON = "application/json"
+
+REFUSED_SEC = 1.0
+"""Seconds until a worker connects again to a broker that answered and refused."""
 
 LOG_EVERY_SEC = 60.0
 """Seconds between two lines about refused messages."""
@@ -55,6 +62,23 @@ class AdmittingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         closed = {"without_gossip": True, "without_mingle": True}
         super().__init__(*args, worker_options={**(worker_options or {}), **closed}, **options)
         self._refused = RefusedMessages()
+        refusals: tuple[type[Exception], ...] = self.channel_errors
+        self.connection_errors = (*self.conninfo.connection_errors, *refusals)
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Log a failure to connect; wait if the broker has answered."""
+        super().on_connection_error_before_connected(exc)
+        self._wait_after(exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Leave a connection; wait if the broker has answered."""
+        super().on_connection_error_after_connected(exc)
+        self._wait_after(exc)
+
+    def _wait_after(self, error: Exception) -> None:
+        if isinstance(error, self.channel_errors):
+            _log.warning("the broker refuses, trying again: %s", type(error).__name__)
+            time.sleep(REFUSED_SEC)
 
     def connect(self) -> Any:
         """Connect to the broker; an acknowledgement that fails ends this connection."""
