@@ -21,6 +21,7 @@ from pipeline.config.task_names import (
     TASK_WITHDRAW,
 )
 from pipeline.process_settings import FlowerSettings
+from pipeline.runtime.task_publishing import task_queue
 
 _settings = load_or_exit(FlowerSettings, "celeryconfig")
 
@@ -76,7 +77,9 @@ task_publish_retry = False
 
 # A queue for each kind of work, so that workers can be assigned to the queue with a backlog.
 task_default_queue = QUEUE_SUBMIT
-task_create_missing_queues = True
+task_queues = [task_queue(name) for name in (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)]
+# A queue that Celery made by itself would be declared by Celery's rules, and only there.
+task_create_missing_queues = False
 task_routes = {
     TASK_SUBMIT: {"queue": QUEUE_SUBMIT},
     TASK_RECONCILE: {"queue": QUEUE_RECONCILE},

@@ -1,6 +1,7 @@
 """The Celery settings of the transcoder; each has its reason beside it."""
 
 from pipeline.runtime.message_signatures import derive_key
+from pipeline.runtime.task_publishing import task_queue
 from transcoder.settings import TranscoderBeatSettings, load_or_exit
 from transcoder.task_names import (
     ENCODE,
@@ -47,6 +48,8 @@ task_soft_time_limit = None
 
 task_ignore_result = True  # Postgres holds the outcome
 task_default_queue = SWEEP_QUEUE
+task_queues = [task_queue(ENCODE_QUEUE), task_queue(SWEEP_QUEUE)]
+task_create_missing_queues = False  # each queue has one declaration, task_queue's
 task_routes = {ENCODE: {"queue": ENCODE_QUEUE}}
 
 beat_schedule = {

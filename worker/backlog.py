@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from pipeline.records.due import BATCH
-from pipeline.runtime.task_publishing import count_waiting
+from pipeline.runtime.task_publishing import broker_errors, count_waiting
 from pipeline.runtime.wakes import Wake
 
 DEEP = BATCH
@@ -29,5 +28,5 @@ def _depth(app: Celery, queue: str) -> int:
     try:
         with app.connection_or_acquire() as connection:
             return count_waiting(connection.default_channel, queue)
-    except OperationalError:
+    except broker_errors(app):
         return 0  # publishing would fail in the same way, and may

@@ -7,12 +7,16 @@ down or silent delays a request by at most ``4 * TIMEOUT_SEC``; with the breaker
 from collections.abc import Iterable, Mapping
 
 import structlog
-from kombu.exceptions import KombuError
 from prometheus_client import Counter
 
 from api.wiring.publish_breaker import Breaker
 from pipeline.config.task_names import BROKER_KEY_PREFIX
-from pipeline.runtime.task_publishing import count_waiting, make_producer, send_wake
+from pipeline.runtime.task_publishing import (
+    broker_errors,
+    count_waiting,
+    make_producer,
+    send_wake,
+)
 from pipeline.runtime.wakes import Wake
 
 log = structlog.get_logger()
@@ -28,13 +32,7 @@ class Publisher:
         self._app = make_producer(
             "khronika-api", broker_url, key_prefix=BROKER_KEY_PREFIX, message_key=message_key
         )
-        connection = self._app.connection_for_write()
-        self._errors = (
-            KombuError,
-            OSError,
-            *connection.connection_errors,
-            *connection.channel_errors,
-        )
+        self._errors = broker_errors(self._app)
 
     def publish(self, wakes: Iterable[Wake]) -> None:
         """Send the wakes of a use case; a failure is logged and counted, never raised."""

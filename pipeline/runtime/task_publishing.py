@@ -5,7 +5,8 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
-from kombu.exceptions import OperationalError
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError
 from kombu.utils.json import dumps
 
 from pipeline.runtime.message_signatures import HEADER, KEY_SETTING, sign_message
@@ -67,13 +68,32 @@ def make_producer(name: str, broker_url: str, *, key_prefix: str, message_key: s
     return app
 
 
+def task_queue(name: str) -> Queue:
+    """Make the one declaration of a queue, which every process uses.
+
+    RabbitMQ closes the channel of a client that declares a queue otherwise than it is (406), and
+    kombu's channels declare one that is deleted after its last consumer unless they are told.
+    """
+    exchange = Exchange(name, type="direct", durable=True)  # type: ignore[no-untyped-call]
+    return Queue(  # type: ignore[no-untyped-call]  # kombu has no types
+        name, exchange, routing_key=name, durable=True, exclusive=False, auto_delete=False
+    )
+
+
+def broker_errors(app: Celery) -> tuple[type[Exception], ...]:
+    """Return the errors of a broker that is away, or that answers and refuses."""
+    connection = app.connection_for_write()
+    return KombuError, OSError, *connection.connection_errors, *connection.channel_errors
+
+
 def send_wake(app: Celery, wake: Wake) -> None:
     """Publish one wake.
 
     Raises:
-        kombu.exceptions.OperationalError: The broker is away.
+        Exception: One of ``broker_errors``.
     """
-    app.send_task(wake.task, args=[str(wake.id)], queue=wake.queue, retry=False, ignore_result=True)
+    queue = task_queue(wake.queue)
+    app.send_task(wake.task, args=[str(wake.id)], queue=queue, retry=False, ignore_result=True)
 
 
 def send_wakes(app: Celery, wakes: Sequence[Wake]) -> Sequence[Wake]:
@@ -81,7 +101,7 @@ def send_wakes(app: Celery, wakes: Sequence[Wake]) -> Sequence[Wake]:
     for number, wake in enumerate(wakes):
         try:
             send_wake(app, wake)
-        except OperationalError:
+        except broker_errors(app):
             return wakes[number:]
     return ()
 
@@ -89,7 +109,7 @@ def send_wakes(app: Celery, wakes: Sequence[Wake]) -> Sequence[Wake]:
 def count_waiting(channel: Any, queue: str) -> int:
     """Count the messages that wait in a queue, on a channel of kombu's.
 
-    The queue is declared as Celery declares it. A passive declaration would not create the queue,
-    but kombu omits the key prefix in it.
+    A passive declaration would not create the queue, but kombu omits the key prefix in it.
     """
-    return int(channel.queue_declare(queue, durable=True).message_count)
+    bound: Any = task_queue(queue).bind(channel)  # type: ignore[no-untyped-call]  # kombu's
+    return int(bound.queue_declare().message_count)
