@@ -26,7 +26,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 
 from pipeline.net.arriving_request import ArrivingRequest
 from pipeline.net.client_bounds import ClientBounds
-from pipeline.net.paced_socket import ClientPace, PacedSocket
+from pipeline.net.paced_socket import ClientPace, ClientTooSlow, PacedSocket
 from pipeline.net.refused_request import (
     HEAD_TOO_LARGE,
     MALFORMED,
@@ -88,6 +88,19 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self._arriving[conn] = arriving
         self.poller.register(conn.sock, EVENT_READ, partial(self._on_arrival, conn))
         self._on_arrival(conn, conn.sock)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:  # noqa: FBT001 # gunicorn's
+        """Keep a connection, unless a part of a body that nothing read has yet to arrive.
+
+        gunicorn waits for it in the thread, so that a body that is refused by its announced length
+        would hold the thread longer than one that is read.
+        """
+        if isinstance(conn.sock, PacedSocket):
+            conn.sock.pace.end()
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except ClientTooSlow:
+            return False
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Keep a connection for its next request, or let its client read the end of the answer."""

@@ -43,6 +43,10 @@ class ClientPace:
         if self._window_sec:
             self._window_bytes += count
 
+    def end(self) -> None:
+        """Wait for this client no more: only what has arrived is read."""
+        self._left_sec = 0.0
+
     def wait(self, wait: Callable[[float], bool]) -> None:
         """Wait for the client by a function that takes the longest time.
 
@@ -107,6 +111,14 @@ class PacedSocket(socket.socket):
         paced = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         paced.pace, paced._on_close = ClientPace(bounds), on_close
         return paced
+
+    def settimeout(self, value: float | None, /) -> None:
+        """Switch between blocking and not; the pace is the only bound of a wait.
+
+        With a timeout, Python would wait before each read, whatever its flags, and the pace would
+        not know of the wait.
+        """
+        super().settimeout(0.0 if value == 0 else None)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Receive up to ``size`` bytes; an empty answer is the end of the connection."""
