@@ -33,7 +33,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install lock sbom up demo test bench evidence screenshots check lint lint-style \
-	lint-types lint-imports lint-web chaos fuzz huge check-system
+	lint-types lint-imports lint-web chaos attack fuzz huge check-system
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -129,6 +129,9 @@ check: lint test ## What CI runs: lint, then test
 chaos: $(STAMP) ## Attack the whole stack and check its promises (SEED= ASSETS= MINUTES=)
 	@exec $(PYTHON_IN_VENV) -m tests.chaos $(if $(SEED),--seed $(SEED)) \
 		$(if $(ASSETS),--assets $(ASSETS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+attack: $(STAMP) ## Attack a production on this machine and print what held (ARGS="decoder broker" for some)
+	@exec $(PYTHON_IN_VENV) -W ignore -m tests.attack $(ARGS)
 
 fuzz: $(STAMP) ## Throw new random input at every parser (EXAMPLES= for each property)
 	@exec env KHRONIKA_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTHON_IN_VENV) -m pytest tests/fuzz $(ARGS)
