@@ -1,7 +1,7 @@
 # ruff: noqa: N999 - gunicorn's own name for the file
 """Settings of gunicorn: ``gunicorn -c api/gunicorn.conf.py 'api.app:create_app()'``.
 
-Options on the command line override them.
+Options on the command line override them, except the class of the workers.
 """
 
 import os
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.identity.database_roles import make_engines
 from pipeline.config.groups import load_or_exit
 from pipeline.media.confinement import IsolationMissing, require_isolation
+from pipeline.net.bounded_worker import REFUSAL, runs_bounded_workers
 from pipeline.net.client_bounds import most_connections
 from pipeline.net.listeners import ListenAddress, foreign_listeners, refuse_listeners
 from pipeline.process_settings import ApiSettings
@@ -90,6 +91,13 @@ header_map = "drop"
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     # prometheus_client reads it at its import by the application, which is later.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="khronika-metrics-")
+
+
+def on_starting(server: Any) -> None:
+    """Refuse another class of worker, whatever names it."""
+    if not runs_bounded_workers(server):
+        print(f"khronika api: {REFUSAL}", file=sys.stderr)  # noqa: T201 - for the operator
+        raise SystemExit(1)
 
 
 def when_ready(server: Any) -> None:

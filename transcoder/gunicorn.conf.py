@@ -4,14 +4,18 @@
 import sys
 from typing import Any
 
+from pipeline.net.bounded_worker import REFUSAL, runs_bounded_workers
 from pipeline.net.client_bounds import most_connections
 from pipeline.net.listeners import foreign_listeners, refuse_listeners
 from transcoder.settings import load_or_exit
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(server: Any) -> None:
     """Refuse wrong settings before any worker starts: gunicorn would restart one for ever."""
     load_or_exit()
+    if not runs_bounded_workers(server):
+        sys.stderr.write(f"khronika transcoder: {REFUSAL}\n")
+        raise SystemExit(1)
 
 
 def when_ready(server: Any) -> None:

@@ -35,6 +35,12 @@ from pipeline.net.refused_request import (
     refusal_of,
 )
 
+REFUSAL = (
+    "--worker-class: another class of worker waits for slow clients in its threads. "
+    "Leave it out of the command line and of GUNICORN_CMD_ARGS."
+)
+"""Said by a server that was told to run another worker, which no test has tried."""
+
 LINGER_SEC = 2.0
 """The time that a client gets to read the end of an answer (RFC 9112, 9.6)."""
 _READ_BYTES = 64 * 1024
@@ -245,3 +251,8 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self.keepalived_conns.remove(conn)
         with suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
+
+
+def runs_bounded_workers(server: Any) -> bool:
+    """Return True if gunicorn's command line or environment names no other class of worker."""
+    return issubclass(server.cfg.worker_class, BoundedWorker)

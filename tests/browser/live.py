@@ -1,6 +1,7 @@
 """A running stack for the browser, with its demonstration site, its network and a second API."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pipeline.media.tools import Tools
 from stack.home import CHECKOUT, Home
 from stack.ports import LOOPBACK, free_port
 from stack.processes import last_lines, spawn, stop_child
+from stack.supervisor import read_procfile
 from tests import clips
 from tests.acceptance.serving import served
 from tests.running import READY_SEC, RunningStack, running_stack_process
@@ -28,11 +30,8 @@ LARGE_BYTES = 20 * MIB
 SETTLE_MS = 180_000
 """The time from a file of 2 s to a playable video on a busy machine."""
 
-GUNICORN = (
-    *(sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
-    "api.app:create_app()",
-)
-"""The same as in the Procfile."""
+WEB = read_procfile(CHECKOUT / "Procfile")["web"]
+GUNICORN = ("/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {WEB}")
 
 NO_SERVERS_GIVEN = {"DATABASE_URL": "", "BROKER_URL": "", "STORAGE_URL": ""}
 """The stack has its own broker: two stacks on one broker would share tasks."""
@@ -125,9 +124,9 @@ class OwnApi:
             **os.environ,
             **stack.environment,
             "KHRONIKA_PUBLIC_URL": self.base_url,
+            "KHRONIKA_WEB_BIND": f"{LOOPBACK}:{port}",
             "KHRONIKA_CORS_ORIGINS": f"http://{LOOPBACK}:{self.site_port}",
         }
-        self._command = [*GUNICORN, "--bind", f"{LOOPBACK}:{port}"]
         self._log = stack.home.logs / "own-api.log"
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -135,7 +134,7 @@ class OwnApi:
         """Start it, and wait until it answers."""
         with self._log.open("ab") as output:
             self._child = spawn(
-                self._command,
+                GUNICORN,
                 death_signal=signal.SIGTERM,
                 cwd=CHECKOUT,
                 env=self._environment,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,15 +20,15 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from requests.exceptions import ChunkedEncodingError
 
+from stack.supervisor import read_procfile
 from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, Client, World, token, wait_until
 from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.following import Stream, following, ticket_of
 
 CHECKOUT = Path(__file__).parents[3]
-COMMAND = [
-    *(sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.conf.py"),
-    "api.app:create_app()",
-]
+WEB = read_procfile(CHECKOUT / "Procfile")["web"]
+COMMAND = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {WEB}"]
+"""The Procfile's own line: an option that it had, and a test had not, would be tried by none."""
 
 
 @contextmanager
@@ -38,13 +39,14 @@ def gunicorn(environment: Mapping[str, str], log: Path) -> Iterator[str]:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [*COMMAND, "--bind", f"fd://{descriptor}"],
+                COMMAND,
                 cwd=CHECKOUT,
                 env={
                     **os.environ,
                     "KHRONIKA_PUBLIC_URL": url,
                     **environment,
                     "WEB_CONCURRENCY": "2",
+                    "KHRONIKA_WEB_BIND": f"fd://{descriptor}",
                 },
                 pass_fds=[descriptor],
                 stdout=output,
