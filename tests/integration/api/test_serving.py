@@ -20,6 +20,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from requests.exceptions import ChunkedEncodingError
 
+from pipeline.runtime.deployment import REFUSED
 from stack.supervisor import read_procfile
 from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, Client, World, token, wait_until
 from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
@@ -269,7 +270,7 @@ def test_wrong_settings_stop_the_start_with_every_variable_named_and_no_value(
         timeout=PATIENCE_SEC,
         check=False,
     )
-    assert ended.returncode == 1
+    assert ended.returncode == REFUSED
     for name in WRONG:
         assert name in ended.stderr
     assert "Traceback" not in ended.stderr

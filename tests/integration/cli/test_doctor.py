@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from cli.doctor import ACCOUNT_CHECKS, CHECKS
 from pipeline.records import account_states
@@ -17,8 +17,10 @@ from pipeline.records.models import Delivery
 from pipeline.runtime.database import session_of
 from pipeline.runtime.deployment import Risk
 from tests.integration.api.conftest import Client, World
+from tests.integration.api.test_failover import taking_no_writes
 from tests.integration.cli.conftest import khronika
 from tests.scripted_provider import TOKEN, callback
+from tests.shared_run import Databases
 
 
 class _Jobs(BaseHTTPRequestHandler):
@@ -145,6 +147,17 @@ def test_the_doctor_names_what_was_changed_by_hand(
     assert list(wrong) == ["catalogue"]
     assert "uploads" in wrong["catalogue"]["detail"]
     assert "video_assets_due" in wrong["catalogue"]["detail"]
+
+
+def test_the_doctor_names_a_database_that_takes_no_writes(
+    healthy: Mapping[str, str], postgres_url: str, databases: Databases
+) -> None:
+    with taking_no_writes(databases, str(make_url(postgres_url).database)):
+        code, wrong = diagnosis(healthy)
+
+    assert code == 1
+    for part in ("api", "worker", "operator", "public"):
+        assert "takes no writes" in wrong[f"database as {part}"]["detail"]
 
 
 def test_the_doctor_names_a_schema_that_lies_behind(

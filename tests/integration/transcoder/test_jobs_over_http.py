@@ -9,9 +9,12 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     NoMoreData,
 )
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from pipeline.runtime.database import make_engine
-from tests.integration.transcoder.conftest import Client, row
+from tests.integration.api.test_failover import taking_no_writes
+from tests.integration.transcoder.conftest import Client, eventually, row
+from tests.shared_run import Databases
 from transcoder.app import create_app
 from transcoder.services import TranscoderServices
 
@@ -142,6 +145,19 @@ def test_without_its_database_the_service_is_not_ready(services: TranscoderServi
     error = answer.get_json()["error"]
     assert (error["code"], error["retryable"]) == ("unavailable", True)
     assert http.get("/healthz").status_code == 200
+
+
+def test_a_job_is_refused_for_the_moment_while_the_database_takes_no_writes(
+    client: Client, databases: Databases, postgres_url: str
+) -> None:
+    with taking_no_writes(databases, str(make_url(postgres_url).database)):
+        job_id = uuid4()
+        refused = client.put(BODY, job_id)
+        assert (refused.status_code, refused.get_json()["error"]["retryable"]) == (503, True)
+        assert client.http.get("/readyz").status_code == 503
+
+    eventually("it is ready", lambda: client.http.get("/readyz").status_code == 200)
+    assert client.put(BODY, job_id).status_code == 201
 
 
 class BrokenBody:
