@@ -32,7 +32,7 @@ endif
 # or a stack compiles 2,000 modules at its start (2.4 s of CPU instead of none).
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install lock sbom up demo test bench evidence screenshots check lint lint-style \
+.PHONY: help install lock sbom advisories up demo test bench evidence screenshots check lint lint-style \
 	lint-types lint-imports lint-web chaos attack fuzz huge check-system
 
 help: ## List the commands
@@ -52,8 +52,8 @@ $(STAMP): bootstrap.lock requirements.lock pyproject.toml
 		exit 1; \
 	fi; \
 	if ! $(PYTHON_IN_VENV) -c '' 2>/dev/null; then "$$python" -m venv --clear $(VENV); fi
-	@$(PYTHON_IN_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
-	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --python $(PYTHON_IN_VENV) --require-hashes requirements.lock
+	@$(PYTHON_IN_VENV) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r bootstrap.lock
+	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --only-binary :all: --python $(PYTHON_IN_VENV) --require-hashes requirements.lock
 	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON_IN_VENV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -77,11 +77,17 @@ $(WEB_TOOLS_STAMP): web/package.json web/package-lock.json | $(STAMP) $(WEB_STAM
 lock: $(STAMP) ## Resolve the dependencies anew (hashes, no download address)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --all-extras pyproject.toml --output-file requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --constraints requirements.lock --extra production pyproject.toml \
+		--output-file requirements.production.lock
 	@$(MAKE) --no-print-directory install
 	@$(PYTHON_IN_VENV) -m stack.licences
 
 sbom: $(STAMP) ## Write khronika.cdx.json: every locked package, its hashes and licence (CycloneDX)
 	@$(PYTHON_IN_VENV) -m stack.sbom khronika.cdx.json
+
+advisories: $(STAMP) ## Ask for known advisories of every locked package (needs the network)
+	@$(PYTHON_IN_VENV) -m stack.advisories
 
 # `exec`, here and below: the shell becomes Python, so that a signal reaches it.
 up: $(STAMP) $(WEB_STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_URL= BROKER_URL= STORAGE_URL=)
