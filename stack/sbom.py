@@ -1,6 +1,7 @@
 """The software bill of materials: ``python -m stack.sbom FILE`` writes it as CycloneDX 1.6.
 
-cyclonedx-py reads requirements.lock with its hashes, and npm reads web/package-lock.json. The locks
+cyclonedx-py reads requirements.lock with its hashes, and npm reads web/package-lock.json; the
+programs that wheels bring along are those of `stack.bundled_programs`. The locks
 and not an environment are listed: they include the packages of other platforms. The licences come
 from docs/licences.md, the relations from the comments of requirements.lock.
 """
@@ -17,6 +18,7 @@ from typing import Any
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model.license import DisjunctiveLicense
 
+from stack.bundled_programs import BUNDLED, Bundled
 from stack.licences import LOCK, PAGE, ROOT, read_licences
 
 PROJECT = ROOT / "pyproject.toml"
@@ -26,9 +28,9 @@ LIST_PYTHON = [
     *("requirements", str(LOCK), "--pyproject", str(PROJECT), "--mc-type", "application"),
     *("--output-reproducible", "--no-validate"),
 ]
-LIST_SERVED = [
+LIST_WEB = [
     *("npm", "sbom", "--sbom-format", "cyclonedx"),
-    *("--omit", "dev", "--package-lock-only", "--loglevel", "error"),
+    *("--package-lock-only", "--loglevel", "error"),
 ]
 
 _ENTRY = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -39,7 +41,7 @@ Document = dict[str, Any]
 
 def make_document() -> Document:
     """Return the document; it is the same for the same locks."""
-    document, served = _run(LIST_PYTHON, ROOT), _run(LIST_SERVED, WEB)
+    document, web = _run(LIST_PYTHON, ROOT), _run(LIST_WEB, WEB)
     licences = read_licences(PAGE.read_text())
     for component in document["components"]:
         component["bom-ref"] = component["purl"]
@@ -48,9 +50,12 @@ def make_document() -> Document:
     root = document["metadata"]["component"]
     root["bom-ref"] = root["purl"] = f"pkg:pypi/{root['name']}@{root['version']}"
     needs = _needs(LOCK.read_text(), {root["name"]: root["bom-ref"]})
-    needs |= {each["ref"]: each["dependsOn"] for each in served["dependencies"]}
-    needs[root["bom-ref"]] += needs.pop(served["metadata"]["component"]["bom-ref"])
-    document["components"] += served["components"]
+    needs |= {each["ref"]: each["dependsOn"] for each in web["dependencies"]}
+    needs[root["bom-ref"]] += needs.pop(web["metadata"]["component"]["bom-ref"])
+    document["components"] += web["components"] + [_program(each) for each in BUNDLED]
+    for each in BUNDLED:
+        for ref in (ref for ref in document["components"] if ref["name"] == each.package):
+            needs[ref["bom-ref"]].append(each.purl)
     document["dependencies"] = [
         {"ref": ref, "dependsOn": sorted(needed)} for ref, needed in sorted(needs.items()) if needed
     ]
@@ -64,6 +69,17 @@ def _run(command: list[str], folder: Path) -> Document:
     )
     document: Document = json.loads(listed.stdout)
     return document
+
+
+def _program(bundled: Bundled) -> Document:
+    return {
+        "type": "application",
+        "bom-ref": bundled.purl,
+        "name": bundled.name,
+        "version": bundled.version,
+        "purl": bundled.purl,
+        "licenses": [_licence(bundled.licence)],
+    }
 
 
 def _licence(text: str) -> Document:

@@ -8,6 +8,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from stack.bundled_programs import BUNDLED
 from stack.licences import LOCK, ROOT
 
 
@@ -47,14 +48,26 @@ def test_every_locked_package_is_in_it_with_its_version_and_hashes(bom: dict[str
     assert listed == locked
 
 
-def test_what_browsers_are_served_is_in_it_and_what_lints_it_is_not(bom: dict[str, Any]) -> None:
+def test_every_npm_package_is_in_it_and_what_only_lints_is_optional(bom: dict[str, Any]) -> None:
     packages = json.loads((ROOT / "web" / "package-lock.json").read_text())["packages"]
-    served = packages["node_modules/hls.js"]
-    [component] = [c for c in bom["components"] if c["purl"].startswith("pkg:npm/")]
-    assert component["purl"] == f"pkg:npm/hls.js@{served['version']}"
-    [digest] = component["hashes"]
+    locked = {
+        (path.rpartition("node_modules/")[2], package["version"], package.get("dev", False))
+        for path, package in packages.items()
+        if path
+    }
+    components = [c for c in bom["components"] if c["purl"].startswith("pkg:npm/")]
+    listed = {(c["name"], c["version"], c.get("scope") == "optional") for c in components}
+    assert listed == locked
+    [served] = [c for c in components if c.get("scope") != "optional"]
+    assert served["name"] == "hls.js"
+    [digest] = served["hashes"]
     assert digest["alg"] == "SHA-512"
     assert len(bytes.fromhex(digest["content"])) == 64
+
+
+def test_the_programs_that_wheels_bring_along_are_in_it(bom: dict[str, Any]) -> None:
+    listed = {c["name"]: c["version"] for c in bom["components"] if "generic" in c["purl"]}
+    assert listed == {each.name: each.version for each in BUNDLED}
 
 
 def test_every_package_says_its_licence_and_something_needs_it(bom: dict[str, Any]) -> None:
