@@ -49,7 +49,9 @@ class ClientSettings(SettingsGroup):
 class InternalSettings(SettingsGroup):
     """The listener of the pages of operators."""
 
-    internal_bind: Annotated[ListenAddress | None, BeforeValidator(parse_listen_address)] = None
+    internal_bind: Annotated[
+        ListenAddress | None, NoDecode, BeforeValidator(parse_listen_address)
+    ] = None
     """``ADDRESS:PORT`` of a further listener. If it is set, ``/metrics``, ``/docs``,
     ``/openapi.json`` and ``/ops`` are served there alone, and are 404 on the API's own listener.
     Give it an address that operators alone reach."""

@@ -139,14 +139,14 @@ def test_a_cancelled_re_encode_leaves_what_was_published_before_it(
 def key(api: Client) -> MadeKey:
     with session_of(api.services.engines.operator) as session:
         wanted = NewKey("site", OWNER, ["assets:read", "assets:write"])
-        return make_key(session, wanted, actor="ops", source=None)
+        return make_key(session, wanted, actor="operator:ops", source=None)
 
 
 @pytest.fixture
 def revoke(api: Client, key: MadeKey) -> Callable[[], object]:
     def act() -> None:
         with session_of(api.services.engines.operator) as session:
-            revoke_key(session, key.row.id, actor="ops", source=None)
+            revoke_key(session, key.row.id, actor="operator:ops", source=None)
 
     return act
 

@@ -67,9 +67,9 @@ def seal_again(api: Client) -> None:
     vault = vault_of(api.services.settings.media_urls.accepted_keys)
     with session_of(api.services.engines.operator) as session:
         rotate_secret(
-            session, vault, "selfhosted", overlap_sec=60, actor="ops", secret=make_secret()
+            session, vault, "selfhosted", overlap_sec=60, actor="operator:ops", secret=make_secret()
         )
-        retire_secret(session, "selfhosted", actor="ops")
+        retire_secret(session, "selfhosted", actor="operator:ops")
 
 
 def test_the_old_keys_count_in_the_overlap_and_not_after_it(

@@ -69,7 +69,7 @@ def khronika_process(*arguments: object, env: Mapping[str, str]) -> Ran:
     try:
         done = subprocess.run(
             command,
-            env={**kept, "COLUMNS": "200", **env},
+            env={**kept, "KHRONIKA_HOME": "/nonexistent", "COLUMNS": "200", **env},
             capture_output=True,
             text=True,
             timeout=PATIENCE_SEC,

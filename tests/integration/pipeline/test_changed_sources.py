@@ -16,8 +16,8 @@ from pipeline.lifecycle.owner_actions import reencode_asset, retry_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.media.tools import locate_tools
-from pipeline.runtime.database import session_of
-from tests.integration.pipeline.conftest import CLIP, World, with_changed
+from pipeline.runtime.database import user_session
+from tests.integration.pipeline.conftest import CLIP, OWNER, World, with_changed
 from tests.integration.pipeline.test_quotas import usage
 from tests.scripted_provider import callback
 
@@ -88,13 +88,13 @@ def report(world: World, job: dict[str, Any]) -> None:
 
 
 def retry(world: World, asset_id: UUID) -> None:
-    with session_of(world.operator) as session:
+    with user_session(world._api, OWNER) as session:
         retry_asset(
             session,
             world.asset(asset_id).post_id,
             retry=world.api.retry,
             owner_limits=world.api.owner_limits,
-            actor="owner:ana",
+            actor=f"owner:{OWNER}",
         )
 
 
@@ -187,13 +187,13 @@ def test_what_is_published_stays_published_when_the_source_has_changed(
     report(world, world.provider.finish(world.attempt_id(asset_id)))
     published = world.asset(asset_id).published_output_id
     assert published is not None
-    with session_of(world.operator) as session:
+    with user_session(world._api, OWNER) as session:
         reencode_asset(
             session,
             world.asset(asset_id).post_id,
             retry=world.api.retry,
             owner_limits=world.api.owner_limits,
-            actor="owner:ana",
+            actor=f"owner:{OWNER}",
         )
     stranger.etag = '"v2"'
 

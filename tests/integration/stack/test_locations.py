@@ -22,6 +22,7 @@ def test_two_stacks_run_side_by_side(start: Start, place: Path) -> None:
     assert one.wait_until_ready() != two.wait_until_ready()
     first, second = (read_environment(Home(home)) for home in (home_one, home_two))
     shared = {
+        "KHRONIKA_ENV",
         "KHRONIKA_POST_CLAIM",
         "KHRONIKA_SOURCE_ALLOW",
         "KHRONIKA_SOURCE_HTTP",
