@@ -16,7 +16,7 @@ FORGOTTEN = (
     Mutant("lifecycle/create.py", "_refuse_missing_upload", "Upload.owner_id == request.owner_id"),
     Mutant(
         "uploads/tickets.py",
-        "owner_of_ticket",
+        "holder_of_ticket",
         "if named != str(upload_id):\n    raise NotFound('upload_not_found')",
     ),
     Mutant(

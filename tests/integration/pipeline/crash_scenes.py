@@ -225,7 +225,8 @@ def complete(world: World) -> Upload:
 
 
 def use_upload(world: World) -> UUID:
-    """The client completes its upload and registers the video."""
+    """The client completes its upload, once a killed check's claim has lapsed, and registers it."""
+    world.execute("UPDATE uploads SET checking_until = now() WHERE checking_until IS NOT NULL")
     upload = complete(world)
     with owner(world) as session:
         created = create_asset(
