@@ -11,6 +11,7 @@ from pipeline.config.task_names import (
     QUEUE_RECONCILE,
     QUEUE_SUBMIT,
     QUEUE_SWEEP,
+    QUEUES,
     TASK_POLL,
     TASK_PURGE,
     TASK_RECONCILE,
@@ -77,7 +78,7 @@ task_publish_retry = False
 
 # A queue for each kind of work, so that workers can be assigned to the queue with a backlog.
 task_default_queue = QUEUE_SUBMIT
-task_queues = [task_queue(name) for name in (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)]
+task_queues = [task_queue(name) for name in QUEUES]
 # A queue that Celery made by itself would be declared by Celery's rules, and only there.
 task_create_missing_queues = False
 task_routes = {

@@ -49,7 +49,7 @@ class Readiness:
 
 def check(services: Services) -> Mapping[str, str]:
     """Return ``ok`` or the error of each part."""
-    broker = OK if services.publisher.is_reachable() else "does not answer"
+    broker = OK if services.publisher.is_reachable() else "does not answer, or refuses a queue"
     storage = _storage(services.storage)
     return {**_database(services.engines.api), "storage": storage, "broker": broker}
 

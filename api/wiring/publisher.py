@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter
 
 from api.wiring.publish_breaker import Breaker
-from pipeline.config.task_names import BROKER_KEY_PREFIX
+from pipeline.config.task_names import BROKER_KEY_PREFIX, QUEUES
 from pipeline.runtime.task_publishing import (
     broker_errors,
     count_waiting,
@@ -70,5 +70,5 @@ class Publisher:
         self._app.close()
 
     def is_reachable(self) -> bool:
-        """Return True if the broker answers."""
-        return self.depths(()) is not None
+        """Return True if the broker answers, and our queues are as we declare them."""
+        return self.depths(QUEUES) is not None

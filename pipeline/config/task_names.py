@@ -7,6 +7,7 @@ from pipeline.runtime.wakes import Wake
 QUEUE_SUBMIT = "submit"
 QUEUE_RECONCILE = "reconcile"
 QUEUE_SWEEP = "sweep"
+QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
 
 BROKER_KEY_PREFIX = "khronika:"
 """Our keys can share a server with the transcoder's and with a site's own."""

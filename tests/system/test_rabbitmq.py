@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from kombu import pools
 from kombu.connection import Connection
 
 from api.wiring.publisher import Publisher
@@ -44,7 +45,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a RabbitMQ of this module's own, which listens on loopback."""
-    folder, port = tmp_path_factory.mktemp("rabbitmq"), free_port()
+    folder, port, names = tmp_path_factory.mktemp("rabbitmq"), free_port(), str(free_port())
     configuration = folder / "rabbitmq.conf"
     configuration.write_text(f"listeners.tcp.1 = {LOOPBACK}:{port}\n")
     environment = {
@@ -56,7 +57,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "RABBITMQ_LOG_BASE": str(folder),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
         "RABBITMQ_DIST_PORT": str(free_port()),
-        "ERL_EPMD_PORT": str(free_port()),
+        "ERL_EPMD_PORT": names,
         "ERL_EPMD_ADDRESS": LOOPBACK,
     }
     assert PROGRAM is not None
@@ -66,11 +67,15 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [str(PROGRAM)], env=environment, stdout=output, stderr=output, start_new_session=True
         )
     url = f"amqp://{LOGIN}@{LOOPBACK}:{port}//"
-    _await(url, process, log)
-    yield url
-    process.terminate()
-    process.wait()
-    shutil.rmtree(folder)
+    try:
+        _await(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+        # Erlang's service of names outlives the server that started it.
+        subprocess.run(["epmd", "-port", names, "-kill"], check=False, stdout=subprocess.DEVNULL)
+        shutil.rmtree(folder)
 
 
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -91,6 +96,7 @@ def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def broker_url(rabbitmq: str) -> Iterator[str]:
     """The RabbitMQ without a queue, as a new virtual host is."""
     yield rabbitmq
+    pools.reset()  # type: ignore[no-untyped-call]  # its connections remember what they declared
     with Connection(rabbitmq) as connection:  # type: ignore[no-untyped-call]
         channel = connection.default_channel
         for queue in ("submit", "reconcile", "sweep"):

@@ -1,6 +1,7 @@
 """Every process declares a queue alike: RabbitMQ refuses a second declaration that differs."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from importlib import import_module
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ import pytest
 from celery import Celery
 from kombu.transport.memory import Channel
 
+from api.wiring.publisher import Publisher
 from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP, wake_submit
 from pipeline.runtime.task_publishing import count_waiting, make_producer, send_wake
 from pipeline.runtime.wakes import Wake
@@ -81,14 +83,26 @@ def test_a_publisher_declares_as_the_messages_are_counted(
     assert sent == of_count(producer, QUEUE_SUBMIT, declared)
 
 
-def test_a_sweep_goes_on_where_the_broker_refuses_the_count() -> None:
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker in this process that has each queue otherwise than it is declared."""
+
     class Refusing(Channel):
         def queue_declare(self, *_: Any, **__: Any) -> Any:
             raise self.connection.channel_errors[0]
 
+    monkeypatch.setattr("kombu.transport.memory.Transport.Channel", Refusing)
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_sweep_goes_on_where_the_broker_refuses_the_count() -> None:
     wakes = [Wake(QUEUE_SUBMIT, "some.task", uuid4())]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kombu.transport.memory.Transport.Channel", Refusing)
-        sender = Celery("test", broker="memory://", set_as_current=False)
-        assert spare(sender, wakes) == wakes
-        sender.close()
+    sender = Celery("test", broker="memory://", set_as_current=False)
+    assert spare(sender, wakes) == wakes
+    sender.close()
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_broker_that_refuses_our_queues_is_not_called_sound() -> None:
+    with closing(Publisher("memory://", "k")) as publisher:
+        assert not publisher.is_reachable()
