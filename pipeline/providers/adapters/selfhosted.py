@@ -91,10 +91,6 @@ class _Event(transport.VendorDocument):
     data: Any = None
 
 
-class _Data(transport.VendorDocument):
-    job: _Job
-
-
 class Settings(AccountSettings):
     """An account of our own transcoder."""
 
@@ -129,9 +125,10 @@ class SelfHosted(base.SimpleProvider):
 
     def submit(self, request: SubmitRequest) -> Submitted:
         """PUT the job under our attempt's id. A source in our storage is named by its key."""
+        stored = {"source": {"storage": STORAGE, "key": request.source_key}}
         output = {"prefix": request.output_prefix, "poster_prefix": request.poster_prefix}
         body = {
-            **_source(request),
+            **({"source_url": request.source_url} if request.source_key is None else stored),
             "output": {"storage": STORAGE, **output},
             "poster_time_sec": request.poster_time_sec,
             "max_profile": request.max_profile,
@@ -167,8 +164,8 @@ class SelfHosted(base.SimpleProvider):
             event = _Event.model_validate(read_document(envelope.body))
             if event.type not in CALLBACKS:
                 return None
-            job = _Data.model_validate(event.data).job
-        except (DocumentRefused, ValidationError) as error:
+            job = _Job.model_validate(event.data["job"])
+        except (DocumentRefused, ValidationError, KeyError, TypeError) as error:
             raise base.CallbackUnreadable("not what its type documents") from error
         if job.status not in CALLBACKS[event.type]:
             raise base.CallbackUnreadable(f"a job that is {job.status} in {event.type}")
@@ -176,12 +173,6 @@ class SelfHosted(base.SimpleProvider):
 
 
 ADAPTER = base.Adapter(Settings, SelfHosted, base.SecretFormat(check_secret, make_secret))
-
-
-def _source(request: SubmitRequest) -> dict[str, Any]:
-    if request.source_key is None:
-        return {"source_url": request.source_url}
-    return {"source": {"storage": STORAGE, "key": request.source_key}}
 
 
 def _explain(answer: transport.VendorAnswer) -> transport.VendorError:
