@@ -166,9 +166,8 @@ def _environment(
 
 
 def _accounts() -> str:
-    """List the accounts: the ordinary one, after the others where ``CHAOS_FAILOVER`` is set."""
-    others = TEMPERAMENTS if environ.get("CHAOS_FAILOVER") else ()
-    return ",".join([*(f"{name}:selfhosted" for name in others), "selfhosted"])
+    """List the accounts: the ordinary one comes after the others."""
+    return ",".join([*(f"{name}:selfhosted" for name in TEMPERAMENTS), "selfhosted"])
 
 
 def _temperaments(built: Mapping[str, str], provider_url: str) -> dict[str, str]:
