@@ -1,6 +1,7 @@
 """The sweep: it finds all due work and wakes a worker for each. Messages are only hints."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -26,6 +27,8 @@ from pipeline.services import Outcome, Services
 
 MOST_BATCHES = 50
 """Batches of each kind of old records in one run; the next run an hour later goes on."""
+INBOX_FIRST = timedelta(minutes=5)
+"""Time for which a deadline waits for callbacks that came before it and that nobody has read."""
 INBOX_GRACE_SEC = 2.0
 """A callback's own message has this long to arrive before the sweep sends another."""
 
@@ -110,8 +113,8 @@ def _remove_old_records(services: Services) -> None:
 def expire(services: Services, asset_id: UUID) -> Outcome:
     """Enforce a deadline: a waiting asset fails, a processing one gives its attempt up.
 
-    A job is not given up while callbacks that its account sent in time lie unread: one of them may
-    be its success. The inbox has a sweep of its own, and no callback stays unread.
+    A job is not given up at once while callbacks that its account sent in time lie unread: one of
+    them may be its success.
 
     Safe to run twice: the first run moves the deadline or the state.
     """
@@ -124,18 +127,21 @@ def expire(services: Services, asset_id: UUID) -> Outcome:
         if asset.status not in LIVE or asset.deleted_at is not None or not late:
             return Outcome("not_due")
         try:
-            return _expire(services, session, asset)
+            return _expire(services, session, asset, now)
         except StaleTransition:
             return Outcome("stale")
 
 
-def _expire(services: Services, session: Session, asset: Asset) -> Outcome:
-    if asset.status is Status.PROCESSING and account_refusal.is_refused(session, asset):
-        return account_refusal.end_at_deadline(services, session, asset)
+def _expire(services: Services, session: Session, asset: Asset, now: datetime) -> Outcome:
     if asset.status is Status.PROCESSING:
         assert asset.deadline_at is not None
-        if due.has_unread_delivery(session, asset.provider, asset.deadline_at):
+        late = now - asset.deadline_at
+        if late < INBOX_FIRST and due.has_unread_delivery(
+            session, asset.provider, asset.deadline_at
+        ):
             return Outcome("inbox_first")
+        if account_refusal.is_refused(session, asset):
+            return account_refusal.end_at_deadline(services, session, asset)
         owed = releases.owe_releases(session, asset.id)
         # A job that was taken and never finished counts like a submission without an answer.
         limits = services.settings.breaker_limits

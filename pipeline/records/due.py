@@ -75,13 +75,15 @@ def unread_deliveries(session: Session, *, grace_sec: float) -> list[UUID]:
 def has_unread_delivery(session: Session, account: str, before: datetime) -> bool:
     """Return true if a callback of an account came before an instant and nobody has read it.
 
+    A callback that was read and must wait has a later try, and counts no more.
+
     Index: ``webhook_deliveries_unread``.
     """
     unread = select(Delivery.id).where(
         Delivery.status == DeliveryStatus.NEW,
-        Delivery.tries == 0,
         Delivery.provider == account,
-        Delivery.received_at <= before,
+        Delivery.next_try_at <= before,
+        Delivery.next_try_at == Delivery.received_at,
     )
     return session.scalar(unread.limit(1)) is not None
 

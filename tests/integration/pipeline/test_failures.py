@@ -244,8 +244,8 @@ def test_a_job_whose_callback_lies_unread_is_not_given_up(world: World) -> None:
     received = world.receive(callback(world.provider.finish(attempt_id)))
     world.make_past(asset_id, "deadline_at")
     world.execute(
-        "UPDATE webhook_deliveries SET received_at = received_at - interval '2 hours' "
-        "WHERE provider = 'selfhosted'"
+        "UPDATE webhook_deliveries SET received_at = received_at - interval '10 s', "
+        "next_try_at = received_at - interval '10 s' WHERE provider = 'selfhosted'"
     )
 
     assert expire(world.services, asset_id) == Outcome("inbox_first")
@@ -256,11 +256,32 @@ def test_a_job_whose_callback_lies_unread_is_not_given_up(world: World) -> None:
     assert len(world.provider.puts) == 1
 
 
-def test_a_callback_that_came_too_late_holds_no_deadline_up(world: World) -> None:
+@pytest.mark.parametrize(
+    "time_passes",
+    [
+        None,
+        # It was read, and its account must answer first.
+        (
+            "UPDATE webhook_deliveries SET received_at = now() - interval '1 min', "
+            "next_try_at = now() - interval '30 s'"
+        ),
+        # It lies unread for longer than any backlog.
+        (
+            "UPDATE video_assets SET deadline_at = now() - interval '6 min'; "
+            "UPDATE webhook_deliveries SET received_at = now() - interval '7 min', "
+            "next_try_at = now() - interval '7 min'"
+        ),
+    ],
+    ids=["it came too late", "it was read in vain", "nobody reads it"],
+)
+def test_a_callback_holds_no_deadline_up_for_long(world: World, time_passes: str | None) -> None:
     asset_id = world.create()
     submit(world.services, asset_id)
     world.make_past(asset_id, "deadline_at")
     world.receive(callback(world.provider.finish(world.attempt_id(asset_id))))
+    for statement in (time_passes or "").split("; "):
+        if statement:
+            world.execute(statement)
 
     assert expire(world.services, asset_id).result == "retrying"
 
