@@ -127,7 +127,7 @@ def write_off(
             owed = owed_by_account(session).get(provider, 0)
         if yes and owed:
             operator.audit_first(AuditType.PROVIDER_WRITE_OFF, provider=provider, releases=owed)
-        while yes:
+        while yes and owed:
             with session_of(services.engine) as session:
                 batch = write_off_batch(session, provider, actor=operator.actor)
             written_off += batch

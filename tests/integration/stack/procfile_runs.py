@@ -74,11 +74,13 @@ def starting_processes(log: Path) -> Iterator[StartProcess]:
         started.append(process)
         return process
 
-    yield start_one
-    for process in started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    try:
+        yield start_one
+    finally:
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def has_started(
