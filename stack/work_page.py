@@ -92,7 +92,7 @@ def _cost(work: Work) -> str:
     lease_sec = int(CLAIM_LIVES.total_seconds())
     return {
         Work.CHECKS: f"1 process, at most twice, with {PROBE.cpu_sec} s of a core and "
-        f"{PROBE.memory_bytes // MIB} MiB of address space; claimed for {lease_sec} s",
+        f"{PROBE.memory_bytes // MIB} MiB of address space; claimed for {lease_sec} s at a time",
         Work.CONTENTS: f"1 thread while up to {part_mib} MiB arrive, and their digests",
         Work.STORAGE: "a call of the storage for each part named",
         Work.MEDIA: "1 thread while the object is read; no process",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import func, update
 from pipeline.media.probe import probe
 from pipeline.records.models import Upload
 from pipeline.runtime.database import session_of
+from pipeline.uploads import check_claim
 from pipeline.uploads import complete as completing
 from tests.integration.api.conftest import PATIENCE_SEC, Client, World, token, wait_until
 from tests.integration.api.test_serving import gunicorn
@@ -90,6 +92,44 @@ def test_after_a_failure_of_ours_the_next_check_waits(
     with session_of(world.superuser) as session:
         session.execute(update(Upload).values(checking_until=func.now()))
     assert complete(api, issued).status_code == 200
+
+
+def claimed_until(world: World) -> datetime:
+    until: datetime | None = world.only(Upload).checking_until
+    assert until is not None
+    return until
+
+
+def test_a_check_that_lasts_keeps_its_claim(
+    api: Client, world: World, probes: Probes, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_claim, "RENEWED_EVERY_SEC", 0.05)
+    issued = sent(api, clip.read_bytes())
+    probes.may_end.clear()
+    with ThreadPoolExecutor(1) as first:
+        checking = first.submit(complete, api, issued)
+        wait_until(lambda: probes.runs == 1)
+        before = claimed_until(world)
+        wait_until(lambda: claimed_until(world) > before + timedelta(seconds=0.2))
+        probes.may_end.set()
+        assert checking.result().status_code == 200
+
+
+def test_a_check_whose_claim_lapsed_leaves_the_claim_of_the_next(
+    api: Client, world: World, probes: Probes, clip: Path
+) -> None:
+    issued = sent(api, clip.read_bytes())
+    probes.may_end.clear()
+    with ThreadPoolExecutor(1) as first:
+        checking = first.submit(complete, api, issued)
+        wait_until(lambda: probes.runs == 1)
+        theirs = claimed_until(world) + timedelta(seconds=1)
+        with session_of(world.superuser) as session:
+            session.execute(update(Upload).values(checking_until=theirs))
+        probes.fails_with = OSError("the disk is away")
+        probes.may_end.set()
+        assert checking.result().status_code == 503
+    assert claimed_until(world) == theirs
 
 
 def test_an_owner_has_few_checks_at_once(
