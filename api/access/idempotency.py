@@ -10,7 +10,7 @@ from uuid import UUID
 from flask import Response, jsonify, request
 from sqlalchemy.orm import Session
 
-from api.access.audit import audit_operator
+from api.access.audit import audit_media, audit_operator
 from api.access.caller import Role, caller, caller_session
 from api.documents.present import asset_out
 from api.documents.schemas import UNSTORABLE
@@ -68,10 +68,9 @@ def change_once(action: AuditType, post_id: UUID, change: Callable[..., Changed]
             return respond(readdressed(session, first), replayed=True)
         changed = change(session, post_id, actor=caller().actor)
         audit_operator(session, action, post_id=post_id, asset_id=changed.asset.id)
-        document = asset_out(
-            changed.asset, here.settings.media_urls, key_id=caller().key_id
-        ).model_dump(mode="json")
-        answer = Answer(HTTPStatus.ACCEPTED, document)
+        shown = asset_out(changed.asset, here.settings.media_urls, key_id=caller().key_id)
+        audit_media(session, [shown])
+        answer = Answer(HTTPStatus.ACCEPTED, shown.model_dump(mode="json"))
         record_answer(session, key, answer)
     here.publisher.publish(changed.wakes)
     return respond(answer)
@@ -89,7 +88,9 @@ def readdressed(session: Session, first: Answer) -> Answer:
     if asset is None or str(asset.id) != body["id"]:
         return first
     urls = services().settings.media_urls
-    now = asset_out(asset, urls, key_id=caller().key_id).model_dump(mode="json")
+    shown = asset_out(asset, urls, key_id=caller().key_id)
+    audit_media(session, [shown])
+    now = shown.model_dump(mode="json")
     renewed = {name: now[name] for name in (*ADDRESS_FIELDS, "urls_expire_at")}
     return Answer(first.status_code, {**body, **renewed})
 

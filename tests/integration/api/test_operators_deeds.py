@@ -101,11 +101,13 @@ class Deed(NamedTuple):
         do: Sends it, after making what it is about.
         leaves: The type of the one row that it leaves; None for a look.
         about: The ids in the row.
+        shows_media: Whether its answer has addresses of media, which leaves a second row.
     """
 
     do: Callable[[Stage], Any]
     leaves: AuditType | None
     about: frozenset[str] = frozenset()
+    shows_media: bool = False
 
 
 VIDEO = frozenset({"post_id", "asset_id"})
@@ -164,7 +166,9 @@ DEEDS: Mapping[str, tuple[Deed, ...]] = {
         Deed(_post(f"{ASSETS}/{{post}}/cancel"), AuditType.CANCEL, VIDEO),
     ),
     f"POST {ASSETS}/<uuid:post_id>/reencode": (
-        Deed(_post(f"{ASSETS}/{{post}}/reencode", Status.COMPLETED), AuditType.REENCODE, VIDEO),
+        Deed(
+            _post(f"{ASSETS}/{{post}}/reencode", Status.COMPLETED), AuditType.REENCODE, VIDEO, True
+        ),
     ),
     f"DELETE {ASSETS}/<uuid:post_id>": (
         Deed(_post(f"{ASSETS}/{{post}}", method="DELETE"), AuditType.DELETE, VIDEO),
@@ -327,6 +331,8 @@ def test_a_deed_leaves_one_row_and_a_look_leaves_none(stage: Stage, deed: Deed) 
     made = rows(stage.world)[before:]
     if deed.leaves is AuditType.STREAM_OPENED:
         assert made.pop(0).type == AuditType.STREAM_TICKET
+    if deed.shows_media:
+        assert made.pop().type == AuditType.MEDIA_READ
     if deed.leaves is AuditType.BULK_RETRY:
         assert [each.type for each in made[1:]] == [AuditType.RETRY]
         del made[1:]
