@@ -134,7 +134,8 @@ class Streams:
 
     def _is_full_for(self, address: str, viewer: Viewer) -> bool:
         of_address = sum(client == address for client in self._open.values())
-        of_owner = sum(stream.viewer == viewer for stream in self._open) if viewer.owner_id else 0
+        owner = viewer.owner_id  # however many keys they have
+        of_owner = sum(stream.viewer.owner_id == owner for stream in self._open) if owner else 0
         return len(self._open) >= self._most or self._most_per_address <= max(of_address, of_owner)
 
     def _run(self) -> None:

@@ -44,8 +44,8 @@ def sign_ticket(
     return sign_token(key, payload, purpose=_PURPOSE)
 
 
-def viewer_of_ticket(keys: Keys, ticket: str, *, now: datetime) -> Viewer:
-    """Return the viewer of a ticket.
+def viewer_of_ticket(keys: Keys, ticket: str, *, now: datetime) -> tuple[Viewer, str]:
+    """Return the viewer of a ticket, and the subject that asked for it.
 
     Raises:
         Problem: 401 ``ticket_invalid``, ``ticket_expired``.
@@ -60,18 +60,12 @@ def viewer_of_ticket(keys: Keys, ticket: str, *, now: datetime) -> Viewer:
         raise _refused("ticket_invalid", "This ticket is not valid; ask for a new one.") from None
     if now >= ends_at:
         raise _refused("ticket_expired", "This ticket has expired; ask for a new one.")
-    return viewer
+    return viewer, str(subject)
 
 
 def refused_ticket() -> Problem:
     """Return the answer to a ticket whose API key was revoked."""
     return _refused("ticket_invalid", "This ticket is not valid; ask for a new one.")
-
-
-def subject_of_ticket(keys: Keys, ticket: str) -> str:
-    """Return the holder of a ticket that ``viewer_of_ticket`` has accepted."""
-    subject, *_ = read_token(keys, ticket, purpose=_PURPOSE)
-    return str(subject)
 
 
 def _refused(code: str, detail: str) -> Problem:

@@ -24,7 +24,6 @@ from api.live.stream_tickets import (
     PUBLIC,
     refused_ticket,
     sign_ticket,
-    subject_of_ticket,
     viewer_of_ticket,
 )
 from api.live.subscription import Subscription
@@ -95,9 +94,9 @@ def stream(query_data: StreamQuery) -> Response:
     post_ids = read_post_ids(query_data.post_ids)
     if not post_ids:
         raise invalid_parameter("post_ids", "names no post")
-    viewer = PUBLIC
+    viewer, subject = PUBLIC, None
     if query_data.ticket is not None:
-        viewer = viewer_of_ticket(
+        viewer, subject = viewer_of_ticket(
             here.settings.media_urls.accepted_keys, query_data.ticket, now=datetime.now(UTC)
         )
     if viewer.key_id is not None and not _is_in_force(viewer.key_id):
@@ -106,9 +105,6 @@ def stream(query_data: StreamQuery) -> Response:
         here.engines.require_operators()
     if request.method == "HEAD":
         return Response(content_type="text/event-stream", headers=HEADERS)
-    if viewer.is_operator and query_data.ticket is not None:
-        subject = subject_of_ticket(here.settings.media_urls.key, query_data.ticket)
-        audit_stream(subject, post_ids)
     held = read_id(post_ids, request.headers.get("Last-Event-ID", ""))
     connection = Connection(request.environ)
     try:
@@ -117,6 +113,12 @@ def stream(query_data: StreamQuery) -> Response:
         )
     except StreamsFull:
         raise _full() from None
+    if viewer.is_operator and subject is not None:
+        try:
+            audit_stream(subject, post_ids)
+        except BaseException:
+            here.streams.close(subscription)
+            raise
     events = _events(
         here.streams, subscription, connection, dict(held), here.settings.streams.life_sec
     )

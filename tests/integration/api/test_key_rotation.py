@@ -47,10 +47,16 @@ def uses_of_everything_signed(api: Client, world: World) -> Uses:
         answer = requests.request("HEAD", url, timeout=60, allow_redirects=False, **options)  # type: ignore[arg-type]
         return answer.status_code
 
-    stream = f"/api/video-assets/stream?post_ids={asset['post_id']}&ticket={ticket}"
+    def follow(there: str, base: str) -> int:
+        with requests.get(f"{base}{there}", timeout=60, stream=True) as answer:
+            return answer.status_code
+
+    stream = f"/api/video-assets/stream?post_ids={asset['post_id']}&ticket="
+    operators = api.operator("POST", "/api/stream-tickets").json()["ticket"]
     return {
         "an address of media": partial(ask, path),
-        "a stream's ticket": partial(ask, stream),
+        "a stream's ticket": partial(ask, stream + ticket),
+        "an operator's ticket": partial(follow, stream + operators),
         "an upload's ticket": partial(
             ask, f"/api/uploads/{upload['upload_id']}", headers=upload["headers"]
         ),
@@ -96,6 +102,7 @@ def test_the_old_keys_count_in_the_overlap_and_not_after_it(
         assert {name: use(after.url) for name, use in uses.items()} == {
             "an address of media": 403,
             "a stream's ticket": 401,
+            "an operator's ticket": 401,
             "an upload's ticket": 404,
             "a console's session": 303,
             "an operator's link": 401,

@@ -126,6 +126,15 @@ def test_one_address_takes_its_share_of_the_places_and_leaves_the_rest() -> None
         streams.open(PUBLIC, POSTS, {}, address="192.0.2.1")
 
 
+def test_one_owner_has_one_share_however_many_keys_they_use() -> None:
+    with streams_over(Scripted(), most=7) as streams:
+        for number in range(5):
+            streams.open(Viewer("ana", False, uuid4()), POSTS, {}, address=f"192.0.2.{number}")
+        with pytest.raises(StreamsFull):
+            streams.open(Viewer("ana", False, uuid4()), POSTS, {}, address="192.0.2.9")
+        streams.open(Viewer("boris", False, uuid4()), POSTS, {}, address="192.0.2.9")
+
+
 def test_while_the_database_is_away_streams_stay_and_then_go_on() -> None:
     scripted = Scripted()
     scripted.error = OperationalError("SELECT", None, Exception("away"))
