@@ -16,6 +16,7 @@ from uuid import UUID
 import jwt
 from flask import Response, g, request
 from itsdangerous import BadData
+from sqlalchemy.orm import Session
 
 from api.access.caller import OF_ROLES, Caller, Role, caller_of
 from api.http.problems import Problem
@@ -141,12 +142,15 @@ def store_session(response: Response, session: ConsoleSession) -> None:
     )
 
 
-def end_session(response: Response, session: ConsoleSession | None) -> None:
-    """End the session for every copy of its cookie, and delete the cookie."""
-    if session is not None and session.subject is not None:
+def end_session(database: Session, session: ConsoleSession) -> None:
+    """End a session for every copy of its cookie."""
+    if session.subject is not None:
         left_sec = max(session.expires_at - time.time(), 0) + END_KEPT_SEC
-        with session_of(services().engines.operator) as database:
-            remember_end(database, session.subject, session.csrf, left_sec=left_sec)
+        remember_end(database, session.subject, session.csrf, left_sec=left_sec)
+
+
+def remove_cookie(response: Response) -> None:
+    """Have the browser delete its cookie."""
     response.delete_cookie(COOKIE, path=PATH, secure=_is_https(), httponly=True, samesite="Strict")
 
 

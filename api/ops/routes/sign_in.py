@@ -17,6 +17,7 @@ from api.ops.session import (
     anonymous_session,
     begin_session,
     end_session,
+    remove_cookie,
     store_session,
 )
 from api.wiring.services import services
@@ -53,9 +54,10 @@ def sign_out() -> Response:
     """End the session, for every copy of its cookie."""
     if g.caller is not None:
         with session_of(services().engines.operator) as database:
+            end_session(database, g.ops_session)
             audit_operator(database, AuditType.SIGNED_OUT)
     response = see_other(SIGN_IN)
-    end_session(response, g.ops_session)
+    remove_cookie(response)
     return response
 
 
