@@ -70,14 +70,17 @@ def read(token: str, key: str) -> Response:
     A video that was deleted or cancelled, and an address whose API key was revoked, is a 404.
     """
     left_sec = _seconds_granted(token, key)
+    is_public = token == PUBLIC_TOKEN
     if url := presigned(key, left_sec):
-        return _redirected(url, left_sec, token)
-    if token != PUBLIC_TOKEN:
-        return serve(key, PRIVATE)
+        response = _redirected(url, left_sec, token)
+    else:
+        response = serve(key, cache_control_of(key) if is_public else PRIVATE)
+    if not is_public:
+        return response
     owner = owner_of_output(key)
     assert owner is not None
     assert owner.asset_id is not None
-    return tagged(serve(key, cache_control_of(key)), owner.asset_id)
+    return tagged(response, owner.asset_id)
 
 
 def tagged(response: Response, asset_id: UUID) -> Response:
