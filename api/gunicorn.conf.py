@@ -61,10 +61,10 @@ worker_connections = most_connections()
 sendfile = False
 """Every byte passes our own socket, which bounds the time of waiting for the client."""
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
-_long = _settings.streams.clients + _settings.work.contents + _settings.work.media
-threads = _long + 16
-"""Streams, uploads and downloads hold a thread for long, and are bounded; 16 threads are left for
-all other requests."""
+_bounded = sum(value for _, value in _settings.work)
+threads = _settings.streams.clients + _bounded + 16
+"""Streams and the bounded work may hold a thread for long, such as while the storage does not
+answer; 16 threads are left for all other requests."""
 graceful_timeout = 20
 """Seconds for running requests to end after SIGTERM: longer than any request but a large upload."""
 timeout = 60

@@ -102,7 +102,7 @@ class StreamSettings(SettingsGroup):
 
     clients: int = Field(30, ge=1, le=1000)
     """Streams that one API process keeps open. Each occupies a thread: the process has as many as
-    streams, uploads and downloads may occupy, and 16 more."""
+    streams and the bounded work may occupy, and 16 more."""
     clients_per_address: int = Field(10, ge=1)
     """Streams of one address among them, and of one owner: an office behind one address polls with
     its eleventh page."""

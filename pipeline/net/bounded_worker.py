@@ -48,7 +48,10 @@ _LOGGED_EVERY_SEC = 10.0
 
 
 class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """The worker of our HTTP servers. Its fields are used by the main loop only.
+    """The worker of our HTTP servers.
+
+    Its fields are used by the main loop; a thread only takes the connections that it ends out of
+    `_of_address`.
 
     Attributes:
         bounds: The bounds of clients; gunicorn's configuration sets them in ``post_fork``.
@@ -61,6 +64,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self._arriving: dict[TConn, ArrivingRequest] = {}
         self._lingering: dict[TConn, float] = {}
         self._running: set[TConn] = set()
+        self._being_cut: set[TConn] = set()
         self._of_address: dict[str, dict[PacedSocket, TConn]] = {}
         self._cut = 0
         self._cut_logged_at = 0.0
@@ -111,6 +115,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Keep a connection for its next request, or let its client read the end of the answer."""
         self._running.discard(conn)
+        self._being_cut.discard(conn)
         if not fs.cancelled() and fs.exception() is None and fs.result():
             super().finish_request(conn, fs)
         else:
@@ -162,7 +167,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _make_room(self, candidates: dict[PacedSocket, TConn]) -> bool:
         """Close the oldest of these connections that has no thread; return False without one."""
-        for conn in candidates.values():
+        for conn in list(candidates.values()):  # a thread that ends a connection takes it out
             if conn not in self._running:
                 self._close(conn)
                 return True
@@ -195,12 +200,14 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _free_threads(self) -> None:
         """Cut the slowest clients, as many as there are requests without a thread."""
-        wanted = len(self._running) - self.cfg.threads
+        wanted = len(self._running) - self.cfg.threads - len(self._being_cut)
         if wanted <= 0:
             return
-        rates = [(conn.sock.pace.slow_bytes_per_sec, conn) for conn in self._running]
+        running = self._running - self._being_cut
+        rates = [(conn.sock.pace.slow_bytes_per_sec, conn) for conn in running]
         slow = sorted((each for each in rates if each[0] is not None), key=lambda each: each[0])
         for _, conn in slow[:wanted]:
+            self._being_cut.add(conn)
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RDWR)
         self._cut += len(slow[:wanted])
