@@ -93,11 +93,14 @@ def cancel_asset(session: Session, post_id: UUID, *, actor: str) -> Changed:
     asset = queries.asset_of_post(session, post_id)
     if asset.status not in LIVE:
         raise _conflict("not_active", "Only a video in progress can be cancelled.", asset)
+    played = asset.published_output_id is not None  # read first: the write refreshes this row
     cancelled = _write_or_conflict(session, asset, transitions.cancelled(actor))
-    withdrawn = cancelled.published_output_id != asset.published_output_id
-    store.discard(session, Attempt.id == asset.attempt_id, published_too=withdrawn)
-    owed = releases.owe_releases(session, asset.id, published_too=withdrawn)
-    wakes = [wake_withdraw(asset.id)] if withdrawn else []
+    # Outputs that were published after the read are withdrawn as well; the sweep sees to them.
+    plays_no_more = cancelled.published_output_id is None
+    of_generation = (Attempt.asset_id == asset.id, Attempt.generation == asset.generation)
+    store.discard(session, *of_generation, published_too=plays_no_more)
+    owed = releases.owe_releases(session, asset.id, published_too=plays_no_more)
+    wakes = [wake_withdraw(asset.id)] if played and plays_no_more else []
     return Changed(cancelled, (*wakes, *map(wake_release, owed)))
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -95,11 +95,22 @@ def _detail(output_id: UUID, outputs: Outputs, verdict: GateVerdict) -> dict[str
 
 
 def _retire_others(session: Session, asset: Asset, attempt_id: UUID) -> None:
+    """Retire the outputs that the new ones replace.
+
+    Outputs that the asset had ceased to name were withdrawn by a cancellation. No rollback may
+    publish them, also before a worker has removed their files.
+    """
+    is_named = Output.id == asset.published_output_id
     session.execute(
         update(Output)
         .where(Output.asset_id == asset.id, Output.published_at.is_not(None))
         .where(Output.retired_at.is_(None), Output.attempt_id != attempt_id)
-        .values(retired_at=func.now())
+        .values(
+            retired_at=func.now(),
+            removed_at=case(
+                (is_named, Output.removed_at), else_=func.coalesce(Output.removed_at, func.now())
+            ),
+        )
         .execution_options(synchronize_session=False)
     )
 

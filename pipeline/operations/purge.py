@@ -1,10 +1,11 @@
 """Removal of files that are no longer published, with a dry run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import case, delete, exists, func, update
+from sqlalchemy.orm import Session
 
 from pipeline.content.object_urls import attempt_prefixes, owner_prefix
 from pipeline.domain.events import EventDraft, EventType
@@ -83,14 +84,30 @@ def _mark_attempt(services: Services, attempt: Attempt) -> bool:
             .execution_options(synchronize_session=False)
         )
         if marked is not None:
-            releases.owe_release(session, attempt.id, published_too=True)
-            session.execute(
-                update(Output)
-                .where(Output.attempt_id == attempt.id, Output.removed_at.is_(None))
-                .values(removed_at=func.now())
-                .execution_options(synchronize_session=False)
-            )
+            give_up_outputs(session, [marked])
         return marked is not None
+
+
+def give_up_outputs(session: Session, attempt_ids: Sequence[UUID]) -> None:
+    """Mark the outputs of these attempts as removed, and owe the release of their jobs.
+
+    A rollback takes none of them any more. A tombstone goes on naming its last output, which
+    therefore does not count as retired.
+    """
+    for attempt_id in attempt_ids:
+        releases.owe_release(session, attempt_id, published_too=True)
+    is_named = exists().where(Asset.published_output_id == Output.id)
+    session.execute(
+        update(Output)
+        .where(Output.attempt_id.in_(attempt_ids), Output.removed_at.is_(None))
+        .values(
+            removed_at=func.now(),
+            retired_at=case(
+                (is_named, Output.retired_at), else_=func.coalesce(Output.retired_at, func.now())
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _purge_asset(

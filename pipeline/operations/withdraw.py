@@ -25,7 +25,7 @@ from pipeline.content.object_urls import (
     surrogate_key,
 )
 from pipeline.net.signatures import sign
-from pipeline.operations.purge import source_prefix
+from pipeline.operations.purge import give_up_outputs, source_prefix
 from pipeline.records import store
 from pipeline.records.cache_purges import defer_purges, settle_purges, take_purges
 from pipeline.records.models import Asset, Attempt, CachePurge
@@ -82,7 +82,7 @@ def _remove_files(services: Services, asset_id: UUID) -> None:
 
 
 def _marked(session: Session, asset: Asset) -> Sequence[UUID]:
-    """Mark the attempts whose files go, so that none of their outputs is published any more."""
+    """Mark the attempts whose files go, and their outputs, so that none is published any more."""
     conditions: list[ColumnElement[bool]] = [Attempt.asset_id == asset.id]
     if asset.deleted_at is None:
         conditions += [Attempt.generation == asset.generation, Attempt.purge_at.is_not(None)]
@@ -93,6 +93,7 @@ def _marked(session: Session, asset: Asset) -> Sequence[UUID]:
         .returning(Attempt.id)
         .execution_options(synchronize_session=False)
     ).all()
+    give_up_outputs(session, found)
     return found
 
 

@@ -56,7 +56,8 @@ def advance(session: Session, asset: Asset, change: Transition) -> Asset:
     """Write a transition: the only writer of ``status``.
 
     Args:
-        asset: The row as its writer read it; its status, token and generation are the guard.
+        asset: The row as its writer read it; its status, token and generation are the guard. If
+            this session read it, the write refreshes it in place.
         change: Made by a constructor of ``transitions``.
 
     Returns:

@@ -14,7 +14,12 @@ from pipeline.config.task_names import (
     TASK_WITHDRAW,
 )
 from pipeline.domain.values import Phase, Playback
-from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
+from pipeline.lifecycle.owner_actions import (
+    Changed,
+    cancel_asset,
+    delete_asset,
+    reencode_asset,
+)
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
@@ -194,9 +199,9 @@ class AtVendor:
             limits = api.owner_limits
             reencode_asset(session, post_id, retry=api.retry, owner_limits=limits, actor=actor)
 
-    def cancel(self, asset_id: UUID) -> None:
+    def cancel(self, asset_id: UUID) -> Changed:
         with user_session(self.world._api, OWNER) as session:
-            cancel_asset(session, self.world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
+            return cancel_asset(session, self.world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
 
     def delete(self, asset_id: UUID) -> None:
         with user_session(self.world._api, OWNER) as session:
