@@ -1,8 +1,8 @@
 """Guarded fetching of URLs that users give.
 
 Only public addresses and expressly allowed origins are connected to. Redirects obey the same
-rules. Each answer is bounded in time and size. Proxies, .netrc and cookies of the environment are
-not used.
+rules. Each answer is bounded in time and size. Proxies and .netrc are not used; a cookie lives for
+the redirects of one request, because some servers set one and ask for it at the next address.
 """
 
 import time
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urljoin
 
 import requests
+from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import HTTPError
 
 from pipeline.net.dialing import Dialer, GuardedAdapter
@@ -25,10 +25,10 @@ from pipeline.net.fetch_errors import (
     timed_out,
     too_large,
     unreachable,
-    url_refused,
 )
 from pipeline.net.fetch_policy import FetchPolicy, check_url
 from pipeline.net.origins import WebOrigin
+from pipeline.net.redirects import STATUSES, redirect_target
 from pipeline.net.responses import (
     RANGE_NOT_SATISFIABLE,
     Remote,
@@ -53,7 +53,6 @@ __all__ = [
     "check_url",
 ]
 
-_REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
     "User-Agent": "khronika-video",
     "Accept": "*/*",
@@ -202,18 +201,23 @@ class GuardedFetcher:
 
     def _followed(self, url: str, headers: Mapping[str, str]) -> tuple[requests.Response, str]:
         passed: list[WebOrigin] = []
+        cookies = RequestsCookieJar()
         for _ in range(self._policy.max_redirects + 1):
             passed.append(check_url(url, self._policy, passed))
-            answer = self._ask(url, headers)
+            answer = self._ask(url, headers, cookies)
             location = answer.headers.get("Location")
-            if answer.status_code not in _REDIRECTS or not location:
+            if answer.status_code not in STATUSES or not location:
                 return answer, url
             answer.close()
-            url = _joined(url, location)
+            cookies.update(answer.cookies)
+            url = redirect_target(url, location)
         raise unreachable("The server redirects too often.")
 
-    def _ask(self, url: str, headers: Mapping[str, str]) -> requests.Response:
-        request = requests.Request("GET", url, headers={**_HEADERS, **headers}).prepare()
+    def _ask(
+        self, url: str, headers: Mapping[str, str], cookies: RequestsCookieJar
+    ) -> requests.Response:
+        asked = requests.Request("GET", url, headers={**_HEADERS, **headers}, cookies=cookies)
+        request = asked.prepare()
         timeout = (self._policy.connect_timeout_sec, self._policy.read_timeout_sec)
         # A requests.Session would read the whole body of a redirect; the adapter does not.
         return self._adapter.send(request, stream=True, timeout=timeout)
@@ -260,13 +264,6 @@ class GuardedFetcher:
 
     def _translated(self, error: Exception) -> FetchRefused:
         return timed_out() if self._dialer.cut_off.is_set() else refusal_of(error)
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError as error:  # for example an unpaired bracket
-        raise url_refused("The server redirects to a malformed URL.") from error
 
 
 def _ignore(_written: int) -> None:

@@ -48,7 +48,7 @@ class FetchPolicy:
     min_bps: int = 0  # least average bits a second of a body after `grace_sec`; 0: no limit
     grace_sec: float = 60
     total_timeout_sec: float = 60  # longest time of one call with all its redirects
-    max_redirects: int = 3
+    max_redirects: int = 20  # as browsers: https://fetch.spec.whatwg.org/#http-redirect-fetch
 
     def is_excepted(self, origin: WebOrigin) -> bool:
         """Return true for an origin that need be neither public nor https."""

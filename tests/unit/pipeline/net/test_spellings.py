@@ -286,16 +286,6 @@ def test_no_redirect_leads_inside(front: Site, inside: Inside, status: int, targ
 
 
 @pytest.mark.usefixtures("public_front")
-def test_a_chain_of_redirects_ends_after_three(front: Site) -> None:
-    front.requests.clear()
-    for step in range(10):
-        front.answers[f"/{step}"] = redirect(f"/{step + 1}")
-
-    assert refusal_of(front.url("/0", FRONT), LOOSE).code == "source_unreachable"
-    assert [path for path, _ in front.requests] == ["/0", "/1", "/2", "/3"]
-
-
-@pytest.mark.usefixtures("public_front")
 def test_a_redirect_to_another_port_or_host_than_the_policys_is_refused(front: Site) -> None:
     only = FetchPolicy(
         https_only=False,
