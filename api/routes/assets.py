@@ -101,7 +101,7 @@ def create(json_data: CreateBody) -> Response:
         answer = Answer(created.status_code, created.body)
         if created.replayed:
             answer = readdressed(session, answer)
-        if created.wake is not None:
+        if created.wake is not None or created.readdressed:
             audit_operator(
                 session, AuditType.CREATE, post_id=json_data.post_id, asset_id=created.body["id"]
             )

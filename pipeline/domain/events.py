@@ -48,6 +48,8 @@ class EventType(StrEnum):
     """The owner or an operator ended the processing."""
     RETRIED = "retried"
     """The owner or an operator queued a failed asset again."""
+    SOURCE_READDRESSED = "source_readdressed"
+    """The owner or an operator gave a fresh address of the same file, such as one signed anew."""
     REENCODE_REQUESTED = "reencode_requested"
     """The owner or an operator queued a completed asset for a new generation."""
     MOVE_REQUESTED = "move_requested"

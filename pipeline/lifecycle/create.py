@@ -22,9 +22,10 @@ from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.config.task_names import wake_submit
 from pipeline.config.work_settings import NewVideoSettings, RetrySettings
 from pipeline.domain.errors import Conflict, NotFound
+from pipeline.domain.states import Status
 from pipeline.domain.values import CreateAsset
 from pipeline.limits.owner_quotas import OwnerLoad, owner_is_busy, refuse_excess
-from pipeline.records import upload_rows
+from pipeline.records import store, transitions, upload_rows
 from pipeline.records.models import Asset, Upload
 from pipeline.runtime.wakes import Wake
 
@@ -107,6 +108,7 @@ class Created:
         asset: The asset; None on a replay.
         status_code: 202 for a new asset, 200 for one that was already there.
         body: The answer's body; on a replay, the first one.
+        readdressed: Whether the request gave a fresh address of the source, which replaced the old.
     """
 
     asset: Asset | None
@@ -114,6 +116,7 @@ class Created:
     body: Mapping[str, Any]
     replayed: bool = False
     wake: Wake | None = None
+    readdressed: bool = False
 
 
 def create_asset(
@@ -130,7 +133,8 @@ def create_asset(
 ) -> Created:
     """Register the source of a post's video and queue it: one statement, two with a key.
 
-    The same post and source again returns the asset as it is; it is never a retry.
+    The same post and source again returns the asset as it is; it is never a retry. A fresh address
+    of the same file, such as one signed anew, replaces the old one for the next attempt.
 
     Args:
         session: A session of the owner, or of an operator who registers a video for an owner.
@@ -162,7 +166,8 @@ def create_asset(
         if first is not None:
             return Created(None, first.status_code, first.body, replayed=True)
         existing = _existing(session, request)
-        created = Created(existing, 200, render(existing))
+        held = _readdressed(session, existing, request, actor)
+        created = Created(held, 200, render(held), readdressed=held is not existing)
     record_answer(session, idempotency, Answer(created.status_code, created.body))
     return created
 
@@ -235,6 +240,23 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
             playback=held.playback,
         )
     return held
+
+
+def _readdressed(session: Session, held: Asset, request: CreateAsset, actor: str) -> Asset:
+    """Replace the address of a source by a fresh one, unless an attempt uses the old one now.
+
+    An attempt may repeat its request to the provider, which must then be the same.
+    """
+    url = request.source_url
+    if url in {None, held.source_url}:
+        return held
+    assert url is not None
+    locked = store.lock(session, held.id)
+    assert locked is not None
+    asset = locked.asset
+    if asset.deleted_at is not None or asset.status is Status.PROCESSING:
+        return held
+    return store.advance(session, asset, transitions.source_readdressed(url, actor))
 
 
 def _refuse_missing_upload(session: Session, request: CreateAsset) -> None:

@@ -469,6 +469,12 @@ def retried(asset: Asset, actor: str, *, deadline_sec: float) -> Transition:
     return Transition(Status.QUEUED, event, _started_over(deadline_sec))
 
 
+def source_readdressed(url: str, actor: str) -> Transition:
+    """Replace the address of the source by a fresh one of the same file."""
+    event = EventDraft(EventType.SOURCE_READDRESSED, actor)  # without the address, which is signed
+    return Transition(None, event, {"source_url": url})
+
+
 def reencode_requested(asset: Asset, actor: str, *, deadline_sec: float) -> Transition:
     """Queue a completed asset for a new generation; its outputs stay published."""
     detail = {"generation": asset.generation + 1}

@@ -2,14 +2,16 @@
 
 from threading import Barrier, Thread
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import redis
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from pipeline.config.task_names import QUEUE_SUBMIT
 from pipeline.domain.states import Status
+from pipeline.records.models import Asset
+from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, Client, World, serving
 
 ASSET_MEMBERS = {
@@ -57,6 +59,31 @@ def test_the_same_source_again_is_the_asset_as_it_is(api: Client, world: World) 
     assert again.status_code == 200
     assert (again.json()["id"], again.json()["status"]) == (first["id"], "failed")
     assert world.count() == 1
+
+
+def source_of(world: World, post_id: UUID) -> str | None:
+    with session_of(world.superuser) as session:
+        return session.scalars(select(Asset.source_url).where(Asset.post_id == post_id)).one()
+
+
+def test_an_address_that_was_signed_anew_replaces_the_old(api: Client, world: World) -> None:
+    post_id = uuid4()
+    first = api.create(post_id, source_url=f"{SOURCE}?signature=1").json()
+    for _ in range(2):
+        assert api.create(post_id, source_url=f"{SOURCE}?signature=2").status_code == 200
+    assert source_of(world, post_id) == f"{SOURCE}?signature=2"
+    events = world.events(first["id"])
+    assert [event.type for event in events] == ["created", "source_readdressed"]
+    assert "signature" not in str(events[-1].detail)
+
+
+def test_the_address_that_an_attempt_uses_is_not_replaced(api: Client, world: World) -> None:
+    post_id = uuid4()
+    first = api.create(post_id, source_url=f"{SOURCE}?signature=1").json()
+    world.move(first["id"], Status.PROCESSING)
+    again = api.create(post_id, source_url=f"{SOURCE}?signature=2")
+    assert (again.status_code, again.json()["status"]) == (200, "processing")
+    assert source_of(world, post_id) == f"{SOURCE}?signature=1"
 
 
 def test_another_source_for_the_same_post_is_a_conflict_that_says_what_is_there(

@@ -100,6 +100,8 @@ TRIES: Mapping[str, Try] = {
     # The chronicle.
     "chronicle an owner's retry": Try(event("retried", "owner:alice"), API),
     "chronicle another owner's retry": Try(event("retried", "owner:bob"), NONE),
+    "chronicle an owner's fresh address": Try(event("source_readdressed", "owner:alice"), API),
+    "chronicle a worker's fresh address": Try(event("source_readdressed", "worker"), NONE),
     "chronicle an owner's completion": Try(event("completed", "owner:alice"), NONE),
     "chronicle an owner's rollback": Try(event("rolled_back", "owner:alice"), NONE),
     "chronicle an operator's retry": Try(event("retried", "operator:alice"), OPERATOR),
@@ -127,6 +129,10 @@ TRIES: Mapping[str, Try] = {
     ),
     "retry later": Try(change("status = 'retrying', error_code = 'x'"), WORKER),
     # Columns and values of a video.
+    "give a fresh address of the source": Try(
+        change("source_url = source_url || '?signature=2'"), REQUESTS
+    ),
+    "give the address of another source": Try(change("source_url = 'https://b.example/'"), NONE),
     "delete a video": Try(change("deleted_at = now()"), EVERY),
     "bring back a deleted video": Try(change("deleted_at = NULL"), NONE, "deleted"),
     "give a video away": Try(change("owner_id = 'bob'"), NONE),

@@ -83,7 +83,7 @@ AUDITED = {"type", "reason", "actor", "provider", "source", "request_id", "detai
 OWED = {"release_requested_at", "purge_at"}
 COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     ("video_assets", "khronika_api", "INSERT"): SAID_BY_CREATE,
-    ("video_assets", "khronika_api", "UPDATE"): CHANGED_BY_OWNERS,
+    ("video_assets", "khronika_api", "UPDATE"): CHANGED_BY_OWNERS | {"source_url"},
     ("video_assets", "khronika_viewer", "SELECT"): SHOWN_TO_EVERYBODY,
     ("uploads", "khronika_api", "INSERT"): {
         *("id", "owner_id", "post_id", "filename", "mime_type", "size_bytes", "storage_key"),
@@ -103,7 +103,7 @@ COLUMNS: Mapping[tuple[str, str, str], set[str]] = {
     },
     ("uploads", "khronika_worker", "UPDATE"): {"completed_at", "expires_at"},
     ("video_assets", "khronika_operator", "INSERT"): SAID_BY_CREATE | {"hold_reason"},
-    ("video_assets", "khronika_operator", "UPDATE"): CHANGED_BY_OWNERS | PUBLISHED,
+    ("video_assets", "khronika_operator", "UPDATE"): CHANGED_BY_OWNERS | PUBLISHED | {"source_url"},
     ("video_assets", "khronika_worker", "UPDATE"): {
         *CHANGED_BY_OWNERS,
         *PUBLISHED,
