@@ -18,8 +18,10 @@ def reading_clocks() -> Iterator[list[float]]:
     """Collect the seconds by which vendors' clocks are ahead of ours, one for each answer."""
     readings: list[float] = []
     token = _APART_SEC.set(readings)
-    yield readings
-    _APART_SEC.reset(token)
+    try:
+        yield readings
+    finally:
+        _APART_SEC.reset(token)
 
 
 def note_date(date: str | None) -> None:
@@ -29,7 +31,7 @@ def note_date(date: str | None) -> None:
         return
     try:
         instant = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return
     aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     readings.append((aware - datetime.now(UTC)).total_seconds())
