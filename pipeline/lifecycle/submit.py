@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
+from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
 from pipeline.content.object_urls import output_prefix, poster_prefix
@@ -87,9 +88,9 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         claim, measured = copied
     facts = measured_facts(measured)
     lacking = lasting_reason_against(services, claim.asset, provider, facts)
-    if lacking is not None:
-        return _route_again(services, claim, measured, lacking)
     try:
+        if lacking is not None:
+            return _route_again(services, claim, measured, lacking)
         asset = _intend(services, claim, measured)
     except LimitReached as error:
         setback = Setback(known_code(error.code), str(error), retryable=False)
@@ -137,9 +138,12 @@ def _route_again(
     """Give the attempt up unasked: its account cannot process this source after all.
 
     The measurements are kept, so that the next claim chooses by them.
+
+    Raises:
+        LimitReached: The source exceeds the owner's quota of the day; nothing is written.
     """
     with session_of(services.engine) as session:
-        asset = store.advance(session, claim.asset, _verified(claim, measured))
+        asset = _record_measured(services, session, claim, measured)
     setback = Setback(
         "provider_busy", f"{claim.attempt.provider}: {lacking}", retryable=True, held=True
     )
@@ -155,15 +159,30 @@ def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
         LimitReached: The source exceeds the owner's quota of the day; nothing is written.
     """
     with session_of(services.engine) as session:
-        asset = store.advance(session, claim.asset, _verified(claim, measured))
-        if claim.source.copied_from is None:
-            limits = services.settings.owner_limits
-            owner_quotas.book_measured(session, limits, claim.asset, measured)
-        mismatch = declared_mismatch(asset.declared, measured)
-        if mismatch and claim.source.copied_from is None:
-            asset = store.advance(session, asset, transitions.metadata_mismatch(mismatch))
+        asset = _record_measured(services, session, claim, measured)
         store.update_attempt(session, claim.attempt.id, intended_at=func.now())
         spend_guard.book_measured(session, claim.attempt.id, measured.info.duration_sec)
+    return asset
+
+
+def _record_measured(
+    services: Services, session: Session, claim: Claim, measured: Measured
+) -> Asset:
+    """Write the measurements of the source, and charge the owner's day with them.
+
+    One is never written without the other: a source that has been measured is not charged again.
+
+    Raises:
+        LimitReached: The source exceeds the owner's quota of the day. The transaction must not be
+            committed.
+    """
+    asset = store.advance(session, claim.asset, _verified(claim, measured))
+    if claim.source.copied_from is not None:
+        return asset
+    owner_quotas.book_measured(session, services.settings.owner_limits, claim.asset, measured)
+    mismatch = declared_mismatch(asset.declared, measured)
+    if mismatch:
+        asset = store.advance(session, asset, transitions.metadata_mismatch(mismatch))
     return asset
 
 
