@@ -18,7 +18,9 @@ SPEND_GUARD = "spend_guard"
 PROVIDER_PACED = "provider_paced"
 """The asset has a turn at its provider account, whose vendor takes so many calls in a second."""
 PROVIDER_BUSY = "provider_busy"
-"""No account may be called now, and one may be later."""
+"""The vendor takes no job now, or asked for a pause of the account: it says when to come back."""
+PROVIDER_FULL = "provider_full"
+"""The asset's provider account has its most jobs, or as many as it is trusted with on probation."""
 PROVIDER_ACCOUNT = "provider_account"
 """The provider refuses every account that can do the job."""
 NO_ACCOUNT = "no_account"
@@ -27,6 +29,10 @@ NO_ACCOUNT = "no_account"
 HOLDS: Mapping[str, str] = {
     PROVIDER_PACED: (
         "The processing service takes so many videos at a time. Processing starts in turn."
+    ),
+    PROVIDER_FULL: (
+        "The processing service has as many videos as it may have at once. "
+        "Processing starts when one of them is done."
     ),
     NO_ACCOUNT: (
         "No processing service can take this video at present. "

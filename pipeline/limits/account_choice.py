@@ -12,6 +12,7 @@ from pipeline.domain.hold_reasons import (
     PROVIDER_ACCOUNT,
     PROVIDER_BUSY,
     PROVIDER_DOWN,
+    PROVIDER_FULL,
     PROVIDER_PACED,
     SPEND_GUARD,
 )
@@ -213,15 +214,16 @@ def _held_by(
 ) -> NoneChosen:
     """Return the hold of an asset for which no account may be called at all.
 
-    The waits are spread, so that the assets of a backlog do not come back together.
+    An account that is full counts before one that is paused, because its hold ends with any of its
+    jobs. The waits are spread, so that the assets of a backlog do not come back together.
     """
+    delay_sec = NO_ACCOUNT_SEC + services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
+    full = [name for name, reason in against.items() if reason in HAS_NO_ROOM]
+    if full:
+        return NoneChosen(PROVIDER_FULL, delay_sec, services.rng.choice(full), against)
     pauses = [each.paused_sec for each in candidates if against[each.name] is PassedOver.PAUSED]
     if pauses:
         spread_sec = services.rng.uniform(0, min(min(pauses) / 2, NO_ACCOUNT_SEC))
         return NoneChosen(PROVIDER_BUSY, min(pauses) + spread_sec, None, against)
-    delay_sec = NO_ACCOUNT_SEC + services.rng.uniform(0, NO_ACCOUNT_SEC / 2)
-    full = [name for name, reason in against.items() if reason in HAS_NO_ROOM]
-    if full:
-        return NoneChosen(PROVIDER_BUSY, delay_sec, services.rng.choice(full), against)
     has_problem = PassedOver.ACCOUNT_PROBLEM in against.values()
     return NoneChosen(PROVIDER_ACCOUNT if has_problem else NO_ACCOUNT, delay_sec, None, against)

@@ -7,10 +7,16 @@ turn at an account which gets no new jobs is free for another one.
 from sqlalchemy import CursorResult, text
 from sqlalchemy.orm import Session
 
-from pipeline.domain.hold_reasons import NO_ACCOUNT, PROVIDER_ACCOUNT, PROVIDER_BUSY, PROVIDER_PACED
+from pipeline.domain.hold_reasons import (
+    NO_ACCOUNT,
+    PROVIDER_ACCOUNT,
+    PROVIDER_BUSY,
+    PROVIDER_FULL,
+    PROVIDER_PACED,
+)
 from pipeline.domain.routing import AccountState
 
-WANTING = (NO_ACCOUNT, PROVIDER_BUSY, PROVIDER_ACCOUNT)
+WANTING = (NO_ACCOUNT, PROVIDER_BUSY, PROVIDER_FULL, PROVIDER_ACCOUNT)
 """Hold reasons of assets that any account may take."""
 
 BATCH = 2000

@@ -1,12 +1,14 @@
 """Room for further jobs at provider accounts, and the assets that wait for it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pipeline.domain.hold_reasons import PROVIDER_BUSY
-from pipeline.domain.routing import trial_jobs
+from pipeline.domain.hold_reasons import PROVIDER_FULL
+from pipeline.domain.routing import AccountState, trial_jobs
 from pipeline.limits.held_assets import END_HOLDS
 from pipeline.records import account_states
 from pipeline.records.due import BATCH
@@ -37,6 +39,7 @@ def release_held(services: Services, session: Session) -> list[UUID]:
     """Make due as many assets as the accounts have room for again, the longest held first.
 
     An asset waits for one account. It is let go, too, while that one has no room and another has.
+    A hold for any other reason has an end of its own, such as the pause that a vendor asked for.
 
     Index: ``video_assets_held``.
     """
@@ -45,7 +48,7 @@ def release_held(services: Services, session: Session) -> list[UUID]:
     for account, room in sorted(_rooms(services, session).items(), key=lambda each: -each[1]):
         batch = room or min(LENT, spare)
         if batch:
-            columns = {"hold_reason": PROVIDER_BUSY, "provider": account, "batch": batch}
+            columns = {"hold_reason": PROVIDER_FULL, "provider": account, "batch": batch}
             ended = list(session.scalars(END_HOLDS, columns))
             spare += room - len(ended)
             released.extend(ended)
@@ -54,6 +57,7 @@ def release_held(services: Services, session: Session) -> list[UUID]:
 
 def _rooms(services: Services, session: Session) -> Mapping[str, int]:
     """Return the number of jobs that each account may get now, a batch at most."""
+    now = session.scalars(select(func.clock_timestamp())).one()
     states = account_states.all_states(session)
     jobs, trials = limited_jobs(services, session, states)
     rooms = {}
@@ -62,5 +66,13 @@ def _rooms(services: Services, session: Session) -> Mapping[str, int]:
         by_limit = BATCH if most is None else most - jobs.get(name, 0)
         on_trial = row is not None and row.probation_at is not None
         by_trial = trial_jobs(row.lies) - trials.get(name, 0) if row and on_trial else BATCH
-        rooms[name] = max(0, min(BATCH, by_limit, by_trial))
+        rooms[name] = max(0, min(BATCH, by_limit, by_trial)) if _may_be_called(row, now) else 0
     return rooms
+
+
+def _may_be_called(row: ProviderAccount | None, now: datetime) -> bool:
+    """Return true if an account may get jobs: it is enabled, accepted by its vendor, not paused."""
+    if row is None:
+        return True
+    is_paused = row.paused_until is not None and row.paused_until > now
+    return row.state == AccountState.ENABLED and row.problem is None and not is_paused

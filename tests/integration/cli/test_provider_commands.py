@@ -125,7 +125,7 @@ def wait_and_life_sec(world: World, asset_id: UUID) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     ("reason", "moved_sec"),
-    [("no_account", 0), ("provider_busy", 600), ("provider_account", 600)],
+    [("no_account", 0), ("provider_busy", 600), ("provider_full", 600), ("provider_account", 600)],
 )
 def test_enabling_an_account_lets_the_videos_go_on_that_wait_for_one(
     env: Mapping[str, str], world: World, api: Client, reason: str, moved_sec: float

@@ -1,12 +1,13 @@
 """Two provider accounts: which of them gets a job, and what becomes of the jobs of the other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Session
 
 from pipeline.config.groups import load_settings
 from pipeline.domain.states import Status
@@ -21,7 +22,7 @@ from pipeline.lifecycle.sweep import sweep
 from pipeline.process_settings import WorkerSettings
 from pipeline.records import account_states
 from pipeline.runtime.database import session_of
-from pipeline.services import build_services
+from pipeline.services import Services, build_services
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, callback, scripted_provider
 
@@ -395,7 +396,7 @@ def test_on_probation_the_only_account_gets_few_jobs_until_one_is_good(both: Bot
     assets = [both.world.create() for _ in range(6)]
 
     assert [submit(alone, each).result for each in assets] == ["submitted"] * 3 + ["held"] * 3
-    assert both.world.asset(assets[3]).hold_reason == "provider_busy"
+    assert both.world.asset(assets[3]).hold_reason == "provider_full"
     assert both.passed_over(assets[3]) == {"selfhosted": "on_trial"}
     assert not {wake.id for wake in sweep(alone).wakes} & set(assets)
 
@@ -448,7 +449,7 @@ def test_an_account_with_a_limit_of_jobs_takes_the_next_one_when_one_ends(
             *("submitted", "submitted"),
             *("held", "held"),
         ]
-        assert both.world.asset(assets[2]).hold_reason == "provider_busy"
+        assert both.world.asset(assets[2]).hold_reason == "provider_full"
         assert both.passed_over(assets[2]) == {
             "selfhosted": "has_its_most_jobs",
             "second": "has_its_most_jobs",
@@ -459,5 +460,96 @@ def test_an_account_with_a_limit_of_jobs_takes_the_next_one_when_one_ends(
 
         [next_one] = woken & set(assets[2:])
         assert submit(services, next_one).result == "submitted"
+    finally:
+        services.close()
+
+
+def alone(both: Both) -> Services:
+    """The services of an installation with the first account only."""
+    services = both.world.services
+    return replace(services, providers={"selfhosted": services.providers["selfhosted"]})
+
+
+def test_the_pause_that_a_vendor_asked_for_outlasts_the_sweep(both: Both) -> None:
+    services = alone(both)
+    both.first.script, both.first.retry_after = ["429"], {"Retry-After": "3600"}
+    refused, other = both.world.create(), both.world.create()
+
+    assert submit(services, refused).result == "retrying"
+    assert submit(services, other).result == "held"
+    sweep(services)
+
+    for asset_id in (refused, other):
+        waits = both.world.asset(asset_id)
+        assert waits.hold_reason == "provider_busy"
+        assert waits.next_attempt_at is not None
+        assert waits.next_attempt_at > datetime.now(UTC) + timedelta(minutes=9)
+
+
+def test_a_refusal_for_now_outlasts_the_sweep_though_the_account_has_room(both: Both) -> None:
+    both.first.script = ["429"]
+    asset_id = both.world.create()
+    assert both.submit(asset_id) == "retrying"
+    both.world.execute("UPDATE video_assets SET next_attempt_at = now() + interval '1 hour'")
+
+    sweep(both.world.services)
+
+    waits = both.world.asset(asset_id)
+    assert waits.hold_reason == "provider_busy"
+    assert waits.next_attempt_at is not None
+    assert waits.next_attempt_at > datetime.now(UTC) + timedelta(minutes=9)
+
+
+def pause_it(session: Session) -> None:
+    account_states.pause(session, "selfhosted", 3600)
+
+
+def refuse_it(session: Session) -> None:
+    account_states.record_problem(session, "selfhosted", "no such key")
+
+
+def drain_it(session: Session) -> None:
+    account_states.set_state(session, "selfhosted", "drain")
+
+
+def disable_it(session: Session) -> None:
+    account_states.set_state(session, "selfhosted", "disabled")
+
+
+@pytest.mark.parametrize("change", [pause_it, refuse_it, drain_it, disable_it])
+def test_an_account_that_may_get_no_job_has_no_room(
+    both: Both, change: Callable[[Session], None]
+) -> None:
+    services = alone(both)
+    with session_of(services.engine) as session:
+        account_states.begin_probation(session, "selfhosted")
+    assets = [both.world.create() for _ in range(4)]
+    assert [submit(services, each).result for each in assets] == [*["submitted"] * 3, "held"]
+    both.finish(both.first, "selfhosted", both.world.attempt_id(assets[0]))
+    with session_of(services.engine) as session:
+        change(session)
+
+    assert assets[3] not in {wake.id for wake in sweep(services).wakes}
+
+    with session_of(services.engine) as session:
+        account_states.set_state(session, "selfhosted", "enabled")
+    assert assets[3] in {wake.id for wake in sweep(services).wakes}
+
+
+def test_a_full_account_is_waited_for_and_not_the_long_pause_of_another(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHRONIKA_SELFHOSTED_MAX_JOBS", "1")
+    services = build_services(load_settings(WorkerSettings))
+    try:
+        with session_of(services.engine) as session:
+            account_states.pause(session, "second", 3600)
+        busy, waiting = both.world.create(), both.world.create()
+        assert [submit(services, each).result for each in (busy, waiting)] == ["submitted", "held"]
+        assert both.world.asset(waiting).hold_reason == "provider_full"
+
+        both.finish(both.first, "selfhosted", both.world.attempt_id(busy))
+
+        assert waiting in {wake.id for wake in sweep(services).wakes}
     finally:
         services.close()
