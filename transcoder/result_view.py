@@ -18,7 +18,7 @@ def result_view(
 ) -> dict[str, Any]:
     """Describe a published encode as JSON values; outputs are named `storage:{key}`.
 
-    `storyboard` is present only if one was drawn.
+    `storyboard` is present only if one was drawn. `warnings` names the differences from the source.
     """
     top = encoded.renditions[0]
     return {
@@ -32,6 +32,7 @@ def result_view(
         "thumbnail": f"storage:{output.poster_prefix}/{THUMBNAIL}",
         **_storyboard(output, encoded),
         "bytes": published_bytes,
+        "warnings": [loss.to_json() for loss in encoded.losses],
         "renditions": [_rendition(output, rendition) for rendition in encoded.renditions],
     }
 

@@ -32,6 +32,7 @@ export interface Card {
   error_code?: string | null;
   error_message?: string | null;
   retryable?: boolean | null;
+  warnings?: { code: string; message: string }[];
   queue_position?: number | null;
   queue_wait_sec?: number | null;
 }

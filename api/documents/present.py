@@ -11,6 +11,7 @@ from pipeline.content.object_urls import object_url, output_url, playback_ends_a
 from pipeline.content.original import original_key
 from pipeline.domain.failures import failure_of
 from pipeline.domain.hold_reasons import sentence_of
+from pipeline.domain.output_warnings import warning_documents
 from pipeline.domain.processing_step import step_of
 from pipeline.domain.values import ADDRESS_FIELDS, Playback
 from pipeline.records.models import Asset, Event
@@ -19,7 +20,7 @@ from pipeline.records.queue_position import PlaceInQueue
 
 DERIVED = frozenset(
     {
-        *("playable", "retryable", "step", "hold_message", "urls_expire_at"),
+        *("playable", "retryable", "step", "hold_message", "urls_expire_at", "warnings"),
         *("queue_position", "queue_wait_sec"),
         *ADDRESS_FIELDS,
     }
@@ -54,6 +55,7 @@ def asset_out(
         hold_message=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         retryable=failure_of(asset.error_code).retryable if asset.error_code else None,
         step=step_of(asset.status, submitted=submitted, progress=asset.progress),
+        warnings=warning_documents(asset.warnings),
         **queue_position_out(place),
         **_addresses(asset, urls, key_id),
     )

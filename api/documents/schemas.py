@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.domain.output_warnings import WarningCode
 from pipeline.domain.processing_step import Step
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
@@ -159,6 +160,14 @@ class GoneOut(BaseModel):
     post_id: UUID
 
 
+class WarningOut(BaseModel):
+    """A difference of the published outputs from their source."""
+
+    code: WarningCode
+    message: str
+    """The sentence for people."""
+
+
 class AssetOut(BaseModel):
     """A video of a post, in the view of its owner and of operators."""
 
@@ -210,6 +219,8 @@ class AssetOut(BaseModel):
     error_message: str | None
     retryable: bool | None
     """True if a retry may help; null unless the video failed."""
+    warnings: list[WarningOut]
+    """The differences of the published outputs from their source; empty if there are none."""
     created_at: AwareDatetime
     updated_at: AwareDatetime
     playable_at: AwareDatetime | None

@@ -60,6 +60,8 @@ class EventType(StrEnum):
     """The manifest passed the gate and was published; other outputs are still to come."""
     COMPLETED = "completed"
     """The outputs passed the gate and were published."""
+    WARNED = "warned"
+    """The outputs that are published next differ from the source; ``warnings`` says in what."""
     LATE_SUCCESS = "late_success"
     """An abandoned attempt succeeded; its outputs were published."""
     ROLLED_BACK = "rolled_back"

@@ -1,6 +1,6 @@
 """Generator of reference pages: ``python -m pipeline.domain.reference_pages``.
 
-It writes docs/states.md, docs/events.md and docs/audit.md below the current directory.
+It writes states.md, events.md, audit.md and warnings.md to ``docs`` below the current directory.
 """
 
 import inspect
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.domain.audit_types import AuditType
 from pipeline.domain.events import EventType
+from pipeline.domain.output_warnings import SENTENCES, WarningCode
 from pipeline.domain.states import TRANSITIONS, Status
 
 GENERATED = "Generated from `pipeline/domain/{}.py` by `python -m pipeline.domain.reference_pages`."
@@ -71,10 +72,32 @@ def audit_page() -> str:
     )
 
 
+def warnings_page() -> str:
+    """Return docs/warnings.md: the meaning and the sentence of each warning of an output."""
+    return _page(
+        "# The warnings of an output",
+        "",
+        GENERATED.format("output_warnings"),
+        "",
+        "The member `warnings` of an asset's document lists the differences of the published "
+        "outputs from their source, each with its code and its sentence. The event `warned` of "
+        "the chronicle has the figures. They belong to the outputs: a new encode brings its own, a "
+        "rollback those of the outputs that are published again.",
+        "",
+        "| code | meaning | sentence for the owner |",
+        "|---|---|---|",
+        *(
+            f"{row} {SENTENCES[code]} |"
+            for code, row in zip(WarningCode, _rows(WarningCode), strict=True)
+        ),
+    )
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "states.md": states_page,
     "events.md": events_page,
     "audit.md": audit_page,
+    "warnings.md": warnings_page,
 }
 """Each generated page by its file in ``docs``."""
 

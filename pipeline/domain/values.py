@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from pipeline.domain.output_warnings import OutputWarning
+
 
 class Playback(StrEnum):
     """Playback policy of an asset: the readers of its published files. Create fixes it."""
@@ -160,6 +162,7 @@ class Outputs:
         duration_sec: None if the provider does not say. So are width and height, in pixels.
         storyboard_url: WebVTT that names small pictures along the timeline; None if the provider
             makes none.
+        warnings: Differences from the source that the provider names.
     """
 
     manifest_url: str
@@ -172,6 +175,7 @@ class Outputs:
     renditions: Sequence[Mapping[str, Any]] = ()
     size_bytes: int | None = None
     storyboard_url: str | None = None
+    warnings: Sequence[OutputWarning] = ()
 
     @property
     def is_complete(self) -> bool:

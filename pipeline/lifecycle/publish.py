@@ -12,6 +12,7 @@ from pipeline.config.task_names import wake_release
 from pipeline.content.gate import GateVerdict
 from pipeline.domain.errors import Conflict
 from pipeline.domain.events import EventDraft, EventType
+from pipeline.domain.output_warnings import one_per_code, warning_rows
 from pipeline.domain.values import Outputs
 from pipeline.lifecycle.provider_report import Applied, ProviderReport
 from pipeline.records import queries, releases, store, transitions
@@ -31,6 +32,7 @@ def publish(
     outputs = _publishable(asset, report, verdict)
     _retire_others(session, asset, report.attempt_id)
     output_id = _keep_output(session, asset, report, outputs, verdict)
+    _record_warnings(session, asset, report, outputs)
     type_ = EventType.LATE_SUCCESS if late else EventType.COMPLETED
     event = _event(type_, report, output_id, outputs, verdict)
     store.advance(
@@ -81,6 +83,7 @@ def _event(
 def _publishable(asset: Asset, report: ProviderReport, verdict: GateVerdict) -> Outputs:
     assert report.status.outputs is not None
     outputs = with_source_facts(report.status.outputs, asset)
+    outputs = replace(outputs, warnings=one_per_code(outputs.warnings))
     return outputs if verdict.storyboard_fault is None else replace(outputs, storyboard_url=None)
 
 
@@ -92,6 +95,24 @@ def _detail(output_id: UUID, outputs: Outputs, verdict: GateVerdict) -> dict[str
     }
     named = {name: value for name, value in found.items() if value}
     return {"output_id": str(output_id), "renditions": len(outputs.renditions), **named}
+
+
+def _record_warnings(
+    session: Session, asset: Asset, report: ProviderReport, outputs: Outputs
+) -> None:
+    if not outputs.warnings:
+        return
+    store.record(
+        session,
+        asset.id,
+        EventDraft(
+            EventType.WARNED,
+            report.actor,
+            {"warnings": warning_rows(outputs.warnings)},
+            provider_job_id=report.status.provider_job_id,
+            provider_event_id=report.event_id,
+        ),
+    )
 
 
 def _retire_others(session: Session, asset: Asset, attempt_id: UUID) -> None:

@@ -22,13 +22,14 @@ __all__ = ["SourceInfo", "probe"]
 _STREAM_FIELDS = (
     *("index", "codec_type", "codec_name", "profile", "width", "height"),
     *("pix_fmt", "sample_aspect_ratio", "bits_per_raw_sample", "field_order", "channels"),
+    *("channel_layout", "sample_fmt"),
     *("color_transfer", "color_primaries", "color_space"),
     *("avg_frame_rate", "r_frame_rate", "nb_frames", "start_time", "duration"),
 )
 _ENTRIES = (
     "format=duration,start_time,bit_rate"
     f":stream={','.join(_STREAM_FIELDS)}"
-    ":stream_disposition=attached_pic"
+    ":stream_disposition=attached_pic,default"
     ":stream_side_data=rotation"
     ":packet=stream_index,pts_time"
     ":packet_side_data=side_data_type"

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.media.source_info import SourceInfo
 from pipeline.media.source_limits import MediaRefused, Refusal
+from pipeline.media.track_choice import choose_sound, count_tracks, has_disposition
 
 _ENCRYPTED = "Encryption info"  # ffprobe's name for the side data of an encrypted packet
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
@@ -35,7 +36,8 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     streams = _mappings(report.get("streams"))
     layout = _mapping(report.get("format"))
     video = _video_stream(streams)
-    audio = next((s for s in streams if s.get("codec_type") == "audio"), None)
+    sound = choose_sound(streams)
+    audio = sound.stream if sound else None
     coded_width, coded_height = _picture_size(video)
     aspect = _aspect(video)
     rotation = _rotation(video)
@@ -76,6 +78,11 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         video_start_sec=_start_sec(video, start_sec),
         bit_rate_bps=int(finite_number(layout.get("bit_rate"))),
         indexed_frames=max(0, int(finite_number(video.get("nb_frames")))),
+        audio_index=sound.index if sound else 0,
+        audio_layout=_word(audio.get("channel_layout")) if audio else None,
+        sound_tracks=count_tracks(streams, "audio"),
+        picture_tracks=count_tracks(streams, "video"),
+        subtitle_tracks=count_tracks(streams, "subtitle"),
     )
 
 
@@ -84,13 +91,14 @@ def played_streams(report: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         str(stream.get("index"))
         for stream in _mappings(report.get("streams"))
-        if stream.get("codec_type") in ("video", "audio") and not _is_attached(stream)
+        if stream.get("codec_type") in ("video", "audio")
+        and not has_disposition(stream, "attached_pic")
     )
 
 
 def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     pictures = [s for s in streams if s.get("codec_type") == "video"]
-    moving = [s for s in pictures if not _is_attached(s)]
+    moving = [s for s in pictures if not has_disposition(s, "attached_pic")]
     if not moving:
         raise MediaRefused(Refusal.NO_VIDEO_STREAM, "The file has no video stream.")
     if moving[0].get("codec_name") in (None, "unknown", "none"):
@@ -103,10 +111,6 @@ def _refuse_encrypted(packets: Sequence[Mapping[str, Any]], index: object) -> No
         kinds = [data.get("side_data_type") for data in _mappings(packet.get("side_data_list"))]
         if packet.get("stream_index") == index and _ENCRYPTED in kinds:
             raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video is encrypted.")
-
-
-def _is_attached(stream: Mapping[str, Any]) -> bool:
-    return bool(_mapping(stream.get("disposition")).get("attached_pic"))
 
 
 def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:

@@ -10,8 +10,8 @@ from typing import Any, Self
 class SourceInfo:
     """The facts of one source, measured from its content and never from its name.
 
-    The first video stream that is not cover art (`0:V:0` in ffmpeg) and the first audio stream
-    (`0:a:0`) are measured; an encoder maps the same two.
+    The first video stream that is not cover art (`0:V:0` in ffmpeg) and the chosen audio stream
+    (`0:a:{audio_index}`) are measured; an encoder maps the same two.
     """
 
     container: str  # mp4, mov, webm, matroska, mpegts, avi, flv, mpeg or ogg
@@ -40,6 +40,11 @@ class SourceInfo:
     video_start_sec: float
     bit_rate_bps: int  # of the whole file
     indexed_frames: int = 0  # number of frames in the file's index; 0 without one
+    audio_index: int = 0  # among the sound tracks
+    audio_layout: str | None = None  # ffmpeg's name, such as "5.1"; None if unlabelled
+    sound_tracks: int = 0  # 0 also for a source that was measured before tracks were counted
+    picture_tracks: int = 0  # cover art excluded
+    subtitle_tracks: int = 0
 
     @property
     def frame_count(self) -> int:

@@ -75,6 +75,8 @@ class Asset(Base):
     duration_sec: Mapped[float | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    warnings: Mapped[list[Any]] = mapped_column(JSONB)
+    """Those of the published output."""
 
     progress: Mapped[float | None]
     progress_at: Mapped[datetime | None]
@@ -150,6 +152,8 @@ class Output(Base):
     renditions: Mapped[list[Any]] = mapped_column(JSONB)
     captions: Mapped[list[Any]] = mapped_column(JSONB)
     """Captions of the manifest, as ``domain.values.Caption``."""
+    warnings: Mapped[list[Any]] = mapped_column(JSONB)
+    """Differences from the source, as ``domain.output_warnings`` stores them."""
     duration_sec: Mapped[float]
     width: Mapped[int]
     height: Mapped[int]

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
+from pipeline.domain.output_warnings import warning_rows
 from pipeline.domain.values import PUBLISHED_FIELDS, Caption, Outputs
 from pipeline.records.models import Asset, Output
 
@@ -17,7 +18,8 @@ def published_columns(output_id: UUID, outputs: Outputs | Output) -> dict[str, A
         outputs: A provider's report, or an earlier row.
     """
     copies = {name: getattr(outputs, name) for name in PUBLISHED_FIELDS}
-    return {"published_output_id": output_id, **copies}
+    warnings = outputs.warnings if isinstance(outputs, Output) else warning_rows(outputs.warnings)
+    return {"published_output_id": output_id, **copies, "warnings": warnings}
 
 
 def with_source_facts(outputs: Outputs, asset: Asset) -> Outputs:
@@ -44,5 +46,6 @@ def output_columns(outputs: Outputs, captions: Sequence[Caption] = ()) -> dict[s
         **{name: getattr(outputs, name) for name in PUBLISHED_FIELDS},
         "renditions": [dict(rendition) for rendition in outputs.renditions],
         "captions": [asdict(caption) for caption in captions],
+        "warnings": warning_rows(outputs.warnings),
         "size_bytes": outputs.size_bytes,
     }

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from pipeline.media.confinement import Reach
@@ -19,6 +20,7 @@ from transcoder.encode.frame_rates import output_rate
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
 from transcoder.encode.master_playlist import MASTER, master_playlist
 from transcoder.encode.measured_rendition import MeasuredRendition, measure_rendition
+from transcoder.encode.output_losses import OutputLoss, planned_losses
 from transcoder.encode.pictures import first_bright_folder, picture_command, poster_instants
 from transcoder.encode.source_ends import (
     SourceEnds,
@@ -71,6 +73,7 @@ class Encoded:
         renditions: Largest first.
         duration_sec: Measured duration of the top rendition.
         has_storyboard: False if none could be drawn; the video plays without it.
+        losses: Differences from the source.
     """
 
     outputs: Path
@@ -78,6 +81,7 @@ class Encoded:
     renditions: tuple[MeasuredRendition, ...]
     duration_sec: float
     has_storyboard: bool
+    losses: tuple[OutputLoss, ...] = ()
 
 
 def encode_source(
@@ -130,7 +134,8 @@ def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
     work.remux_fallback()
     work.take_pictures(duration_sec)
     has_storyboard = work.draw_storyboard(duration_sec)
-    return Encoded(work.outputs, work.pictures, renditions, duration_sec, has_storyboard)
+    losses = planned_losses(work.info, work.rungs, work.rate)
+    return Encoded(work.outputs, work.pictures, renditions, duration_sec, has_storyboard, losses)
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,10 @@ class _Work:
     def pictures(self) -> Path:
         return self.workdir / "pictures"
 
+    @property
+    def rate(self) -> Fraction:
+        return output_rate(self.info.frame_rate, variable=self.info.variable_frame_rate)
+
     def make_folders(self) -> None:
         for rung in self.rungs:
             (self.outputs / rung.name).mkdir(parents=True)
@@ -176,12 +185,11 @@ class _Work:
             done = 100 * progress.out_time_sec / self.info.duration_sec
             on_progress("encoding", min(100.0, done))
 
-        rate = output_rate(self.info.frame_rate, variable=self.info.variable_frame_rate)
         command = encode_command(
             self.source,
             self.info,
             self.rungs,
-            rate,
+            self.rate,
             ffmpeg=self.tools.ffmpeg,
             held_sec=held_sec(self.info, ends),
             preset=self.options.preset,

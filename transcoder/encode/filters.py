@@ -17,7 +17,7 @@ from transcoder.encode.ladder import Rung
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 """PQ and HLG, by ffprobe's names."""
 
-_WIDE_PRIMARIES = frozenset({"bt2020", "smpte431", "smpte432"})
+WIDE_PRIMARIES = frozenset({"bt2020", "smpte431", "smpte432"})
 _MATRICES = {
     "bt709": "bt709",
     "fcc": "fcc",
@@ -89,7 +89,7 @@ def _to_sdr_bt709(info: SourceInfo, top: Rung) -> list[str]:
     size = f"scale={top.width}:{top.height}"
     target = "out_color_matrix=bt709:out_range=tv"
     hdr = info.color_transfer in HDR_TRANSFERS
-    if not hdr and info.color_primaries not in _WIDE_PRIMARIES:
+    if not hdr and info.color_primaries not in WIDE_PRIMARIES:
         return [f"{size}:in_color_matrix={_matrix(info)}:{target}", "format=yuv420p"]
     return [size, _colour_map(target, hdr=hdr), "format=yuv420p"]
 
@@ -125,4 +125,4 @@ def _audio_chain(info: SourceInfo, count: int) -> str:
         # If the sound ends early, players wait for more of it; apad adds silence.
         steps.append(f"apad=whole_dur={info.duration_sec:.3f}")
     steps.append(f"asplit={count}")
-    return "[0:a:0]" + ",".join(steps) + pads
+    return f"[0:a:{info.audio_index}]" + ",".join(steps) + pads

@@ -23,7 +23,16 @@ export function canPlay(card) {
  */
 export function concernsOwner({ card, gone, pendingUntil, isOwner, isBroken }) {
   const isUnfinished = card ? card.status !== "completed" : gone && !Number.isNaN(pendingUntil);
-  return isOwner && !isBroken && isUnfinished;
+  return isOwner && !isBroken && (isUnfinished || hasWarnings(card));
+}
+
+/**
+ * Return true if the published video differs from the uploaded one.
+ *
+ * @param {Card | null} card
+ */
+export function hasWarnings(card) {
+  return (card?.warnings ?? []).length > 0;
 }
 
 /**

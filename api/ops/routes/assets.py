@@ -49,6 +49,7 @@ def show(asset_id: UUID) -> Response:
         "asset.html",
         asset=asset,
         published=_published(document),
+        warnings=document.warnings,
         failure=failure_of(asset.error_code) if asset.error_code else None,
         waits_for=sentence_of(asset.hold_reason) if asset.hold_reason else None,
         actions=[name for name, action in ACTIONS.items() if is_allowed(action, asset)],

@@ -25,6 +25,7 @@ from pipeline.domain.values import (
 )
 from pipeline.net.signatures import check_secret, make_secret, verify
 from pipeline.providers import base, transport
+from pipeline.providers.reported_warnings import Warnings
 from pipeline.runtime.strict_json import DocumentRefused, read_document
 
 STORAGE = "default"
@@ -64,6 +65,7 @@ class _Result(transport.VendorDocument):
     height: Side
     size_bytes: int = Field(ge=0, le=MAX_BYTES, validation_alias="bytes")
     renditions: list[dict[str, Any]] = Field(max_length=64)
+    warnings: Warnings = Field(default_factory=list)
 
 
 class _Fault(transport.VendorDocument):
@@ -186,7 +188,7 @@ def _explain(answer: transport.VendorAnswer) -> transport.VendorError:
 def _status(job: _Job, request_id: str | None) -> ProviderStatus:
     told: dict[str, Any] = {}
     if job.status == "completed" and job.result:
-        told = {"outputs": Outputs(**job.result.model_dump())}
+        told = {"outputs": Outputs(**dict(job.result))}
     elif job.status == "failed" and job.error:
         told = dict(base.failed(**job.error.model_dump()))
     return ProviderStatus(

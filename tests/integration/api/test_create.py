@@ -21,6 +21,7 @@ ASSET_MEMBERS = {
     *("height", "error_code", "error_message", "retryable", "created_at", "updated_at"),
     *("playable_at", "completed_at", "title", "playback", "allow_original", "step"),
     *("storyboard_url", "urls_expire_at", "hold_message", "queue_position", "queue_wait_sec"),
+    "warnings",
 }
 
 

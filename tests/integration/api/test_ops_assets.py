@@ -323,3 +323,14 @@ def test_the_overview_is_shown_without_the_figure_that_is_missing(
     assert page.status == 200
     assert "could not be read" in page.text
     assert "50.0 %" in page.text
+
+
+def test_the_differences_of_the_published_outputs_are_shown(api: Client, world: World) -> None:
+    asset = api.create().json()
+    world.complete(asset["id"])
+    world.amend(asset["id"], warnings=[{"code": "frame_rate_lowered", "detail": "120 to 60"}])
+
+    page = signed_in(api).get(f"/ops/assets/{asset['id']}")
+
+    assert "frame_rate_lowered" in page.text
+    assert "The number of frames a second was lowered." in page.text

@@ -264,3 +264,17 @@ def test_a_held_video_says_what_it_waits_for(api: Client, world: World) -> None:
     shown = api.get(f"/api/video-assets/{asset['post_id']}").json()
     assert shown["hold_reason"] == "spend_guard"
     assert "budget" in shown["hold_message"]
+
+
+def test_an_owner_reads_the_differences_of_the_published_outputs(api: Client, world: World) -> None:
+    asset = api.create().json()
+    path = f"/api/video-assets/{asset['post_id']}"
+    assert api.get(path).json()["warnings"] == []
+    world.complete(asset["id"])
+    world.amend(asset["id"], warnings=[{"code": "sound_left_out", "detail": "ac4"}])
+
+    [warning] = api.get(path).json()["warnings"]
+
+    assert warning["code"] == "sound_left_out"
+    assert warning["message"].startswith("The sound of this video could not be read")
+    assert "warnings" not in api.get(f"{path}/playback").json()

@@ -36,7 +36,7 @@ def as_owner(world: World, verb: Callable[..., Any], asset_id: UUID, **more: Any
         return verb(session, post_id, actor=ACTOR, **more)
 
 
-def complete(world: World, asset_id: UUID, **result: str) -> UUID:
+def complete(world: World, asset_id: UUID, **result: Any) -> UUID:
     submit(world.services, asset_id)
     attempt_id = world.attempt_id(asset_id)
     assert tell(world, world.provider.finish(attempt_id, **result)) in {"completed", "late_success"}

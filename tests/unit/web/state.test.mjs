@@ -129,3 +129,15 @@ test("no progress shows no bar, and zero an empty one", () => {
   assert.equal(of({ status: "processing", progress: 0 }).progress, 0);
   assert.equal(of({ status: "failed", progress: 50 }).progress, null);
 });
+
+test("an owner reads the differences of a published video, and a visitor does not", () => {
+  const warnings = [{ code: "sound_left_out", message: "It plays without sound." }];
+  const card = { status: "completed", source: "processed", manifest_url: "/m", warnings };
+  const own = of(card, { isOwner: true });
+  assert.equal(own.state, "ready");
+  assert.equal(own.canPlay, true);
+  assert.deepEqual(own.headline, { key: "warned" });
+  assert.deepEqual(own.details, [{ key: "warning.sound_left_out", text: "It plays without sound." }]);
+  assert.equal(of(card).headline, null);
+  assert.equal(of({ ...card, warnings: [] }, { isOwner: true }).headline, null);
+});

@@ -65,7 +65,7 @@ CHANGED_BY_OWNERS = {
 }
 PUBLISHED = {
     *("published_output_id", "manifest_url", "fallback_url", "poster_url", "thumbnail_url"),
-    *("storyboard_url", "duration_sec", "width", "height"),
+    *("storyboard_url", "duration_sec", "width", "height", "warnings"),
 }
 SHOWN_TO_EVERYBODY = {
     *("id", "post_id", "status", "progress", "provider_job_id", "published_output_id"),
