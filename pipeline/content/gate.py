@@ -8,7 +8,8 @@ The gate checks a storyboard too, but a faulty one rejects nothing, because the 
 it. The storyboard is left out and the chronicle has the reason, even if only the reading failed.
 
 Captions are in the manifest, which players get as it is. Those that are WebVTT are listed; others
-are named in the chronicle.
+are named in the chronicle. Captions that cannot be read for a passing reason are waited for: the
+list is not made again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +46,9 @@ PLAYLIST_MAX_BYTES = 4 * 1024 * 1024
 """A 24 h variant at 2 s segments is about 3 MB."""
 IMAGE_MAX_BYTES = 8 * 1024 * 1024
 MAX_CAPTIONS = 100
-"""Most captions of a manifest: each of them is read."""
+"""Most captions of a manifest that are read and listed. Players get the others unchecked."""
+MAX_FAULT_CHARS = 500
+"""Most characters about faulty captions in the chronicle."""
 DURATION_TOLERANCE = 0.02
 DURATION_TOLERANCE_SEC = 0.5
 """A rendition may differ from its source by 2 % or half a second, the larger of the two: frame
@@ -64,7 +67,7 @@ class GateVerdict:
         rule: The rule that failed; None if all hold.
         storyboard_fault: The reason to leave the storyboard out; None if it has no fault.
         captions: The captions of the manifest that are WebVTT.
-        captions_fault: The fault of the others; None if they have none.
+        captions_fault: The faults of the others; None if they have none.
     """
 
     result: GateResult
@@ -134,7 +137,12 @@ class _Gate:
         self._expected_sec = expected_sec
         self._expires_at = datetime.now(UTC) + timedelta(minutes=15)
         self.captions: list[Caption] = []
-        self.captions_fault: str | None = None
+        self._captions_faults: list[str] = []
+
+    @property
+    def captions_fault(self) -> str | None:
+        """The faults of captions, for people; None if there is none."""
+        return "; ".join(self._captions_faults)[:MAX_FAULT_CHARS] or None
 
     def check_manifest(self, address: str) -> None:
         url, fetcher = self._reach(address, OutputKind.MANIFEST)
@@ -143,14 +151,19 @@ class _Gate:
         _require(bool(master.variants), "the manifest names no variant")
         for variant in master.variants:
             self._check_variant(fetcher, address, urljoin(url, variant.uri))
-        _require(len(master.subtitles) <= MAX_CAPTIONS, "the manifest names too many captions")
-        for subtitles in master.subtitles:
+        unread = len(master.subtitles) - MAX_CAPTIONS
+        if unread > 0:
+            self._captions_faults.append(f"{unread} more than {MAX_CAPTIONS} are not checked")
+        for subtitles in master.subtitles[:MAX_CAPTIONS]:
             self._check_captions(fetcher, address, urljoin(url, subtitles.uri), subtitles)
 
     def _check_captions(
         self, fetcher: GuardedFetcher, address: str, url: str, subtitles: Subtitles
     ) -> None:
         """List captions that are WebVTT. A fault rejects nothing, but a false address does."""
+        if not subtitles.uri or not subtitles.label:
+            self._captions_faults.append(f"{subtitles.label}: without a name or an address")
+            return
         try:
             playlist = parse_media(_text(fetcher, url))
             self._require_in_place(address, url, playlist.addresses)
@@ -158,9 +171,11 @@ class _Gate:
                 found = fetcher.get(urljoin(url, uri), max_bytes=MAX_CAPTION_BYTES)
                 check_captions(found.body)
         except (PlaylistInvalid, CaptionsInvalid) as error:
-            self.captions_fault = f"{subtitles.label}: {error}"
+            self._captions_faults.append(f"{subtitles.label}: {error}")
         except FetchRefused as error:
-            self.captions_fault = f"{subtitles.label}: unreadable: {error.code}"
+            if error.transient:
+                raise
+            self._captions_faults.append(f"{subtitles.label}: unreadable: {error.code}")
         else:
             self.captions.append(Caption(subtitles.label, subtitles.language))
 

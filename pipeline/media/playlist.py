@@ -53,7 +53,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Subtitles:
-    """Captions or subtitles that a master playlist offers, as a media playlist of WebVTT."""
+    """Captions or subtitles that a master playlist offers, as a media playlist of WebVTT.
+
+    A missing address or name is empty: players pass such captions over and play the video.
+    """
 
     uri: str
     label: str
@@ -215,11 +218,12 @@ def _of_type(playlist: Any, type_: str) -> list[Any]:
 
 
 def _subtitles(found: Any) -> Subtitles:
-    label, language = found.name, found.language
-    if not isinstance(label, str) or not isinstance(language, str | None):
-        raise PlaylistInvalid("Subtitles have no name.")
-    short = None if language is None else language[:MAX_NAME_CHARS]
-    return Subtitles(_uri(found.uri), label[:MAX_NAME_CHARS], short)
+    label, language = _text_of(found.name), _text_of(found.language)
+    return Subtitles(_text_of(found.uri), label[:MAX_NAME_CHARS], language[:MAX_NAME_CHARS] or None)
+
+
+def _text_of(found: Any) -> str:
+    return found if isinstance(found, str) else ""
 
 
 def _segment(found: Any) -> Segment:

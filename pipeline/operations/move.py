@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from pipeline.content.source_facts import facts_of
@@ -20,7 +20,7 @@ from pipeline.domain.prices import Prices
 from pipeline.domain.states import LIVE, Status
 from pipeline.limits.account_choice import lasting_reason_against
 from pipeline.records import store, transitions
-from pipeline.records.models import Asset, Attempt, Output
+from pipeline.records.models import Asset, Attempt, Event, Output
 from pipeline.services import Services
 
 MOST_UNDER_WAY = 200
@@ -66,7 +66,13 @@ class MovePreview:
     delivery_cost_change: float | None = None
 
 
-HAS_CAPTIONS = func.jsonb_array_length(Output.captions) > 0
+HAS_FAULTY_CAPTIONS = exists().where(
+    Event.asset_id == Output.asset_id,
+    Event.detail["output_id"].astext == cast(Output.id, Text),
+    Event.detail.has_key("captions_left_out"),
+)
+"""The gate found captions that it did not list. Players may show them all the same."""
+HAS_CAPTIONS = or_(func.jsonb_array_length(Output.captions) > 0, HAS_FAULTY_CAPTIONS)
 
 
 class MoveStep(NamedTuple):
@@ -177,8 +183,12 @@ def move_next(
 
 
 def _has_captions(session: Session, asset: Asset) -> bool:
-    """Return true if the published manifest offers captions: an encode of the source has none."""
-    return bool(session.get_one(Output, asset.published_output_id).captions)
+    """Return true if the published manifest offers captions: an encode of the source has none.
+
+    Captions that are not listed count, too.
+    """
+    published = select(Output.id).where(Output.id == asset.published_output_id, HAS_CAPTIONS)
+    return session.scalars(published).one_or_none() is not None
 
 
 def _held(source: str, *conditions: ColumnElement[bool]) -> Select[Asset]:
