@@ -121,7 +121,7 @@ def demo(video: Video = CLIP) -> None:
     except StopRequested as error:
         _fail(terminal, f"stopped by {error}")
     except DemoFailed as error:
-        for name in ("worker", "transcoder-worker"):
+        for name in ("submitter", "worker", "transcoder-worker"):
             lines = last_lines(home.logs / f"{name}.log")
             terminal.print_line(f"--- last lines of {name}.log:\n{lines}")
         _fail(terminal, error)

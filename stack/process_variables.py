@@ -19,6 +19,7 @@ UNPREFIXED = frozenset({"PORT", "DATABASE_URL", "BROKER_URL", "STORAGE_URL"})
 
 ROOTS: Mapping[str, type] = {
     "web": ApiSettings,
+    "submitter": WorkerSettings,
     "worker": WorkerSettings,
     "beat": BeatSettings,
     "flower": FlowerSettings,

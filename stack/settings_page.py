@@ -75,7 +75,12 @@ def render() -> str:
             )
     for name in adapter_names():
         block = settings_class(AccountName("name", name), adapter_named(name).settings)
-        readers[block] = ["`web`", "`worker`", f"as an account of the adapter `{name}`"]
+        readers[block] = [
+            "`web`",
+            "`submitter`",
+            "`worker`",
+            f"as an account of the adapter `{name}`",
+        ]
     return "\n".join([HEAD, *(line for item in readers.items() for line in _section(*item))])
 
 

@@ -17,6 +17,10 @@ class OwnerLimitSettings(SettingsGroup):
     max_live: int = Field(100, ge=1)
     """Videos of one owner that may be queued, retrying or processing at once. An album fits, and no
     other owner waits for hours. Failed, completed and deleted videos do not count."""
+    max_reading: int = Field(3, ge=1)
+    """Sources of one owner that are read at once, before their videos are submitted. Fewer than the
+    processes of the submitters (``KHRONIKA_SUBMIT_PROCESSES``), so that one owner's slow origin
+    stops nobody else."""
     daily_assets: int | None = Field(None, ge=1)
     """Videos that one owner may register in a day (UTC). Unset, here and below, is without end:
     only the site knows its users' days, and videos in flight are bounded in any case."""

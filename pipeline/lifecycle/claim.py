@@ -14,6 +14,7 @@ from pipeline.domain.states import WAITING, Status
 from pipeline.domain.values import JobRef
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.limits.account_choice import Chosen, NoneChosen, choose_account
+from pipeline.limits.owner_share import has_share_left
 from pipeline.net.fetch import FetchCode, Version
 from pipeline.records import releases, store, transitions
 from pipeline.records.models import Asset, Attempt
@@ -53,8 +54,9 @@ def claim_asset(services: Services, session: Session, asset_id: UUID) -> Claim |
     """Claim an asset that is due, or take over one whose lease has lapsed.
 
     A new attempt goes to the first account that can do the job and may be called; without one the
-    asset is held. A takeover goes on with the account of its attempt, which is charged already and
-    whose job must be looked up.
+    asset is held. An owner who has as many sources read as may be waits for one of them, without a
+    write: the end of each wakes the next one. A takeover goes on with the account of its attempt,
+    which is charged already and whose job must be looked up.
 
     Safe to run twice: the second run finds a lease that holds, or nothing due.
     """
@@ -76,6 +78,8 @@ def _is_past(instant: datetime | None, now: datetime) -> bool:
 
 
 def _fresh(services: Services, session: Session, asset: Asset, now: datetime) -> Claim | NoClaim:
+    if not has_share_left(session, asset.owner_id, services.settings.owner_limits.max_reading):
+        return NoClaim("others_of_owner_first")
     chosen = choose_account(services, session, asset, now)
     if isinstance(chosen, NoneChosen):
         return _hold(session, asset, chosen)

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from pipeline.config.task_names import wake_release
+from pipeline.config.task_names import wake_release, wake_submit
 from pipeline.content.object_urls import output_prefix, poster_prefix
 from pipeline.content.published_copy import GONE, copy_of, measure_copy
 from pipeline.content.source import SourceRefused, measure, url_for_provider
@@ -38,7 +38,7 @@ from pipeline.lifecycle.accept import accept
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
 from pipeline.lifecycle.look_up import look_up
 from pipeline.lifecycle.settle import may_go_elsewhere, settle
-from pipeline.limits import circuit_breaker, owner_quotas, spend_guard
+from pipeline.limits import circuit_breaker, owner_quotas, owner_share, spend_guard
 from pipeline.limits.account_choice import lasting_reason_against
 from pipeline.media.source_info import Measured
 from pipeline.providers.base import Provider
@@ -65,9 +65,19 @@ def submit(services: Services, asset_id: UUID) -> Outcome:
     if isinstance(claim, NoClaim):
         return Outcome(claim.reason, claim.wakes)
     try:
-        return _submit_claimed(services, claim)
+        outcome = _submit_claimed(services, claim)
     except StaleTransition:
-        return Outcome("stale")
+        outcome = Outcome("stale")
+    return _with_next(services, claim.asset.owner_id, outcome)
+
+
+def _with_next(services: Services, owner_id: str, outcome: Outcome) -> Outcome:
+    """Wake the next video of the owner, which may have waited for its share."""
+    with session_of(services.engine) as session:
+        waiting = owner_share.next_of_owner(session, owner_id)
+    if waiting is None:
+        return outcome
+    return replace(outcome, wakes=(*outcome.wakes, wake_submit(waiting)))
 
 
 def _submit_claimed(services: Services, claim: Claim) -> Outcome:

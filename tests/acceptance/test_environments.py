@@ -12,7 +12,8 @@ from tests.running import RunningStack
 
 COMMANDS = {
     "web": "api.app:create_app()",
-    "worker": "-A worker.app worker",
+    "submitter": "-A worker.app worker --queues submit ",
+    "worker": "-A worker.app worker --queues reconcile",
     "beat": "-A worker.beat beat",
     "flower": "-A worker.flower flower",
     "transcoder": "transcoder.app:create_app()",
@@ -23,16 +24,17 @@ COMMANDS = {
 """A part of each process's command line."""
 
 TRANSCODER = frozenset({"transcoder", "transcoder-worker"})
+WORKERS = frozenset({"submitter", "worker"})
 HOLDERS: Mapping[str, frozenset[str]] = {
     "DATABASE_URL": frozenset(),
     "KHRONIKA_API_DATABASE_URL": frozenset({"web"}),
     "KHRONIKA_PUBLIC_DATABASE_URL": frozenset({"web"}),
     "KHRONIKA_OPERATOR_DATABASE_URL": frozenset({"web"}),
-    "KHRONIKA_WORKER_DATABASE_URL": frozenset({"worker"}),
+    "KHRONIKA_WORKER_DATABASE_URL": WORKERS,
     "KHRONIKA_TRANSCODER_DATABASE_URL": TRANSCODER,
     "KHRONIKA_JWT_SECRET": frozenset({"web", "site"}),
-    "KHRONIKA_SECRET_KEY": frozenset({"web", "worker", "beat"}),
-    "KHRONIKA_SELFHOSTED_TOKEN": frozenset({"web", "worker", "transcoder-beat"}) | TRANSCODER,
+    "KHRONIKA_SECRET_KEY": WORKERS | {"web", "beat"},
+    "KHRONIKA_SELFHOSTED_TOKEN": WORKERS | {"web", "transcoder-beat"} | TRANSCODER,
     "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": frozenset({"web"}) | TRANSCODER,
     "BROKER_URL": frozenset(COMMANDS) - {"site"},
 }

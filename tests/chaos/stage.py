@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import requests
 
+from pipeline.config.task_names import QUEUES
 from stack.credentials import load_credentials
 from stack.home import CHECKOUT, Home
 from stack.logins import ROLES, grant_logins
@@ -30,6 +31,8 @@ from tests.chaos.provider.script import LIAR, SLOW
 
 WORKERS = ("worker", "worker-2")
 """Two, so that another can take over from the one that is stopped."""
+ALL_QUEUES = ",".join(QUEUES)
+"""Each takes all work, so that a blow to one meets every kind of it."""
 WORKER_CHILDREN = 2
 READY_SEC = 60.0
 TEMPERAMENTS = (LIAR, SLOW)
@@ -209,7 +212,7 @@ def _launch(stage: Stage, provider_fd: int, seed: int) -> None:
     fleet.add("web", lines["web"])
     for name in WORKERS:
         # Its own name, and processes enough to overlap; the last of two options wins.
-        own = f"--hostname {name}@%h --concurrency {WORKER_CHILDREN}"
+        own = f"--hostname {name}@%h --concurrency {WORKER_CHILDREN} --queues {ALL_QUEUES}"
         fleet.add(name, f"{lines['worker']} {own} --loglevel WARNING")
     fleet.add("beat", lines["beat"])
     wait_until_ready(stage, stage.base_url)

@@ -18,7 +18,7 @@ from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.routing import AccountState
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
-from pipeline.limits import account_holds, held_assets, owner_quotas, spend_guard
+from pipeline.limits import account_holds, held_assets, owner_quotas, owner_share, spend_guard
 from pipeline.operations import metrics
 from pipeline.operations.backfill import _held_by_post
 from pipeline.records import account_states, due, queries, releases
@@ -67,6 +67,16 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
     ),
     "expired keys": ("worker", due.prune_idempotency_keys, "idempotency_keys_expiry"),
     "old days of owners": ("worker", owner_quotas.prune, "owner_usage_day"),
+    "sources of an owner that are read": (
+        "worker",
+        lambda session: owner_share.count_being_read(session, "owner-1"),
+        "video_assets_lease",
+    ),
+    "the next video of an owner": (
+        "worker",
+        lambda session: owner_share.next_of_owner(session, "owner-1"),
+        "video_assets_owner_due",
+    ),
     "what an account holds back": (
         "worker",
         lambda session: spend_guard.release_held(session, "selfhosted", SpendLimits(500, 60)),
@@ -176,6 +186,11 @@ FILL = (
        SELECT gen_random_uuid(), gen_random_uuid(), 'owner', 'https://v.example/', 5, 'selfhosted',
             'queued', 'spend_guard', now() + interval '1 hour', now() + interval '1 day'
        FROM generate_series(1, 20)""",
+    """INSERT INTO video_assets (id, post_id, owner_id, source_url, max_attempts, provider, status,
+            next_attempt_at, deadline_at)
+       SELECT gen_random_uuid(), gen_random_uuid(), 'owner-' || n % 500, 'https://v.example/', 5,
+            'selfhosted', 'queued', now() + n * interval '1 second', now() + interval '1 day'
+       FROM generate_series(1, 5000) n""",
 )
 FILL_AS_WORKER: tuple[str, ...] = (
     """INSERT INTO provider_attempts (id, asset_id, generation, number, provider, released_at,

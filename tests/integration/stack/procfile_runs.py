@@ -24,6 +24,7 @@ ADDRESSES = {
 }
 """Answers 200 once the process has started."""
 LINES = {
+    "submitter": " ready.",
     "worker": " ready.",
     "transcoder-worker": " ready.",
     "beat": "beat: Starting",

@@ -21,7 +21,8 @@ LOGINS = ("api", "worker", "operator", "public", "transcoder")
 
 def example_of(name: str) -> str:
     """The example of a process of the Procfile."""
-    return (FOLDER / f"{name.split('-', maxsplit=1)[0]}.env").read_text()
+    file = "worker" if name == "submitter" else name.removesuffix("-worker")
+    return (FOLDER / f"{file}.env").read_text()
 
 
 def variables_in(example: str) -> dict[str, str]:

@@ -19,7 +19,10 @@ OPERATORS = "KHRONIKA_OPERATOR_DATABASE_URL"
 
 LACKING: Mapping[str, Mapping[str, str | None]] = {
     "web": {"KHRONIKA_API_DATABASE_URL": None, "KHRONIKA_JWT_SECRET": "short"},
-    "worker": {"KHRONIKA_WORKER_DATABASE_URL": None, "KHRONIKA_MAX_ATTEMPTS": "short"},
+    **{
+        name: {"KHRONIKA_WORKER_DATABASE_URL": None, "KHRONIKA_MAX_ATTEMPTS": "short"}
+        for name in ("submitter", "worker")
+    },
     "beat": {"BROKER_URL": None, "KHRONIKA_LEASE_SEC": "short"},
     "flower": {"BROKER_URL": None, "KHRONIKA_LEASE_SEC": "short"},
     **{

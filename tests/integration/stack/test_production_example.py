@@ -53,10 +53,13 @@ UNSAFE: Mapping[str, Mapping[str, str]] = {
         "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
         "FLASK_DEBUG": "1",
     },
-    "worker": {
-        "KHRONIKA_SOURCE_PORTS": "any",
-        "KHRONIKA_OWNER_MAX_LIVE": "1000000",
-        "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
+    **{
+        name: {
+            "KHRONIKA_SOURCE_PORTS": "any",
+            "KHRONIKA_OWNER_MAX_LIVE": "1000000",
+            "DATABASE_URL": "postgresql://owner@127.0.0.1/khronika",
+        }
+        for name in ("submitter", "worker")
     },
     "beat": {"KHRONIKA_PUBLIC_URL": "http://video.site.example", "KHRONIKA_LOG_LEVEL": "DEBUG"},
     "flower": {"KHRONIKA_LOG_LEVEL": "DEBUG", "KHRONIKA_BROKER_OPEN": "true"},

@@ -5,6 +5,7 @@ import sys
 import pytest
 from gunicorn.app.wsgiapp import WSGIApplication  # type: ignore[import-untyped]
 
+from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.net.bounded_worker import BoundedWorker
 from stack.home import CHECKOUT
 from stack.supervisor import read_procfile
@@ -18,14 +19,27 @@ def test_every_line_of_the_procfile_is_one_command_for_a_shell(name: str) -> Non
     subprocess.run(["/bin/sh", "-n", "-c", line], check=True)
 
 
+def queues_of(line: str) -> set[str]:
+    return (
+        set(line.split("--queues ")[1].split(maxsplit=1)[0].split(","))
+        if "--queues " in line
+        else set()
+    )
+
+
 def test_every_queue_has_a_worker() -> None:
-    queues = {
-        queue
-        for line in COMMANDS.values()
-        if " worker " in line
-        for queue in line.split("--queues ")[1].split()[0].split(",")
-    }
+    queues = set().union(*map(queues_of, COMMANDS.values()))
     assert queues == {"submit", "reconcile", "sweep", "transcode", "transcoder-sweep"}
+
+
+def test_nothing_waits_behind_the_reading_of_sources() -> None:
+    beside = [queues_of(line) for line in COMMANDS.values() if "submit" in queues_of(line)]
+    assert beside == [{"submit"}]
+
+
+def test_an_owner_never_has_all_processes_that_read_sources() -> None:
+    assert '--concurrency "${KHRONIKA_SUBMIT_PROCESSES:-4}"' in COMMANDS["submitter"]
+    assert OwnerLimitSettings.model_fields["max_reading"].default < 4
 
 
 SERVERS = {"transcoder": COMMANDS, "site": read_procfile(CHECKOUT / "examples/site/Procfile")}
