@@ -63,6 +63,8 @@ class ScriptedProvider:
     """What to do with the next GETs: answer, 503; answer when empty."""
     deletes: list[str] = field(default_factory=list)
     """What to do with the next DELETEs: answer, 503; answer when empty."""
+    broken_files: set[str] = field(default_factory=set)
+    """Files that cannot be read now: 503."""
     retry_after: Mapping[str, str] = field(default_factory=dict)
     """The header of that name, if a refusal is to have one."""
     limit: "Limit | None" = None
@@ -137,7 +139,7 @@ def scripted_provider(folder: Path) -> Iterator[ScriptedProvider]:
 
 
 def _app(provider: ScriptedProvider) -> Flask:
-    app = Flask(__name__)
+    app, folder = Flask(__name__), provider.folder
 
     @app.put("/v1/jobs/<uuid:job_id>")
     def put(job_id: UUID) -> Any:
@@ -163,7 +165,7 @@ def _app(provider: ScriptedProvider) -> Flask:
 
     @app.get("/out/<path:name>")
     def out(name: str) -> Response:
-        return _file(provider.folder / name)
+        return Response(status=503) if name in provider.broken_files else _file(folder / name)
 
     return app
 

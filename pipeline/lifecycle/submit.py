@@ -91,11 +91,11 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
     try:
         measured = measure(services, claim.source, pinned=claim.pinned)
     except SourceRefused as error:
-        copied = _measure_copy(services, claim, error)
-        if copied is None:
-            setback = Setback(known_code(error.code), str(error), retryable=error.transient)
+        try:
+            claim, measured = _measure_copy(services, claim, error)
+        except SourceRefused as final:
+            setback = Setback(known_code(final.code), str(final), retryable=final.transient)
             return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
-        claim, measured = copied
     facts = measured_facts(measured)
     lacking = lasting_reason_against(services, claim.asset, provider, facts)
     try:
@@ -110,25 +110,31 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
 
 def _measure_copy(
     services: Services, claim: Claim, refused: SourceRefused
-) -> tuple[Claim, Measured] | None:
-    """Take the published MP4 of a video on the move, whose original is gone; None if it cannot be.
+) -> tuple[Claim, Measured]:
+    """Take the published MP4 of a video on the move, whose original is gone.
 
     A refusal that may pass counts as final at the last attempt.
+
+    Raises:
+        SourceRefused: The error of the original. If the copy cannot be read now and may be later,
+            it is the copy's error.
     """
     asset = claim.asset
     is_last = asset.failures + 1 >= asset.max_attempts
     if asset.wanted_provider is None or refused.code not in GONE:
-        return None
+        raise refused
     if refused.transient and not is_last:
-        return None
+        raise refused
     with session_of(services.engine) as session:
         source = copy_of(services, session, asset, claim.attempt.created_at)
     if source is None:
-        return None
+        raise refused
     try:
         return replace(claim, source=source), measure_copy(services, asset, source)
-    except SourceRefused:
-        return None
+    except SourceRefused as error:
+        if error.transient:
+            raise
+        raise refused from error
 
 
 def _wait_for_account(services: Services, claim: Claim) -> Outcome:

@@ -420,6 +420,54 @@ def test_a_copy_that_does_not_hold_is_not_used(
     assert failed.published_output_id is not None
 
 
+@pytest.mark.parametrize("place", ["at the vendor", "in our storage"])
+def test_a_copy_that_cannot_be_read_now_is_tried_again(
+    world: World, newer: ScriptedProvider, place: str
+) -> None:
+    [asset_id] = published_at_old(world, 1)
+    lose_original(world, asset_id)
+    if place == "in our storage":
+        set_copy(world, f"storage:{STORED_COPY}")
+        repair = block_storage(world)
+    else:
+        world.provider.broken_files.add("video.mp4")
+        repair = world.provider.broken_files.clear
+    queue_next(world.services)
+
+    assert submit(world.services, asset_id).result == "retrying"
+
+    waits = world.chronicle(asset_id)[-1]
+    assert (waits.type, waits.detail["code"]) == ("retry_scheduled", "source_unreachable")
+    assert "404" not in waits.detail["message"], "the copy's own error, not the original's"
+    repair()
+    world.make_past(asset_id, "next_attempt_at")
+    assert submit(world.services, asset_id).result == "submitted"
+    assert list(newer.jobs) == [world.attempt_id(asset_id)]
+
+
+STORED_COPY = f"processed/{UUID(int=1)}/{UUID(int=2)}/fallback/video.mp4"
+
+
+def set_copy(world: World, address: str) -> None:
+    world.execute("UPDATE video_outputs SET fallback_url = :address", address=address)
+
+
+def block_storage(world: World) -> Callable[[], object]:
+    """Store the copy, and let a reading of it fail; return the repair."""
+    world.services.storage.write(STORED_COPY, [(world.provider.folder / "video.mp4").read_bytes()])
+    path = world.services.storage.local_path(STORED_COPY)
+    assert path is not None
+    aside = path.with_name("aside")
+    path.rename(aside)
+    path.symlink_to(path)  # ELOOP, which no right of root helps against
+
+    def repair() -> None:
+        path.unlink()
+        aside.rename(path)
+
+    return repair
+
+
 def test_a_video_that_nobody_moves_is_not_made_from_a_copy(
     world: World, newer: ScriptedProvider
 ) -> None:
