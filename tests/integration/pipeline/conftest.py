@@ -245,6 +245,12 @@ class World:
         with session_of(self._mover) as session:
             session.execute(text(statement), parameters)
 
+    def execute_past_triggers(self, statement: str, **parameters: object) -> None:
+        """Change the rows as no transaction can that the triggers watch."""
+        with session_of(self._mover) as session:
+            session.execute(text("SET LOCAL session_replication_role = replica"))
+            session.execute(text(statement), parameters)
+
 
 @pytest.fixture
 def world(

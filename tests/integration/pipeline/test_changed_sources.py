@@ -75,7 +75,7 @@ def longer_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def registered(world: World, stranger: Stranger) -> UUID:
     """A video at the stranger's address."""
     asset_id = world.create()
-    world.execute(
+    world.execute_past_triggers(
         "UPDATE video_assets SET source_url = :url WHERE id = :id", url=stranger.url, id=asset_id
     )
     return asset_id

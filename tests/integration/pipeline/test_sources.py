@@ -65,7 +65,7 @@ def test_a_source_that_vanished_fails_and_one_that_may_return_is_retried(world: 
 def test_a_source_that_hangs_is_retried(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         asset_id = world.create()
-        world.execute(
+        world.execute_past_triggers(
             "UPDATE video_assets SET source_url = :url WHERE id = :id",
             url=f"http://127.0.0.1:{silent.getsockname()[1]}/video.mp4",
             id=asset_id,
@@ -89,7 +89,7 @@ def test_a_key_outside_its_owners_folder_is_refused_for_good_though_the_api_let_
 ) -> None:
     world.services.storage.write(THEIRS, [CLIP.read_bytes()])
     asset_id = world.create()
-    world.execute("UPDATE video_assets SET source_url = :named", named=named)
+    world.execute_past_triggers("UPDATE video_assets SET source_url = :named", named=named)
 
     assert submit(world.services, asset_id).result == "failed"
 
@@ -109,7 +109,7 @@ def test_an_upload_that_lies_in_another_owners_folder_is_refused_for_good(world:
             FROM video_assets RETURNING id)
         UPDATE video_assets SET source_url = NULL, upload_id = upload.id FROM upload
     """
-    world.execute(of_theirs, theirs=THEIRS)
+    world.execute_past_triggers(of_theirs, theirs=THEIRS)
 
     assert submit(world.services, asset_id).result == "failed"
 

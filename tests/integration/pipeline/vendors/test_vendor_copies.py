@@ -67,7 +67,7 @@ def test_a_video_without_its_original_moves_by_its_published_mp4(
     at_vendor.tell(asset_id, Phase.COMPLETED)
     at_vendor.come_to_rest()
     published = world.asset(asset_id).manifest_url
-    world.execute(
+    world.execute_past_triggers(
         "UPDATE video_assets SET upload_id = NULL, source_url = :gone, source_etag = NULL",
         gone=f"{at_vendor.api.url}/gone.mp4",
     )
