@@ -26,7 +26,7 @@ from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import KeyRefused, check_key
 from transcoder import store
 from transcoder.encode.ladder import short_side_of
-from transcoder.models import Job
+from transcoder.models import DIGEST, Job
 from transcoder.scratch_space import needed_bytes
 from transcoder.task_names import wake_encode
 
@@ -48,8 +48,6 @@ class NoRoom(Exception):
     """The scratch folder has no room for another job at the moment."""
 
 
-DIGEST = "source_sha256"
-"""Member of a row's request: the digest of its source's whole address."""
 SOURCES = re.compile(r"original/.+|(?:protected/)?processed/.+\.mp4")
 """Keys of sources in a storage: originals, and published MP4 files for a move without one."""
 
@@ -138,9 +136,10 @@ class JobRequest(BaseModel):
         The job keeps the measurements that it was made with.
         """
         # After its end, a job has only a part of its source's address, and the digest of all of it.
+        # A row of an earlier release may lack the digest, and then has the whole address.
         ignored = {"source_size_bytes": None, "source_etag": None, "source_url": None}
         earlier = read_request(stored)
-        is_same_source = stored[DIGEST] == self.source_sha256
+        is_same_source = stored.get(DIGEST, earlier.source_sha256) == self.source_sha256
         same = earlier.model_copy(update=ignored) == self.model_copy(update=ignored)
         return is_same_source and same
 

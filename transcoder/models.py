@@ -10,6 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SCHEMA = "transcoder"
+DIGEST = "source_sha256"
+"""Member of a row's request: the digest of its source's whole address."""
 
 
 class JobStatus(StrEnum):

@@ -14,7 +14,7 @@ from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from transcoder.models import TERMINAL, Job, JobStatus, JobStep, OwedCallback
+from transcoder.models import DIGEST, TERMINAL, Job, JobStatus, JobStep, OwedCallback
 
 MAX_CLAIMS = 3
 """Workers that may claim a job. A job that killed this many would kill the next as well."""
@@ -264,10 +264,17 @@ def _ended(status: JobStatus) -> dict[str, Any]:
 
 
 def _without_query() -> Any:
-    """Return the request without the part of its source's address that may open the source."""
-    address = func.regexp_replace(Job.request["source_url"].astext, "[?#].*$", "")
+    """Return the request without the part of its source's address that may open the source.
+
+    The digest of the whole address is kept, or made for a row of an earlier release.
+    """
+    url = Job.request["source_url"].astext
+    address = func.regexp_replace(url, "[?#].*$", "")
     stripped = func.jsonb_set(Job.request, ["source_url"], func.to_jsonb(address))
-    return case((Job.request["source_url"].astext.is_(None), Job.request), else_=stripped)
+    digest = func.encode(func.sha256(func.convert_to(url, "UTF8")), "hex")
+    # The digest that the row has is on the right, where it wins.
+    kept = func.jsonb_build_object(DIGEST, digest).concat(stripped)
+    return case((url.is_(None), Job.request), else_=kept)
 
 
 def _lease_end(lease_sec: float) -> Any:

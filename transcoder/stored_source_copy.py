@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.net.fetch import Version
-from pipeline.net.fetch_errors import changed, too_large, unreachable
+from pipeline.net.fetch_errors import too_large, unreachable
+from pipeline.net.responses import check_length, check_version
 from pipeline.storage.base import ObjectMissing, Storage
 
 
@@ -20,7 +21,8 @@ def copy_source(
     """Copy an object to a file, and report every piece.
 
     Raises:
-        FetchRefused: The object is gone, too large, or another version than was measured.
+        FetchRefused: The object is gone, too large, or another version than was measured; or it
+            became shorter during the copy.
         OSError: The storage or the disk failed.
     """
     try:
@@ -28,12 +30,13 @@ def copy_source(
         size_bytes = stat.size_bytes
         if size_bytes > max_bytes:
             raise too_large(max_bytes)
-        if version not in {Version(s, e) for s in (None, size_bytes) for e in (None, stat.etag)}:
-            raise changed("The object in the storage is not the one that was measured.")
+        check_version(stat, version)
         pieces = storage.read(key, 0, size_bytes)
+        written = 0
         with to.open("wb") as file:
             for piece in pieces:
-                file.write(piece)
+                written += file.write(piece)
                 beat()
+        check_length(written, Version(size_bytes, stat.etag))
     except ObjectMissing as error:
         raise unreachable("the source is gone from the storage") from error

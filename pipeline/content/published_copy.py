@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.content.gate import DURATION_TOLERANCE, DURATION_TOLERANCE_SEC
 from pipeline.content.object_urls import key_of
-from pipeline.content.source import Source, SourceRefused, locate, measure
+from pipeline.content.source import Source, SourceRefused, check_stored, locate, measure
 from pipeline.domain.values import Playback
 from pipeline.media.source_info import Measured
 from pipeline.net.fetch import FetchRefused, Version
@@ -98,7 +98,9 @@ def measure_copy(services: Services, asset: Asset, source: Source) -> Measured:
 def _is_there(services: Services, source: Source, pinned: Version | None) -> bool:
     try:
         if source.key is not None:
-            return services.storage.stat(source.key).size_bytes > 0
+            stat = services.storage.stat(source.key)
+            check_stored(stat, pinned)
+            return stat.size_bytes > 0
         assert source.url is not None
         check_version(services.fetcher.size_of(source.url), pinned)
     except (FetchRefused, ObjectMissing, KeyRefused, OSError):

@@ -19,7 +19,7 @@ from pipeline.net.fetch import FetchRefused, Version
 from pipeline.net.responses import check_version
 from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.services import Services
-from pipeline.storage.base import KeyRefused, ObjectMissing, check_key
+from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,7 @@ def _require_own(key: str, owner_id: str) -> None:
 def _measure_stored(services: Services, key: str, pinned: Version | None) -> Measured:
     try:
         stat = services.storage.stat(key)
-        if pinned is not None and pinned.size_bytes not in (None, stat.size_bytes):
-            raise SourceRefused("source_changed", "the size differs from that of an earlier one")
+        check_stored(stat, pinned)
         with probeable(services.storage, key) as path:
             info = _probe(services, path)
     except ObjectMissing as error:
@@ -124,6 +123,15 @@ def _measure_stored(services: Services, key: str, pinned: Version | None) -> Mea
     except OSError as error:
         raise SourceRefused("source_unreachable", str(error), transient=True) from error
     return Measured(info, stat.size_bytes, stat.etag)
+
+
+def check_stored(stat: Stat, pinned: Version | None) -> None:
+    """Raise `FetchRefused` (`source_changed`) if a stored source is another one than before.
+
+    Its size decides: the ETags of a storage change when its files are restored or moved.
+    """
+    if pinned is not None:
+        check_version(stat, Version(pinned.size_bytes, None))
 
 
 def _measure_remote(services: Services, url: str, pinned: Version | None) -> Measured:

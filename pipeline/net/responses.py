@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import requests
 
@@ -36,13 +37,27 @@ class Version:
     etag: str | None
 
 
-def check_version(remote: Remote, version: Version | None) -> None:
+class VersionedFile(Protocol):
+    """A file as its server or its storage describes it; None for an unknown fact."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Its size."""
+        ...
+
+    @property
+    def etag(self) -> str | None:
+        """Its ETag."""
+        ...
+
+
+def check_version(found: VersionedFile, version: Version | None) -> None:
     """Raise `FetchRefused` (`source_changed`) if a file is another version than was measured."""
     if version is None:
         return
-    if version.etag is not None and remote.etag != version.etag:
+    if version.etag is not None and found.etag != version.etag:
         raise changed("The file has changed: its ETag is another one.")
-    if version.size_bytes is not None and remote.size_bytes not in (None, version.size_bytes):
+    if version.size_bytes is not None and found.size_bytes not in (None, version.size_bytes):
         raise changed("The file has changed: its size is another one.")
 
 

@@ -40,7 +40,7 @@ from pipeline.services import Outcome, Services
 from tests.crashing.boundary import Boundary
 from tests.crashing.harness import observed
 from tests.integration.api.conftest import serving
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import OWNER, World
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider
 
 VIDEOS = int(os.environ.get("KHRONIKA_MOVE_VIDEOS", "60"))
@@ -360,7 +360,7 @@ def test_the_preview_has_the_cost_of_delivery_if_the_minutes_are_given(world: Wo
 
 
 def lose_original(world: World, asset_id: UUID) -> None:
-    world.execute(
+    world.execute_past_triggers(
         "UPDATE video_assets SET source_url = replace(source_url, 'video.mp4', 'gone.mp4')"
         " WHERE id = :id",
         id=asset_id,
@@ -418,6 +418,23 @@ def test_a_copy_that_does_not_hold_is_not_used(
     failed = world.asset(asset_id)
     assert (failed.error_code, newer.jobs) == ("source_unreachable", {})
     assert failed.published_output_id is not None
+
+
+def test_a_stored_original_of_another_size_is_not_the_original(world: World) -> None:
+    [asset_id] = published_at_old(world, 1)
+    key = f"original/{OWNER}/source.mp4"
+    clip = (world.provider.folder / "video.mp4").read_bytes()
+    world.services.storage.write(key, [clip])
+    world.execute_past_triggers(
+        "UPDATE video_assets SET source_url = :address, source_size_bytes = :size",
+        address=f"storage:{key}",
+        size=len(clip),
+    )
+    assert origins(world) == {asset_id: "original"}
+
+    world.services.storage.write(key, [clip, b"more"])
+
+    assert origins(world) == {asset_id: "copy"}
 
 
 @pytest.mark.parametrize("place", ["at the vendor", "in our storage"])

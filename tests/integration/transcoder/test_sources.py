@@ -1,5 +1,6 @@
 """Sources of jobs: read from a storage by their key, or from an address that is then forgotten."""
 
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -122,6 +123,43 @@ def test_an_ended_job_has_forgotten_how_its_source_is_opened_and_still_knows_it(
     assert "opens" not in str(kept)
     assert client.put(body, job_id).status_code == 200
     assert client.put(body | {"source_url": body["source_url"] + "x"}, job_id).status_code == 409
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["open", "over"])
+def test_a_row_without_a_digest_knows_its_source_by_the_address(
+    client: Client, services: TranscoderServices, is_over: bool
+) -> None:
+    job_id = uuid4()
+    body = client.request(Path("source.mp4"), job_id)
+    body["source_url"] += OPENING
+    client.put(body, job_id)
+    with session_of(services.engine) as session:
+        session.execute(text("UPDATE transcoder.jobs SET request = request - 'source_sha256'"))
+    if is_over:
+        client.delete(job_id)
+
+    assert client.put(body, job_id).status_code == 200
+    assert client.put(body | {"source_url": body["source_url"] + "x"}, job_id).status_code == 409
+    assert ("opens" in str(row(services, job_id).request)) is not is_over
+
+
+def test_a_source_that_shrinks_while_it_is_copied_is_copied_again(
+    services: TranscoderServices, tmp_path: Path
+) -> None:
+    storage = services.storages["default"]
+    storage.write(KEY, [bytes(4 * 1024 * 1024)])
+    path = storage.local_path(KEY)
+    assert path is not None
+    with pytest.raises(FetchRefused) as refused:
+        copy_source(
+            storage,
+            KEY,
+            tmp_path / "source",
+            max_bytes=10**9,
+            version=Version(None, None),
+            beat=lambda: os.truncate(path, 1),
+        )
+    assert (refused.value.code, refused.value.transient) == ("source_unreachable", True)
 
 
 def test_no_row_of_the_transcoder_keeps_a_token_of_ours(
