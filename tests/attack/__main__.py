@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from stack.stop_signals import stop_on_signals
 from tests.attack import (
     audit,
     broker,
@@ -56,7 +57,7 @@ def main() -> int:
     rows: list[Row] = []
     names = sys.argv[1:]
     chosen = [each for each in ATTACKS if not names or each.__module__.split(".")[-1] in names]
-    with running_target() as target:
+    with stop_on_signals(), running_target() as target:
         for attack in chosen:
             rows += _rows_of(attack, target)
     failed = [row for row in rows if not row.held]

@@ -8,10 +8,11 @@ from tests.attack.rows import Row
 from tests.attack.target import Target
 
 ROWS = 5
+NEWEST = "chain_position = (SELECT max(chain_position) FROM audit_events)"
 TRIES = {
-    "change a row": "UPDATE audit_events SET actor = 'operator:bob' WHERE chain_position = 3",
-    "remove a row": "DELETE FROM audit_events WHERE chain_position = 2",
-    "remove the newest row": "DELETE FROM audit_events WHERE chain_position = 5",
+    "change a row": f"UPDATE audit_events SET actor = 'operator:bob' WHERE {NEWEST} - 2",
+    "remove a row": f"DELETE FROM audit_events WHERE {NEWEST} - 3",
+    "remove the newest row": f"DELETE FROM audit_events WHERE {NEWEST}",
 }
 
 
@@ -27,7 +28,7 @@ def attack(target: Target) -> list[Row]:
         with psycopg.connect(target.logins["admin"], autocommit=True) as intruder:
             intruder.execute("SET session_replication_role = replica")
             intruder.execute("CREATE TABLE kept_audit AS TABLE audit_events")
-            intruder.execute(statement.encode())
+            assert intruder.execute(statement.encode()).rowcount == 1
             rows.append(Row("audit", tried, "broken", _verdict(target)))
             intruder.execute("DELETE FROM audit_events")
             intruder.execute(
