@@ -109,6 +109,9 @@ worker_soft_shutdown_timeout = 10
 # The worker sets up our log format; Celery must not replace the root logger.
 worker_hijack_root_logger = False
 
+# The beat makes the folder of its --schedule file, which a new machine does not have.
+beat_scheduler = "pipeline.runtime.beat_schedule:MadeFolderScheduler"
+
 # The schedule of the beat. A sweep message expires because the next sweep finds the same work.
 beat_schedule = {
     "sweep": {

@@ -52,6 +52,7 @@ task_queues = [task_queue(ENCODE_QUEUE), task_queue(SWEEP_QUEUE)]
 task_create_missing_queues = False  # each queue has one declaration, task_queue's
 task_routes = {ENCODE: {"queue": ENCODE_QUEUE}}
 
+beat_scheduler = "pipeline.runtime.beat_schedule:MadeFolderScheduler"  # a new machine has no folder
 beat_schedule = {
     "sweep": {
         "task": SWEEP,

@@ -27,8 +27,8 @@ LINES = {
     "submitter": " ready.",
     "worker": " ready.",
     "transcoder-worker": " ready.",
-    "beat": "beat: Starting",
-    "transcoder-beat": "beat: Starting",
+    "beat": "Sending due task",
+    "transcoder-beat": "Sending due task",
 }
 """Written to the log of the others."""
 

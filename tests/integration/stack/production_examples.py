@@ -35,8 +35,7 @@ class ProductionExamples:
 
     def __init__(self, folder: Path, logins: Mapping[str, str], broker_url: str) -> None:
         self._secrets, self._state = folder / "secrets", folder / "state"
-        (self._state / "run").mkdir(parents=True)
-        self._secrets.mkdir()
+        self._secrets.mkdir(parents=True)
         values = {
             **{f"{part}_database_url": logins[part] for part in LOGINS},
             "broker_url": broker_url,
