@@ -53,7 +53,8 @@ def check_migrations(settings: DoctorSettings) -> str:
     head = PIPELINE_HISTORY.newest_revision()
     if found != head:
         raise CheckFailed(
-            f"at {found}; this code needs {head}", "Run the migrations with DATABASE_URL set."
+            f"at {found}; this code needs {head}",
+            "Run `khronika migrate` with DATABASE_URL set to the owner's login.",
         )
     return f"at {found}, the newest"
 
@@ -137,7 +138,8 @@ def connected(settings: DoctorSettings, role: str) -> Iterator[Connection]:
     except SQLAlchemyError as error:
         detail = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         step = (
-            f"Check KHRONIKA_{role.upper()}_DATABASE_URL, and that the server runs and is migrated."
+            f"Check KHRONIKA_{role.upper()}_DATABASE_URL, and that the server runs and is migrated "
+            "(`khronika migrate`)."
         )
         raise CheckFailed(detail, step) from None
     finally:

@@ -5,6 +5,7 @@ import typer
 from cli import (
     api_key_commands,
     audit_commands,
+    migrate_command,
     move_command,
     operator_commands,
     provider_commands,
@@ -43,6 +44,7 @@ VIDEO_COMMANDS = (
     video_commands.delete,
 )
 OPERATOR_COMMANDS = (
+    migrate_command.migrate,
     operator_commands.token,
     operator_commands.ops_link,
     operator_commands.backfill,

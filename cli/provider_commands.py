@@ -3,7 +3,7 @@
 They import the modules of the pipeline when they run, as in ``cli.operator_commands``.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cli.adapter_skeleton import new_adapter
 from cli.command_output import CommandOutput
-from cli.options import Provider, Yes, with_output
+from cli.options import Provider, with_output
 from cli.provider_audit import audit
 
 if TYPE_CHECKING:
@@ -107,7 +107,10 @@ def write_off(
     output: CommandOutput,
     provider: Provider,
     *,
-    yes: Yes = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Write the releases off. Without it, only count them."),
+    ] = False,
 ) -> None:
     """Give up the releases that are owed at an account which is not configured any more.
 

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import requests
 
+from cli.schemas import migrate_all
 from stack.credentials import load_credentials
 from stack.demonstration_site import PROCESS, site_settings
 from stack.home import Home
@@ -25,7 +26,6 @@ from stack.process_environment import (
     write_environment,
 )
 from stack.process_variables import environment_of
-from stack.schema import migrate_all
 from stack.servers import Servers, running_servers
 from stack.stop_signals import ignore_signals
 from stack.supervisor import (

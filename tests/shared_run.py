@@ -23,10 +23,10 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from cli.schemas import migrate_all
 from stack.credentials import load_credentials
 from stack.home import Home
 from stack.logins import ROLES, grant_logins
-from stack.schema import migrate_all
 from stack.servers import Servers, running_servers
 
 HOME_PREFIX = "khronika-tests-"

@@ -18,7 +18,7 @@ from pipeline.runtime.stranger_grants import generous_defaults, revoke_strangers
 _log = logging.getLogger(__name__)
 
 
-def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -> None:
+def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -> str | None:
     """Bring a schema to a revision: up, or down if the revision is older than the current one.
 
     Afterwards no role but ours and the owner has a right on the schema's objects. The migrations
@@ -32,6 +32,9 @@ def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -
         owner_url: Login that may create schemas and roles; any PostgreSQL URL, also
             `postgresql+psycopg://user@/db?host=/socket/folder`.
         revision: `head`, `base`, or the number of a revision.
+
+    Returns:
+        The revision that the schema had; None if it had none.
     """
     engine = create_engine(with_driver(owner_url))
     config = Config()
@@ -43,20 +46,25 @@ def migrate(history: MigrationHistory, owner_url: str, revision: str = "head") -
                 connection.execute(CreateSchema(history.schema, if_not_exists=True))
             connection.commit()
             config.attributes["connection"] = connection
-            is_older = _is_older(connection, history, revision)
+            before = _revision(connection, history)
+            is_older = _is_older(revision, before)
             (command.downgrade if is_older else command.upgrade)(config, revision)
             if revoked := revoke_strangers(connection, history):
                 _log.warning("revoked the rights of foreign roles: %s", "; ".join(revoked))
             if generous := generous_defaults(connection):
                 _log.warning("default privileges of this database: %s", "; ".join(generous))
             connection.commit()
+            return before
     finally:
         engine.dispose()
 
 
-def _is_older(connection: Connection, history: MigrationHistory, revision: str) -> bool:
-    options = {"version_table_schema": history.schema}
-    current = MigrationContext.configure(connection, opts=options).get_current_revision()
+def _revision(connection: Connection, history: MigrationHistory) -> str | None:
+    opts = {"version_table_schema": history.schema}
+    return MigrationContext.configure(connection, opts=opts).get_current_revision()
+
+
+def _is_older(revision: str, current: str | None) -> bool:
     if current is None or revision == "head":
         return False
     return revision == "base" or revision < current

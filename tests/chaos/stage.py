@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import requests
 
+from cli.schemas import migrate_all
 from pipeline.config.task_names import QUEUES
 from stack.credentials import load_credentials
 from stack.home import CHECKOUT, Home
 from stack.logins import ROLES, grant_logins
 from stack.ports import free_port, listen, port_of
 from stack.process_environment import Ports, build_environment
-from stack.schema import migrate_all
 from stack.servers import Servers
 from stack.supervisor import read_procfile
 from tests.chaos.bounds import PROCESSING_DEADLINE_SEC, SETTINGS

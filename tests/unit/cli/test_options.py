@@ -8,8 +8,9 @@ from typer.main import get_command
 
 from cli.main import app
 
-OWN_MEANING = {"--owner"}
-"""A caller acts as an owner, a token is issued to one, a key belongs to one or to none."""
+OWN_MEANING = {"--owner", "--yes"}
+"""A caller acts as an owner, a token is issued to one, a key belongs to one or to none. Without
+``--yes`` a deletion asks, and a write-off changes nothing."""
 
 
 def commands(group: TyperGroup) -> Iterator[TyperCommand]:
