@@ -61,16 +61,18 @@ def pooled_urls(servers: Servers, role_urls: Mapping[str, str]) -> Iterator[Mapp
     (folder / "ini").write_text(CONFIGURATION.format(**settings))
     _give(folder, location.user)
     assert PROGRAM is not None
-    process = subprocess.Popen([PROGRAM, "-q", str(folder / "ini")], user=location.user)
     pooled = {
         part: url.set(host=LOOPBACK, port=port, query={}).render_as_string(hide_password=False)
         for part, url in urls.items()
     }
-    _await(pooled["api"], folder / "log")
-    yield pooled
-    process.terminate()
-    process.wait()
-    shutil.rmtree(folder)
+    process = subprocess.Popen([PROGRAM, "-q", str(folder / "ini")], user=location.user)
+    try:
+        _await(pooled["api"], process, folder / "log")
+        yield pooled
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder)
 
 
 def _give(folder: Path, user: str | None) -> None:
@@ -81,9 +83,10 @@ def _give(folder: Path, user: str | None) -> None:
             os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
-def _await(url: str, log: Path) -> None:
+def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SEC
     while True:
+        assert process.poll() is None, log.read_text()
         try:
             psycopg.connect(url).close()
         except psycopg.OperationalError:

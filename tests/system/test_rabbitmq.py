@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -71,9 +72,9 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _await(url, process, log)
         yield url
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # the program is a script, and the server its child
         process.wait()
-        # Erlang's service of names outlives the server that started it.
+        # Erlang's service of names outlives the server that started it, in a session of its own.
         subprocess.run(["epmd", "-port", names, "-kill"], check=False, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder)
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,8 @@ def start(place: Path, home: Home) -> Iterator[Start]:
     A stack's database is a copy of one that an earlier start has made and migrated, unless
     ``is_first`` says that this start is to make it.
     """
-    started: list[Up] = []
+    started = ExitStack()
+    numbers = count()
 
     def start_one(
         folder: Path,
@@ -46,15 +49,13 @@ def start(place: Path, home: Home) -> Iterator[Start]:
     ) -> Up:
         if not is_first and not (folder / "postgres").exists():
             copy_cluster(made_once(home.root / "cluster", make_cluster), folder)
-        path = place / f"Procfile.{len(started)}"
+        path = place / f"Procfile.{next(numbers)}"
         up = start_stack(path, procfile, folder, env, prefix=prefix, options=options)
-        started.append(up)
+        started.callback(up.end)
         return up
 
-    yield start_one
-    for up in started:
-        if up.process.poll() is None:
-            up.stop()
+    with started:
+        yield start_one
 
 
 def start_stack(
@@ -75,8 +76,11 @@ def start_stack(
 def make_cluster(folder: Path) -> None:
     """Start and stop a stack, and leave nothing but its database."""
     up = start_stack(folder / "Procfile", SERVING, folder)
-    up.wait_until_ready()
-    assert up.stop() == 0
+    try:
+        up.wait_until_ready()
+        assert up.stop() == 0
+    finally:
+        up.end()
     for path in folder.iterdir():
         if path.name != "postgres":
             shutil.rmtree(path) if path.is_dir() else path.unlink()

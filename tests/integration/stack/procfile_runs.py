@@ -41,6 +41,7 @@ class StartProcess(Protocol):
         environment: All of its environment.
         prefix: A program that runs it.
         line: Its command line; None for that of the Procfile.
+        keep_open: File descriptors it inherits.
     """
 
     def __call__(
@@ -49,6 +50,7 @@ class StartProcess(Protocol):
         environment: Mapping[str, str],
         prefix: Sequence[str] = (),
         line: str | None = None,
+        keep_open: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]: ...
 
 
@@ -62,6 +64,7 @@ def starting_processes(log: Path) -> Iterator[StartProcess]:
         environment: Mapping[str, str],
         prefix: Sequence[str] = (),
         line: str | None = None,
+        keep_open: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]:
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -71,6 +74,7 @@ def starting_processes(log: Path) -> Iterator[StartProcess]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=keep_open,
             )
         started.append(process)
         return process

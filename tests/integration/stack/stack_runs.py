@@ -74,6 +74,15 @@ class Up:
         self.reader.join(DEADLINE_SEC)
         return code
 
+    def end(self) -> None:
+        """Stop it if it runs, and in any case everything that it started."""
+        if self.process.poll() is None:
+            family = self.family()
+            try:
+                self.stop()
+            finally:
+                kill(family)
+
     def read(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as output:

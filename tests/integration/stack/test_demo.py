@@ -53,10 +53,12 @@ def test_a_video_that_is_none_ends_the_demo_with_its_reason(
 
 def test_the_demo_starts_a_stack_of_its_own_and_stops_it(place: Path) -> None:
     run = launch([sys.executable, "-m", "stack", "demo"], place, {"PORT": "0"})
-    run.wait_until_ready()
-    family = run.family()
-    assert {"gunicorn", "celery"} <= {process.name() for process in family}
-
-    assert run.ended() == 0, run.output
+    try:
+        run.wait_until_ready()
+        family = run.family()
+        assert {"gunicorn", "celery"} <= {process.name() for process in family}
+        assert run.ended() == 0, run.output
+    finally:
+        run.end()
     assert LAST_LINE.fullmatch(run.lines[-1])
     assert gone(family)

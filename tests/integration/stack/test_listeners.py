@@ -141,18 +141,12 @@ def test_a_development_process_refuses_to_listen_for_other_machines(
 
 
 def test_a_development_process_refuses_a_socket_that_others_reach(
-    whole: Mapping[str, str], tmp_path: Path
+    whole: Mapping[str, str], start_process: StartProcess, tmp_path: Path
 ) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as listening, (tmp_path / "log").open("wb") as log:
-        bind = f"fd://{listening.fileno()}"
-        given = environment_of("web", COMMANDS["web"], {**whole, WEB: bind})
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {COMMANDS['web']}"],
-            env=given,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[listening.fileno()],
-        )
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        descriptor = listening.fileno()
+        given = environment_of("web", COMMANDS["web"], {**whole, WEB: f"fd://{descriptor}"})
+        process = start_process("web", given, keep_open=[descriptor])
         assert process.wait(START_SEC) not in (0, -9)
     assert "KHRONIKA_ENV: development" in (tmp_path / "log").read_text()
 
@@ -236,25 +230,15 @@ def test_the_metrics_ask_for_their_token(
 
 
 def test_the_listener_is_opened_beside_a_socket_that_was_passed(
-    production: Callable[[str], dict[str, str]], tmp_path: Path
+    production: Callable[[str], dict[str, str]], start_process: StartProcess
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening, (tmp_path / "log").open("wb") as log:
-        public = f"127.0.0.1:{listening.getsockname()[1]}"
-        given = {**production("web"), WEB: f"fd://{listening.fileno()}"}
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {COMMANDS['web']}"],
-            env=given,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[listening.fileno()],
-        )
-        try:
-            assert call(public, "/healthz").status == 200
-            assert call(public, "/metrics", TOKEN).status == 404
-            assert call(given[INTERNAL], "/metrics", TOKEN).status == 200
-        finally:
-            process.terminate()
-            process.wait(START_SEC)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        public, descriptor = f"127.0.0.1:{listening.getsockname()[1]}", listening.fileno()
+        given = {**production("web"), WEB: f"fd://{descriptor}"}
+        start_process("web", given, keep_open=[descriptor])
+        assert call(public, "/healthz").status == 200
+        assert call(public, "/metrics", TOKEN).status == 404
+        assert call(given[INTERNAL], "/metrics", TOKEN).status == 200
 
 
 def test_a_listener_that_is_taken_refuses_the_start(
