@@ -35,6 +35,7 @@ from tests.browser.live import (
 )
 from tests.browser.test_live import hold
 from tests.browser.test_playback import SAMPLE, expect_playing, play
+from tests.pinned_library import HLS_JS
 from tests.running import RunningStack
 
 CARDS = "**/api/video-assets**"
@@ -128,7 +129,7 @@ def test_a_stream_plays_and_its_quality_is_switched(
             const load = Hls.prototype.loadSource;
             Hls.prototype.loadSource = function (url) { window.hls = this; load.call(this, url); };
         }""",
-        f"{stack.base_url}/web/vendor/hls.js/1.7.4/hls.light.min.mjs",
+        f"{stack.base_url}{HLS_JS}",
     )
     play(opened)
     expect_playing(opened, "hls.js")

@@ -7,9 +7,9 @@ import requests
 
 from api.routes.web import ROOT, without_comments
 from tests.integration.api.conftest import Client
+from tests.pinned_library import HLS_FOLDER, HLS_JS
 
 ELEMENT = "/web/khronika-video.js"
-HLS_JS = "/web/vendor/hls.js/1.7.4/hls.light.min.mjs"
 
 
 def read(api: Client, path: str = ELEMENT, **headers: str) -> requests.Response:
@@ -70,7 +70,7 @@ def test_the_library_is_kept_for_ever_at_an_address_with_its_version(api: Client
 
 
 def test_the_licence_of_the_library_stands_beside_it(api: Client) -> None:
-    answer = read(api, "/web/vendor/hls.js/1.7.4/LICENSE")
+    answer = read(api, f"{HLS_FOLDER}/LICENSE")
     assert "Apache License" in answer.text
     assert answer.headers["Content-Type"].startswith("text/plain")
 
@@ -88,8 +88,8 @@ def test_the_licence_of_the_library_stands_beside_it(api: Client) -> None:
         "/web/node_modules/hls.js/dist/hls.js",
         "/web/..%2fapi%2fapp.py",
         "/web/%2e%2e/cli/main.js",
-        "/web/vendor/hls.js/1.7.3/hls.light.min.mjs",
-        "/web/vendor/hls.js/1.7.4/hls.min.js",
+        "/web/vendor/hls.js/1.0.0/hls.light.min.mjs",
+        f"{HLS_FOLDER}/hls.min.js",
         "/web/vendor/eslint/10.15.0/LICENSE",
     ],
 )
