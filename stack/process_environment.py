@@ -80,7 +80,7 @@ def build_environment(
         "KHRONIKA_JWT_SECRET": credentials["jwt_secret"],
         "KHRONIKA_SECRET_KEY": credentials["secret_key"],
         "KHRONIKA_PUBLIC_URL": public_url,
-        # Set explicitly, so that the API does not warn: a development stack has no table of posts.
+        # Development only: the first caller registers the video of a post.
         "KHRONIKA_POST_CLAIM": "off",
         # Development only: sources on this machine, and over plain http, on any port.
         "KHRONIKA_SOURCE_ALLOW": THIS_MACHINE,

@@ -351,7 +351,7 @@ def test_development_allows_it(process: str, risk: Risk, changes: Mapping[str, s
 
 
 def test_every_kind_of_unsafe_setting_has_a_case() -> None:
-    unread = {Risk.OWNER_LOGIN, Risk.OPEN_FLOWER}  # see test_production_start.py
+    unread = {Risk.OWNER_LOGIN, Risk.OPEN_FLOWER}  # see test_production_example.py
     assert {kind.risk for kind in UNSAFE} - unread == {risk for _, risk, _ in CASES.values()}
     assert set(Risk) == {kind.risk for kind in UNSAFE} | {Risk.OPEN_FLOWER}
 
