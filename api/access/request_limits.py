@@ -22,10 +22,11 @@ from redis.exceptions import RedisError
 
 from api.access.caller import Role, caller
 from api.access.limit_store import StoreAway, bounded_url
-from api.http.client_address import client_address, network_of
+from api.http.client_address import client_address
 from api.http.problems import Problem, answer
 from api.wiring.services import services
 from pipeline.config.request_rates import multiply_rate
+from pipeline.net.client_networks import network_of
 
 REFUSED = Counter("khronika_rate_limited", "Requests refused by a rate limit.", ["policy"])
 

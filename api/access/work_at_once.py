@@ -16,9 +16,10 @@ from apiflask import APIFlask
 from flask import Response, current_app, g, request
 from prometheus_client import Counter as Metric
 
-from api.http.client_address import client_address, network_of
+from api.http.client_address import client_address
 from api.http.problems import Problem, answer
 from pipeline.config.limit_settings import WorkSettings
+from pipeline.net.client_networks import network_of
 
 REFUSED = Metric("khronika_work_refused", "Requests refused beyond the work at once.", ["work"])
 

@@ -1,16 +1,13 @@
 """The address of the client: the connection's peer, or the address that our proxies report."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
-
 from apiflask import APIFlask
 from flask import request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from pipeline.net.client_networks import shortest_form
+
 LONGEST = 64
 """The most characters of an address that are kept; an IPv6 address with a zone has fewer."""
-
-NETWORK_BITS = 64
-"""The network part of an IPv6 address; a provider's customer chooses the rest (RFC 6177)."""
 
 
 def register(app: APIFlask, proxies: int) -> None:
@@ -33,17 +30,4 @@ def register(app: APIFlask, proxies: int) -> None:
 
 def client_address() -> str:
     """Return the client's address of the current request, for limits, audit events and logs."""
-    return (request.remote_addr or "unknown")[:LONGEST]
-
-
-def network_of(address: str) -> str:
-    """Return the address range of one party: an IPv4 address, or the network of an IPv6 one."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((int(parsed), NETWORK_BITS), strict=False))
+    return shortest_form((request.remote_addr or "unknown")[:LONGEST])

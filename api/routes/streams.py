@@ -15,7 +15,7 @@ from api.access.caller import Role, Scope, authorised, caller, caller_session
 from api.documents.described import LAST_EVENT_ID, described
 from api.documents.post_ids import invalid_parameter, read_post_ids
 from api.documents.schemas import StreamQuery, StreamTicketOut
-from api.http.client_address import client_address, network_of
+from api.http.client_address import client_address
 from api.http.connections import Connection
 from api.http.problems import Problem
 from api.live.event_stream import read_id, write_comment, write_event, write_id, write_retry
@@ -29,6 +29,7 @@ from api.live.stream_tickets import (
 from api.live.subscription import Subscription
 from api.wiring.services import services
 from pipeline.domain.audit_types import AuditType
+from pipeline.net.client_networks import network_of
 from pipeline.records import queries
 from pipeline.runtime.database import session_of
 

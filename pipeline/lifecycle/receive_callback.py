@@ -20,11 +20,9 @@ from pipeline.domain.errors import SignatureInvalid
 from pipeline.domain.values import CallbackEnvelope, DeliveryStatus
 from pipeline.net.signatures import SignatureRejected
 from pipeline.providers.base import CallbackUnreadable, Provider
+from pipeline.records.audit_floods import has_room_for
 from pipeline.records.models import Delivery
 from pipeline.runtime.wakes import Wake
-
-AUDITS_PER_MINUTE = 20
-"""Rejections of one source that are recorded in a minute: a flood cannot fill the table."""
 
 KEPT_HEADERS = frozenset(
     {
@@ -155,12 +153,12 @@ def record_rejection(
 def _audit(
     session: Session, *, type_: AuditType, reason: str, provider: str, source: str, request_id: str
 ) -> None:
+    if not has_room_for(session, source):
+        return
     session.execute(
         text("""
             INSERT INTO audit_events (type, reason, actor, provider, source, request_id)
-            SELECT :type, :reason, 'provider:' || :provider, :provider, :source, :request_id
-            WHERE (SELECT count(*) FROM audit_events
-                   WHERE source = :source AND created_at > now() - interval '1 minute') < :bound
+            VALUES (:type, :reason, 'provider:' || :provider, :provider, :source, :request_id)
         """),
         {
             "type": type_,
@@ -168,6 +166,5 @@ def _audit(
             "provider": provider,
             "source": source,
             "request_id": request_id,
-            "bound": AUDITS_PER_MINUTE,
         },
     )

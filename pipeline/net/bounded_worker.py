@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 
 from pipeline.net.arriving_request import ArrivingRequest
 from pipeline.net.client_bounds import ClientBounds
+from pipeline.net.client_networks import network_of
 from pipeline.net.paced_socket import ClientPace, ClientTooSlow, PacedSocket
 from pipeline.net.refused_request import (
     HEAD_TOO_LARGE,
@@ -145,7 +146,7 @@ class BoundedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _adopt(self, conn: TConn) -> None:
         """Bound a new connection, and make room for it."""
-        address = conn.client[0] if isinstance(conn.client, tuple) else ""
+        address = network_of(conn.client[0]) if isinstance(conn.client, tuple) else ""
         of_address = self._of_address.get(address, {})
         if address and self.bounds.per_address and len(of_address) >= self.bounds.per_address:
             self._make_room(of_address)

@@ -17,12 +17,14 @@ from sqlalchemy import select
 
 from api.access.limit_store import KEY_PREFIX
 from api.wiring.publish_breaker import FAILURES_TO_OPEN
+from pipeline.records.audit_floods import REFUSALS_PER_MINUTE
 from pipeline.records.models import AuditEvent, Delivery
 from pipeline.runtime.database import session_of
 from stack.broker import BrokerServer, running_broker
 from stack.home import Home
 from stack.process_environment import LIMITS
 from tests.integration.api.conftest import SOURCE, STRANGER, Client, World, serving, wait_until
+from tests.integration.api.operator import Operator
 from tests.integration.api.test_callbacks import job, send
 from tests.integration.api.test_publishing import broken
 from tests.scripted_provider import callback
@@ -174,6 +176,27 @@ def test_an_address_that_the_client_made_up_escapes_no_limit(
             bad_callback(api, **{"X-Forwarded-For": f"6.6.6.{n}{behind}"}) for n in range(QUOTA + 1)
         ]
     assert [a.status_code for a in answers] == [401] * QUOTA + [429]
+
+
+@pytest.mark.parametrize("kind", ["callbacks", "sign-ins"])
+def test_a_network_fills_the_audit_no_faster_than_an_address(
+    serve: Serve, world: World, kind: str
+) -> None:
+    many = [f"2001:db8:1:2::{n:x}" for n in range(1, REFUSALS_PER_MINUTE + 6)]
+    other = "2001:db8:1:3::1"
+    rates = {"LIMIT_BAD_SIGNATURES": "1000/minute", "LIMIT_SIGN_IN": "1000/minute"}
+    with serve(PROXIES="1", **rates) as api:
+        operator = Operator(api)
+        form = operator.get("/ops/sign-in").form("/ops/sign-in")
+        for address in (*many, other):
+            operator.http.headers["X-Forwarded-For"] = address
+            if kind == "callbacks":
+                bad_callback(api, **{"X-Forwarded-For": address})
+            else:
+                assert operator.submit(form, ("token", "wrong")).status == 401
+    with session_of(world.superuser) as session:
+        sources = list(session.scalars(select(AuditEvent.source).order_by(AuditEvent.id)))
+    assert sources == [*many[:REFUSALS_PER_MINUTE], other]
 
 
 @pytest.mark.parametrize("how", ["down", "silent", "full"])

@@ -3,17 +3,21 @@
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from selectors import DefaultSelector
 from typing import Any
 
 import pytest
 from flask import Flask, Request, request
 from werkzeug.exceptions import BadRequest, RequestTimeout
 
+from pipeline.net.bounded_worker import BoundedWorker
 from pipeline.net.broken_bodies import CheckedInput
+from pipeline.net.client_bounds import ClientBounds
 
 THREADS = 4
 PATIENCE_SEC = 60
@@ -188,3 +192,34 @@ def test_connections_of_one_address_are_bounded_and_the_oldest_idle_one_is_close
             assert clients[0].recv(1) == b""
         clients[-1].sendall(POST + b"Content-Length: 0\r\n\r\n")
         assert clients[-1].recv(12) == b"HTTP/1.1 200"
+
+
+class _Client:
+    """A connection of gunicorn's, from an address."""
+
+    def __init__(self, address: str) -> None:
+        self.client = (address, 40000, 0, 0)
+        self.sock, self._other = socket.socketpair()
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.sock.close()
+        self._other.close()
+        self.is_closed = True
+
+
+def test_the_connections_of_an_ipv6_network_are_counted_together() -> None:
+    worker = BoundedWorker.__new__(BoundedWorker)
+    worker.bounds, worker.worker_connections, worker.nr_conns = ClientBounds(per_address=2), 9, 4
+    worker.keepalived_conns, worker.poller = deque(), DefaultSelector()
+    worker._arriving, worker._lingering, worker._running, worker._of_address = {}, {}, set(), {}
+    ends = "1:2::1", "1:2::2", "1:3::1", "1:2::3"
+    clients = [_Client(f"2001:db8:{end}") for end in ends]
+    try:
+        for client in clients:
+            worker._adopt(client)
+        assert [client.is_closed for client in clients] == [True, False, False, False]
+    finally:
+        for client in clients:
+            client.close()
+        worker.poller.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from api.http.client_address import network_of
+from pipeline.net.client_networks import network_of, shortest_form
 
 
 @pytest.mark.parametrize(
@@ -14,5 +14,18 @@ from api.http.client_address import network_of
         ("unknown", "unknown"),
     ],
 )
-def test_whoever_has_a_whole_network_is_counted_once(address: str, network: str) -> None:
+def test_a_party_is_counted_by_its_network(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("address", "shortest"),
+    [
+        ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("198.51.100.1", "198.51.100.1"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_address_has_one_form(address: str, shortest: str) -> None:
+    assert shortest_form(address) == shortest
