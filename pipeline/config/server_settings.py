@@ -54,7 +54,8 @@ class PoolSettings(SettingsGroup):
 
     database_pool_size: int = Field(5, ge=1, le=100)
     """Connections that a process keeps for each role. A web process has more threads, but at any
-    moment few of them use the database."""
+    moment few of them use the database. As many again may be opened under load; a request that gets
+    none within 5 seconds is answered 503."""
 
 
 class BrokerSettings(SettingsGroup):

@@ -16,6 +16,10 @@ from pipeline.runtime.pooled_connections import drop_useless_connections
 
 CONNECT_TIMEOUT_SEC = 5
 
+POOL_WAIT_SEC = 5.0
+"""Longest wait for a connection of the pool. A request that gets none is answered 503: held for
+longer it would keep a thread, and its client would have given up."""
+
 LOCK_WAIT_MS = 200
 """Longest wait of a request for a row that another one changes: longer than a change takes, and
 short enough to hold no thread."""
@@ -62,6 +66,7 @@ def make_engine(
         with_driver(url),
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_timeout=POOL_WAIT_SEC,
         pool_recycle=1800,
         isolation_level="AUTOCOMMIT",  # the driver begins no transaction: _begin does
         connect_args={

@@ -22,7 +22,8 @@ READ_TIMEOUT_SEC = 20.0
 bandwidth of a server."""
 ATTEMPTS = 3
 CONNECTIONS = 32
-"""More than the threads of a web process, so that no thread waits for another's connection."""
+"""Connections that are kept for their next use. A web process has more threads: one that finds none
+free opens a connection of its own, which is closed after its request. No thread waits for another."""
 FALLBACK_REGION = "us-east-1"  # services without regions expect it in a signature
 
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
