@@ -22,8 +22,8 @@ READ_TIMEOUT_SEC = 20.0
 bandwidth of a server."""
 ATTEMPTS = 3
 CONNECTIONS = 32
-"""Connections that are kept for their next use. A web process has more threads: one that finds none
-free opens a connection of its own, which is closed after its request. No thread waits for another."""
+"""Connections that are kept for their next use. A web process has more threads: one that finds
+none free opens a connection of its own, which is closed after its request."""
 FALLBACK_REGION = "us-east-1"  # services without regions expect it in a signature
 
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})

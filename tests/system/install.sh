@@ -14,11 +14,46 @@ is_there() {
 	esac >/dev/null 2>&1
 }
 
+# The tests start servers of their own. A package starts its service while it is installed, unless
+# this program of the administrator answers 101 (invoke-rc.d(8)), and enables it for the next boot.
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+kept=$policy.kept-by-check-system
+
+exists() { [ -e "$1" ] || [ -L "$1" ]; }
+
+forbid_starts() {
+	exists "$kept" || ! exists "$policy" || mv "$policy" "$kept"
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+}
+
+allow_starts() {
+	rm -f "$policy"
+	! exists "$kept" || mv "$kept" "$policy"
+}
+
+enabled_units() {
+	command -v systemctl >/dev/null || return 0
+	systemctl list-unit-files --state=enabled --no-legend 2>/dev/null | cut -d' ' -f1
+}
+
+install() {
+	before=$(enabled_units)
+	trap 'allow_starts; exit 130' HUP INT TERM
+	forbid_starts
+	{ apt update; DEBIAN_FRONTEND=noninteractive apt install -y "$1"; } >/dev/null 2>&1
+	allow_starts
+	trap - HUP INT TERM
+	for unit in $(enabled_units); do
+		printf '%s\n' "$before" | grep -qxF "$unit" || systemctl disable "$unit" >/dev/null 2>&1
+	done
+}
+
 have() {
 	is_there "$1" && return 0
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
 	echo "check-system: installing $1"
-	{ apt update; DEBIAN_FRONTEND=noninteractive apt install -y "$1"; } >/dev/null 2>&1
+	install "$1"
 	is_there "$1"
 }
 
