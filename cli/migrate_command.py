@@ -33,7 +33,7 @@ def migrate(
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from cli.schemas import migrate_schemas
+    from cli.database_schemas import migrate_schemas
 
     owner_url = _owner_url()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")  # revoked rights

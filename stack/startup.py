@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 import requests
 
-from cli.schemas import migrate_all
+from cli.database_schemas import migrate_all
 from stack.credentials import load_credentials
 from stack.demonstration_site import PROCESS, site_settings
 from stack.home import Home

@@ -23,7 +23,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from cli.schemas import migrate_all
+from cli.database_schemas import migrate_all
 from stack.credentials import load_credentials
 from stack.home import Home
 from stack.logins import ROLES, grant_logins

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from cli.schemas import migrate_all
+from cli.database_schemas import migrate_all
 from pipeline.config.task_names import QUEUES
 from stack.credentials import load_credentials
 from stack.home import CHECKOUT, Home

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.schemas import HISTORIES
+from cli.database_schemas import HISTORIES
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.runtime.migrate import migrate
 from stack.ports import free_port
