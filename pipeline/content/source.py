@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from pipeline.content.media_tokens import TokenHolder
 from pipeline.content.object_urls import key_of, object_url, owner_prefix
 from pipeline.content.stored_source import probeable
+from pipeline.media.arriving_sample import sample_arriving
 from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import Measured, SourceInfo
@@ -82,7 +83,7 @@ def url_for_provider(services: Services, source: Source, attempt: Attempt) -> st
 def measure(services: Services, source: Source, *, pinned: Version | None) -> Measured:
     """Probe a source by its content, never by its name or declared type.
 
-    Of a remote source of any size only the index and a sample are read.
+    Of a remote source only the index and a sample are read, as far as its server allows.
 
     Args:
         pinned: The version of an earlier measurement, which it must still be; None for any.
@@ -151,9 +152,9 @@ def _measure_remote(services: Services, url: str, pinned: Version | None) -> Mea
                 path,
             )
         else:
-            services.fetcher.download(
-                url, path, max_bytes=services.settings.sources.max_bytes, version=version
-            )
+            most = services.settings.sources.max_bytes
+            with services.fetcher.arriving(url, max_bytes=most, version=version) as pieces:
+                sample_arriving(pieces, size_bytes, path)
         return Measured(_probe(services, path), path.stat().st_size, remote.etag)
 
 

@@ -41,7 +41,7 @@ def walk(read: Read, size: int, *, max_boxes: int = 256) -> list[Box]:
     boxes: list[Box] = []
     offset = 0
     while offset + _HEADER_BYTES <= size and len(boxes) < max_boxes:
-        box = _box_at(read, offset, size)
+        box = box_at(read, offset, size)
         if box is None:
             break
         if box.end > size:
@@ -77,7 +77,8 @@ def is_faststart(boxes: Sequence[Box]) -> bool:
     return False
 
 
-def _box_at(read: Read, offset: int, size: int) -> Box | None:
+def box_at(read: Read, offset: int, size: int) -> Box | None:
+    """Read the header of a box of a file of `size` bytes; None if there is no header."""
     header = read(offset, _LARGE_HEADER_BYTES)
     kind = header[4:8]
     if len(header) < _HEADER_BYTES or not _TYPE.fullmatch(kind):

@@ -10,7 +10,7 @@ from pipeline.media.source_limits import MediaRefused, Refusal
 MIB = 1024 * 1024
 MAX_SAMPLE_BYTES = 64 * MIB  # the index of 12 h of video takes about 20 MiB
 MAX_BOXES = 256
-_MEDIA_HEAD_BYTES = 2 * MIB  # the first frames, from which ffprobe learns the pixel format
+MEDIA_HEAD_BYTES = 2 * MIB  # the first frames, from which ffprobe learns the pixel format
 _HEAD_BYTES = 8 * MIB  # over ffmpeg's default probesize of 5 MB
 _TAIL_BYTES = 2 * MIB  # last timestamps of MPEG-TS and PS, cues of Matroska, index of AVI
 _SLICE_BYTES = 4 * MIB  # one read; limits the memory of the caller's transport
@@ -34,7 +34,7 @@ def sample_source(read: Read, size_bytes: int, into: Path) -> None:
             `source_too_large` for an index over 64 MiB, and the codes of `container_of`.
         OSError: the local file cannot be written. Exceptions of `read` pass through.
     """
-    head = read(0, min(_MEDIA_HEAD_BYTES, size_bytes))
+    head = read(0, min(MEDIA_HEAD_BYTES, size_bytes))
     container = container_of(head[:HEAD_BYTES])
     with into.open("wb") as file:
         file.truncate(size_bytes)
@@ -60,7 +60,7 @@ def _copy_boxes(read: Read, size_bytes: int, file: BinaryIO) -> None:
 
 def _wanted_bytes(box: Box) -> int:
     if box.type == "mdat":
-        return min(box.size, _MEDIA_HEAD_BYTES)
+        return min(box.size, MEDIA_HEAD_BYTES)
     if box.type in _PADDING:
         return min(box.size, 16)  # the header alone
     return box.size

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import requests
 from requests.cookies import RequestsCookieJar
@@ -39,6 +39,7 @@ from pipeline.net.responses import (
     check_status,
     check_version,
     header_size,
+    is_resumable,
     remote_of,
 )
 
@@ -53,6 +54,8 @@ __all__ = [
     "check_url",
 ]
 
+_BROKEN = (FetchRefused, requests.RequestException, HTTPError)
+_RESUME_PAUSES_SEC = (0.5, 1, 2, 4, 8)
 _HEADERS = {
     "User-Agent": "khronika-video",
     "Accept": "*/*",
@@ -140,6 +143,9 @@ class GuardedFetcher:
     ) -> Remote:
         """Write a whole file to a local path; a failure leaves no file there.
 
+        A connection that breaks is resumed where it broke, if the server answers ranges and its
+        ETag proves that the rest is of the same file.
+
         Args:
             url: URL of the file.
             path: file to write; replaced if it exists.
@@ -154,15 +160,28 @@ class GuardedFetcher:
             OSError: the local file cannot be written.
         """
         try:
-            with self._bounded(), self._answer(url, {}) as (answer, final_url):
-                check_status(answer)
-                remote = remote_of(answer, final_url)
-                check_version(remote, version)
-                self._write(answer, path, max_bytes, version, on_bytes or _ignore)
+            with self._bounded(), path.open("wb") as file:
+                arrival = _Arrival(file, max_bytes, on_bytes or _ignore)
+                remote = self._from_start(url, arrival, version)
+                check_length(arrival.written_bytes, version)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return remote
+
+    @contextmanager
+    def arriving(
+        self, url: str, *, max_bytes: int, version: Version | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Give the content of a file from its start, as it arrives; the block need not read all.
+
+        Raises:
+            FetchRefused: as `download` does.
+        """
+        with self._bounded(), self._answer(url, {}) as (answer, final_url):
+            check_status(answer)
+            check_version(remote_of(answer, final_url), version)
+            yield self._body(answer, max_bytes=max_bytes)
 
     def get(self, url: str, *, max_bytes: int) -> Fetched:
         """Read a small file whole, such as a playlist.
@@ -246,24 +265,71 @@ class GuardedFetcher:
         if took_sec > policy.grace_sec and arrived_bytes * 8 < policy.min_bps * took_sec:
             raise timed_out("The server sends too slowly.")
 
-    def _write(
-        self,
-        answer: requests.Response,
-        path: Path,
-        max_bytes: int,
-        version: Version | None,
-        on_bytes: Callable[[int], None],
-    ) -> None:
-        written = 0
-        with path.open("wb") as file:
-            for piece in self._body(answer, max_bytes=max_bytes):
-                file.write(piece)
-                written += len(piece)
-                on_bytes(written)
-        check_length(written, version)
+    def _from_start(self, url: str, arrival: "_Arrival", version: Version | None) -> Remote:
+        with self._answer(url, {}) as (answer, final_url):
+            check_status(answer)
+            remote = remote_of(answer, final_url)
+            check_version(remote, version)
+            try:
+                arrival.take(self._body(answer, max_bytes=arrival.max_bytes))
+            except _BROKEN as error:
+                self._raise_unless_passing(error)
+                if not is_resumable(answer):
+                    raise
+                self._resume(url, arrival, Version(remote.size_bytes, remote.etag), error)
+        return remote
+
+    def _resume(self, url: str, arrival: "_Arrival", version: Version, error: Exception) -> None:
+        """Ask for the rest until it is there, and give up after some tries without a byte."""
+        pauses = list(_RESUME_PAUSES_SEC)
+        while pauses:
+            if self._dialer.cut_off.wait(pauses.pop(0)):
+                break
+            before = arrival.written_bytes
+            try:
+                self._append_rest(url, arrival, version)
+            except _BROKEN as again:
+                self._raise_unless_passing(again)
+                error = again
+            else:
+                return
+            if arrival.written_bytes > before:
+                pauses = list(_RESUME_PAUSES_SEC)
+        raise error
+
+    def _append_rest(self, url: str, arrival: "_Arrival", version: Version) -> None:
+        offset = arrival.written_bytes
+        if offset == version.size_bytes:
+            return
+        headers = {"Range": f"bytes={offset}-", "If-Range": str(version.etag)}
+        with self._answer(url, headers) as (answer, _):
+            check_part(answer, offset, version)
+            arrival.take(self._body(answer, max_bytes=arrival.max_bytes - offset))
+
+    def _raise_unless_passing(self, error: Exception) -> None:
+        """Raise an error again that another try does not change."""
+        refusal = error if isinstance(error, FetchRefused) else self._translated(error)
+        if not refusal.transient or self._dialer.cut_off.is_set():
+            raise error
 
     def _translated(self, error: Exception) -> FetchRefused:
         return timed_out() if self._dialer.cut_off.is_set() else refusal_of(error)
+
+
+class _Arrival:
+    """A local file that a download fills."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int, on_bytes: Callable[[int], None]) -> None:
+        self.max_bytes = max_bytes
+        self.written_bytes = 0
+        self._file = file
+        self._on_bytes = on_bytes
+
+    def take(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            self._file.write(piece)
+            self.written_bytes += len(piece)
+            self._on_bytes(self.written_bytes)
 
 
 def _ignore(_written: int) -> None:

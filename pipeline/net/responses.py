@@ -112,6 +112,15 @@ def remote_of(answer: requests.Response, final_url: str) -> Remote:
     )
 
 
+def is_resumable(answer: requests.Response) -> bool:
+    """Return true if a server can send the rest of this body later, and prove that it is the rest.
+
+    Only a strong ETag proves it (RFC 9110 §13.1.5).
+    """
+    etag = answer.headers.get("ETag", "W/")
+    return answer.headers.get("Accept-Ranges") == "bytes" and not etag.startswith("W/")
+
+
 def body_pieces(answer: requests.Response) -> Iterator[bytes]:
     """Yield the body, undecoded, as soon as bytes arrive; the caller can measure a slow sender."""
     while piece := answer.raw.read1(_PIECE_BYTES, decode_content=False):

@@ -36,7 +36,7 @@ def test_a_sample_is_measured_as_the_whole_file_is(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sample, "_MEDIA_HEAD_BYTES", 32 * 1024)  # the clips are small
+    monkeypatch.setattr(sample, "MEDIA_HEAD_BYTES", 32 * 1024)  # the clips are small
     monkeypatch.setattr(sample, "_HEAD_BYTES", 256 * 1024)
     monkeypatch.setattr(sample, "_TAIL_BYTES", 64 * 1024)
     clip = make(kind)
