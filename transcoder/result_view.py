@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from pipeline.media.probe import SourceInfo
 from transcoder.encode.encode_source import Encoded
 from transcoder.encode.fallback import FALLBACK
 from transcoder.encode.ffmpeg_arguments import PLAYLIST
@@ -13,9 +12,7 @@ from transcoder.encode.storyboard_sheet import CUES
 from transcoder.jobs import OutputTarget
 
 
-def result_view(
-    output: OutputTarget, encoded: Encoded, info: SourceInfo, published_bytes: int
-) -> dict[str, Any]:
+def result_view(output: OutputTarget, encoded: Encoded, published_bytes: int) -> dict[str, Any]:
     """Describe a published encode as JSON values; outputs are named `storage:{key}`.
 
     `storyboard` is present only if one was drawn. `warnings` names the differences from the source.
@@ -25,7 +22,7 @@ def result_view(
         "duration_sec": round(encoded.duration_sec, 3),
         "width": top.width,
         "height": top.height,
-        "source": info.to_json(),
+        "source": encoded.source.to_json(),
         "manifest": f"storage:{output.prefix}/{MASTER}",
         "fallback": f"storage:{output.prefix}/{FALLBACK}",
         "poster": f"storage:{output.poster_prefix}/{POSTER}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from pipeline.media.probe import SourceInfo, probe
+from pipeline.media.probe import probe
 from pipeline.media.source_limits import MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.runtime.database import session_of
@@ -97,9 +97,9 @@ def _produce(
         on_progress=heartbeat.note_encoding,
         cancelled=heartbeat.is_lost,
     )
-    check_outputs(encoded, info)
+    check_outputs(encoded)
     heartbeat.enter_step(JobStep.PUBLISHING)
-    return _publish(services, request, encoded, info, beat=heartbeat.beat)
+    return _publish(services, request, encoded, beat=heartbeat.beat)
 
 
 def _bring(
@@ -136,6 +136,7 @@ def _options(services: TranscoderServices, request: JobRequest) -> EncodeOptions
         preset=services.settings.preset,
         poster_time_sec=request.poster_time_sec,
         stall_sec=services.settings.stall_sec,
+        limits=services.settings.limits,
     )
 
 
@@ -143,14 +144,13 @@ def _publish(
     services: TranscoderServices,
     request: JobRequest,
     encoded: Encoded,
-    info: SourceInfo,
     *,
     beat: Callable[[], None],
 ) -> dict[str, Any]:
     storage = services.storages[request.output.storage]
     published = storage.publish_folder(encoded.outputs, request.output.prefix, beat=beat)
     published += storage.publish_folder(encoded.pictures, request.output.poster_prefix, beat=beat)
-    return result_view(request.output, encoded, info, published)
+    return result_view(request.output, encoded, published)
 
 
 def _finish(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.media.probe import SourceInfo
 from transcoder.encode.ffmpeg_arguments import PLAYLIST, ffmpeg_prefix, local_input
-from transcoder.encode.filters import filter_graph
+from transcoder.encode.filters import filter_graph, fit_graph
 from transcoder.encode.ladder import Rung
 
 GOP_SEC = 2  # Apple's HLS authoring rule 1.13: an IDR every 2 s
@@ -40,6 +40,7 @@ def encode_command(
     preset: str,
     held_sec: float,
     into: Path,
+    fitted: bool = False,
 ) -> list[str]:
     """Build the command that encodes `source` into `into`/{profile}/.
 
@@ -52,19 +53,33 @@ def encode_command(
         preset: x264 preset.
         held_sec: Seconds to repeat the last frame, for sound that goes on.
         into: Folder that holds one existing folder per profile.
+        fitted: True for a picture that may change its size in mid-stream.
     """
+    # Without it, a timestamp far ahead would be filled with copies of the last frame.
+    longest = ("-t", f"{_LONGEST_SHARE * info.duration_sec + _LONGEST_SPARE_SEC:.3f}")
     command = [*ffmpeg_prefix(ffmpeg), "-stats_period", "0.5"]
     command += ["-max_pixels", str(MAX_FRAME_PIXELS)]
     command += local_input(source, container=info.container)
-    command += ["-filter_complex", filter_graph(info, rungs, rate, held_sec)]
+    if fitted:
+        command += [*_fitting_output(info, rungs[0]), *longest, "-f", "null", "-", "-dec", "0:0"]
+    command += ["-filter_complex", filter_graph(info, rungs, rate, held_sec, fitted=fitted)]
     for index, rung in enumerate(rungs):
         command += ["-map", f"[v{index}]", *_video_options(rung, rate, preset)]
         if info.audio_codec is not None:
             command += ["-map", f"[a{index}]", "-c:a", "aac", "-b:a", str(rung.profile.audio_bps)]
-        # Without it, a timestamp far ahead would be filled with copies of the last frame.
-        command += ["-t", f"{_LONGEST_SHARE * info.duration_sec + _LONGEST_SPARE_SEC:.3f}"]
+        command += longest
         command += _output_options(into / rung.name)
     return command
+
+
+def _fitting_output(info: SourceInfo, top: Rung) -> list[str]:
+    """Make the fitted picture an output, whose packets of raw frames ffmpeg decodes in memory."""
+    return [
+        *("-map", "0:V:0", "-vf", fit_graph(info, top)),
+        # Every frame with its own time: the graph behind it makes the rate even.
+        *("-fps_mode", "passthrough", "-enc_time_base", "demux"),
+        *("-c:v", "rawvideo", "-pix_fmt", "yuv420p"),
+    ]
 
 
 def _video_options(rung: Rung, rate: Fraction, preset: str) -> list[str]:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from pipeline.media.confinement import Reach
 from pipeline.media.probe import SourceInfo
+from pipeline.media.source_limits import Limits, check_limits
 from pipeline.media.tools import Tools
 from transcoder.encode.encode_command import encode_command
 from transcoder.encode.encode_errors import EncodeFailed
@@ -19,12 +20,15 @@ from transcoder.encode.ffmpeg_runner import FfmpegRunner
 from transcoder.encode.frame_rates import output_rate
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
 from transcoder.encode.master_playlist import MASTER, master_playlist
+from transcoder.encode.measured_losses import measured_losses
 from transcoder.encode.measured_rendition import MeasuredRendition, measure_rendition
 from transcoder.encode.output_losses import OutputLoss, planned_losses
+from transcoder.encode.picture_sizes import PictureSizes, read_picture_sizes
 from transcoder.encode.pictures import first_bright_folder, picture_command, poster_instants
 from transcoder.encode.source_ends import (
     SourceEnds,
     held_sec,
+    measured_info,
     read_source_ends,
     refuse_cut_off,
     refuse_undecoded,
@@ -55,12 +59,14 @@ class EncodeOptions:
         preset: x264 preset. `veryfast` gives a playable video soonest per core.
         poster_time_sec: Instant of the poster; None leaves the choice to the encode.
         stall_sec: Seconds that ffmpeg may produce nothing new.
+        limits: Bounds of the measured source; None for none.
     """
 
     max_profile: str = DEFAULT_MAX_PROFILE
     preset: str = "veryfast"
     poster_time_sec: float | None = None
     stall_sec: float = 120
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Encoded:
         renditions: Largest first.
         duration_sec: Measured duration of the top rendition.
         has_storyboard: False if none could be drawn; the video plays without it.
+        source: Facts of the source, measured from its packets and frames.
         losses: Differences from the source.
     """
 
@@ -81,6 +88,7 @@ class Encoded:
     renditions: tuple[MeasuredRendition, ...]
     duration_sec: float
     has_storyboard: bool
+    source: SourceInfo
     losses: tuple[OutputLoss, ...] = ()
 
 
@@ -109,8 +117,7 @@ def encode_source(
         EncodeCancelled: `cancelled` returned True.
         EncodeFailed: Has the code of the failure.
     """
-    rungs = ladder(info.width, info.height, options.max_profile)
-    work = _Work(source, info, rungs, workdir, options, tools, cancelled)
+    work = _Work(source, info, workdir, options, tools, cancelled)
     try:
         return _encode(work, on_progress)
     except EncodeFailed as error:
@@ -120,22 +127,30 @@ def encode_source(
 
 
 def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
-    work.make_folders()
     ends = work.read_ends()
     refuse_cut_off(work.info, ends)
+    work = work.measured(ends)
+    work.make_folders()
     work.encode_renditions(ends, on_progress)
     on_progress("packaging", 100.0)
     renditions = tuple(
         measure_rendition(work.outputs / rung.name, work.tools) for rung in work.rungs
     )
     duration_sec = renditions[0].duration_sec
-    refuse_undecoded(work.info, ends, duration_sec)
+    refuse_undecoded(ends, duration_sec)
     (work.outputs / MASTER).write_text(master_playlist(renditions))
     work.remux_fallback()
     work.take_pictures(duration_sec)
     has_storyboard = work.draw_storyboard(duration_sec)
-    losses = planned_losses(work.info, work.rungs, work.rate)
-    return Encoded(work.outputs, work.pictures, renditions, duration_sec, has_storyboard, losses)
+    return Encoded(
+        work.outputs,
+        work.pictures,
+        renditions,
+        duration_sec,
+        has_storyboard,
+        source=work.info,
+        losses=(*planned_losses(work.info, work.rungs, work.rate), *work.found),
+    )
 
 
 @dataclass(frozen=True)
@@ -144,11 +159,17 @@ class _Work:
 
     source: Path
     info: SourceInfo
-    rungs: Sequence[Rung]
     workdir: Path
     options: EncodeOptions
     tools: Tools
     cancelled: Cancelled
+    fitted: bool = False
+    fastest_rate: float | None = None
+    found: tuple[OutputLoss, ...] = ()
+
+    @property
+    def rungs(self) -> Sequence[Rung]:
+        return ladder(self.info.width, self.info.height, self.options.max_profile)
 
     @property
     def runner(self) -> FfmpegRunner:
@@ -164,7 +185,11 @@ class _Work:
 
     @property
     def rate(self) -> Fraction:
-        return output_rate(self.info.frame_rate, variable=self.info.variable_frame_rate)
+        return output_rate(
+            self.info.frame_rate,
+            variable=self.info.variable_frame_rate,
+            fastest_rate=self.fastest_rate,
+        )
 
     def make_folders(self) -> None:
         for rung in self.rungs:
@@ -175,6 +200,31 @@ class _Work:
         return read_source_ends(
             self.source,
             self.info,
+            self.tools,
+            cancelled=self.cancelled,
+            stall_sec=self.options.stall_sec,
+        )
+
+    def measured(self, ends: SourceEnds) -> "_Work":
+        """Return the work with measured facts of its source in place of the declared ones."""
+        info = measured_info(self.info, ends)
+        if self.options.limits is not None:
+            check_limits(info, self.options.limits)
+        sizes = self._read_sizes(info, ends)
+        info = replace(info, width=sizes.width, height=sizes.height)
+        return replace(
+            self,
+            info=info,
+            fitted=sizes.may_change,
+            fastest_rate=ends.spacing.fastest_rate,
+            found=measured_losses(self.info, info, ends, sizes),
+        )
+
+    def _read_sizes(self, info: SourceInfo, ends: SourceEnds) -> PictureSizes:
+        return read_picture_sizes(
+            self.source,
+            info,
+            ends,
             self.tools,
             cancelled=self.cancelled,
             stall_sec=self.options.stall_sec,
@@ -191,9 +241,10 @@ class _Work:
             self.rungs,
             self.rate,
             ffmpeg=self.tools.ffmpeg,
-            held_sec=held_sec(self.info, ends),
+            held_sec=held_sec(ends),
             preset=self.options.preset,
             into=self.outputs,
+            fitted=self.fitted,
         )
         reach = Reach(reads=(self.source,), writes=self.outputs)
         self.runner.run_to_success(command, reach, report)

@@ -6,6 +6,13 @@
 
 Each rung is scaled from the rung above it, not from the source. The result looks the same and costs
 less, since the first step removes most of the pixels.
+
+A picture that may change its size in mid-stream is fitted first, in a graph of its own:
+
+    decoder → bwdif → scale into the top rung, 8-bit bt709 → pad │ fps → tpad → split …
+
+ffmpeg begins a graph anew for every change. The steps right of the line count frames and repeat
+them, so that they would lose count; the sound would begin again too.
 """
 
 from collections.abc import Sequence
@@ -30,8 +37,17 @@ _MATRICES = {
 _HD_HEIGHT = 720
 
 
+FITTED = "dec:0"
+"""Label of the fitted picture: the frames of the first loopback decoder."""
+
+
 def filter_graph(
-    info: SourceInfo, rungs: Sequence[Rung], rate: Fraction, held_sec: float = 0
+    info: SourceInfo,
+    rungs: Sequence[Rung],
+    rate: Fraction,
+    held_sec: float = 0,
+    *,
+    fitted: bool = False,
 ) -> str:
     """Build the `-filter_complex` of an encode.
 
@@ -40,11 +56,13 @@ def filter_graph(
         rungs: The renditions, largest first.
         rate: Their constant frame rate.
         held_sec: Seconds to repeat the last frame, for sound that goes on.
+        fitted: True for a picture that `fit_graph` has brought to the size of the top rung.
 
     Returns:
         A graph whose outputs are `[v0]`, `[v1]`, … and, for a source with sound, `[a0]`, `[a1]`, …
     """
-    chains = [_video_chain(info, rungs[0], rate, held_sec) + _tap(0, len(rungs))]
+    source = _fitted_chain(rate) if fitted else _source_chain(info, rungs[0], rate)
+    chains = [",".join([source, *_hold(held_sec, rate)]) + _tap(0, len(rungs))]
     for index, rung in enumerate(rungs[1:], start=1):
         # scale changes the pixel shape to keep the exact proportions; setsar makes it square again.
         scale = f"[w{index}]scale={rung.width}:{rung.height},setsar=1"
@@ -61,19 +79,52 @@ def _tap(index: int, count: int) -> str:
     return f",split=2[v{index}][w{index + 1}]"
 
 
-def _video_chain(info: SourceInfo, top: Rung, rate: Fraction, held_sec: float) -> str:
+def _source_chain(info: SourceInfo, top: Rung, rate: Fraction) -> str:
+    steps = [*_deinterlace(info), _even(rate), *_to_sdr_bt709(info, _exactly(top)), *_TAGS]
     # V, not v: cover art is a video stream too, may come first, and V excludes it.
-    deinterlace = ["bwdif=mode=send_frame:deint=all"] if info.interlaced else []
-    steps = [
-        *deinterlace,
-        # start_time=0 repeats the first frame of a late picture from zero, and does not move it.
-        f"fps=fps={rate}:start_time=0",
-        *_to_sdr_bt709(info, top),
-        "setsar=1",
-        "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709",
-        *_hold(held_sec, rate),
-    ]
     return "[0:V:0]" + ",".join(steps)
+
+
+def _fitted_chain(rate: Fraction) -> str:
+    return f"[{FITTED}]" + ",".join([_even(rate), *_TAGS])
+
+
+def fit_graph(info: SourceInfo, top: Rung) -> str:
+    """Build the `-vf` that fits pictures of any size into the top rung, with bars.
+
+    Args:
+        info: Result of the source's probe.
+        top: The largest rendition.
+    """
+    # ffmpeg makes this graph anew for another size, but not for another shape of the pixels.
+    bars = f"pad={top.width}:{top.height}:-1:-1:eval=frame"
+    return ",".join([*_deinterlace(info), *_to_sdr_bt709(info, _within(top)), bars, *_TAGS])
+
+
+_TAGS = (
+    "setsar=1",
+    "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709",
+)
+
+
+def _deinterlace(info: SourceInfo) -> list[str]:
+    return ["bwdif=mode=send_frame:deint=all"] if info.interlaced else []
+
+
+def _even(rate: Fraction) -> str:
+    # start_time=0 repeats the first frame of a late picture from zero, and does not move it.
+    return f"fps=fps={rate}:start_time=0"
+
+
+def _exactly(rung: Rung) -> str:
+    return f"scale={rung.width}:{rung.height}"
+
+
+def _within(rung: Rung) -> str:
+    """Scale to the largest even size of the picture's own shape in a rung's frame."""
+    width = f"max(2,2*round(min({rung.width},{rung.height}*dar)/2))"
+    height = f"max(2,2*round(min({rung.height},{rung.width}/dar)/2))"
+    return f"scale=w='{width}':h='{height}':eval=frame"
 
 
 def _hold(held_sec: float, rate: Fraction) -> list[str]:
@@ -85,8 +136,8 @@ def _hold(held_sec: float, rate: Fraction) -> list[str]:
     return [f"tpad=stop={frames}:stop_mode=clone"] if frames else []
 
 
-def _to_sdr_bt709(info: SourceInfo, top: Rung) -> list[str]:
-    size = f"scale={top.width}:{top.height}"
+def _to_sdr_bt709(info: SourceInfo, size: str) -> list[str]:
+    """Convert the colours of a picture, together with `size`, the filter that scales it."""
     target = "out_color_matrix=bt709:out_range=tv"
     hdr = info.color_transfer in HDR_TRANSFERS
     if not hdr and info.color_primaries not in WIDE_PRIMARIES:

@@ -16,23 +16,40 @@ _SAME_RATE = Fraction(1, 2000)
 _UNKNOWN_RATE = Fraction(25)
 
 
-def output_rate(average: str, *, variable: bool) -> Fraction:
+_SLOWER = 0.95
+"""Share of the fastest spacing that the rate of a variable source may fall short of."""
+
+
+def output_rate(average: str, *, variable: bool, fastest_rate: float | None = None) -> Fraction:
     """Choose the constant frame rate of every rendition.
 
     Args:
         average: The source's average rate as a fraction, such as `24000/1001`.
         variable: True if the source's frames are unevenly spaced.
+        fastest_rate: Rate of a variable source where its frames are closest; None if unknown.
 
     Returns:
-        The own rate of a constant source, without the container's rounding noise; the nearest
-        standard rate of a variable source. Either is halved until at most 60, which drops whole
-        frames evenly.
+        The own rate of a constant source, without the container's rounding noise, halved until at
+        most 60, which drops whole frames evenly. For a variable source, the standard rate nearest
+        to its fastest one that keeps nearly all frames, at most 60.
     """
+    if variable and fastest_rate is not None and not _is_near(_parse(average), fastest_rate):
+        return _covering(fastest_rate)
     rate = _halved(_parse(average))
     nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate) / standard)
     if variable or abs(nearest - rate) / nearest < _SAME_RATE:
         return nearest
     return rate.limit_denominator(1001)
+
+
+def _is_near(rate: Fraction, fastest_rate: float) -> bool:
+    """Return True for a rate that is the fastest one; its fraction is the more exact."""
+    return abs(float(rate) / fastest_rate - 1) < 1 - _SLOWER
+
+
+def _covering(fastest_rate: float) -> Fraction:
+    rates = [rate for rate in STANDARD_RATES if rate >= _SLOWER * fastest_rate]
+    return min(rates, key=lambda rate: abs(float(rate) - fastest_rate), default=MAX_RATE)
 
 
 def _parse(average: str) -> Fraction:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.media.playlist import parse_media
-from pipeline.media.probe import SourceInfo
 from transcoder.encode.encode_command import INIT_SEGMENT
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.encode_limits import encode_confinement, outputs_bound_bytes
@@ -30,21 +29,21 @@ _PLAYLIST, _CUES = re.compile(rb"#EXTM3U\n"), re.compile(rb"WEBVTT\n")
 _HEAD_BYTES = 16
 
 
-def check_outputs(encoded: Encoded, info: SourceInfo) -> None:
+def check_outputs(encoded: Encoded) -> None:
     """Check that the folders of an encode hold the files of a video and nothing else.
 
     Args:
-        encoded: The encode; no program writes into its folders any more.
-        info: Result of its source's probe; decides the largest sizes.
+        encoded: The encode; no program writes into its folders any more. The length of its source
+            decides the largest sizes.
 
     Raises:
         EncodeFailed: `encoder_failed`; a file is missing, is not expected, is of another kind or
             is too large.
     """
-    max_file_bytes = encode_confinement(info).file_bytes
+    max_file_bytes = encode_confinement(encoded.source).file_bytes
     _check_folder(encoded.pictures, _pictures(encoded), max_file_bytes)
     _check_folder(encoded.outputs, _outputs(encoded), max_file_bytes)
-    if folder_bytes(encoded.outputs) > outputs_bound_bytes(info):
+    if folder_bytes(encoded.outputs) > outputs_bound_bytes(encoded.source):
         raise _unexpected(encoded.outputs.name)
 
 

@@ -1,45 +1,56 @@
-"""Ends of a source's picture and sound, measured from its packets.
+"""Measurement of a source by its packets: its length, its frame rate, the ends of its tracks.
 
-The declared duration is not trusted. A file cut off in mid-transfer still declares its whole
+A container's declarations are not trusted. A file cut off in mid-transfer still declares its whole
 duration, decodes without an error and ends early; a file whose sound outlasts its picture is whole.
 Reading every packet distinguishes the two. It decodes nothing, so it is cheap beside an encode.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from pipeline.media.confinement import SCAN, Reach
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
+from pipeline.media.wholeness import is_whole
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.ffmpeg_arguments import local_input
 from transcoder.encode.ffmpeg_process import watch_process
+from transcoder.encode.frame_spacing import UNKNOWN_SPACING, FrameSpacing, frame_spacing
+from transcoder.encode.packet_tally import CONTAINERS_WITH_JUMPS, ENTRIES, PacketTally
 
 _TOLERANCE_SEC = 0.5
 _TOLERANCE_SHARE = 0.02
-
-# In the order in which ffprobe prints them: packets as it reads, the rest at the end.
-_ENTRIES = (
-    "packet=stream_index,pts_time,dts_time,duration_time,flags"
-    ":stream=index,codec_type:stream_disposition=attached_pic"
-    ":format=start_time"
-)
-_DISCARDED = "D"  # cut off by an edit list: players do not present it
+_SAME_RATE = 0.01
+_LONGEST_SEC = 24 * 3600
+"""Longest length that packets may claim beyond the declared one; a later instant is garbage."""
 
 
 @dataclass(frozen=True)
 class SourceEnds:
-    """Ends of a source, in seconds from its first instant.
+    """Measurements of a source's packets; instants are in seconds from its first one.
 
     Attributes:
         picture_sec: End of the picture's last frame.
-        whole_sec: End of the last packet of any picture or sound track.
+        played_sec: End of the picture or of the sound that is played, the later of the two.
+        whole_sec: End of the last packet of any track.
+        pictures: Number of the picture's packets.
+        key_pictures: Number of those that are key frames.
+        spacing: Spacing of the picture's frames.
+        jumps: Number of jumps of the clocks of the picture and the sound.
+        is_whole: False for a file that lacks its end, None if its container does not say.
     """
 
     picture_sec: float
+    played_sec: float
     whole_sec: float
+    pictures: int
+    key_pictures: int
+    spacing: FrameSpacing
+    jumps: int
+    is_whole: bool | None
 
 
 def read_source_ends(
@@ -66,8 +77,8 @@ def read_source_ends(
         EncodeFailed: `stalled`.
     """
     command = [tools.ffprobe, "-v", "quiet", *local_input(source, container=info.container)]
-    command += ["-show_entries", _ENTRIES, "-of", "csv"]
-    tally = _Tally()
+    command += ["-show_entries", ENTRIES, "-of", "csv"]
+    tally = PacketTally(closes_jumps=info.container in CONTAINERS_WITH_JUMPS)
     watch_process(
         command,
         SCAN,
@@ -78,90 +89,84 @@ def read_source_ends(
         stalled="Reading the source produced nothing new",
         clock=clock,
     )
-    return tally.ends()
+    return _ends(tally, info, whole=is_whole(source, info.container))
+
+
+def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> SourceEnds:
+    picture = tally.picture
+    played = [picture] if info.audio_codec is None else [picture, *tally.sounds[:1]]
+    # Fields of interlaced video may be packets of their own, at twice the rate of the frames.
+    spacing = UNKNOWN_SPACING if info.interlaced else frame_spacing(picture.starts_sec)
+    return SourceEnds(
+        picture_sec=tally.end_of([picture]),
+        played_sec=tally.end_of(played),
+        whole_sec=tally.end_of(tally.everything),
+        pictures=len(picture.starts_sec),
+        key_pictures=picture.keys,
+        spacing=spacing,
+        jumps=sum(track.jumps for track in played),
+        is_whole=whole,
+    )
+
+
+def measured_info(info: SourceInfo, ends: SourceEnds) -> SourceInfo:
+    """Return the facts of a source with the measured length and rate for the declared ones."""
+    is_sane = 0 < ends.played_sec <= max(_LONGEST_SEC, info.duration_sec)
+    length_sec = ends.played_sec if is_sane else info.duration_sec
+    return replace(
+        info,
+        duration_sec=round(length_sec, 6),
+        frame_rate=_rate(info, ends.spacing),
+        variable_frame_rate=info.variable_frame_rate
+        if ends.spacing.mean_rate is None
+        else not ends.spacing.even,
+    )
+
+
+def _rate(info: SourceInfo, spacing: FrameSpacing) -> str:
+    """Return the declared rate, which is exact, unless evenly spaced frames contradict it."""
+    if spacing.mean_rate is None or not spacing.even:
+        return info.frame_rate
+    if abs(float(Fraction(info.frame_rate)) / spacing.mean_rate - 1) <= _SAME_RATE:
+        return info.frame_rate
+    measured = Fraction(spacing.mean_rate).limit_denominator(1001)
+    return f"{measured.numerator}/{measured.denominator}"
 
 
 def refuse_cut_off(info: SourceInfo, ends: SourceEnds) -> None:
-    """Refuse a source whose packets end before its declared duration.
+    """Refuse a source that lacks its end.
+
+    If the container does not say how many bytes it has, a source whose packets end before its
+    declared duration counts as cut off. A whole file with a false duration does not.
 
     Raises:
         EncodeFailed: `source_corrupt`.
     """
-    _refuse_short(ends.whole_sec, info.duration_sec, "is in the file")
+    if ends.is_whole is not True and info.container not in CONTAINERS_WITH_JUMPS:
+        _refuse_short(ends.whole_sec, info.duration_sec, "is in the file")
 
 
-def refuse_undecoded(info: SourceInfo, ends: SourceEnds, encoded_sec: float) -> None:
+def refuse_undecoded(ends: SourceEnds, encoded_sec: float) -> None:
     """Refuse a source with fewer decoded seconds than its packets hold, broken frames included.
 
     Raises:
         EncodeFailed: `source_corrupt`.
     """
-    _refuse_short(encoded_sec, ends.picture_sec + held_sec(info, ends), "could be decoded")
+    _refuse_short(encoded_sec, ends.picture_sec + held_sec(ends), "could be decoded")
 
 
-def held_sec(info: SourceInfo, ends: SourceEnds) -> float:
-    """Compute the seconds to repeat the last frame until the sound ends; 0 if the sound ends first.
+def held_sec(ends: SourceEnds) -> float:
+    """Return the seconds to repeat the last frame until the sound ends; 0 if it ends first."""
+    return max(0.0, ends.played_sec - ends.picture_sec)
 
-    The result never reaches past the declared end, since the outputs are compared with that.
-    """
-    return max(0.0, min(ends.whole_sec, info.duration_sec) - ends.picture_sec)
+
+def differs(one_sec: float, other_sec: float) -> bool:
+    """Return True for two lengths that are not one length and its rounding."""
+    longer = max(one_sec, other_sec)
+    return abs(one_sec - other_sec) > max(_TOLERANCE_SEC, _TOLERANCE_SHARE * longer)
 
 
 def _refuse_short(found_sec: float, expected_sec: float, what: str) -> None:
-    if found_sec < expected_sec - max(_TOLERANCE_SEC, _TOLERANCE_SHARE * expected_sec):
+    if found_sec < expected_sec and differs(found_sec, expected_sec):
         detail = f"Only {max(0.0, found_sec):.1f} s of {expected_sec:.1f} s {what}."
         raise EncodeFailed("source_corrupt", detail)
-
-
-class _Tally:
-    """Parser of ffprobe's CSV, in chunks cut anywhere, that keeps the end of each stream."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._start_sec = 0.0
-        self._end_sec: dict[str, float] = {}
-        self._pictures: list[str] = []
-        self._sounds: list[str] = []
-
-    def feed(self, chunk: bytes) -> bool:
-        """Take the next chunk; return False for an empty one."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            section, *values = line.decode("ascii", "replace").strip().split(",")
-            if section == "packet":
-                self._take_packet(*values[:5])
-            elif section == "stream":
-                self._take_stream(*values[:3])
-            elif section == "format":
-                self._start_sec = _seconds(values[0]) or 0.0
-        return bool(chunk)
-
-    def _take_packet(self, index: str, pts: str, dts: str, duration: str, flags: str) -> None:
-        at_sec = _seconds(pts) if _seconds(pts) is not None else _seconds(dts)
-        if at_sec is None or _DISCARDED in flags:
-            return
-        end_sec = at_sec + (_seconds(duration) or 0.0)
-        self._end_sec[index] = max(self._end_sec.get(index, end_sec), end_sec)
-
-    def _take_stream(self, index: str, kind: str, is_cover: str) -> None:
-        if kind == "video" and is_cover == "0":
-            self._pictures.append(index)
-        elif kind == "audio":
-            self._sounds.append(index)
-
-    def ends(self) -> SourceEnds:
-        """Return the ends of all that was read; the first picture is the one that is encoded."""
-        return SourceEnds(
-            self._latest(self._pictures[:1]), self._latest([*self._pictures, *self._sounds])
-        )
-
-    def _latest(self, indexes: Sequence[str]) -> float:
-        ends_sec = [self._end_sec[index] for index in indexes if index in self._end_sec]
-        return max(ends_sec, default=self._start_sec) - self._start_sec
-
-
-def _seconds(value: str) -> float | None:
-    try:
-        return float(value)
-    except ValueError:  # N/A
-        return None

@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.runtime.database import session_of
+from tests.integration.transcoder.made_encodes import Make, maker
 from transcoder.app import create_app
 from transcoder.models import Job, OwedCallback
 from transcoder.services import TranscoderServices, make_services
@@ -33,6 +34,12 @@ SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 @pytest.fixture(scope="session")
 def tools() -> Tools:
     return locate_tools(os.environ)
+
+
+@pytest.fixture(scope="module")
+def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Encode a clip, once for all tests of the module; do not modify the result."""
+    return maker(tools, tmp_path_factory.mktemp)
 
 
 def eventually(what: str, check: Callable[[], Any], timeout_sec: float = 180) -> Any:

@@ -40,7 +40,7 @@ def encoded(tmp_path: Path) -> Encoded:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     rendition = MeasuredRendition("720p", 1280, 720, Fraction(25), 1, 1, "avc1.64001F", 6.0)
-    return Encoded(tmp_path / "outputs", tmp_path / "pictures", (rendition,), 6.0, True)
+    return Encoded(tmp_path / "outputs", tmp_path / "pictures", (rendition,), 6.0, True, PLAIN)
 
 
 def replaced(root: Path, name: str, make: Callable[[Path], object]) -> None:
@@ -81,7 +81,7 @@ ATTACKS: dict[str, Callable[[Path], object]] = {
 
 
 def test_an_encode_is_published_as_it_is(encoded: Encoded) -> None:
-    check_outputs(encoded, PLAIN)
+    check_outputs(encoded)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -91,7 +91,7 @@ def test_nothing_is_published_of_an_encode_with(
     ATTACKS[name](tmp_path)
 
     with pytest.raises(EncodeFailed) as failure:
-        check_outputs(encoded, PLAIN)
+        check_outputs(encoded)
 
     assert failure.value.code == "encoder_failed"
 

@@ -1,0 +1,176 @@
+"""Sizes of a source's picture over its length, measured from its decoded key frames.
+
+A recorded call changes its picture when a phone is turned or the link gets better, and the
+container declares only one size. All pictures are fitted into one frame. Key frames are about one
+frame in fifty, so this costs little beside an encode.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from pipeline.media.confinement import Reach
+from pipeline.media.probe import SourceInfo
+from pipeline.media.tools import Tools
+from transcoder.encode.encode_limits import encode_confinement
+from transcoder.encode.ffmpeg_arguments import local_input
+from transcoder.encode.ffmpeg_process import watch_process
+from transcoder.encode.source_ends import SourceEnds
+
+RESIZES_ANY_FRAME = frozenset({"vp8", "vp9", "av1"})
+"""Codecs whose frames may change their size without a key frame; key frames do not show all."""
+
+_SAME_SHAPE = 0.02
+"""Difference of two aspect ratios that is no other shape: sizes are rounded to whole blocks."""
+_MAX_KEY_FRAMES = 20_000
+_MAX_KEY_SHARE = 0.25
+"""A source of key frames alone is not measured, because that would be a second decode of it."""
+
+
+@dataclass(frozen=True)
+class PictureSizes:
+    """Sizes of a source's picture.
+
+    Attributes:
+        width: Width of the frame that all pictures are fitted into: upright, with square pixels.
+        height: Height of the frame.
+        count: Number of sizes that were seen.
+        may_change: True if the picture may change its size in mid-stream.
+    """
+
+    width: int
+    height: int
+    count: int
+    may_change: bool
+
+
+@dataclass(frozen=True)
+class _Seen:
+    at_sec: float
+    width: int
+    height: int
+
+
+def read_picture_sizes(
+    source: Path,
+    info: SourceInfo,
+    ends: SourceEnds,
+    tools: Tools,
+    *,
+    cancelled: Callable[[], bool],
+    stall_sec: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> PictureSizes:
+    """Decode the key frames of a source's picture and choose the frame of the outputs.
+
+    Args:
+        source: A local file.
+        info: Result of its probe.
+        ends: Measurements of its packets.
+        tools: Path of ffprobe.
+        cancelled: Called at every tick, about twice a second; True stops the run.
+        stall_sec: Seconds that ffprobe may print nothing.
+        clock: Monotonic seconds.
+
+    Raises:
+        EncodeCancelled: `cancelled` returned True.
+        EncodeFailed: `stalled`.
+    """
+    if ends.key_pictures > min(_MAX_KEY_FRAMES, max(250, _MAX_KEY_SHARE * ends.pictures)):
+        return PictureSizes(info.width, info.height, 1, may_change=True)
+    command = [tools.ffprobe, "-v", "quiet", "-skip_frame", "nokey"]
+    command += [*local_input(source, container=info.container), "-select_streams", "V:0"]
+    command += ["-show_entries", _ENTRIES, "-of", "csv"]
+    tally = _Tally(info)
+    watch_process(
+        command,
+        encode_confinement(info),
+        Reach(reads=(source,)),
+        tally.feed,
+        cancelled=cancelled,
+        stall_sec=stall_sec,
+        stalled="Measuring the picture produced nothing new",
+        clock=clock,
+    )
+    return choose_frame(info, tally.seen, ends.picture_sec)
+
+
+_ENTRIES = "frame=best_effort_timestamp_time,width,height,sample_aspect_ratio"
+
+
+class _Tally:
+    """Parser of ffprobe's CSV of frames, in chunks cut anywhere."""
+
+    def __init__(self, info: SourceInfo) -> None:
+        self._info = info
+        self._rest = b""
+        self.seen: list[_Seen] = []
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next chunk; return False for an empty one."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            section, *values = line.decode("ascii", "replace").strip().split(",")
+            if section == "frame" and len(values) >= len(_ENTRIES.split(",")):
+                self._take(*values[:4])
+        return bool(chunk)
+
+    def _take(self, at: str, width: str, height: str, aspect: str) -> None:
+        try:
+            size = shown_size(self._info, int(width), int(height), aspect)
+            self.seen.append(_Seen(float(at), *size))
+        except ValueError:  # N/A: a frame without a time or a size
+            return
+
+
+def shown_size(info: SourceInfo, width: int, height: int, aspect: str) -> tuple[int, int]:
+    """Return the size of a decoded frame as it is shown: square pixels, upright.
+
+    Raises:
+        ValueError: The frame has no size.
+    """
+    if width <= 0 or height <= 0:
+        raise ValueError(f"{width}x{height}")
+    squared = max(1, round(width * _ratio(aspect)))
+    return (height, squared) if info.rotation in (90, 270) else (squared, height)
+
+
+def _ratio(aspect: str) -> Fraction:
+    try:
+        ratio = Fraction(aspect.replace(":", "/"))
+    except (ValueError, ZeroDivisionError):  # N/A
+        return Fraction(1)
+    return ratio if ratio > 0 else Fraction(1)
+
+
+def choose_frame(info: SourceInfo, seen: Sequence[_Seen], picture_sec: float) -> PictureSizes:
+    """Choose the frame that all pictures are fitted into.
+
+    It has the shape that is shown longest, at the largest of its sizes: a call that begins with a
+    small picture is not kept small, and one that is held upright for a moment stays wide.
+    """
+    resizes = info.video_codec in RESIZES_ANY_FRAME
+    sizes = {(each.width, each.height) for each in seen}
+    if len(sizes) < 2:  # noqa: PLR2004 - one size, or none that could be decoded
+        return PictureSizes(info.width, info.height, 1, may_change=resizes)
+    spans = _spans(seen, picture_sec)
+    longest = max(spans, key=lambda size: sum(spans[s] for s in spans if _same_shape(size, s)))
+    alike = [size for size in spans if _same_shape(longest, size)]
+    width, height = max(alike, key=lambda size: size[0] * size[1])
+    return PictureSizes(width, height, len(sizes), may_change=True)
+
+
+def _spans(seen: Sequence[_Seen], picture_sec: float) -> dict[tuple[int, int], float]:
+    """Sum the seconds of each size, in the order in which they appear."""
+    ends = [*(each.at_sec for each in seen[1:]), seen[0].at_sec + picture_sec]
+    spans: dict[tuple[int, int], float] = {}
+    for each, end_sec in zip(seen, ends, strict=True):
+        size = each.width, each.height
+        spans[size] = spans.get(size, 0.0) + round(max(0.0, end_sec - each.at_sec), 1)
+    return spans
+
+
+def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= _SAME_SHAPE
