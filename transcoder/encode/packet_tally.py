@@ -32,13 +32,15 @@ class Track:
     Attributes:
         end_sec: End of the last packet; None if no packet has a time.
         starts_sec: Instants of its packets, in no order.
-        keys: Number of key frames.
+        keys_sec: Instants of its key frames, in the order of the file.
+        discarded: Number of packets that an edit list cuts off.
         jumps: Number of closed jumps of the clock.
     """
 
     end_sec: float | None = None
     starts_sec: "array[float]" = field(default_factory=lambda: array("d"))
-    keys: int = 0
+    keys_sec: "array[float]" = field(default_factory=lambda: array("d"))
+    discarded: int = 0
     jumps: int = 0
     _offset_sec: float = 0.0
     _last_sec: float | None = None
@@ -89,17 +91,21 @@ class PacketTally:
     def _take_packet(self, index: str, pts: str, dts: str, duration: str, flags: str) -> None:
         shown, decoded = _seconds(pts), _seconds(dts)
         at_sec = shown if shown is not None else decoded
-        if at_sec is None or _DISCARDED in flags:
+        if at_sec is None:
             return
         track = self._tracks.setdefault(index, Track())
+        if _DISCARDED in flags:
+            track.discarded += 1
+            return
         length_sec = _seconds(duration) or 0.0
         if self._closes_jumps:
             at_sec = track.take(at_sec, at_sec if decoded is None else decoded, length_sec)
         end_sec = at_sec + length_sec
         track.end_sec = end_sec if track.end_sec is None else max(track.end_sec, end_sec)
-        track.keys += _KEY in flags
         if len(track.starts_sec) < _MAX_FRAMES:
             track.starts_sec.append(at_sec)
+            if _KEY in flags:
+                track.keys_sec.append(at_sec)
 
     def _take_stream(self, index: str, kind: str, is_cover: str) -> None:
         if kind == "video" and is_cover == "0":

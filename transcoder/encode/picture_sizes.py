@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.media.confinement import Reach
 from pipeline.media.probe import SourceInfo
 from pipeline.media.tools import Tools
+from transcoder.encode.encode_command import MAX_FRAME_PIXELS
 from transcoder.encode.encode_limits import encode_confinement
 from transcoder.encode.ffmpeg_arguments import local_input
 from transcoder.encode.ffmpeg_process import watch_process
@@ -46,11 +47,8 @@ class PictureSizes:
     may_change: bool
 
 
-@dataclass(frozen=True)
-class _Seen:
-    at_sec: float
-    width: int
-    height: int
+Size = tuple[int, int]
+"""Width and height of a picture: upright, with square pixels."""
 
 
 def read_picture_sizes(
@@ -78,9 +76,10 @@ def read_picture_sizes(
         EncodeCancelled: `cancelled` returned True.
         EncodeFailed: `stalled`.
     """
-    if ends.key_pictures > min(_MAX_KEY_FRAMES, max(250, _MAX_KEY_SHARE * ends.pictures)):
+    if len(ends.keys_sec) > min(_MAX_KEY_FRAMES, max(250, _MAX_KEY_SHARE * ends.pictures)):
         return PictureSizes(info.width, info.height, 1, may_change=True)
     command = [tools.ffprobe, "-v", "quiet", "-skip_frame", "nokey"]
+    command += ["-max_pixels", str(MAX_FRAME_PIXELS)]
     command += [*local_input(source, container=info.container), "-select_streams", "V:0"]
     command += ["-show_entries", _ENTRIES, "-of", "csv"]
     tally = _Tally(info)
@@ -94,10 +93,10 @@ def read_picture_sizes(
         stalled="Measuring the picture produced nothing new",
         clock=clock,
     )
-    return choose_frame(info, tally.seen, ends.picture_sec)
+    return choose_frame(info, tally.sizes, ends)
 
 
-_ENTRIES = "frame=best_effort_timestamp_time,width,height,sample_aspect_ratio"
+_ENTRIES = "frame=width,height,sample_aspect_ratio"
 
 
 class _Tally:
@@ -106,7 +105,7 @@ class _Tally:
     def __init__(self, info: SourceInfo) -> None:
         self._info = info
         self._rest = b""
-        self.seen: list[_Seen] = []
+        self.sizes: list[Size] = []
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next chunk; return False for an empty one."""
@@ -114,18 +113,17 @@ class _Tally:
         for line in lines:
             section, *values = line.decode("ascii", "replace").strip().split(",")
             if section == "frame" and len(values) >= len(_ENTRIES.split(",")):
-                self._take(*values[:4])
+                self._take(*values[:3])
         return bool(chunk)
 
-    def _take(self, at: str, width: str, height: str, aspect: str) -> None:
+    def _take(self, width: str, height: str, aspect: str) -> None:
         try:
-            size = shown_size(self._info, int(width), int(height), aspect)
-            self.seen.append(_Seen(float(at), *size))
-        except ValueError:  # N/A: a frame without a time or a size
+            self.sizes.append(shown_size(self._info, int(width), int(height), aspect))
+        except ValueError:  # N/A: a frame without a size
             return
 
 
-def shown_size(info: SourceInfo, width: int, height: int, aspect: str) -> tuple[int, int]:
+def shown_size(info: SourceInfo, width: int, height: int, aspect: str) -> Size:
     """Return the size of a decoded frame as it is shown: square pixels, upright.
 
     Raises:
@@ -145,32 +143,39 @@ def _ratio(aspect: str) -> Fraction:
     return ratio if ratio > 0 else Fraction(1)
 
 
-def choose_frame(info: SourceInfo, seen: Sequence[_Seen], picture_sec: float) -> PictureSizes:
+def choose_frame(info: SourceInfo, sizes: Sequence[Size], ends: SourceEnds) -> PictureSizes:
     """Choose the frame that all pictures are fitted into.
 
     It has the shape that is shown longest, at the largest of its sizes: a call that begins with a
     small picture is not kept small, and one that is held upright for a moment stays wide.
+
+    Args:
+        info: Facts of the source.
+        sizes: Sizes of its key frames, in order.
+        ends: Measurements of its packets.
     """
     resizes = info.video_codec in RESIZES_ANY_FRAME
-    sizes = {(each.width, each.height) for each in seen}
-    if len(sizes) < 2:  # noqa: PLR2004 - one size, or none that could be decoded
+    if len(set(sizes)) < 2:  # noqa: PLR2004 - one size, or none that could be decoded
         return PictureSizes(info.width, info.height, 1, may_change=resizes)
-    spans = _spans(seen, picture_sec)
+    spans = _spans(sizes, ends)
     longest = max(spans, key=lambda size: sum(spans[s] for s in spans if _same_shape(size, s)))
     alike = [size for size in spans if _same_shape(longest, size)]
     width, height = max(alike, key=lambda size: size[0] * size[1])
-    return PictureSizes(width, height, len(sizes), may_change=True)
+    return PictureSizes(width, height, len(spans), may_change=True)
 
 
-def _spans(seen: Sequence[_Seen], picture_sec: float) -> dict[tuple[int, int], float]:
-    """Sum the seconds of each size, in the order in which they appear."""
-    ends = [*(each.at_sec for each in seen[1:]), seen[0].at_sec + picture_sec]
-    spans: dict[tuple[int, int], float] = {}
-    for each, end_sec in zip(seen, ends, strict=True):
-        size = each.width, each.height
-        spans[size] = spans.get(size, 0.0) + round(max(0.0, end_sec - each.at_sec), 1)
+def _spans(sizes: Sequence[Size], ends: SourceEnds) -> dict[Size, float]:
+    """Sum the seconds of each size, in the order in which they appear.
+
+    Every key frame counts the same if some of them could not be decoded.
+    """
+    begins = ends.keys_sec if len(ends.keys_sec) == len(sizes) else range(len(sizes))
+    until = [*begins[1:], ends.picture_sec if begins is ends.keys_sec else len(sizes)]
+    spans: dict[Size, float] = {}
+    for size, begin, end in zip(sizes, begins, until, strict=True):
+        spans[size] = spans.get(size, 0.0) + round(max(0.0, end - begin), 1)
     return spans
 
 
-def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def _same_shape(one: Size, other: Size) -> bool:
     return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= _SAME_SHAPE

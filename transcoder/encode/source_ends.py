@@ -6,7 +6,7 @@ Reading every packet distinguishes the two. It decodes nothing, so it is cheap b
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.ffmpeg_arguments import local_input
 from transcoder.encode.ffmpeg_process import watch_process
 from transcoder.encode.frame_spacing import UNKNOWN_SPACING, FrameSpacing, frame_spacing
-from transcoder.encode.packet_tally import CONTAINERS_WITH_JUMPS, ENTRIES, PacketTally
+from transcoder.encode.packet_tally import CONTAINERS_WITH_JUMPS, ENTRIES, PacketTally, Track
 
 _TOLERANCE_SEC = 0.5
 _TOLERANCE_SHARE = 0.02
@@ -37,7 +37,7 @@ class SourceEnds:
         played_sec: End of the picture or of the sound that is played, the later of the two.
         whole_sec: End of the last packet of any track.
         pictures: Number of the picture's packets.
-        key_pictures: Number of those that are key frames.
+        keys_sec: Instants of those that are key frames, in the order of the file.
         spacing: Spacing of the picture's frames.
         jumps: Number of jumps of the clocks of the picture and the sound.
         is_whole: False for a file that lacks its end, None if its container does not say.
@@ -47,7 +47,7 @@ class SourceEnds:
     played_sec: float
     whole_sec: float
     pictures: int
-    key_pictures: int
+    keys_sec: Sequence[float]
     spacing: FrameSpacing
     jumps: int
     is_whole: bool | None
@@ -102,11 +102,17 @@ def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> Source
         played_sec=tally.end_of(played),
         whole_sec=tally.end_of(tally.everything),
         pictures=len(picture.starts_sec),
-        key_pictures=picture.keys,
+        keys_sec=[at_sec - tally.start_sec for at_sec in picture.keys_sec],
         spacing=spacing,
         jumps=sum(track.jumps for track in played),
-        is_whole=whole,
+        is_whole=whole and _has_all_indexed(picture, info),
     )
+
+
+def _has_all_indexed(picture: Track, info: SourceInfo) -> bool | None:
+    """Return None if the index names far more frames than the file holds."""
+    found = len(picture.starts_sec) + picture.discarded
+    return True if found >= (1 - _TOLERANCE_SHARE) * info.indexed_frames else None
 
 
 def measured_info(info: SourceInfo, ends: SourceEnds) -> SourceInfo:

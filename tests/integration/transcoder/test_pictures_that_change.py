@@ -52,6 +52,7 @@ def test_a_picture_that_is_turned_keeps_its_shape_behind_bars(
 ) -> None:
     parts = [part(tools, clip_folder, size, *codec) for size in ("320x180", "180x320")]
     result = made(joined(tools, clip_folder / f"turned.{suffix}", *parts))
+    assert "picture_fitted" in {loss.code.value for loss in result.encoded.losses}
     for path in (result.playlists[0], result.fallback):
         [video] = result.streams(path, "video")
         assert (video["width"], video["height"]) == (320, 180)
