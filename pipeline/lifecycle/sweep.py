@@ -85,19 +85,18 @@ def tidy(services: Services) -> Outcome:
     with session_of(services.engine) as session:
         due.make_event_partitions(session)
     with session_of(services.engine) as session:
-        due.prune_idempotency_keys(session)
-    with session_of(services.engine) as session:
         spend_guard.prune(session)
-        owner_quotas.prune(session)
-        cache_purges.prune_purges(session)
     _remove_old_records(services)
     return Outcome("tidied")
 
 
 def _remove_old_records(services: Services) -> None:
-    """Remove what the settings keep no longer, in batches with a transaction each."""
+    """Remove records that are kept no longer, in batches with a transaction each."""
     kept = services.settings.retention
     removals: tuple[Callable[[Session], int], ...] = (
+        due.prune_idempotency_keys,
+        owner_quotas.prune,
+        cache_purges.prune_purges,
         lambda session: due.empty_deliveries(session, days=kept.keep_callback_bodies_days),
         lambda session: due.forget_addresses(session, days=kept.keep_addresses_days),
         lambda session: due.prune_audit(session, days=kept.keep_audit_days),

@@ -21,6 +21,7 @@ from pipeline.config.limit_settings import OwnerLimitSettings
 from pipeline.domain.errors import LimitReached
 from pipeline.limits.spend_guard import KEPT_DAYS
 from pipeline.media.source_info import Measured, SourceInfo
+from pipeline.records.due import delete_batch
 from pipeline.records.models import Asset
 from pipeline.runtime.database import lock_timed_out
 
@@ -224,12 +225,7 @@ def book_measured(
     _refuse_exceeded(quotas, resets_in_sec)
 
 
-def prune(session: Session) -> None:
-    """Delete the rows of days older than ``KEPT_DAYS``."""
-    session.execute(
-        text("""
-            DELETE FROM owner_usage
-            WHERE day < CAST(timezone('UTC', now()) AS date) - CAST(:kept_days AS integer)
-        """),
-        {"kept_days": KEPT_DAYS},
-    )
+def prune(session: Session) -> int:
+    """Delete a batch of days older than ``KEPT_DAYS``; return their number."""
+    old = "day < CAST(timezone('UTC', now()) AS date) - CAST(:kept_days AS integer)"
+    return delete_batch(session, "owner_usage", old, kept_days=KEPT_DAYS)

@@ -133,7 +133,7 @@ def sec_to_next_hour(now: datetime) -> float:
 
 
 def prune(session: Session) -> None:
-    """Delete the rows of hours older than ``KEPT_DAYS``."""
+    """Delete the rows of hours older than ``KEPT_DAYS``: one an hour and account."""
     session.execute(
         text("DELETE FROM provider_spend WHERE hour < now() - make_interval(days => :kept_days)"),
         {"kept_days": KEPT_DAYS},

@@ -7,6 +7,7 @@ tried again until that has succeeded.
 
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -17,13 +18,15 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config.cdn_settings import ASSET_PLACE, CdnSettings
+from pipeline.config.media_settings import MediaUrlSettings
 from pipeline.content.object_urls import (
     FILE_NAMES,
-    PROTECTED,
+    PUBLIC_PREFIXES,
     attempt_prefixes,
     output_url,
     surrogate_key,
 )
+from pipeline.domain.values import Playback
 from pipeline.net.signatures import sign
 from pipeline.operations.purge import give_up_outputs, source_prefix
 from pipeline.records import store
@@ -34,6 +37,9 @@ from pipeline.services import Outcome, Services
 
 FILES_GO = frozenset({"deleted", "cancelled"})
 """Reasons for which the files go too. After the others they still serve viewers with a right."""
+
+REASONS = ("deleted", "cancelled", "signed", "replaced")
+"""Reasons of purges, the gravest first: one request has one reason."""
 
 
 class PurgeRefused(Exception):
@@ -49,8 +55,7 @@ def withdraw(services: Services, asset_id: UUID) -> Outcome:
     try:
         if any(purge.reason in FILES_GO for purge in purges):
             _remove_files(services, asset_id)
-        for purge in purges:
-            _purge_cdn(services, purge)
+        _purge_cdn(services, asset_id, purges)
     except (PurgeRefused, OSError, requests.RequestException) as error:
         with session_of(services.engine) as session:
             defer_purges(session, purges, _plainly(error))
@@ -97,27 +102,25 @@ def _marked(session: Session, asset: Asset) -> Sequence[UUID]:
     return found
 
 
-def _purge_cdn(services: Services, purge: CachePurge) -> None:
-    """Send one purge to the CDN, if there is one.
+def _purge_cdn(services: Services, asset_id: UUID, purges: Sequence[CachePurge]) -> None:
+    """Send one request for all these purges of a video to the CDN, if it may have copies.
 
     Raises:
         PurgeRefused: It answered with anything but success.
         requests.RequestException: It did not answer.
     """
     cdn = services.settings.cdn
-    if cdn.purge_url is None:
+    reasons = {purge.reason for purge in purges}
+    if cdn.purge_url is None or not _may_be_cached(services, asset_id, reasons):
         return
-    with session_of(services.engine) as session:
-        attempts = session.scalars(
-            select(Attempt.id).where(Attempt.asset_id == purge.asset_id)
-        ).all()
-    body = json.dumps(_document(services, purge, attempts)).encode()
+    reason = min(reasons, key=REASONS.index)
+    body = json.dumps(_document(services.settings.media_urls, asset_id, reason)).encode()
     with requests.Session() as http:
         http.trust_env = False
         answer = http.post(
-            cdn.purge_url.replace(ASSET_PLACE, str(purge.asset_id)),
+            cdn.purge_url.replace(ASSET_PLACE, str(asset_id)),
             data=body,
-            headers=_headers(cdn, purge, body),
+            headers=_headers(cdn, _request_id(purges), body),
             timeout=cdn.purge_timeout_sec,
             allow_redirects=False,
             stream=True,
@@ -127,27 +130,40 @@ def _purge_cdn(services: Services, purge: CachePurge) -> None:
         raise PurgeRefused(f"the CDN answered {answer.status_code}")
 
 
-def _document(services: Services, purge: CachePurge, attempts: Sequence[UUID]) -> dict[str, Any]:
-    urls = services.settings.media_urls
+def _may_be_cached(services: Services, asset_id: UUID, reasons: AbstractSet[str]) -> bool:
+    """Return false for a video that is signed and was so before all that is withdrawn now.
+
+    Its answers were ``private, no-store``. A video that has become signed owes a purge of its own
+    for that change.
+    """
+    if "signed" in reasons:
+        return True
+    with session_of(services.engine) as session:
+        playback = session.scalars(select(Asset.playback).where(Asset.id == asset_id)).one_or_none()
+    return playback != Playback.SIGNED
+
+
+def _request_id(purges: Sequence[CachePurge]) -> str:
+    """Return the id of the newest purge: a request for more purges than before has another id."""
+    return str(max(purges, key=lambda purge: (purge.created_at, purge.id)).id)
+
+
+def _document(urls: MediaUrlSettings, asset_id: UUID, reason: str) -> dict[str, Any]:
+    """Return the body of a request. Its size does not depend on the number of attempts."""
     return {
-        "asset_id": str(purge.asset_id),
-        "reason": purge.reason,
-        "surrogate_key": surrogate_key(purge.asset_id),
-        "urls": [output_url(urls, purge.asset_id, name, expires_at=None) for name in FILE_NAMES],
-        "prefixes": [
-            f"{urls.base_url}/media/public/{prefix}/"
-            for attempt_id in attempts
-            for prefix in attempt_prefixes(purge.asset_id, attempt_id)
-            if not prefix.startswith(PROTECTED)
-        ],
+        "asset_id": str(asset_id),
+        "reason": reason,
+        "surrogate_key": surrogate_key(asset_id),
+        "urls": [output_url(urls, asset_id, name, expires_at=None) for name in FILE_NAMES],
+        "prefixes": [f"{urls.base_url}/media/public/{root}{asset_id}/" for root in PUBLIC_PREFIXES],
     }
 
 
-def _headers(cdn: CdnSettings, purge: CachePurge, body: bytes) -> dict[str, str]:
+def _headers(cdn: CdnSettings, request_id: str, body: bytes) -> dict[str, str]:
     headers = {"Content-Type": "application/json"}
     if cdn.purge_secret is not None:
         secret = cdn.purge_secret.get_secret_value()
-        headers |= sign(secret, str(purge.id), datetime.now(UTC), body)
+        headers |= sign(secret, request_id, datetime.now(UTC), body)
     if cdn.purge_token is not None:
         headers["Authorization"] = f"Bearer {cdn.purge_token.get_secret_value()}"
     return headers

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.records.clock import from_now
-from pipeline.records.due import BATCH
+from pipeline.records.due import BATCH, delete_batch
 from pipeline.records.models import CachePurge
 
 HOLD_SEC = 120.0
@@ -100,10 +100,10 @@ def owed_purges(session: Session) -> OwedPurges:
     return OwedPurges(total, float(oldest or 0.0))
 
 
-def prune_purges(session: Session) -> None:
-    """Delete purges that were paid long ago. Index: ``cache_purges_done``."""
-    session.execute(
-        delete(CachePurge)
-        .where(CachePurge.done_at < from_now(-KEPT_SEC))
-        .execution_options(synchronize_session=False)
-    )
+def prune_purges(session: Session) -> int:
+    """Delete a batch of purges that were paid long ago; return their number.
+
+    Index: ``cache_purges_done``.
+    """
+    paid = "done_at < now() - make_interval(secs => :kept_sec)"
+    return delete_batch(session, "cache_purges", paid, kept_sec=KEPT_SEC)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, func, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pipeline.domain.states import LIVE, WAITING, Status
@@ -166,14 +166,25 @@ def unclaimed_uploads(session: Session, *, keep_sec: float, limit: int = BATCH) 
     )
 
 
-def prune_idempotency_keys(session: Session) -> None:
-    """Delete a batch of keys that have expired."""
-    session.execute(
-        text("""
-            DELETE FROM idempotency_keys WHERE ctid IN (
-                SELECT ctid FROM idempotency_keys WHERE expires_at < now() LIMIT 1000)
-        """)
+def prune_idempotency_keys(session: Session) -> int:
+    """Delete a batch of keys that have expired; return their number."""
+    return delete_batch(session, "idempotency_keys", "expires_at < now()")
+
+
+def delete_batch(session: Session, table: str, condition: str, **parameters: object) -> int:
+    """Delete at most ``KEPT_BATCH`` rows of a table that meet a condition; return their number.
+
+    Args:
+        table: A name in our code.
+        condition: SQL of our code; its values are the parameters.
+    """
+    chosen = f"SELECT ctid FROM {table} WHERE {condition} LIMIT :batch"  # noqa: S608 - of our code
+    deleted = session.execute(
+        text(f"DELETE FROM {table} WHERE ctid IN ({chosen})"),  # noqa: S608 - of our code
+        {**parameters, "batch": KEPT_BATCH},
     )
+    assert isinstance(deleted, CursorResult)
+    return deleted.rowcount
 
 
 def make_event_partitions(session: Session) -> None:

@@ -1,14 +1,17 @@
 """Records that are older than the settings keep them go, in batches; the audit's chain holds."""
 
+from collections.abc import Callable
 from unittest.mock import patch
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.sweep import tidy
+from pipeline.limits import owner_quotas
 from pipeline.operations.audit_chain import verify_chain
-from pipeline.records import due
+from pipeline.records import cache_purges, due
 from pipeline.runtime.database import session_of
 from tests.integration.pipeline.conftest import World
 from tests.scripted_provider import callback
@@ -70,6 +73,49 @@ def test_small_batches_reach_the_same_end(aged: World) -> None:
         tidy(aged.services)
     assert rows(aged, "SELECT count(*) FROM audit_events") == [(5,)]
     assert rows(aged, "SELECT count(*) FROM webhook_deliveries WHERE body = ''") == [(6,)]
+
+
+PAID = """
+    INSERT INTO cache_purges (asset_id, reason, next_try_at, done_at)
+    SELECT :asset, 'replaced', NULL, now() - n * interval '1 day' FROM unnest(ARRAY[1, 8, 9, 10]) n
+"""
+USAGE = """
+    INSERT INTO owner_usage (owner_id, day) SELECT 'owner-' || n, current_date - 400
+    FROM generate_series(1, 3) n
+"""
+KEYS = """
+    INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, created_at, expires_at)
+    SELECT 'ana', '/create', n, '', now() - interval '2 days', now() - interval '1 day'
+    FROM generate_series(1, 3) n
+"""
+COUNTS: dict[str, Callable[[Session], int]] = {
+    "cache_purges": cache_purges.prune_purges,
+    "owner_usage": owner_quotas.prune,
+    "idempotency_keys": due.prune_idempotency_keys,
+}
+
+
+@pytest.fixture
+def old(world: World) -> World:
+    world.execute(PAID, asset=world.create())
+    for statement in ("DELETE FROM owner_usage", USAGE, KEYS):
+        world.execute(statement)
+    return world
+
+
+@pytest.mark.parametrize("table", COUNTS)
+def test_no_statement_removes_more_than_a_batch(old: World, table: str) -> None:
+    with patch.object(due, "KEPT_BATCH", 2):
+        for expected in (2, 1, 0):
+            with session_of(old.services.engine) as session:
+                assert COUNTS[table](session) == expected
+
+
+def test_a_run_removes_as_many_batches_as_there_are(old: World) -> None:
+    with patch.object(due, "KEPT_BATCH", 1):
+        tidy(old.services)
+    left = {table: rows(old, f"SELECT count(*) FROM {table}") for table in COUNTS}
+    assert left == {"cache_purges": [(1,)], "owner_usage": [(0,)], "idempotency_keys": [(0,)]}
 
 
 def test_running_it_again_changes_nothing(aged: World) -> None:

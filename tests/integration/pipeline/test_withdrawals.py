@@ -114,7 +114,7 @@ def test_a_deletion_is_sent_to_the_cdn_signed_with_every_address(
     world: World, cdn: StubCdn
 ) -> None:
     asset_id = world.create()
-    attempt_id = complete(world, asset_id)
+    complete(world, asset_id)
     delete(world, asset_id)
 
     assert withdraw(fronted(world, cdn), asset_id).result == "purged after deleted"
@@ -127,7 +127,8 @@ def test_a_deletion_is_sent_to_the_cdn_signed_with_every_address(
     base = world.services.settings.media_urls.base_url
     assert (sent["reason"], sent["surrogate_key"]) == ("deleted", f"asset-{asset_id}")
     assert f"{base}/media/videos/{asset_id}/manifest.m3u8" in sent["urls"]
-    assert f"{base}/media/public/processed/{asset_id}/{attempt_id}/" in sent["prefixes"]
+    folders = [f"{base}/media/public/{root}/{asset_id}/" for root in ("processed", "posters")]
+    assert sent["prefixes"] == folders
     assert withdraw(fronted(world, cdn), asset_id).result == "nothing_owed"
 
 
@@ -193,6 +194,73 @@ def test_a_change_to_signed_is_purged_whoever_made_it(world: World, cdn: StubCdn
     world.execute("UPDATE video_assets SET playback = 'signed'")
     assert withdraw(fronted(world, cdn), asset_id).result == "purged after signed"
     assert json.loads(cdn.taken[0][2])["reason"] == "signed"
+
+
+def test_all_that_a_video_owes_is_one_request(world: World, cdn: StubCdn) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+    for _ in range(2):
+        reencode(world, asset_id)
+        complete(world, asset_id)
+    delete(world, asset_id)
+
+    assert withdraw(fronted(world, cdn), asset_id).result == "purged after deleted, replaced"
+
+    [(_, headers, body)] = cdn.taken
+    rows = owed(world)
+    assert len(rows) == 3
+    assert all(row.done_at for row in rows)
+    assert verify(headers, body, [SECRET], now=datetime.now(UTC)).id == str(rows[-1].id)
+    assert json.loads(body)["reason"] == "deleted"
+
+
+def test_a_request_with_another_row_has_another_id(world: World, cdn: StubCdn) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+    reencode(world, asset_id)
+    complete(world, asset_id)
+    cdn.status = 503
+    withdraw(fronted(world, cdn), asset_id)
+    delete(world, asset_id)
+    make_due(world)
+    cdn.status = 200
+    withdraw(fronted(world, cdn), asset_id)
+
+    ids = [headers["webhook-id"] for _, headers, _ in cdn.taken]
+    assert ids == [str(row.id) for row in owed(world)]
+
+
+def test_a_video_that_no_cdn_may_have_kept_is_not_purged_there(world: World, cdn: StubCdn) -> None:
+    asset_id = world.create()
+    attempt_id = complete(world, asset_id)
+    # It was signed from the start: its answers were private.
+    world.execute_past_triggers("UPDATE video_assets SET playback = 'signed'")
+    storage = world.services.storage
+    storage.write(f"protected/processed/{asset_id}/{attempt_id}/master.m3u8", [b"#EXTM3U"])
+    delete(world, asset_id)
+
+    assert withdraw(fronted(world, cdn), asset_id).result == "purged after deleted"
+
+    assert cdn.taken == []
+    assert [row.done_at is None for row in owed(world)] == [False]
+    assert list(storage.list("protected")) == []
+
+
+def test_a_video_that_was_public_until_now_is_purged_with_its_public_folders(
+    world: World, cdn: StubCdn
+) -> None:
+    asset_id = world.create()
+    complete(world, asset_id)
+    world.execute("UPDATE video_assets SET playback = 'signed'")
+    delete(world, asset_id)
+
+    withdraw(fronted(world, cdn), asset_id)
+
+    [(_, _, body)] = cdn.taken
+    sent = json.loads(body)
+    base = world.services.settings.media_urls.base_url
+    assert (sent["reason"], sent["surrogate_key"]) == ("deleted", f"asset-{asset_id}")
+    assert f"{base}/media/public/processed/{asset_id}/" in sent["prefixes"]
 
 
 def test_a_deleted_videos_files_are_removed_at_once_and_again_after_a_day(world: World) -> None:
