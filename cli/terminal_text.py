@@ -92,10 +92,16 @@ def printable(text: str) -> str:
 
 
 def _plain_members(detail: Mapping[str, Any]) -> str:
-    """Format the strings and numbers of an event's detail; leave out nested members."""
-    plain = (str, int, float)
-    members = (f"{name}={value}" for name, value in detail.items() if isinstance(value, plain))
-    return printable(" ".join(members))
+    """Format the strings, numbers and lists of codes of an event's detail; leave out the rest."""
+    shown = ((name, _plain(value)) for name, value in detail.items())
+    return printable(" ".join(f"{name}={value}" for name, value in shown if value is not None))
+
+
+def _plain(value: object) -> str | None:
+    if isinstance(value, list):
+        codes = [row["code"] for row in value if isinstance(row, Mapping) and "code" in row]
+        return ",".join(codes) or None
+    return str(value) if isinstance(value, (str, int, float)) else None
 
 
 def _hold_sentence(asset: Mapping[str, Any]) -> str | None:

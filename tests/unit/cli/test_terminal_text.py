@@ -81,6 +81,12 @@ def test_an_event_says_which_edge_was_taken_on_which_attempt_and_why() -> None:
     assert "nested" not in line
 
 
+def test_an_event_names_the_codes_of_its_rows() -> None:
+    rows = [{"code": "sound_downmixed", "message": "m"}, {"code": "frames_lost", "message": "m"}]
+    line = event_line(event(type="warned", detail={"warnings": rows, "other": [1]}), BEGAN).plain
+    assert line.endswith("warnings=sound_downmixed,frames_lost")
+
+
 def test_what_a_stranger_wrote_cannot_steer_the_terminal() -> None:
     hostile = event(detail={"title": "[red]\x1b[2J\x07 gone"})
 
