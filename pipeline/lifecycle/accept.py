@@ -10,7 +10,7 @@ from pipeline.domain.values import AttemptOutcome, Setback, Submitted
 from pipeline.lifecycle.claim import Claim
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker
-from pipeline.records import releases, store, transitions
+from pipeline.records import releases, store, transitions, vendor_facts
 from pipeline.records.models import Asset
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
@@ -27,8 +27,7 @@ def accept(services: Services, claim: Claim, asset: Asset, submitted: Submitted)
         releases.record_job(
             session, claim.attempt.id, submitted.provider_job_id, submitted.provider_request_id
         )
-        if submitted.vendor:
-            store.update_attempt(session, claim.attempt.id, vendor=dict(submitted.vendor))
+        vendor_facts.merge_facts(session, claim.attempt.id, submitted.vendor)
         circuit_breaker.record_answer(session, claim.attempt.provider)
         try:
             _let_go(services, session, claim, asset, submitted)

@@ -5,20 +5,18 @@ job goes on as soon as the vendor accepts the account again. If it does not do s
 account gets the asset, and the release of the job stays owed.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipeline.config.task_names import wake_release
+from pipeline.config.task_names import wake_poll, wake_release
 from pipeline.domain.errors import AccountProblem
 from pipeline.domain.states import Status
 from pipeline.domain.values import Setback
 from pipeline.lifecycle.settle import settle
 from pipeline.limits.account_choice import has_another
-from pipeline.records import account_states, releases, store, transitions
+from pipeline.records import account_states, releases, store, transitions, vendor_facts
 from pipeline.records.account_states import REFUSED_ACCOUNT
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
@@ -50,8 +48,7 @@ def note_refusal(
         refused_at = _refused_at(attempt)
         if refused_at is None:
             refused_at = locked.now
-            vendor = {**attempt.vendor, REFUSED_AT: refused_at.isoformat()}
-            store.update_attempt(session, attempt_id, vendor=vendor)
+            vendor_facts.merge_facts(session, attempt_id, {REFUSED_AT: refused_at.isoformat()})
             change = transitions.account_refused(call, str(error), error.request_id)
             store.advance(session, locked.asset, change)
         limit = timedelta(seconds=services.settings.providers.account_grace_sec)
@@ -68,32 +65,41 @@ def note_accepted(services: Services, attempt: Attempt) -> None:
     if REFUSED_AT not in attempt.vendor:
         return
     with session_of(services.engine) as session:
-        store.update_attempt(session, attempt.id, vendor=Attempt.vendor.op("-")(REFUSED_AT))
-
-
-def without_refusal(vendor: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the facts of an attempt without that of a refusal."""
-    return {name: value for name, value in vendor.items() if name != REFUSED_AT}
+        vendor_facts.remove_fact(session, attempt.id, REFUSED_AT)
 
 
 def is_refused(session: Session, asset: Asset) -> bool:
-    """Return true if the account of a processing asset has refused calls about its job."""
-    attempt = session.get_one(Attempt, asset.attempt_id)
-    row = account_states.all_states(session).get(attempt.provider)
-    return REFUSED_AT in attempt.vendor and row is not None and row.problem is not None
+    """Return true if the vendor's last answer about a processing asset's job was a refusal."""
+    return REFUSED_AT in session.get_one(Attempt, asset.attempt_id).vendor
 
 
 def end_at_deadline(services: Services, session: Session, asset: Asset) -> Outcome:
     """Enforce the deadline of an asset whose account is refused.
 
     Its time does not run while nothing can be known of its job, so it is moved, unless another
-    account can take the asset.
+    account can take the asset. If the vendor has accepted the account again since, at another
+    call, the asset is asked about first.
     """
+    row = account_states.all_states(session).get(asset.provider)
+    if row is None or row.problem is None:
+        return _look_first(services, session, asset)
     if _may_leave(services, session, asset):
         return hand_on(services, session, asset, actor="sweep", message="refused at the deadline")
     change = transitions.deadline_moved(services.settings.providers.account_grace_sec)
     store.advance(session, asset, change)
     return Outcome("waiting: the account is refused")
+
+
+def _look_first(services: Services, session: Session, asset: Asset) -> Outcome:
+    """Move the deadline, poll at once, and forget the refusal, so that this happens once."""
+    assert asset.attempt_id is not None
+    vendor_facts.remove_fact(session, asset.attempt_id, REFUSED_AT)
+    change = transitions.deadline_moved(services.settings.providers.account_grace_sec)
+    store.advance(session, asset, change)
+    if asset.next_poll_at is None:
+        return Outcome("waiting: the job is looked up")
+    store.advance(session, asset, transitions.poll_no_later(0))
+    return Outcome("waiting: the account is accepted again", (wake_poll(asset.id),))
 
 
 def hand_on(

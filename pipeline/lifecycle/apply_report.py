@@ -36,7 +36,7 @@ from pipeline.lifecycle.provider_report import Applied, ProviderReport
 from pipeline.lifecycle.publish import publish, publish_playable
 from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.net.fetch import GuardedFetcher
-from pipeline.records import account_states, releases, store, transitions
+from pipeline.records import account_states, releases, store, transitions, vendor_facts
 from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
@@ -164,8 +164,7 @@ def situation_of(asset: Asset, attempt: Attempt) -> Situation:
 def _record_on_attempt(session: Session, attempt: Attempt, status: ProviderStatus) -> None:
     """Keep the provider's answer on the attempt, whether or not it changes the asset."""
     releases.record_job(session, attempt.id, status.provider_job_id)
-    if status.vendor:
-        store.update_attempt(session, attempt.id, vendor={**attempt.vendor, **status.vendor})
+    vendor_facts.merge_facts(session, attempt.id, status.vendor)
     outcome = ATTEMPT_OUTCOMES.get(status.phase)
     if outcome is not None and attempt.outcome in {None, AttemptOutcome.ACCEPTED, *releases.NO_JOB}:
         store.update_attempt(

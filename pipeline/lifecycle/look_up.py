@@ -7,7 +7,7 @@ from pipeline.domain.backoff import poll_interval
 from pipeline.domain.errors import AccountProblem, ProviderError
 from pipeline.domain.values import AttemptOutcome, Phase, ProviderStatus, Setback, Submitted
 from pipeline.lifecycle.accept import accept
-from pipeline.lifecycle.account_refusal import note_refusal
+from pipeline.lifecycle.account_refusal import note_accepted, note_refusal
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.claim import Claim
 from pipeline.lifecycle.provider_report import ProviderReport
@@ -38,6 +38,7 @@ def look_up(services: Services, provider: Provider, claim: Claim) -> Outcome | N
             if not outcome.result.startswith("waiting"):
                 return outcome
         return _ask_again(services, provider, claim, str(error), request_id=error.request_id)
+    note_accepted(services, claim.attempt)
     if found is not None:
         return _take_found(services, claim, found)
     if provider.capabilities.idempotent_submit:

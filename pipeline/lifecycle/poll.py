@@ -26,14 +26,14 @@ from pipeline.domain.values import (
     ProviderStatus,
     Setback,
 )
-from pipeline.lifecycle.account_refusal import note_accepted, note_refusal, without_refusal
+from pipeline.lifecycle.account_refusal import note_accepted, note_refusal
 from pipeline.lifecycle.apply_report import apply_report
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.provider_report import ProviderReport
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import circuit_breaker
 from pipeline.providers.base import Provider
-from pipeline.records import releases, store, transitions
+from pipeline.records import releases, store, transitions, vendor_facts
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
 from pipeline.services import Outcome, Services
@@ -81,9 +81,10 @@ def _ask(services: Services, asset: Asset, attempt: Attempt) -> Outcome:
     status = provider.fetch(job_of(attempt, asset))
     if status is None:
         return _vanished(services, asset)
-    outcome = _apply(services, asset, attempt, status)
     if status.follow_up is None:
         note_accepted(services, attempt)
+    outcome = _apply(services, asset, attempt, status)
+    if status.follow_up is None:
         return outcome
     return follow_up(services, provider, asset.id, attempt, status)
 
@@ -111,18 +112,27 @@ def follow_up(
     except AccountProblem as error:
         return note_refusal(services, asset_id, attempt.id, error, call="advance")
     note_accepted(services, attempt)
-    made = attempt.vendor.get(FOLLOWED_UP, [])
-    if status.follow_up in made:
-        return Outcome("followed_up")
-    facts = without_refusal(attempt.vendor)
-    vendor = {**facts, **status.vendor, FOLLOWED_UP: [*made, status.follow_up]}
-    change = transitions.followed_up(
-        status.follow_up, status.provider_job_id, next_poll_sec=SOON_SEC
-    )
+    return _record_follow_up(services, asset_id, attempt.id, status, status.follow_up)
+
+
+def _record_follow_up(
+    services: Services, asset_id: UUID, attempt_id: UUID, status: ProviderStatus, name: str
+) -> Outcome:
+    """Record a follow-up call on the attempt, and once in the chronicle of its asset.
+
+    The asset may have moved on during the call; then only the attempt has it.
+    """
     with session_of(services.engine) as session:
         locked = store.lock(session, asset_id)
         assert locked is not None
-        store.update_attempt(session, attempt.id, vendor=vendor)
+        made = session.get_one(Attempt, attempt_id).vendor.get(FOLLOWED_UP, [])
+        if name in made:
+            return Outcome("followed_up")
+        facts = {**status.vendor, FOLLOWED_UP: [*made, name]}
+        vendor_facts.merge_facts(session, attempt_id, facts)
+        if not _waits_for(locked.asset, attempt_id):
+            return Outcome("moved_on")
+        change = transitions.followed_up(name, status.provider_job_id, next_poll_sec=SOON_SEC)
         store.advance(session, locked.asset, change)
     return Outcome("followed_up")
 
@@ -131,9 +141,12 @@ def _still_current(services: Services, asset_id: UUID, attempt: Attempt) -> Asse
     """Return the asset if it still waits for this attempt."""
     with session_of(services.engine) as session:
         asset = session.get(Asset, asset_id)
-    if asset is None or asset.attempt_id != attempt.id or asset.deleted_at is not None:
-        return None
-    return asset if asset.status is Status.PROCESSING else None
+    return asset if asset is not None and _waits_for(asset, attempt.id) else None
+
+
+def _waits_for(asset: Asset, attempt_id: UUID) -> bool:
+    is_current = asset.attempt_id == attempt_id and asset.deleted_at is None
+    return is_current and asset.status is Status.PROCESSING
 
 
 def _postpone(services: Services, asset: Asset, error: RefusedForNow) -> Outcome:

@@ -23,7 +23,7 @@ from pipeline.domain.values import (
     Phase,
     ProviderStatus,
 )
-from pipeline.lifecycle.account_refusal import note_refusal
+from pipeline.lifecycle.account_refusal import note_accepted, note_refusal
 from pipeline.lifecycle.apply_report import apply_report, situation_of
 from pipeline.lifecycle.job_reference import job_of
 from pipeline.lifecycle.poll import follow_up
@@ -150,11 +150,14 @@ def _look(
     if status is None:
         with session_of(services.engine) as session:
             return _ignore_of(session, delivery, attempt, "job_gone")
+    if status.follow_up is None:
+        note_accepted(services, attempt)
     outcome = _apply(services, delivery, attempt, status)
-    if status.follow_up is not None:
-        # The delivery is settled: if the call fails, the next poll makes it.
-        with suppress(ProviderError, StaleTransition):
-            follow_up(services, provider, asset.id, attempt, status)
+    if status.follow_up is None:
+        return outcome
+    # The delivery is settled: if the call fails, the next poll makes it.
+    with suppress(ProviderError, StaleTransition):
+        follow_up(services, provider, asset.id, attempt, status)
     return outcome
 
 

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from pipeline.config.task_names import TASK_RECONCILE, wake_poll
 from pipeline.domain.states import Status
 from pipeline.domain.values import Phase
+from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.purge import purge
 from pipeline.records import account_states
 from pipeline.runtime.database import session_of
-from tests.integration.pipeline.vendors.at_vendor import AtVendor
+from tests.integration.pipeline.vendors.at_vendor import TRIES_ARE_DUE, AtVendor
 from tests.vendors import fake as vendor_fake
 from tests.vendors.accounts import ACCOUNT, fake_of
 from tests.vendors.fake import FakeVendor
@@ -69,6 +72,22 @@ def refusals(at_vendor: AtVendor, asset_id: UUID) -> Sequence[str]:
     """The refusals in the chronicle, by the call that was refused."""
     events = at_vendor.world.chronicle(asset_id)
     return [each.detail["call"] for each in events if each.type == "account_refused"]
+
+
+def is_marked(at_vendor: AtVendor, asset_id: UUID) -> bool:
+    """True if the current attempt knows of a refusal that no good answer has followed."""
+    return "refused_at" in at_vendor.attempts(asset_id)[-1].vendor
+
+
+def mend(at_vendor: AtVendor) -> None:
+    """Let the vendor accept the account again, as another call has shown."""
+    at_vendor.fake.script.clear()
+    with session_of(at_vendor.services.engine) as session:
+        account_states.clear_problem(session, ACCOUNT)
+
+
+def pass_deadline(at_vendor: AtVendor) -> None:
+    at_vendor.world.execute("UPDATE video_assets SET deadline_at = now() - interval '1 s'")
 
 
 def leave_alone(at_vendor: AtVendor) -> None:
@@ -278,3 +297,97 @@ def test_a_video_on_the_move_waits_for_the_account_that_it_is_to_move_to(
 
     assert world.asset(asset_id).status is Status.PROCESSING
     assert spare.fake.jobs == {}
+
+
+def test_a_deadline_that_passes_as_the_account_is_accepted_again_is_moved_once(
+    at_vendor: AtVendor,
+) -> None:
+    world = at_vendor.world
+    asset_id = at_vendor.submitted()
+    refuse(at_vendor.fake)
+    at_vendor.poll(asset_id)
+    mend(at_vendor)
+    pass_deadline(at_vendor)
+
+    woken = sweep(at_vendor.services).wakes
+
+    waits = world.asset(asset_id)
+    assert (waits.status, waits.failures, waits.attempt) == (Status.PROCESSING, 0, 1)
+    assert wake_poll(asset_id) in woken
+    now = datetime.now(UTC)
+    assert waits.next_poll_at is not None
+    assert waits.deadline_at is not None
+    assert waits.next_poll_at <= now < waits.deadline_at - timedelta(minutes=10)
+    pass_deadline(at_vendor)
+    sweep(at_vendor.services)
+    assert (world.asset(asset_id).status, world.asset(asset_id).failures) == (Status.RETRYING, 1)
+
+
+def test_a_job_that_ended_during_a_refusal_is_no_failure_at_its_deadline(
+    at_vendor: AtVendor,
+) -> None:
+    asset_id = at_vendor.submitted()
+    refuse(at_vendor.fake)
+    at_vendor.poll(asset_id)
+    mend(at_vendor)
+    at_vendor.move(asset_id, Phase.COMPLETED)
+    pass_deadline(at_vendor)
+
+    at_vendor.come_to_rest()
+
+    done = at_vendor.world.asset(asset_id)
+    assert (done.status, done.failures, done.attempt) == (Status.COMPLETED, 0, 1)
+
+
+def test_a_refused_look_up_is_repeated_before_its_deadline_counts(at_vendor: AtVendor) -> None:
+    at_vendor.fake.script["submit"] = ["drop"]
+    asset_id = at_vendor.create()
+    assert at_vendor.submit(asset_id) == "unanswered"
+    refuse(at_vendor.fake)
+    at_vendor.world.make_past(asset_id, "lease_expires_at")
+    at_vendor.take_over(asset_id)
+    mend(at_vendor)
+    pass_deadline(at_vendor)
+
+    sweep(at_vendor.services)
+
+    waits = at_vendor.world.asset(asset_id)
+    assert (waits.status, waits.failures) == (Status.PROCESSING, 0)
+    at_vendor.world.make_past(asset_id, "lease_expires_at")
+    at_vendor.take_over(asset_id)
+    at_vendor.come_to_rest(at_vendor.fake)
+    done = at_vendor.world.asset(asset_id)
+    assert (done.status, done.failures) == (Status.COMPLETED, 0)
+
+
+@pytest.mark.parametrize("fate", ["drop", "lose"])
+def test_a_look_up_that_is_answered_ends_a_refusal(at_vendor: AtVendor, fate: str) -> None:
+    at_vendor.fake.script["submit"] = [fate]
+    asset_id = at_vendor.create()
+    assert at_vendor.submit(asset_id) == "unanswered"
+    refuse(at_vendor.fake)
+    at_vendor.world.make_past(asset_id, "lease_expires_at")
+    at_vendor.take_over(asset_id)
+    assert is_marked(at_vendor, asset_id)
+    at_vendor.fake.script.clear()
+    at_vendor.world.make_past(asset_id, "lease_expires_at")
+
+    at_vendor.take_over(asset_id)
+
+    assert not is_marked(at_vendor, asset_id)
+
+
+@pytest.mark.parametrize("adapter", LOOKS, indirect=True)
+def test_a_callback_that_is_asked_about_ends_a_refusal(at_vendor: AtVendor) -> None:
+    asset_id = at_vendor.submitted()
+    refuse(at_vendor.fake)
+    at_vendor.tell(asset_id, Phase.COMPLETED)
+    assert is_marked(at_vendor, asset_id)
+    at_vendor.fake.script.clear()
+    at_vendor.world.execute(TRIES_ARE_DUE)
+
+    for wake in sweep(at_vendor.services).wakes:
+        if wake.task == TASK_RECONCILE:
+            reconcile(at_vendor.services, wake.id)
+
+    assert not is_marked(at_vendor, asset_id)
