@@ -80,7 +80,7 @@ def test_the_master_playlist_is_true(
         (clips.portrait, (360, 640)),
         (clips.rotated, (360, 640)),
         (clips.odd_size, (320, 180)),
-        (clips.anamorphic, (640, 480)),
+        (clips.anamorphic, (768, 576)),
         (clips.very_short, (320, 180)),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -440,3 +440,23 @@ def test_progress_rises_to_the_end(made: Make) -> None:
     assert len(percents) > 1
     assert percents == sorted(percents)
     assert progress[-1] == ("packaging", 100.0)
+
+
+@pytest.mark.parametrize("size", ["412x258", "258x412", "300x300"])
+def test_a_source_between_two_profiles_is_shown_at_its_own_size(
+    made: Make, clip_folder: Path, tools: Tools, size: str
+) -> None:
+    clip = ffmpeg(
+        tools,
+        clip_folder / f"between-{size}.mp4",
+        *("-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d=0.4"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+    result = made(clip)
+    master = parse_master((result.encoded.outputs / "master.m3u8").read_text())
+    sides = tuple(map(int, size.split("x")))
+    for path in (result.playlists[0], result.fallback):
+        [video] = result.streams(path, "video")
+        assert (video["width"], video["height"]) == sides
+    assert sides in {(variant.width, variant.height) for variant in master.variants}
+    assert result.encoded.losses == ()

@@ -25,9 +25,41 @@ def test_a_portrait_source_is_measured_by_its_short_side() -> None:
     assert sizes(720, 1280)[0] == ("720p", 720, 1280)
 
 
-def test_the_top_rung_is_the_largest_profile_the_source_reaches() -> None:
-    assert sizes(1422, 800)[0] == ("720p", 1280, 720)
-    assert sizes(1280, 719)[0][0] == "480p"
+@pytest.mark.parametrize(
+    ("size", "rungs"),
+    [
+        ((1646, 1042), [("1042p", 1646, 1042), ("720p", 1138, 720), ("480p", 758, 480)]),
+        ((1440, 900), [("900p", 1440, 900), ("720p", 1152, 720)]),
+        ((1024, 576), [("576p", 1024, 576), ("480p", 854, 480)]),
+        ((600, 600), [("600p", 600, 600), ("480p", 480, 480)]),
+        ((576, 1024), [("576p", 576, 1024), ("480p", 480, 854)]),
+        ((1920, 800), [("800p", 1920, 800), ("720p", 1728, 720)]),
+        # A profile that is hardly smaller than the source gives way to the source's own size.
+        ((1280, 719), [("718p", 1280, 718), ("480p", 854, 480)]),
+        ((720, 486), [("486p", 720, 486), ("360p", 534, 360)]),
+        ((1281, 721), [("720p", 1280, 720), ("480p", 852, 480)]),
+        ((854, 480), [("480p", 854, 480), ("360p", 640, 360)]),
+    ],
+)
+def test_a_source_between_two_profiles_gets_a_rung_of_its_own_size(
+    size: tuple[int, int], rungs: list[tuple[str, int, int]]
+) -> None:
+    assert sizes(*size)[: len(rungs)] == rungs
+
+
+def test_the_largest_profile_allowed_bounds_the_rung_of_the_sources_own_size() -> None:
+    assert sizes(1440, 900, "720p")[0] == ("720p", 1152, 720)
+    assert sizes(1920, 1200)[0] == ("1080p", 1728, 1080)
+    assert sizes(7680, 4320, "2160p")[0] == ("2160p", 3840, 2160)
+
+
+@given(st.integers(242, 2158))
+def test_a_rung_of_the_sources_own_size_has_a_ceiling_between_its_neighbours(side: int) -> None:
+    rungs = ladder(2 * side, side, PROFILES[0].name)
+    ceilings = [rung.profile.video_bps for rung in rungs]
+    assert ceilings == sorted(set(ceilings), reverse=True)
+    above = [profile.video_bps for profile in PROFILES if profile.short_side > side]
+    assert ceilings[0] < min(above)
 
 
 def test_a_source_below_every_profile_gets_one_rung_at_its_own_even_size() -> None:
@@ -57,7 +89,8 @@ def test_no_rung_is_ever_odd_or_larger_than_its_source(width: int, height: int) 
 @given(st.integers(240, 4320), st.integers(240, 4320))
 def test_every_rung_keeps_the_shape_of_its_source(width: int, height: int) -> None:
     for rung in ladder(width, height, PROFILES[0].name):
-        # Rounding to even moves the long side by at most one pixel, the short side by another.
+        # Rounding to even moves either side by at most one pixel; the short one's counts twice or
+        # more in a long picture.
         short, long = sorted((width, height))
         exact = long * min(rung.width, rung.height) / short
-        assert abs(max(rung.width, rung.height) - exact) <= 2
+        assert abs(max(rung.width, rung.height) - exact) <= 1 + max(1, long / short)

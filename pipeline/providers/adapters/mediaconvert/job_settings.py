@@ -31,6 +31,10 @@ MAX_BPS: Mapping[Profile, int] = {
 """Peak of the picture's bitrate, for each rendition of the ladder."""
 
 
+_DISTINCT_SHARE = 0.9
+"""Share of the source's short side up to which a smaller profile is worth a rendition."""
+
+
 @dataclass(frozen=True)
 class Rendition:
     """A rendition of the ladder, of even sides."""
@@ -49,16 +53,31 @@ class Rendition:
 def ladder_of(source: SourceFacts, cap: Profile | None) -> list[Rendition]:
     """Return the renditions of a source, the largest first; none is larger than source or cap.
 
-    A source below the smallest profile gets one rendition of its own size.
+    A source between two profiles gets one of its own size above them, and instead of a profile that
+    is hardly smaller. A source below the smallest profile gets one rendition of its own size.
     """
     most = min(source.short_side, _side(cap) if cap else source.short_side)
     fitting = [profile for profile in Profile if _side(profile) <= most]
-    smallest = list(Profile)[-1]
-    sides = {profile: _side(profile) for profile in fitting} or {smallest: most}
-    return [
-        Rendition(profile.value, *_scaled(source, side), MAX_BPS[profile])
-        for profile, side in sides.items()
+    if not fitting:
+        smallest = list(Profile)[-1]
+        return [Rendition(smallest.value, *_scaled(source, most), MAX_BPS[smallest])]
+    own = _own_rendition(source, most - most % 2)
+    bound = _DISTINCT_SHARE * own.short_side if own else most
+    named = [
+        Rendition(profile.value, *_scaled(source, _side(profile)), MAX_BPS[profile])
+        for profile in fitting
+        if _side(profile) <= bound
     ]
+    return [own, *named] if own else named
+
+
+def _own_rendition(source: SourceFacts, side: int) -> Rendition | None:
+    """Return the rendition of a source between two profiles; None for any other source."""
+    above = [profile for profile in Profile if _side(profile) > side]
+    if not above or side in map(_side, Profile):
+        return None
+    width, height = (each - each % 2 for each in (source.width, source.height))
+    return Rendition(f"{side}p", width, height, MAX_BPS[above[-1]])
 
 
 def user_metadata(request: SubmitRequest) -> dict[str, str]:

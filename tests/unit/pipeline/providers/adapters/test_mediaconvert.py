@@ -47,6 +47,7 @@ from tests.vendors.mediaconvert import (
 UHD = SourceFacts(60, 3840, 2160, "mp4")
 UPRIGHT = SourceFacts(60, 1080, 1920, "mp4")
 ODD = SourceFacts(60, 1918, 803, "mp4")
+BETWEEN = SourceFacts(60, 1440, 900, "mp4")
 TINY = SourceFacts(60, 161, 121, "mp4")
 HOUR_SEC = 3600
 
@@ -149,11 +150,23 @@ def test_every_output_goes_below_the_prefixes_of_the_request() -> None:
         (UHD, Profile.P1080, [(1920, 1080), (1280, 720), (854, 480), (640, 360)]),
         (UPRIGHT, None, [(1080, 1920), (720, 1280), (480, 854), (360, 640), (240, 426)]),
         (UPRIGHT, Profile.P240, [(240, 426)]),
-        (ODD, None, [(1720, 720), (1146, 480), (860, 360), (574, 240)]),
+        (ODD, None, [(1918, 802), (1720, 720), (1146, 480), (860, 360), (574, 240)]),
+        (BETWEEN, None, [(1440, 900), (1152, 720), (768, 480), (576, 360), (384, 240)]),
+        (BETWEEN, Profile.P720, [(1152, 720), (768, 480)]),
         (TINY, None, [(160, 120)]),
         (TINY, Profile.P2160, [(160, 120)]),
     ],
-    ids=["uhd", "capped", "upright", "least", "odd", "tiny", "tiny capped"],
+    ids=[
+        "uhd",
+        "capped",
+        "upright",
+        "least",
+        "odd",
+        "between",
+        "between capped",
+        "tiny",
+        "tiny capped",
+    ],
 )
 def test_the_ladder_is_never_above_the_source_or_the_cap(
     source: SourceFacts, cap: Profile | None, sizes: list[tuple[int, int]]
