@@ -128,7 +128,7 @@ def scripted_provider(folder: Path) -> Iterator[ScriptedProvider]:
     provider = ScriptedProvider(folder)
     server = make_server("127.0.0.1", 0, _app(provider), threaded=True)
     provider.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
     thread.start()
     try:
         yield provider

@@ -129,7 +129,7 @@ def test_the_pipelines_adapter_waits_for_room_without_spending_budget(
     services: TranscoderServices, clip_folder: Path
 ) -> None:
     server = make_server("127.0.0.1", 0, create_app(with_quota(services, 1)), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
     thread.start()
     adapter = selfhosted_account(
         f"http://127.0.0.1:{server.server_port}", token=TOKEN, timeout_sec=10
