@@ -19,6 +19,8 @@ from tests.vendors.fake import FakeVendor
 
 ACCOUNT = "house"
 """Name of the account; not that of its adapter."""
+SPARE = "spare"
+"""Name of a second account at the same vendor."""
 
 
 def fakes() -> dict[str, type[FakeVendor]]:

@@ -16,7 +16,7 @@ from tests.integration.api.conftest import Client, serving
 from tests.integration.pipeline.conftest import CLIP, World
 from tests.integration.pipeline.vendors.at_vendor import AtVendor
 from tests.vendors import fake as vendor_fake
-from tests.vendors.accounts import ACCOUNT, fake_of, fakes
+from tests.vendors.accounts import ACCOUNT, SPARE, fake_of, fakes
 from tests.vendors.fake import FakeVendor
 from tests.vendors.outputs import make_outputs
 
@@ -45,9 +45,22 @@ def fake(adapter: str, encoded: Path) -> Iterator[FakeVendor]:
 
 
 @pytest.fixture
-def account_variables(fake: FakeVendor) -> dict[str, str]:
+def other(adapter: str, encoded: Path) -> Iterator[FakeVendor]:
+    """The same vendor, where the second account is; a test that uses it has two accounts."""
+    vendor = fake_of(adapter, encoded)
+    with vendor_fake.serving(vendor):
+        yield vendor
+
+
+@pytest.fixture
+def account_variables(fake: FakeVendor, request: pytest.FixtureRequest) -> dict[str, str]:
     """The variables of the accounts, for a module to extend."""
-    return {"KHRONIKA_ACCOUNTS": f"{ACCOUNT}:{fake.adapter}", **fake.environment(ACCOUNT)}
+    one = {"KHRONIKA_ACCOUNTS": f"{ACCOUNT}:{fake.adapter}", **fake.environment(ACCOUNT)}
+    if "other" not in request.fixturenames:
+        return one
+    second: FakeVendor = request.getfixturevalue("other")
+    accounts = f"{ACCOUNT}:{fake.adapter},{SPARE}:{fake.adapter}"
+    return {**one, **second.environment(SPARE), "KHRONIKA_ACCOUNTS": accounts}
 
 
 @pytest.fixture
@@ -74,3 +87,9 @@ def services(front: Client) -> Iterator[Services]:
 @pytest.fixture
 def at_vendor(world: World, front: Client, fake: FakeVendor) -> AtVendor:
     return AtVendor(world, front, fake)
+
+
+@pytest.fixture
+def spare(at_vendor: AtVendor, other: FakeVendor) -> AtVendor:
+    """The second account, in the same world."""
+    return replace(at_vendor, fake=other, account=SPARE)

@@ -1,8 +1,7 @@
 """Two accounts at each vendor: one is refused, busy or gone, and the other takes over."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -16,32 +15,9 @@ from pipeline.records import account_states
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from tests.integration.pipeline.vendors.at_vendor import AtVendor
-from tests.vendors import fake as vendor_fake
-from tests.vendors.accounts import ACCOUNT, fake_of
-from tests.vendors.fake import FakeVendor
+from tests.vendors.accounts import ACCOUNT, SPARE
 
-SPARE = "spare"
-
-
-@pytest.fixture
-def other(adapter: str, encoded: Path) -> Iterator[FakeVendor]:
-    """The same vendor, where the second account is."""
-    vendor = fake_of(adapter, encoded)
-    with vendor_fake.serving(vendor):
-        yield vendor
-
-
-@pytest.fixture
-def account_variables(fake: FakeVendor, other: FakeVendor) -> dict[str, str]:
-    accounts = f"{ACCOUNT}:{fake.adapter},{SPARE}:{fake.adapter}"
-    own = {**fake.environment(ACCOUNT), **other.environment(SPARE)}
-    return {"KHRONIKA_ACCOUNTS": accounts, **own}
-
-
-@pytest.fixture
-def spare(at_vendor: AtVendor, other: FakeVendor) -> AtVendor:
-    """The second account, in the same world."""
-    return replace(at_vendor, fake=other, account=SPARE)
+pytestmark = pytest.mark.usefixtures("other")
 
 
 def passed_over(at_vendor: AtVendor, asset_id: UUID) -> Mapping[str, str]:

@@ -1,8 +1,5 @@
 """The move of a video whose original is gone, between two accounts of each vendor."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,30 +11,11 @@ from pipeline.lifecycle.submit import submit
 from pipeline.operations.move import Move, move_next
 from pipeline.runtime.database import session_of
 from tests.integration.pipeline.vendors.at_vendor import AtVendor
-from tests.vendors import fake as vendor_fake
-from tests.vendors.accounts import ACCOUNT, fake_of
+from tests.vendors.accounts import ACCOUNT, SPARE
 from tests.vendors.fake import FakeVendor
 
-SPARE = "spare"
+pytestmark = pytest.mark.usefixtures("other")
 SOURCE_MEMBERS = ("source", "input", "url")
-
-
-@pytest.fixture
-def other(adapter: str, encoded: Path) -> Iterator[FakeVendor]:
-    """The same vendor, where the second account is."""
-    vendor = fake_of(adapter, encoded)
-    with vendor_fake.serving(vendor):
-        yield vendor
-
-
-@pytest.fixture
-def account_variables(fake: FakeVendor, other: FakeVendor) -> dict[str, str]:
-    accounts = f"{ACCOUNT}:{fake.adapter},{SPARE}:{fake.adapter}"
-    return {
-        "KHRONIKA_ACCOUNTS": accounts,
-        **fake.environment(ACCOUNT),
-        **other.environment(SPARE),
-    }
 
 
 def content_of_source(at_vendor: AtVendor, fake: FakeVendor, spec: dict[str, Any]) -> bytes:
@@ -57,10 +35,9 @@ def content_of_source(at_vendor: AtVendor, fake: FakeVendor, spec: dict[str, Any
 
 @pytest.mark.parametrize("playback", list(Playback))
 def test_a_video_without_its_original_moves_by_its_published_mp4(
-    at_vendor: AtVendor, other: FakeVendor, playback: Playback
+    at_vendor: AtVendor, spare: AtVendor, playback: Playback
 ) -> None:
     world, fake = at_vendor.world, at_vendor.fake
-    spare = replace(at_vendor, fake=other, account=SPARE)
     if playback is Playback.SIGNED and not at_vendor.able.signed_playback:
         pytest.skip("it cannot restrict playback")
     asset_id = at_vendor.submitted(playback)
@@ -79,7 +56,7 @@ def test_a_video_without_its_original_moves_by_its_published_mp4(
     assert submit(at_vendor.services, asset_id).result == "submitted"
 
     job = spare.job(asset_id)
-    source = content_of_source(at_vendor, other, dict(job.spec))
+    source = content_of_source(at_vendor, spare.fake, dict(job.spec))
     assert fake.outputs is not None
     assert source == (fake.outputs / "video.mp4").read_bytes()
     assert world.asset(asset_id).manifest_url == published

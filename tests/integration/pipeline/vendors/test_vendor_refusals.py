@@ -1,9 +1,7 @@
 """A vendor that refuses the account in mid-flight: seen at once, no failure, and never for ever."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -18,11 +16,10 @@ from pipeline.operations.purge import purge
 from pipeline.records import account_states
 from pipeline.runtime.database import session_of
 from tests.integration.pipeline.vendors.at_vendor import TRIES_ARE_DUE, AtVendor
-from tests.vendors import fake as vendor_fake
-from tests.vendors.accounts import ACCOUNT, fake_of
+from tests.vendors.accounts import ACCOUNT, SPARE
 from tests.vendors.fake import FakeVendor
 
-SPARE = "spare"
+pytestmark = pytest.mark.usefixtures("other")
 FOLLOW_UPS = {"api_video": "poster", "cloudflare_stream": "ask_mp4"}
 LOOKS = ["api_video", "cloudflare_stream", "mux"]
 """Adapters whose callbacks make us ask the vendor."""
@@ -31,29 +28,6 @@ AN_HOUR_AGO = (
     " jsonb_set(vendor, '{refused_at}', to_jsonb(now() - interval '1 hour'))"
     " WHERE vendor ? 'refused_at'"
 )
-
-
-@pytest.fixture
-def other(adapter: str, encoded: Path) -> Iterator[FakeVendor]:
-    """The same vendor, where the second account is."""
-    vendor = fake_of(adapter, encoded)
-    with vendor_fake.serving(vendor):
-        yield vendor
-
-
-@pytest.fixture
-def account_variables(fake: FakeVendor, other: FakeVendor) -> dict[str, str]:
-    accounts = f"{ACCOUNT}:{fake.adapter},{SPARE}:{fake.adapter}"
-    return {
-        "KHRONIKA_ACCOUNTS": accounts,
-        **fake.environment(ACCOUNT),
-        **other.environment(SPARE),
-    }
-
-
-@pytest.fixture
-def spare(at_vendor: AtVendor, other: FakeVendor) -> AtVendor:
-    return replace(at_vendor, fake=other, account=SPARE)
 
 
 def refuse(fake: FakeVendor, status: int = 401) -> None:
