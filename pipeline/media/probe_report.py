@@ -14,6 +14,7 @@ from pipeline.media.track_choice import choose_sound, count_tracks, has_disposit
 
 _ENCRYPTED = "Encryption info"  # ffprobe's name for the side data of an encrypted packet
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
+_CROPS = ("top", "bottom", "left", "right")
 _DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
 _RATIO = re.compile(r"[0-9]{1,10}(?:[/.][0-9]{1,10})?")
 _JITTER_SEC = 0.002  # Matroska and FLV count in milliseconds: 41, 42, 42 is a constant 24 fps
@@ -41,7 +42,10 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     coded_width, coded_height = _picture_size(video)
     aspect = _aspect(video)
     rotation = _rotation(video)
-    width, height = _display_size(coded_width, coded_height, aspect, rotation)
+    cropped_width, cropped_height = _crop(video, coded_width, coded_height)
+    width, height = _display_size(
+        coded_width - cropped_width, coded_height - cropped_height, aspect, rotation
+    )
     duration_sec = _duration_sec(layout, streams)
     packets = _mappings(report.get("packets"))
     _refuse_encrypted(packets, video.get("index"))
@@ -59,6 +63,8 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         width=width,
         height=height,
         coded_width=coded_width,
+        cropped_width=cropped_width,
+        cropped_height=cropped_height,
         coded_height=coded_height,
         rotation=rotation,
         sample_aspect_ratio=f"{aspect.numerator}:{aspect.denominator}",
@@ -118,6 +124,23 @@ def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
     if width <= 0 or height <= 0:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video stream has no picture.")
     return width, height
+
+
+def _crop(video: Mapping[str, Any], width: int, height: int) -> tuple[int, int]:
+    """Return the pixels of width and height that the container cuts off; none if it cuts off all.
+
+    Matroska has PixelCrop, MP4 the box `clap`. The cropping of a codec is done by its decoder.
+    """
+    sides = [
+        {name: max(0, int(finite_number(data.get(f"crop_{name}")))) for name in _CROPS}
+        for data in _mappings(video.get("side_data_list"))
+        if "crop_top" in data
+    ]
+    if not sides:
+        return 0, 0
+    across = sides[0]["left"] + sides[0]["right"]
+    down = sides[0]["top"] + sides[0]["bottom"]
+    return (across, down) if across < width and down < height else (0, 0)
 
 
 def _aspect(video: Mapping[str, Any]) -> Fraction:

@@ -45,6 +45,8 @@ class SourceInfo:
     sound_tracks: int = 0  # 0 also for a source that was measured before tracks were counted
     picture_tracks: int = 0  # cover art excluded
     subtitle_tracks: int = 0
+    cropped_width: int = 0  # pixels of the stored width that the container cuts off
+    cropped_height: int = 0
 
     @property
     def frame_count(self) -> int:

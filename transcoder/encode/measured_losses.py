@@ -28,6 +28,10 @@ def measured_losses(
 def _losses(
     declared: SourceInfo, measured: SourceInfo, ends: SourceEnds, sizes: PictureSizes
 ) -> Iterator[OutputLoss]:
+    if declared.cropped_width or declared.cropped_height:
+        stored = f"{declared.coded_width}x{declared.coded_height}"
+        detail = f"{declared.cropped_width}x{declared.cropped_height} pixels of {stored}"
+        yield OutputLoss(LossCode.PICTURE_CROPPED, detail)
     if sizes.count > 1:
         detail = f"{sizes.count} sizes in {measured.width}x{measured.height}"
         yield OutputLoss(LossCode.PICTURE_FITTED, detail)

@@ -129,6 +129,7 @@ def shown_size(info: SourceInfo, width: int, height: int, aspect: str) -> Size:
     Raises:
         ValueError: The frame has no size.
     """
+    width, height = width - info.cropped_width, height - info.cropped_height
     if width <= 0 or height <= 0:
         raise ValueError(f"{width}x{height}")
     squared = max(1, round(width * _ratio(aspect)))

@@ -94,7 +94,8 @@ def read_source_ends(
 
 def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> SourceEnds:
     picture = tally.picture
-    played = [picture] if info.audio_codec is None else [picture, *tally.sounds[:1]]
+    sounds = tally.sounds[info.audio_index :][:1] if info.audio_codec is not None else []
+    played = [picture, *sounds]
     # Fields of interlaced video may be packets of their own, at twice the rate of the frames.
     spacing = UNKNOWN_SPACING if info.interlaced else frame_spacing(picture.starts_sec)
     return SourceEnds(
