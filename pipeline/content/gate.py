@@ -81,6 +81,10 @@ class _Rejected(Exception):
     """Failure of a rule."""
 
 
+class _Disagrees(_Rejected):
+    """The outputs are as long as each other and not as long as the source was measured."""
+
+
 class _Misplaced(Exception):
     """An address in a playlist leads out of the places that the attempt's outputs may have."""
 
@@ -116,6 +120,8 @@ def check_outputs(
             gate.check_thumbnail(outputs.thumbnail_url)
     except _Misplaced as error:
         return GateVerdict(GateResult.MISPLACED, str(error))
+    except _Disagrees as error:
+        return GateVerdict(GateResult.DISAGREES, str(error))
     except (_Rejected, PlaylistInvalid, MediaRefused) as error:
         return GateVerdict(GateResult.REJECTED, str(error))
     except FetchRefused as error:
@@ -279,10 +285,9 @@ class _Gate:
         )
 
     def _require_duration(self, duration_sec: float, name: str) -> None:
-        _require(
-            abs(duration_sec - self._expected_sec) <= self._tolerance_sec,
-            f"{name} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s",
-        )
+        if abs(duration_sec - self._expected_sec) > self._tolerance_sec:
+            rule = f"{name} lasts {duration_sec:.2f} s, the source {self._expected_sec:.2f} s"
+            raise _Disagrees(rule)
 
 
 def _text(fetcher: GuardedFetcher, url: str) -> str:

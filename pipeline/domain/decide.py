@@ -37,11 +37,13 @@ class GateResult(StrEnum):
 
     PASSED = "passed"
     REJECTED = "rejected"
+    DISAGREES = "disagrees"
     MISPLACED = "misplaced"
 
 
 OUTPUT_CODES = {
     GateResult.REJECTED: "output_rejected",
+    GateResult.DISAGREES: "output_disagrees",
     GateResult.MISPLACED: "output_misplaced",
 }
 
@@ -148,7 +150,8 @@ def _on_success(
     code = OUTPUT_CODES[gate]
     if in_time:
         # After a rejection another encode may pass the gate. After a misplacement it would write
-        # to the same wrong place.
+        # to the same wrong place, and after a disagreement with our measurement of the source it
+        # would have the same length.
         return FailAttempt(code, gate_detail, retryable=gate is GateResult.REJECTED)
     return Ignore(code)
 

@@ -125,6 +125,16 @@ FAILURES: Mapping[str, Failure] = {
     "output_rejected": Failure(
         "The processed video did not pass our checks.", _TRY_AGAIN, retryable=True
     ),
+    "output_disagrees": Failure(
+        "The processed video has another length than we measured in the uploaded file.",
+        "Tell the operator; a new copy of the file, saved by another program, may help.",
+        retryable=True,
+    ),
+    "output_repeated": Failure(
+        "The processed video failed the same check twice.",
+        "Tell the operator, then try again.",
+        retryable=True,
+    ),
     "output_misplaced": Failure(
         "The processing service named files outside of its own folder.",
         "Tell the operator, then try again.",

@@ -160,6 +160,8 @@ class Outputs:
         poster_url: The picture before the video plays; None until the provider has made it.
         thumbnail_url: A small picture; None takes the poster.
         duration_sec: None if the provider does not say. So are width and height, in pixels.
+        source_sec: Length of the source, as the provider measured it by all of its packets; None if
+            it did not.
         storyboard_url: WebVTT that names small pictures along the timeline; None if the provider
             makes none.
         warnings: Differences from the source that the provider names.
@@ -174,6 +176,7 @@ class Outputs:
     height: int | None = None
     renditions: Sequence[Mapping[str, Any]] = ()
     size_bytes: int | None = None
+    source_sec: float | None = None
     storyboard_url: str | None = None
     warnings: Sequence[OutputWarning] = ()
 

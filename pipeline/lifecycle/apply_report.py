@@ -5,6 +5,7 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
+from pipeline.content.expected_duration import expected_duration
 from pipeline.content.gate import GateVerdict, check_outputs
 from pipeline.content.ownership import AllowedOutputs, misplaced
 from pipeline.domain.backoff import poll_interval
@@ -34,6 +35,7 @@ from pipeline.domain.values import (
 )
 from pipeline.lifecycle.provider_report import Applied, ProviderReport
 from pipeline.lifecycle.publish import publish, publish_playable
+from pipeline.lifecycle.repeated_rejection import unless_repeated
 from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.net.fetch import GuardedFetcher
 from pipeline.records import account_states, releases, store, transitions, vendor_facts
@@ -97,13 +99,9 @@ def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> Ga
         return check_outputs(
             replace(services, fetcher=fetcher),
             outputs,
-            expected_sec=_source_duration(asset),
+            expected_sec=expected_duration(asset, outputs),
             sign=provider.sign if signs and signed else None,
         )
-
-
-def _source_duration(asset: Asset) -> float | None:
-    return asset.source_info["duration_sec"] if asset.source_info else None
 
 
 def _apply(
@@ -200,7 +198,10 @@ def _write(
             if verdict is not None:
                 attempt = session.get_one(Attempt, report.attempt_id)
                 account_states.record_lie(session, attempt.provider)
-                store.update_attempt(session, report.attempt_id, error_code=code)
+                setback = unless_repeated(session, attempt, setback)
+                store.update_attempt(
+                    session, report.attempt_id, error_code=code, error_message=message
+                )
             settled = settle(
                 session,
                 asset,

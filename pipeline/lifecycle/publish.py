@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
+from pipeline.content.expected_duration import length_warnings
 from pipeline.content.gate import GateVerdict
 from pipeline.domain.errors import Conflict
 from pipeline.domain.events import EventDraft, EventType
@@ -83,7 +84,8 @@ def _event(
 def _publishable(asset: Asset, report: ProviderReport, verdict: GateVerdict) -> Outputs:
     assert report.status.outputs is not None
     outputs = with_source_facts(report.status.outputs, asset)
-    outputs = replace(outputs, warnings=one_per_code(outputs.warnings))
+    warnings = (*outputs.warnings, *length_warnings(asset, outputs))
+    outputs = replace(outputs, warnings=one_per_code(warnings))
     return outputs if verdict.storyboard_fault is None else replace(outputs, storyboard_url=None)
 
 

@@ -35,7 +35,13 @@ from pipeline.records.account_states import Failures
 from pipeline.records.models import Asset, ProviderAccount
 from pipeline.services import Services
 
-REPEATING = ("provider_refused", "output_misplaced", "playback_unsupported")
+REPEATING = (
+    "provider_refused",
+    "output_disagrees",
+    "output_misplaced",
+    "output_repeated",
+    "playback_unsupported",
+)
 """Codes of failures that another attempt at the same account repeats, and one elsewhere may not."""
 
 NO_ACCOUNT_SEC = 60.0

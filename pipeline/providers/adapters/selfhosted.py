@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasPath, AnyHttpUrl, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.values import (
@@ -61,6 +61,9 @@ class _Result(transport.VendorDocument):
     thumbnail_url: Address = Field(validation_alias="thumbnail")
     storyboard_url: Address | None = Field(None, validation_alias="storyboard")
     duration_sec: float = Field(gt=0, le=MAX_DURATION_SEC)
+    source_sec: float | None = Field(
+        None, gt=0, le=MAX_DURATION_SEC, validation_alias=AliasPath("source", "duration_sec")
+    )
     width: Side
     height: Side
     size_bytes: int = Field(ge=0, le=MAX_BYTES, validation_alias="bytes")
