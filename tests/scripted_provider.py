@@ -71,7 +71,7 @@ class ScriptedProvider:
     """Refuses PUTs beyond a pace."""
     read_limit: "Limit | None" = None
     """Refuses GETs beyond a pace."""
-    before_answer: Callable[[UUID], None] | None = None
+    before_answer: Callable[[UUID], object] | None = None
     """Called when a job has been accepted and before the answer leaves."""
 
     def job(self, attempt_id: UUID, **changes: Any) -> dict[str, Any]:

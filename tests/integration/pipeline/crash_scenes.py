@@ -1,11 +1,9 @@
 """Worlds in which a boundary is about to be reached, each returning what the deed is given."""
 
 import json
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
@@ -14,8 +12,6 @@ from sqlalchemy.orm import Session
 
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import create_asset
-from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
-from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.records.models import Upload
 from pipeline.runtime.database import session_of, user_session
@@ -23,17 +19,13 @@ from pipeline.uploads.complete import complete_upload
 from pipeline.uploads.parts import Digests, receive_whole
 from pipeline.uploads.tickets import NewUpload, issue_ticket
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
+from tests.integration.pipeline.steps import ACTOR, cancel, delete, reencode
+from tests.integration.pipeline.steps import complete as complete_asset
 from tests.scripted_provider import callback
 
 CONTENT = CLIP.read_bytes()
-ACTOR = f"owner:{OWNER}"
 
 Given = tuple[object, ...]
-
-
-def as_owner(world: World, verb: Callable[..., Any], asset_id: UUID, **more: Any) -> Any:
-    with owner(world) as session:
-        return verb(session, world.asset(asset_id).post_id, actor=ACTOR, **more)
 
 
 def owner(world: World) -> AbstractContextManager[Session]:
@@ -80,7 +72,7 @@ def silent(world: World) -> Given:
 def cancelled(world: World) -> Given:
     """A job that nobody waits for any more."""
     asset_id = submitted(world)
-    as_owner(world, cancel_asset, asset_id)
+    cancel(world, asset_id)
     return (world.attempt_id(asset_id),)
 
 
@@ -102,18 +94,8 @@ def replaced(world: World) -> Given:
     asset_id = world.create()
     for generation in (1, 2):
         if generation > 1:
-            as_owner(
-                world,
-                reencode_asset,
-                asset_id,
-                retry=world.api.retry,
-                owner_limits=world.api.owner_limits,
-            )
-        submit(world.services, asset_id)
-        attempt_id = world.attempt_id(asset_id)
-        received = world.receive(callback(world.provider.finish(attempt_id)))
-        assert received.wake is not None
-        assert reconcile(world.services, received.wake.id).result == "completed"
+            reencode(world, asset_id)
+        attempt_id = complete_asset(world, asset_id)
         for folder in ("processed", "posters"):
             world.services.storage.write(f"{folder}/{asset_id}/{attempt_id}/file", [b"12345"])
     world.execute("UPDATE provider_attempts SET purge_at = now() WHERE purge_at IS NOT NULL")
@@ -162,7 +144,7 @@ def deleted(world: World) -> Given:
     """A deleted asset whose source was uploaded."""
     uploaded(world)
     asset_id = use_upload(world)
-    as_owner(world, delete_asset, asset_id)
+    delete(world, asset_id)
     world.execute("UPDATE video_assets SET deleted_at = now() - interval '2 d'")
     return ()
 

@@ -21,7 +21,8 @@ from pipeline.records import account_states
 from pipeline.runtime.database import session_of
 from pipeline.services import build_services
 from tests.integration.pipeline.conftest import World
-from tests.integration.pipeline.test_debts import attempt, cancel
+from tests.integration.pipeline.steps import cancel
+from tests.integration.pipeline.test_debts import attempt
 from tests.scripted_provider import TOKEN, ScriptedProvider
 
 CLIP_MINUTES = 5.31 / 60

@@ -14,6 +14,7 @@ from pipeline.lifecycle.sweep import sweep
 from pipeline.records.models import Delivery
 from pipeline.runtime.database import session_of
 from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.steps import report
 from tests.scripted_provider import callback
 
 
@@ -155,9 +156,7 @@ def test_progress_moves_forward_only_and_is_no_event(world: World) -> None:
     attempt_id = world.attempt_id(asset_id)
     for percent in (40.0, 20.0):
         job = world.provider.job(attempt_id, status="running", progress=percent)
-        received = world.receive(callback(job, "job.progress"))
-        assert received.wake is not None
-        reconcile(world.services, received.wake.id)
+        report(world, job, "job.progress")
 
     assert world.asset(asset_id).progress == 40.0
     assert world.types(asset_id)[-1] == "submitted"

@@ -12,14 +12,11 @@ from uuid import UUID
 import pytest
 
 from pipeline.domain.states import Status
-from pipeline.lifecycle.owner_actions import reencode_asset, retry_asset
-from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.media.tools import locate_tools
-from pipeline.runtime.database import user_session
-from tests.integration.pipeline.conftest import CLIP, OWNER, World, with_changed
+from tests.integration.pipeline.conftest import CLIP, World, with_changed
+from tests.integration.pipeline.steps import reencode, report, retry
 from tests.integration.pipeline.test_quotas import usage
-from tests.scripted_provider import callback
 
 
 class Stranger(ThreadingHTTPServer):
@@ -79,23 +76,6 @@ def registered(world: World, stranger: Stranger) -> UUID:
         "UPDATE video_assets SET source_url = :url WHERE id = :id", url=stranger.url, id=asset_id
     )
     return asset_id
-
-
-def report(world: World, job: dict[str, Any]) -> None:
-    received = world.receive(callback(job))
-    assert received.wake is not None
-    reconcile(world.services, received.wake.id)
-
-
-def retry(world: World, asset_id: UUID) -> None:
-    with user_session(world._api, OWNER) as session:
-        retry_asset(
-            session,
-            world.asset(asset_id).post_id,
-            retry=world.api.retry,
-            owner_limits=world.api.owner_limits,
-            actor=f"owner:{OWNER}",
-        )
 
 
 def replace_source(stranger: Stranger, longer_clip: bytes, change: str) -> None:
@@ -187,14 +167,7 @@ def test_what_is_published_stays_published_when_the_source_has_changed(
     report(world, world.provider.finish(world.attempt_id(asset_id)))
     published = world.asset(asset_id).published_output_id
     assert published is not None
-    with user_session(world._api, OWNER) as session:
-        reencode_asset(
-            session,
-            world.asset(asset_id).post_id,
-            retry=world.api.retry,
-            owner_limits=world.api.owner_limits,
-            actor=f"owner:{OWNER}",
-        )
+    reencode(world, asset_id)
     stranger.etag = '"v2"'
 
     assert submit(world.services, asset_id).result == "failed"

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from pipeline.config.task_names import wake_submit
 from pipeline.domain.errors import Conflict
 from pipeline.domain.states import Status
-from pipeline.lifecycle.owner_actions import cancel_asset, retry_asset
+from pipeline.lifecycle.owner_actions import cancel_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
@@ -23,6 +23,7 @@ from pipeline.runtime.database import make_engine, session_of, user_session
 from tests.crashing.boundary import Boundary
 from tests.crashing.interruptions import meanwhile
 from tests.integration.pipeline.conftest import OWNER, World
+from tests.integration.pipeline.steps import report, retry
 from tests.scripted_provider import callback
 from tests.stateful.rest import assert_laws, assert_laws_at_rest
 
@@ -54,25 +55,14 @@ def fail(world: World) -> UUID:
     asset_id = world.create()
     submit(world.services, asset_id)
     job = world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=False)
-    received = world.receive(callback(job, "job.failed"))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "failed"
+    assert report(world, job, "job.failed") == "failed"
     return asset_id
 
 
-def retry(world: World, asset_id: UUID) -> str:
+def retried(world: World, asset_id: UUID) -> str:
     """Ask for a retry: ``queued``, or the code and the state of the conflict."""
-    post_id = world.asset(asset_id).post_id
     try:
-        with user_session(world._api, OWNER) as session:
-            retried = retry_asset(
-                session,
-                post_id,
-                retry=world.api.retry,
-                owner_limits=world.api.owner_limits,
-                actor=f"owner:{OWNER}",
-            )
-            return retried.asset.status.value
+        return retry(world, asset_id).asset.status.value
     except Conflict as conflict:
         return f"{conflict.code}: {conflict.extra['status']}"
 
@@ -80,7 +70,7 @@ def retry(world: World, asset_id: UUID) -> str:
 def test_of_twenty_retries_one_wins_and_the_others_are_told_the_state(crowd: World) -> None:
     asset_id = fail(crowd)
 
-    told = Counter(at_once(*[lambda: retry(crowd, asset_id)] * 20))
+    told = Counter(at_once(*[lambda: retried(crowd, asset_id)] * 20))
 
     assert told.pop("queued") == 1
     # Whoever comes while the winner commits may still be told the state before.
@@ -95,9 +85,9 @@ def test_a_retry_does_not_wait_for_whoever_is_changing_the_asset(world: World) -
 
     with session_of(world.services.engine) as other:
         assert store.lock(other, asset_id)
-        assert retry(world, asset_id) == "status_changed: failed"
+        assert retried(world, asset_id) == "status_changed: failed"
 
-    assert retry(world, asset_id) == "queued"
+    assert retried(world, asset_id) == "queued"
 
 
 def test_a_retry_and_a_late_success_agree_on_one_order(crowd: World) -> None:
@@ -110,7 +100,7 @@ def test_a_retry_and_a_late_success_agree_on_one_order(crowd: World) -> None:
     delivery_id = received.wake.id
 
     told, applied = at_once(
-        lambda: retry(crowd, asset_id), lambda: reconcile(crowd.services, delivery_id).result
+        lambda: retried(crowd, asset_id), lambda: reconcile(crowd.services, delivery_id).result
     )
 
     assert applied == "late_success"  # it counts before the retry, and after
@@ -140,7 +130,7 @@ def test_a_retry_while_the_late_success_is_at_the_gate_loses_nothing(world: Worl
     received = world.receive(callback(world.provider.finish(attempt_id)))
     assert received.wake is not None
 
-    with meanwhile(Boundary.GATE_PASSED, lambda: retry(world, asset_id)):
+    with meanwhile(Boundary.GATE_PASSED, lambda: retried(world, asset_id)):
         assert reconcile(world.services, received.wake.id).result == "late_success"
 
     assert world.types(asset_id)[-2:] == ["retried", "late_success"]
@@ -151,7 +141,7 @@ def test_a_retry_during_sweeps_is_woken_by_itself_alone(crowd: World) -> None:
     asset_id = fail(crowd)
 
     told, *wakes = at_once(
-        lambda: (retry(crowd, asset_id),), *[lambda: sweep(crowd.services).wakes] * 3
+        lambda: (retried(crowd, asset_id),), *[lambda: sweep(crowd.services).wakes] * 3
     )
 
     assert told == ("queued",)

@@ -6,7 +6,6 @@ import pytest
 
 from pipeline.config.task_names import wake_release
 from pipeline.domain.states import Status
-from pipeline.lifecycle.owner_actions import cancel_asset, reencode_asset
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
@@ -14,10 +13,11 @@ from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire
 from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt
-from pipeline.runtime.database import session_of, user_session
+from pipeline.runtime.database import session_of
 from tests.crashing.boundary import Boundary
 from tests.crashing.interruptions import meanwhile
-from tests.integration.pipeline.conftest import OWNER, World
+from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.steps import cancel, complete, reencode, report
 from tests.scripted_provider import callback
 from tests.stateful.rest import assert_laws, assert_laws_at_rest
 
@@ -27,22 +27,8 @@ def attempt(world: World, attempt_id: UUID) -> Attempt:
         return session.get_one(Attempt, attempt_id)
 
 
-def cancel(world: World, asset_id: UUID) -> None:
-    with user_session(world._api, OWNER) as session:
-        cancel_asset(session, world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
-
-
 def let_calls_end(world: World) -> None:
     world.execute("UPDATE provider_attempts SET intended_at = now() - interval '1 min'")
-
-
-def complete(world: World, asset_id: UUID) -> UUID:
-    submit(world.services, asset_id)
-    attempt_id = world.attempt_id(asset_id)
-    received = world.receive(callback(world.provider.finish(attempt_id)))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "completed"
-    return attempt_id
 
 
 def test_a_release_that_overtakes_the_submission_does_not_count(world: World) -> None:
@@ -90,9 +76,7 @@ def test_an_orphan_that_calls_back_is_given_up(world: World, phase: str) -> None
     if phase == "completed":
         job = world.provider.finish(attempt_id)
 
-    received = world.receive(callback(job, "job.progress"))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "ignored: asset_cancelled"
+    assert report(world, job, "job.progress") == "ignored: asset_cancelled"
 
     assert_laws_at_rest(world)
     assert world.provider.cancelled == [attempt_id]
@@ -136,9 +120,7 @@ def test_a_job_that_is_wanted_after_all_is_not_given_up(world: World) -> None:
     world.make_past(asset_id, "deadline_at")
     assert expire(world.services, asset_id).wakes == (wake_release(attempt_id),)
 
-    received = world.receive(callback(world.provider.finish(attempt_id)))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "late_success"
+    assert report(world, world.provider.finish(attempt_id)) == "late_success"
 
     assert release(world.services, attempt_id).result == "nothing_owed"
     assert_laws_at_rest(world)
@@ -161,14 +143,7 @@ def test_a_job_the_provider_denies_once_is_given_up_all_the_same(world: World) -
 def test_what_is_purged_here_is_given_up_at_its_provider(world: World) -> None:
     asset_id = world.create()
     first = complete(world, asset_id)
-    with user_session(world._api, OWNER) as session:
-        reencode_asset(
-            session,
-            world.asset(asset_id).post_id,
-            retry=world.api.retry,
-            owner_limits=world.api.owner_limits,
-            actor=f"owner:{OWNER}",
-        )
+    reencode(world, asset_id)
     complete(world, asset_id)
     assert_laws_at_rest(world)  # kept for a day, for who still watches it and for a rollback
     world.execute("UPDATE provider_attempts SET purge_at = now() WHERE purge_at IS NOT NULL")

@@ -6,7 +6,6 @@ import pytest
 from pipeline.config.task_names import wake_poll, wake_release, wake_submit
 from pipeline.domain.errors import Conflict, StaleTransition
 from pipeline.domain.states import Status
-from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
@@ -16,14 +15,9 @@ from pipeline.records import transitions
 from pipeline.records.store import advance
 from pipeline.runtime.database import user_session
 from pipeline.services import Outcome
-from tests.integration.pipeline.conftest import OWNER, World
+from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.steps import report, retry
 from tests.scripted_provider import callback
-
-
-def report(world: World, job: dict[str, object], type_: str | None = None) -> str:
-    received = world.receive(callback(job, type_))
-    assert received.wake is not None
-    return reconcile(world.services, received.wake.id).result
 
 
 def fail(world: World, asset_id: UUID, code: str = "encode_failed", *, retryable: bool) -> str:
@@ -201,14 +195,7 @@ def test_a_late_success_is_used(world: World, waiting_for: str) -> None:
             id=asset_id,
         )
     if waiting_for == "queued":
-        with user_session(world._api, OWNER) as session:
-            retry_asset(
-                session,
-                world.asset(asset_id).post_id,
-                retry=world.api.retry,
-                owner_limits=world.api.owner_limits,
-                actor=f"owner:{OWNER}",
-            )
+        retry(world, asset_id)
     if waiting_for == "newer attempt":
         try_again(world, asset_id)
 
@@ -349,24 +336,10 @@ def test_retry_starts_the_budget_over_and_keeps_the_history(world: World) -> Non
     submit(world.services, asset_id)
     fail(world, asset_id, retryable=False)
     before = world.types(asset_id)
-    post_id = world.asset(asset_id).post_id
 
-    with user_session(world._api, OWNER) as session:
-        retried = retry_asset(
-            session,
-            post_id,
-            retry=world.api.retry,
-            owner_limits=world.api.owner_limits,
-            actor=f"owner:{OWNER}",
-        )
-    with pytest.raises(Conflict) as refused, user_session(world._api, OWNER) as session:
-        retry_asset(
-            session,
-            post_id,
-            retry=world.api.retry,
-            owner_limits=world.api.owner_limits,
-            actor=f"owner:{OWNER}",
-        )
+    retried = retry(world, asset_id)
+    with pytest.raises(Conflict) as refused:
+        retry(world, asset_id)
 
     assert retried.wakes == (wake_submit(asset_id),)
     assert (refused.value.code, refused.value.extra["status"]) == ("not_failed", "queued")

@@ -1,7 +1,5 @@
 """Cancel, delete, re-encode, roll back: what is running can write nothing more."""
 
-from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,14 +8,9 @@ from pipeline.config.task_names import wake_release
 from pipeline.domain.errors import Conflict, NotFound
 from pipeline.domain.states import Status
 from pipeline.lifecycle.owner_actions import (
-    Changed,
-    cancel_asset,
     delete_asset,
-    reencode_asset,
-    retry_asset,
 )
 from pipeline.lifecycle.publish import rollback_asset
-from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
@@ -25,36 +18,15 @@ from pipeline.operations.purge import purge
 from pipeline.records.models import Attempt, Output
 from pipeline.runtime.database import session_of, user_session
 from tests.integration.pipeline.conftest import OWNER, World
-from tests.scripted_provider import callback
-
-ACTOR = f"owner:{OWNER}"
-
-
-def as_owner(world: World, verb: Callable[..., Any], asset_id: UUID, **more: Any) -> Any:
-    post_id = world.asset(asset_id).post_id
-    with user_session(world._api, OWNER) as session:
-        return verb(session, post_id, actor=ACTOR, **more)
-
-
-def complete(world: World, asset_id: UUID, **result: Any) -> UUID:
-    submit(world.services, asset_id)
-    attempt_id = world.attempt_id(asset_id)
-    assert tell(world, world.provider.finish(attempt_id, **result)) in {"completed", "late_success"}
-    return attempt_id
-
-
-def tell(world: World, job: dict[str, Any], type_: str | None = None) -> str:
-    received = world.receive(callback(job, type_))
-    assert received.wake is not None
-    return reconcile(world.services, received.wake.id).result
-
-
-def reencode(world: World, asset_id: UUID) -> Changed:
-    fenced = as_owner(
-        world, reencode_asset, asset_id, retry=world.api.retry, owner_limits=world.api.owner_limits
-    )
-    assert isinstance(fenced, Changed)
-    return fenced
+from tests.integration.pipeline.steps import (
+    ACTOR,
+    cancel,
+    complete,
+    delete,
+    reencode,
+    report,
+    retry,
+)
 
 
 def test_cancelling_ends_the_asset_and_owes_the_provider_a_release(world: World) -> None:
@@ -62,16 +34,16 @@ def test_cancelling_ends_the_asset_and_owes_the_provider_a_release(world: World)
     submit(world.services, asset_id)
     attempt_id = world.attempt_id(asset_id)
 
-    cancelled = as_owner(world, cancel_asset, asset_id)
+    cancelled = cancel(world, asset_id)
 
     assert (cancelled.asset.status, cancelled.asset.error_code) == (Status.FAILED, "cancelled")
     assert cancelled.wakes == (wake_release(attempt_id),)
     assert wake_release(attempt_id) in sweep(world.services).wakes
     assert release(world.services, attempt_id).result == "released"
     assert world.provider.cancelled == [attempt_id]
-    assert tell(world, world.provider.finish(attempt_id)) == "ignored: asset_cancelled"
+    assert report(world, world.provider.finish(attempt_id)) == "ignored: asset_cancelled"
     with pytest.raises(Conflict) as refused:
-        as_owner(world, cancel_asset, asset_id)
+        cancel(world, asset_id)
     assert refused.value.code == "not_active"
 
 
@@ -79,7 +51,7 @@ def test_a_release_is_owed_until_the_provider_is_back(world: World) -> None:
     asset_id = world.create()
     submit(world.services, asset_id)
     attempt_id = world.attempt_id(asset_id)
-    as_owner(world, cancel_asset, asset_id)
+    cancel(world, asset_id)
     world.provider.deletes = ["503", "503"]
 
     assert release(world.services, attempt_id).result.startswith("waiting")
@@ -92,7 +64,7 @@ def test_a_cancel_while_the_provider_is_being_called_releases_the_job_it_made(
     world: World,
 ) -> None:
     asset_id = world.create()
-    world.provider.before_answer = lambda _: as_owner(world, cancel_asset, asset_id)
+    world.provider.before_answer = lambda _: cancel(world, asset_id)
 
     outcome = submit(world.services, asset_id)
 
@@ -107,12 +79,12 @@ def test_a_deleted_asset_is_gone_for_its_owner_and_its_post_is_free(world: World
     attempt_id = complete(world, asset_id)
     post_id = world.asset(asset_id).post_id
 
-    as_owner(world, delete_asset, asset_id)
+    delete(world, asset_id)
 
     with pytest.raises(NotFound), user_session(world._api, OWNER) as session:
         delete_asset(session, post_id, actor=ACTOR)
     assert wake_release(attempt_id) in sweep(world.services).wakes
-    assert tell(world, world.provider.finish(attempt_id)) == "ignored: asset_deleted"
+    assert report(world, world.provider.finish(attempt_id)) == "ignored: asset_deleted"
     assert world.types(asset_id)[-2:] == ["deleted", "callback_ignored"]
     assert world.create_for(post_id) != asset_id
 
@@ -141,7 +113,7 @@ def test_a_reencode_that_fails_leaves_the_old_outputs_playing(world: World) -> N
     reencode(world, asset_id)
     submit(world.services, asset_id)
 
-    tell(
+    report(
         world,
         world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=False),
         "job.failed",
@@ -158,7 +130,7 @@ def test_news_of_the_generation_before_is_ignored(world: World) -> None:
     old = complete(world, asset_id)
     reencode(world, asset_id)
 
-    assert tell(world, world.provider.finish(old)) == "ignored: old_generation"
+    assert report(world, world.provider.finish(old)) == "ignored: old_generation"
 
 
 def test_a_rollback_switches_back_and_forth(world: World) -> None:
@@ -235,17 +207,17 @@ def test_an_attempt_whose_files_went_is_not_published_late(world: World) -> None
     asset_id = world.create()
     submit(world.services, asset_id)
     attempt_id = world.attempt_id(asset_id)
-    tell(world, world.provider.fail(attempt_id, "encode_failed", retryable=False), "job.failed")
+    report(world, world.provider.fail(attempt_id, "encode_failed", retryable=False), "job.failed")
     world.execute("UPDATE provider_attempts SET purge_at = now()")
     purge(world.services)
     world.provider.job(attempt_id, error=None)
 
-    assert tell(world, world.provider.finish(attempt_id)) == "ignored: purged"
+    assert report(world, world.provider.finish(attempt_id)) == "ignored: purged"
 
 
 def test_a_deleted_assets_source_goes_with_it(world: World) -> None:
     asset_id = world.create()
-    as_owner(world, delete_asset, asset_id)
+    delete(world, asset_id)
     world.execute("UPDATE video_assets SET deleted_at = now() - interval '2 days'")
 
     purge(world.services)
@@ -257,11 +229,9 @@ def test_a_deleted_assets_source_goes_with_it(world: World) -> None:
 def test_a_retry_after_cancel_starts_over(world: World) -> None:
     asset_id = world.create()
     submit(world.services, asset_id)
-    as_owner(world, cancel_asset, asset_id)
+    cancel(world, asset_id)
 
-    retried = as_owner(
-        world, retry_asset, asset_id, retry=world.api.retry, owner_limits=world.api.owner_limits
-    )
+    retried = retry(world, asset_id)
 
     assert retried.asset.status is Status.QUEUED
     complete(world, asset_id)
@@ -273,8 +243,7 @@ def test_a_video_cancelled_while_it_encodes_keeps_no_progress(world: World) -> N
     submit(world.services, asset_id)
     world.execute("UPDATE video_assets SET progress = 40, progress_at = now()")
 
-    with user_session(world._api, OWNER) as session:
-        cancel_asset(session, world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
+    cancel(world, asset_id)
 
     asset = world.asset(asset_id)
     assert (asset.status, asset.progress, asset.progress_at) == (Status.FAILED, None, None)

@@ -14,6 +14,7 @@ from pipeline.net.fetch import GuardedFetcher
 from pipeline.records.models import Output
 from pipeline.runtime.database import session_of
 from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.steps import report
 from tests.scripted_provider import callback
 
 # poster.jpg has 1280x720 pixels, as a sheet of four tiles would.
@@ -59,9 +60,7 @@ def complete(world: World, **result: str) -> UUID:
     """An asset whose provider has reported these outputs, reconciled."""
     asset_id = world.create()
     submit(world.services, asset_id)
-    received = world.receive(callback(world.provider.finish(world.attempt_id(asset_id), **result)))
-    assert received.wake is not None
-    reconcile(world.services, received.wake.id)
+    report(world, world.provider.finish(world.attempt_id(asset_id), **result))
     return asset_id
 
 
@@ -155,10 +154,7 @@ def test_rejected_outputs_are_retried_and_never_published(world: World) -> None:
     job = world.provider.finish(
         world.attempt_id(asset_id), poster=f"{world.provider.url}/out/black.jpg"
     )
-    received = world.receive(callback(job))
-    assert received.wake is not None
-
-    assert reconcile(world.services, received.wake.id).result == "retrying"
+    assert report(world, job) == "retrying"
 
     asset = world.asset(asset_id)
     assert asset.status is Status.RETRYING

@@ -12,6 +12,7 @@ from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.steps import report
 from tests.scripted_provider import callback
 
 
@@ -87,10 +88,7 @@ def test_a_host_that_is_not_the_accounts_is_not_even_asked(world: World, inside:
     asset_id = world.create()
     submit(world.services, asset_id)
     job = world.provider.finish(world.attempt_id(asset_id), thumbnail=f"{inside.url}/thumb.jpg")
-    received = world.receive(callback(job))
-    assert received.wake is not None
-
-    reconcile(world.services, received.wake.id)
+    report(world, job)
 
     assert world.asset(asset_id).error_code == "output_misplaced"
     assert inside.asked == []
@@ -122,12 +120,7 @@ def test_a_playlist_that_leads_away_is_refused_and_not_followed(
     asset_id = world.create()
     submit(world.services, asset_id)
     manifest = f"{world.provider.url}/out/leading-master.m3u8"
-    received = world.receive(
-        callback(world.provider.finish(world.attempt_id(asset_id), manifest=manifest))
-    )
-    assert received.wake is not None
-
-    reconcile(world.services, received.wake.id)
+    report(world, world.provider.finish(world.attempt_id(asset_id), manifest=manifest))
 
     assert world.asset(asset_id).error_code in {"output_rejected", "output_misplaced"}
     assert (

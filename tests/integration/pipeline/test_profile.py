@@ -3,10 +3,9 @@
 import pytest
 
 from pipeline.domain.values import Profile
-from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from tests.integration.pipeline.conftest import World, with_changed
-from tests.scripted_provider import callback
+from tests.integration.pipeline.steps import report
 
 
 @pytest.mark.parametrize("cap", [None, Profile.P240])
@@ -21,6 +20,4 @@ def test_a_provider_is_told_the_cap_and_less_than_the_source_completes(
     attempt_id = world.attempt_id(asset_id)
     assert world.provider.jobs[attempt_id]["spec"]["max_profile"] == cap
     assert world.asset(asset_id).height == 720
-    received = world.receive(callback(world.provider.finish(attempt_id, width=320, height=180)))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "completed"
+    assert report(world, world.provider.finish(attempt_id, width=320, height=180)) == "completed"

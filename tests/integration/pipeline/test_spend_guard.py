@@ -12,7 +12,6 @@ from sqlalchemy import text
 
 from pipeline.config.task_names import wake_submit
 from pipeline.domain.states import Status
-from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import expire, sweep, tidy
 from pipeline.limits import spend_guard
@@ -21,8 +20,8 @@ from pipeline.services import Services
 from tests.crashing.boundary import Boundary
 from tests.crashing.interruptions import dying_at, meanwhile
 from tests.integration.pipeline.conftest import World, with_changed
+from tests.integration.pipeline.steps import report
 from tests.integration.pipeline.test_concurrency import at_once
-from tests.scripted_provider import callback
 
 NEAR_SEC = 20
 """A test that begins this close to the end of a clock hour would see two of them."""
@@ -222,9 +221,7 @@ def test_a_new_attempt_pays_again_and_one_that_was_refused_pays_nothing(world: W
     asset_id = world.create()
     submit(world.services, asset_id)
     job = world.provider.fail(world.attempt_id(asset_id), "encode_failed", retryable=True)
-    received = world.receive(callback(job, "job.failed"))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "retrying"
+    assert report(world, job, "job.failed") == "retrying"
     assert books(world)[0] == 1
 
     world.provider.script.append("503")

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from pipeline.domain.errors import Conflict, LimitReached
 from pipeline.domain.values import CreateAsset
 from pipeline.lifecycle.create import Created, create_asset
-from pipeline.lifecycle.owner_actions import delete_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.operations.purge import Purged, purge
 from pipeline.records.models import Upload
@@ -25,15 +24,14 @@ from tests.crashing.boundary import Boundary
 from tests.crashing.interruptions import meanwhile
 from tests.integration.pipeline.conftest import OWNER, World
 from tests.integration.pipeline.crash_scenes import (
-    ACTOR,
     CONTENT,
-    as_owner,
     complete,
     only_upload,
     owner,
     uploaded,
     use_upload,
 )
+from tests.integration.pipeline.steps import ACTOR, delete
 from tests.integration.pipeline.test_concurrency import at_once
 
 PATIENCE_SEC = 60.0
@@ -96,7 +94,7 @@ def test_what_is_a_video_stays_however_old_it_is(world: World) -> None:
     assert purge(world.services).reclaimed_bytes == 0
     assert submit(world.services, upload.id).result == "submitted"
 
-    as_owner(world, delete_asset, upload.id)
+    delete(world, upload.id)
     assert purge(world.services).reclaimed_bytes == 0  # its files go with the asset's
     assert rows(world) == 1
 

@@ -7,7 +7,8 @@ from pipeline.domain.states import Status
 from pipeline.records.models import Output
 from pipeline.runtime.database import session_of
 from tests.integration.pipeline.conftest import World
-from tests.integration.pipeline.test_fencing import as_operator, complete, reencode
+from tests.integration.pipeline.steps import complete, reencode
+from tests.integration.pipeline.test_fencing import as_operator
 
 DOWNMIXED = {"code": "sound_downmixed", "message": "6 channels (5.1) to 2"}
 KEPT = [{"code": "sound_downmixed", "detail": "6 channels (5.1) to 2"}]

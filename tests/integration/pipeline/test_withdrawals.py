@@ -5,26 +5,23 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
 from pipeline.config.task_names import TASK_WITHDRAW, wake_withdraw
-from pipeline.lifecycle.owner_actions import cancel_asset, delete_asset, reencode_asset
-from pipeline.lifecycle.reconcile import reconcile
-from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.net.signatures import verify
 from pipeline.operations.purge import purge
 from pipeline.operations.withdraw import withdraw
 from pipeline.records.cache_purges import LONGEST_WAIT_SEC, owed_purges, wait_sec
 from pipeline.records.models import CachePurge
-from pipeline.runtime.database import session_of, user_session
+from pipeline.runtime.database import session_of
 from pipeline.services import Services
-from tests.integration.pipeline.conftest import OWNER, World, with_changed
-from tests.scripted_provider import SECRET, callback
+from tests.integration.pipeline.conftest import World, with_changed
+from tests.integration.pipeline.steps import cancel, complete, delete, reencode
+from tests.scripted_provider import SECRET
 
 BEARER = "cdn-token-0123456789"
 
@@ -75,32 +72,6 @@ def fronted(world: World, cdn: StubCdn) -> Services:
     return with_changed(world.services, "cdn", **changed)
 
 
-def complete(world: World, asset_id: UUID) -> UUID:
-    submit(world.services, asset_id)
-    attempt_id = world.attempt_id(asset_id)
-    received = world.receive(callback(world.provider.finish(attempt_id)))
-    assert received.wake is not None
-    assert reconcile(world.services, received.wake.id).result == "completed"
-    return attempt_id
-
-
-def delete(world: World, asset_id: UUID) -> None:
-    with user_session(world._api, OWNER) as session:
-        changed = delete_asset(session, world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
-    assert wake_withdraw(asset_id) in changed.wakes
-
-
-def reencode(world: World, asset_id: UUID) -> None:
-    with user_session(world._api, OWNER) as session:
-        reencode_asset(
-            session,
-            world.asset(asset_id).post_id,
-            retry=world.api.retry,
-            owner_limits=world.api.owner_limits,
-            actor=f"owner:{OWNER}",
-        )
-
-
 def owed(world: World) -> list[CachePurge]:
     with session_of(world.services.engine) as session:
         return list(session.scalars(select(CachePurge).order_by(CachePurge.created_at)))
@@ -115,7 +86,7 @@ def test_a_deletion_is_sent_to_the_cdn_signed_with_every_address(
 ) -> None:
     asset_id = world.create()
     complete(world, asset_id)
-    delete(world, asset_id)
+    assert wake_withdraw(asset_id) in delete(world, asset_id).wakes
 
     assert withdraw(fronted(world, cdn), asset_id).result == "purged after deleted"
 
@@ -290,8 +261,7 @@ def test_no_retired_output_of_an_earlier_generation_goes_with_a_cancelled_re_enc
     storage, key = world.services.storage, f"processed/{asset_id}/{attempt_id}/master.m3u8"
     storage.write(key, [b"#EXTM3U"])
     reencode(world, asset_id)
-    with user_session(world._api, OWNER) as session:
-        changed = cancel_asset(session, world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
+    changed = cancel(world, asset_id)
     assert changed.asset.published_output_id is not None
     assert owed(world) == []
     assert withdraw(world.services, asset_id).result == "nothing_owed"

@@ -14,12 +14,7 @@ from pipeline.config.task_names import (
     TASK_WITHDRAW,
 )
 from pipeline.domain.values import Phase, Playback
-from pipeline.lifecycle.owner_actions import (
-    Changed,
-    cancel_asset,
-    delete_asset,
-    reencode_asset,
-)
+from pipeline.lifecycle.owner_actions import Changed
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.release import release
@@ -28,10 +23,11 @@ from pipeline.lifecycle.sweep import sweep
 from pipeline.operations.withdraw import withdraw
 from pipeline.providers.base import Capabilities
 from pipeline.records.models import Attempt, AuditEvent, Delivery
-from pipeline.runtime.database import session_of, user_session
+from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from tests.integration.api.conftest import Client
-from tests.integration.pipeline.conftest import OWNER, World
+from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.steps import cancel, delete, reencode, retry
 from tests.vendors.accounts import ACCOUNT
 from tests.vendors.fake import ENDED, FakeCallback, FakeJob, FakeVendor
 
@@ -192,20 +188,16 @@ class AtVendor:
             self.services.storage.write(key, [path.read_bytes()])
 
     def reencode(self, asset_id: UUID) -> None:
-        api = self.world.api
-        with user_session(self.world._api, OWNER) as session:
-            post_id = self.world.asset(asset_id).post_id
-            actor = f"owner:{OWNER}"
-            limits = api.owner_limits
-            reencode_asset(session, post_id, retry=api.retry, owner_limits=limits, actor=actor)
+        reencode(self.world, asset_id)
+
+    def retry(self, asset_id: UUID) -> None:
+        retry(self.world, asset_id)
 
     def cancel(self, asset_id: UUID) -> Changed:
-        with user_session(self.world._api, OWNER) as session:
-            return cancel_asset(session, self.world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
+        return cancel(self.world, asset_id)
 
     def delete(self, asset_id: UUID) -> None:
-        with user_session(self.world._api, OWNER) as session:
-            delete_asset(session, self.world.asset(asset_id).post_id, actor=f"owner:{OWNER}")
+        delete(self.world, asset_id)
 
     def asked(self, *calls: str) -> int:
         """The number of these calls in the vendor's ledger."""

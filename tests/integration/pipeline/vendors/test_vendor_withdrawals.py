@@ -9,12 +9,10 @@ from pipeline.config.task_names import wake_withdraw
 from pipeline.domain.errors import Conflict
 from pipeline.domain.states import Status
 from pipeline.domain.values import Phase
-from pipeline.lifecycle.owner_actions import retry_asset
 from pipeline.lifecycle.publish import rollback_asset
 from pipeline.operations.withdraw import withdraw
 from pipeline.records.models import Output
-from pipeline.runtime.database import session_of, user_session
-from tests.integration.pipeline.conftest import OWNER
+from pipeline.runtime.database import session_of
 from tests.integration.pipeline.vendors.at_vendor import AtVendor
 
 pytestmark = pytest.mark.parametrize("adapter", ["mux"], indirect=True)
@@ -33,11 +31,7 @@ def cancelled_in_the_second_attempt(at_vendor: AtVendor) -> UUID:
 
 
 def complete_anew(at_vendor: AtVendor, asset_id: UUID) -> None:
-    api = at_vendor.world.api
-    with user_session(at_vendor.world._api, OWNER) as session:
-        post_id = at_vendor.world.asset(asset_id).post_id
-        limits = api.owner_limits
-        retry_asset(session, post_id, retry=api.retry, owner_limits=limits, actor=f"owner:{OWNER}")
+    at_vendor.retry(asset_id)
     assert at_vendor.submit(asset_id) == "submitted"
     at_vendor.tell(asset_id, Phase.COMPLETED)
     assert at_vendor.world.asset(asset_id).status is Status.COMPLETED
