@@ -121,6 +121,9 @@ class TranscoderSettings(TranscoderBeatSettings):
     """Largest number of frames of a source, for any duration."""
     preset: str = "veryfast"
     """x264 preset; slower presets make smaller files for more processor time."""
+    loudness_lufs: float | None = Field(default=None, ge=-70, le=-5)
+    """Loudness that all sound is normalised to (EBU R128), such as -16; unset, sound keeps its
+    own. It costs processor time and evens out loud and quiet passages."""
     max_profile: str = DEFAULT_MAX_PROFILE
     """Largest rendition; a job may ask for a smaller one."""
 

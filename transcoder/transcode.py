@@ -137,6 +137,7 @@ def _options(services: TranscoderServices, request: JobRequest) -> EncodeOptions
         poster_time_sec=request.poster_time_sec,
         stall_sec=services.settings.stall_sec,
         limits=services.settings.limits,
+        loudness_lufs=services.settings.loudness_lufs,
     )
 
 

@@ -41,6 +41,7 @@ def encode_command(
     held_sec: float,
     into: Path,
     fitted: bool = False,
+    loudness_lufs: float | None = None,
 ) -> list[str]:
     """Build the command that encodes `source` into `into`/{profile}/.
 
@@ -54,6 +55,7 @@ def encode_command(
         held_sec: Seconds to repeat the last frame, for sound that goes on.
         into: Folder that holds one existing folder per profile.
         fitted: True for a picture that may change its size in mid-stream.
+        loudness_lufs: Loudness to normalise the sound to; None leaves it.
     """
     # Without it, a timestamp far ahead would be filled with copies of the last frame.
     longest = ("-t", f"{_LONGEST_SHARE * info.duration_sec + _LONGEST_SPARE_SEC:.3f}")
@@ -62,7 +64,8 @@ def encode_command(
     command += local_input(source, container=info.container)
     if fitted:
         command += [*_fitting_output(info, rungs[0]), *longest, "-f", "null", "-", "-dec", "0:0"]
-    command += ["-filter_complex", filter_graph(info, rungs, rate, held_sec, fitted=fitted)]
+    graph = filter_graph(info, rungs, rate, held_sec, fitted=fitted, loudness_lufs=loudness_lufs)
+    command += ["-filter_complex", graph]
     for index, rung in enumerate(rungs):
         command += ["-map", f"[v{index}]", *_video_options(rung, rate, preset)]
         if info.audio_codec is not None:

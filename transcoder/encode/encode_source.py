@@ -1,6 +1,7 @@
 """Encode of one source, from the local file to all outputs."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,7 +15,12 @@ from transcoder.encode.encode_command import encode_command
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.fallback import FALLBACK, fallback_rung, remux_command
 from transcoder.encode.ffmpeg_arguments import PLAYLIST
-from transcoder.encode.ffmpeg_failures import disk_full_failure, disk_is_full, failure_of
+from transcoder.encode.ffmpeg_failures import (
+    disk_full_failure,
+    disk_is_full,
+    failure_of,
+    undecoded_failure,
+)
 from transcoder.encode.ffmpeg_progress import FfmpegProgress
 from transcoder.encode.ffmpeg_runner import FfmpegRunner
 from transcoder.encode.frame_rates import output_rate
@@ -22,7 +28,7 @@ from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
 from transcoder.encode.master_playlist import MASTER, master_playlist
 from transcoder.encode.measured_losses import measured_losses
 from transcoder.encode.measured_rendition import MeasuredRendition, measure_rendition
-from transcoder.encode.output_losses import OutputLoss, planned_losses
+from transcoder.encode.output_losses import OutputLoss, decoding_losses, planned_losses
 from transcoder.encode.picture_sizes import PictureSizes, read_picture_sizes
 from transcoder.encode.pictures import first_bright_folder, picture_command, poster_instants
 from transcoder.encode.source_ends import (
@@ -60,6 +66,7 @@ class EncodeOptions:
         poster_time_sec: Instant of the poster; None leaves the choice to the encode.
         stall_sec: Seconds that ffmpeg may produce nothing new.
         limits: Bounds of the measured source; None for none.
+        loudness_lufs: Loudness to normalise the sound to (EBU R128); None leaves it.
     """
 
     max_profile: str = DEFAULT_MAX_PROFILE
@@ -67,6 +74,7 @@ class EncodeOptions:
     poster_time_sec: float | None = None
     stall_sec: float = 120
     limits: Limits | None = None
+    loudness_lufs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
     refuse_cut_off(work.info, ends)
     work = work.measured(ends)
     work.make_folders()
-    work.encode_renditions(ends, on_progress)
+    losses = work.encode_renditions(ends, on_progress)
     on_progress("packaging", 100.0)
     renditions = tuple(
         measure_rendition(work.outputs / rung.name, work.tools) for rung in work.rungs
@@ -149,7 +157,7 @@ def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
         duration_sec,
         has_storyboard,
         source=work.info,
-        losses=(*planned_losses(work.info, work.rungs, work.rate), *work.found),
+        losses=losses,
     )
 
 
@@ -230,7 +238,27 @@ class _Work:
             stall_sec=self.options.stall_sec,
         )
 
-    def encode_renditions(self, ends: SourceEnds, on_progress: OnProgress) -> None:
+    def encode_renditions(
+        self, ends: SourceEnds, on_progress: OnProgress
+    ) -> tuple[OutputLoss, ...]:
+        """Encode the renditions, without sound if it is the sound that cannot be encoded."""
+        fault = None
+        try:
+            stderr = self.run_encode(ends, on_progress)
+        except EncodeFailed as error:
+            if self.info.audio_codec is None or error.retryable or not error.signature:
+                raise
+            fault = error.detail
+            shutil.rmtree(self.outputs)
+            self.make_folders()
+            silent = replace(self, info=replace(self.info, audio_codec=None))
+            stderr = silent.run_encode(ends, on_progress)
+        planned = planned_losses(self.info, self.rungs, self.rate, fault)
+        return (*planned, *self.found, *decoding_losses(stderr))
+
+    def run_encode(self, ends: SourceEnds, on_progress: OnProgress) -> str:
+        """Run ffmpeg; return the end of its messages."""
+
         def report(progress: FfmpegProgress) -> None:
             done = 100 * progress.out_time_sec / self.info.duration_sec
             on_progress("encoding", min(100.0, done))
@@ -245,13 +273,16 @@ class _Work:
             preset=self.options.preset,
             into=self.outputs,
             fitted=self.fitted,
+            loudness_lufs=self.options.loudness_lufs,
         )
         reach = Reach(reads=(self.source,), writes=self.outputs)
-        self.runner.run_to_success(command, reach, report)
+        done = self.runner.run_to_success(command, reach, report)
         if not all((self.outputs / rung.name / PLAYLIST).is_file() for rung in self.rungs):
-            raise EncodeFailed("source_corrupt", "No frame of the video could be decoded.")
+            nothing = EncodeFailed("source_corrupt", "No frame of the video could be decoded.")
+            raise undecoded_failure(done.stderr) or nothing
         for rung in self.rungs:
             _mend_target_duration(self.outputs / rung.name / PLAYLIST)
+        return done.stderr
 
     def remux_fallback(self) -> None:
         rendition = self.outputs / fallback_rung(self.rungs).name

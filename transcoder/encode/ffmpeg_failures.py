@@ -10,6 +10,13 @@ from transcoder.encode.ffmpeg_process import FfmpegResult
 
 _OVER_A_LIMIT = {-signal.SIGXCPU: "processor time", -signal.SIGXFSZ: "room for one file"}
 
+_UNKNOWN_TO_DECODER = re.compile(
+    r"Function not implemented|Not yet implemented in FFmpeg|is not implemented"
+    r"|doesn't support hardware accelerated|[Dd]ecoder \([^)]{1,60}\) not found"
+    r"|Decoder not found|Decoding requested, but no decoder found"
+)
+"""Messages about a stream that is whole and asks more of the decoder than it can do."""
+
 _FULL_BYTES = 1024**2
 """Free bytes below which a disk counts as full; file systems reserve their last blocks."""
 
@@ -31,8 +38,8 @@ def failure_of(done: FfmpegResult) -> EncodeFailed | None:
         return None
     if "No space left on device" in done.stderr:
         return disk_full_failure()
-    if "Decode error rate" in done.stderr:  # ffmpeg's verdict when two frames of three are broken
-        return EncodeFailed("source_corrupt", "The video could not be decoded.")
+    if undecoded := undecoded_failure(done.stderr):
+        return undecoded
     if limited := _over_a_limit(done):
         return limited
     if done.returncode < 0:
@@ -42,6 +49,17 @@ def failure_of(done: FfmpegResult) -> EncodeFailed | None:
     # Addresses and counters differ between two runs of the same failure.
     signature = f"{done.returncode} {re.sub(r'0x[0-9a-f]+|[0-9]+', '#', last)}"
     return EncodeFailed("encoder_failed", last[:300], retryable=True, signature=signature)
+
+
+def undecoded_failure(stderr: str) -> EncodeFailed | None:
+    """Return the failure of a decoder that cannot decode, or whose data is broken; else None."""
+    if found := _UNKNOWN_TO_DECODER.search(stderr):
+        detail = f"This build of ffmpeg cannot decode the video: {found[0]}."
+        return EncodeFailed("undecodable", detail, signature="undecodable")
+    if "Decode error rate" in stderr:  # ffmpeg's verdict when two frames of three are broken
+        detail = "The video could not be decoded."
+        return EncodeFailed("source_corrupt", detail, signature="decode error rate")
+    return None
 
 
 def _over_a_limit(done: FfmpegResult) -> EncodeFailed | None:
@@ -57,4 +75,5 @@ def _over_a_limit(done: FfmpegResult) -> EncodeFailed | None:
 
 def repeated_failure(failure: EncodeFailed) -> EncodeFailed:
     """Make the terminal failure for a failure that occurred twice in the same way."""
-    return EncodeFailed("encode_failed", f"The encoder fails on this video: {failure.detail}")
+    detail = f"The encoder fails on this video: {failure.detail}"
+    return EncodeFailed("encode_failed", detail, signature=failure.signature)

@@ -80,21 +80,23 @@ class FfmpegRunner:
         command: Sequence[str],
         reach: Reach,
         on_progress: Callable[[FfmpegProgress], None] = ignore_progress,
-    ) -> None:
+    ) -> FfmpegResult:
         """Run once, and once more after a failure; the same failure twice is terminal.
 
         Raises:
             EncodeCancelled: `cancelled` returned True.
             EncodeFailed: Has the code of the failure.
         """
-        failure = failure_of(self.run(command, reach, on_progress))
+        done = self.run(command, reach, on_progress)
+        failure = failure_of(done)
         if failure is None:
-            return
-        if not failure.signature:
+            return done
+        if not failure.signature or not failure.retryable:
             raise failure
-        again = failure_of(self.run(command, reach, on_progress))
+        done = self.run(command, reach, on_progress)
+        again = failure_of(done)
         if again is None:
-            return
+            return done
         raise repeated_failure(again) if again.signature == failure.signature else again
 
     def _stop(self) -> bool:

@@ -20,6 +20,7 @@ from fractions import Fraction
 
 from pipeline.media.probe import SourceInfo
 from transcoder.encode.ladder import Rung
+from transcoder.encode.sound_chain import sound_chain
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 """PQ and HLG, by ffprobe's names."""
@@ -48,6 +49,7 @@ def filter_graph(
     held_sec: float = 0,
     *,
     fitted: bool = False,
+    loudness_lufs: float | None = None,
 ) -> str:
     """Build the `-filter_complex` of an encode.
 
@@ -57,6 +59,7 @@ def filter_graph(
         rate: Their constant frame rate.
         held_sec: Seconds to repeat the last frame, for sound that goes on.
         fitted: True for a picture that `fit_graph` has brought to the size of the top rung.
+        loudness_lufs: Loudness to normalise the sound to; None leaves it.
 
     Returns:
         A graph whose outputs are `[v0]`, `[v1]`, … and, for a source with sound, `[a0]`, `[a1]`, …
@@ -68,7 +71,7 @@ def filter_graph(
         scale = f"[w{index}]scale={rung.width}:{rung.height},setsar=1"
         chains.append(scale + _tap(index, len(rungs)))
     if info.audio_codec is not None:
-        chains.append(_audio_chain(info, len(rungs)))
+        chains.append(sound_chain(info, len(rungs), loudness_lufs))
     return ";".join(chains)
 
 
@@ -162,18 +165,3 @@ def _matrix(info: SourceInfo) -> str:
     if named:
         return named
     return "bt709" if min(info.width, info.height) >= _HD_HEIGHT else "smpte170m"
-
-
-def _audio_chain(info: SourceInfo, count: int) -> str:
-    pads = "".join(f"[a{index}]" for index in range(count))
-    steps = [
-        # Adds silence before a late start and in gaps, so that the sound keeps its time and both
-        # tracks of each rendition begin together.
-        "aresample=48000:async=1:first_pts=0",
-        "aformat=sample_fmts=fltp:channel_layouts=stereo",
-    ]
-    if info.duration_sec > 0:
-        # If the sound ends early, players wait for more of it; apad adds silence.
-        steps.append(f"apad=whole_dur={info.duration_sec:.3f}")
-    steps.append(f"asplit={count}")
-    return f"[0:a:{info.audio_index}]" + ",".join(steps) + pads

@@ -1,5 +1,6 @@
 """Differences of the renditions from their source, which the job's result names as warnings."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,8 @@ from transcoder.encode.filters import HDR_TRANSFERS, WIDE_PRIMARIES
 from transcoder.encode.ladder import Rung
 
 _STEREO_CHANNELS = 2
+_MOST_DETAIL = 200
+_FAULT = re.compile(r"\[([va])ist#.*?\] (?:\[dec:.*?\] )?((?:Error|Decoding error|corrupt).*)")
 _SAME_RATE_SHARE = 0.02
 _WITH_ALPHA = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya")
 
@@ -32,6 +35,7 @@ class LossCode(StrEnum):
     PICTURE_FITTED = "picture_fitted"
     TIMING_MENDED = "timing_mended"
     LENGTH_DIFFERS = "length_differs"
+    SOUND_CUT = "sound_cut"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class OutputLoss:
 
 
 def planned_losses(
-    info: SourceInfo, rungs: Sequence[Rung], rate: Fraction
+    info: SourceInfo, rungs: Sequence[Rung], rate: Fraction, sound_fault: str | None = None
 ) -> tuple[OutputLoss, ...]:
     """Name the differences that follow from the plan of an encode.
 
@@ -59,16 +63,30 @@ def planned_losses(
         info: Result of the source's probe.
         rungs: The renditions, largest first.
         rate: Their constant frame rate.
+        sound_fault: Reason for which the sound was left out; None if it is heard.
     """
-    found = (*_sound_losses(info), *_picture_losses(info, rungs[0], rate))
+    found = (*_sound_losses(info, sound_fault), *_picture_losses(info, rungs[0], rate))
     return tuple(OutputLoss(code, detail) for code, detail in found)
 
 
-def _sound_losses(info: SourceInfo) -> Iterator[tuple[LossCode, str]]:
+def decoding_losses(stderr: str) -> tuple[OutputLoss, ...]:
+    """Name the losses that ffmpeg complained of in an encode that it ended well.
+
+    Args:
+        stderr: Its messages, each of which names its track: `vist` for picture, `aist` for sound.
+    """
+    codes = {"v": LossCode.FRAMES_LOST, "a": LossCode.SOUND_CUT}
+    found = {codes[kind]: message.strip() for kind, message in _FAULT.findall(stderr)}
+    return tuple(OutputLoss(code, message[:_MOST_DETAIL]) for code, message in found.items())
+
+
+def _sound_losses(info: SourceInfo, fault: str | None) -> Iterator[tuple[LossCode, str]]:
     channels = info.audio_channels or 0
     if info.audio_codec is None and info.sound_tracks:
         yield LossCode.SOUND_LEFT_OUT, "no known codec"
-    if info.audio_codec is not None and channels > _STEREO_CHANNELS:
+    elif fault is not None:
+        yield LossCode.SOUND_LEFT_OUT, f"{info.audio_codec}: {fault}"
+    elif channels > _STEREO_CHANNELS:
         named = f" ({info.audio_layout})" if info.audio_layout else ""
         yield LossCode.SOUND_DOWNMIXED, f"{channels} channels{named} to 2"
     if info.sound_tracks > 1:

@@ -7,7 +7,7 @@ import pytest
 from pipeline.domain.output_warnings import WarningCode
 from pipeline.media.source_info import SourceInfo
 from transcoder.encode.ladder import ladder
-from transcoder.encode.output_losses import LossCode, planned_losses
+from transcoder.encode.output_losses import LossCode, decoding_losses, planned_losses
 
 Make = Callable[..., SourceInfo]
 
@@ -58,3 +58,19 @@ def test_each_loss_is_named_with_its_figures(
 def test_an_odd_side_and_a_rounded_rate_are_no_loss(info: Make) -> None:
     assert losses(info(width=321, height=239)) == {}
     assert losses(info(frame_rate="2500001/100000")) == {}
+
+
+def test_sound_that_cannot_be_encoded_is_named_with_the_reason(info: Make) -> None:
+    surround = info(audio_channels=6, sound_tracks=1)
+    found = planned_losses(surround, ladder(1280, 720), Fraction(25), "no decoder")
+    assert [(loss.code, loss.detail) for loss in found] == [
+        (LossCode.SOUND_LEFT_OUT, "aac: no decoder")
+    ]
+
+
+def test_what_a_decoder_complains_of_is_a_loss_of_its_track() -> None:
+    picture = "[vist#0:0/h264 @ 0x7f] [dec:h264 @ 0x7e] Error submitting packet to decoder: Invalid"
+    sound = "[aist#0:1/aac @ 0x7f] [dec:aac @ 0x7e] Error submitting packet to decoder: Invalid"
+    codes = {loss.code for loss in decoding_losses(f"{picture}\n{sound}\n{picture}\n")}
+    assert codes == {LossCode.FRAMES_LOST, LossCode.SOUND_CUT}
+    assert decoding_losses("[hls @ 0x7f] Opening 'seg_00001.m4s' for writing") == ()
