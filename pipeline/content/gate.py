@@ -122,7 +122,9 @@ def check_outputs(
         return GateVerdict(GateResult.MISPLACED, str(error))
     except _Disagrees as error:
         return GateVerdict(GateResult.DISAGREES, str(error))
-    except (_Rejected, PlaylistInvalid, MediaRefused) as error:
+    except MediaRefused as error:  # its code is for sources
+        return GateVerdict(GateResult.REJECTED, error.detail)
+    except (_Rejected, PlaylistInvalid) as error:
         return GateVerdict(GateResult.REJECTED, str(error))
     except FetchRefused as error:
         if error.transient:
@@ -219,7 +221,9 @@ class _Gate:
             return None
         try:
             self._check_storyboard(storyboard)
-        except (_Rejected, StoryboardInvalid, MediaRefused) as error:
+        except MediaRefused as error:
+            return error.detail
+        except (_Rejected, StoryboardInvalid) as error:
             return str(error)
         except FetchRefused as error:
             return f"unreadable: {error.code}"

@@ -32,6 +32,7 @@ def _refused(sentence: str, next_step: str) -> Failure:
 
 _TRY_AGAIN = "The source is kept: try again in a few minutes."
 _OTHER_FILE = "Upload another copy of the video."
+_EXPORT = "Export it as MP4 (H.264 with AAC) and upload that."
 
 FAILURES: Mapping[str, Failure] = {
     "unsupported_media": _refused(
@@ -41,6 +42,25 @@ FAILURES: Mapping[str, Failure] = {
     "no_video_stream": _refused(
         "This file has no picture, only sound or data.",
         "Upload a file that contains video.",
+    ),
+    "source_encrypted": _refused(
+        "This video is protected against copying.", "Upload a version without protection."
+    ),
+    "source_too_short": _refused(
+        "This video is shorter than the processing service accepts.",
+        "Upload a video of at least a second.",
+    ),
+    "source_unusual": _refused(
+        "This file has more tracks, more frames a second or a longer side than players show.",
+        _EXPORT,
+    ),
+    "source_unmeasurable": Failure(
+        "Measuring this video takes more time or memory than is allowed.",
+        "Try again; if it fails once more, export it as MP4 (H.264 with AAC) and upload that.",
+        retryable=True,
+    ),
+    "undecodable": Failure(
+        "This video is whole, but we cannot decode it.", _EXPORT, retryable=False
     ),
     "source_corrupt": _refused("This video is damaged or incomplete.", _OTHER_FILE),
     "source_empty": _refused("This file is empty.", _OTHER_FILE),
@@ -88,7 +108,7 @@ FAILURES: Mapping[str, Failure] = {
     "cancelled": Failure("Processing was cancelled.", "Try again to start over.", retryable=True),
     "provider_failed": Failure(
         "The processing service could not handle this video.",
-        "Try again; if it fails once more, upload another copy.",
+        "Try again; if it fails once more, export it as MP4 (H.264 with AAC) and upload that.",
         retryable=True,
     ),
     "provider_refused": Failure(
@@ -121,7 +141,7 @@ FAILURES: Mapping[str, Failure] = {
         "Processing starts when there is room; if the wait is long, tell the operator.",
         retryable=True,
     ),
-    "encode_failed": Failure("The video could not be converted.", _OTHER_FILE, retryable=True),
+    "encode_failed": Failure("The video could not be converted.", _EXPORT, retryable=True),
     "output_rejected": Failure(
         "The processed video did not pass our checks.", _TRY_AGAIN, retryable=True
     ),

@@ -41,6 +41,7 @@ REPEATING = (
     "output_misplaced",
     "output_repeated",
     "playback_unsupported",
+    "undecodable",
 )
 """Codes of failures that another attempt at the same account repeats, and one elsewhere may not."""
 

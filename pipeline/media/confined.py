@@ -35,7 +35,12 @@ import sys
 
 TYPE_CHECKING = False  # an import of typing takes longer than the rest of this program
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
+
+NOT_STARTED = 125
+"""Exit status for a program that could not be confined or started, as that of ``env``."""
+NO_PROGRAM = frozenset({NOT_STARTED, 126, 127})
+"""Such statuses, with those of a shell that finds no program."""
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38  # <linux/prctl.h>
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # <sched.h>
@@ -62,7 +67,7 @@ def main(arguments: list[str]) -> None:
     _limit(jail["limits"])
     isolation = isolate(jail) if sys.platform == "linux" else []
     if missing := [layer for layer in jail["required"] if layer not in isolation]:
-        sys.exit(f"isolation is not available: {', '.join(missing)}")
+        _refuse_to_start(f"isolation is not available: {', '.join(missing)}")
     if not arguments[1:]:
         print(json.dumps(isolation))  # noqa: T201 - what was asked for
         return
@@ -73,7 +78,13 @@ def main(arguments: list[str]) -> None:
     try:
         os.execvp(arguments[1], arguments[1:])  # noqa: S606 - becoming the command is the point
     except OSError as error:
-        sys.exit(f"{arguments[1]}: {error.strerror}")
+        _refuse_to_start(f"{arguments[1]}: {error.strerror}")
+
+
+def _refuse_to_start(reason: str) -> "NoReturn":
+    """End with a status that no ffmpeg has, so that no file is blamed for it."""
+    sys.stderr.write(f"{reason}\n")
+    sys.exit(NOT_STARTED)
 
 
 def _limit(limits: dict[str, int]) -> None:

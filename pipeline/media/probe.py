@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.media.boxes import walk_file
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
+from pipeline.media.confined import NO_PROGRAM
 from pipeline.media.confinement import PROBE, Reach
 from pipeline.media.containers import HEAD_BYTES, Container, container_of
 from pipeline.media.probe_report import finite_number, played_streams, source_info
@@ -57,8 +58,9 @@ def probe(path: Path, tools: Tools, *, timeout_sec: float = 30) -> SourceInfo:
             file that does not store its length.
 
     Raises:
-        MediaRefused: `source_empty`, `unsupported_media`, `no_video_stream` or `source_corrupt`;
-            the last also if ffprobe crashes or times out.
+        MediaRefused: `source_empty`, `unsupported_media`, `no_video_stream`, `undecodable`,
+            `source_encrypted`, `source_corrupt`, or `source_unmeasurable` if ffprobe crashes or
+            exceeds a bound.
         OSError: the file cannot be read, or ffprobe cannot be started.
     """
     size_bytes = path.stat().st_size
@@ -145,10 +147,16 @@ def _ffprobe(
             max_output_bytes=max_output_bytes,
         )
     except (ChildTimedOut, ChildTooLoud) as error:
-        raise MediaRefused(
-            Refusal.SOURCE_CORRUPT,
-            "The file could not be measured within bounds.",
-        ) from error
+        raise _unmeasurable() from error
+    if done.returncode in NO_PROGRAM:
+        raise OSError(f"ffprobe cannot be started: {done.stderr[:200].decode(errors='replace')}")
+    if done.returncode < 0 or b"Cannot allocate memory" in done.stderr:
+        raise _unmeasurable()
     if done.returncode != 0:
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The file is damaged: it cannot be opened.")
     return done.stdout
+
+
+def _unmeasurable() -> MediaRefused:
+    detail = "The file could not be measured within bounds."
+    return MediaRefused(Refusal.SOURCE_UNMEASURABLE, detail)

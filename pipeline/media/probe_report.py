@@ -31,15 +31,17 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     `duration_sec` is 0 if the container does not store it.
 
     Raises:
-        MediaRefused: `no_video_stream`, `unsupported_media` for a codec this build cannot
-            decode, `source_corrupt` for a stream without a picture size.
+        MediaRefused: `no_video_stream`, `source_encrypted`, `undecodable` for a codec that this
+            build does not know or a picture without a size, `source_corrupt` for a stream without
+            a picture.
     """
     streams = _mappings(report.get("streams"))
     layout = _mapping(report.get("format"))
     video = _video_stream(streams)
     sound = choose_sound(streams)
     audio = sound.stream if sound else None
-    coded_width, coded_height = _picture_size(video)
+    packets = _mappings(report.get("packets"))
+    coded_width, coded_height = _picture_size(video, packets)
     aspect = _aspect(video)
     rotation = _rotation(video)
     cropped_width, cropped_height = _crop(video, coded_width, coded_height)
@@ -47,7 +49,6 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
         coded_width - cropped_width, coded_height - cropped_height, aspect, rotation
     )
     duration_sec = _duration_sec(layout, streams)
-    packets = _mappings(report.get("packets"))
     _refuse_encrypted(packets, video.get("index"))
     intervals = _intervals(packets, video.get("index"))
     average = _average_rate(video, intervals)
@@ -108,7 +109,7 @@ def _video_stream(streams: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     if not moving:
         raise MediaRefused(Refusal.NO_VIDEO_STREAM, "The file has no video stream.")
     if moving[0].get("codec_name") in (None, "unknown", "none"):
-        raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video's codec is not one we can decode.")
+        raise MediaRefused(Refusal.UNDECODABLE, "The video's codec is not one we can decode.")
     return moving[0]
 
 
@@ -116,12 +117,16 @@ def _refuse_encrypted(packets: Sequence[Mapping[str, Any]], index: object) -> No
     for packet in packets:
         kinds = [data.get("side_data_type") for data in _mappings(packet.get("side_data_list"))]
         if packet.get("stream_index") == index and _ENCRYPTED in kinds:
-            raise MediaRefused(Refusal.UNSUPPORTED_MEDIA, "The video is encrypted.")
+            raise MediaRefused(Refusal.SOURCE_ENCRYPTED, "The video is encrypted.")
 
 
-def _picture_size(video: Mapping[str, Any]) -> tuple[int, int]:
+def _picture_size(
+    video: Mapping[str, Any], packets: Sequence[Mapping[str, Any]]
+) -> tuple[int, int]:
     width, height = int(finite_number(video.get("width"))), int(finite_number(video.get("height")))
     if width <= 0 or height <= 0:
+        if any(packet.get("stream_index") == video.get("index") for packet in packets):
+            raise MediaRefused(Refusal.UNDECODABLE, "The size of the picture cannot be read.")
         raise MediaRefused(Refusal.SOURCE_CORRUPT, "The video stream has no picture.")
     return width, height
 

@@ -10,10 +10,14 @@ from pipeline.media.source_info import SourceInfo
 class Refusal(StrEnum):
     """Permanent reason to refuse a source; a retry with the same bytes cannot succeed."""
 
-    UNSUPPORTED_MEDIA = "unsupported_media"  # not a container or codec we accept
+    UNSUPPORTED_MEDIA = "unsupported_media"  # not a container that we accept
+    UNDECODABLE = "undecodable"  # whole, in a codec or a form that this build cannot decode
+    SOURCE_ENCRYPTED = "source_encrypted"
+    SOURCE_UNUSUAL = "source_unusual"  # too many tracks or frames a second, or too long a side
+    SOURCE_UNMEASURABLE = "source_unmeasurable"  # the measurement met one of its bounds
     SOURCE_TOO_LARGE = "source_too_large"  # too many bytes, or too many pixels a frame
     SOURCE_TOO_LONG = "source_too_long"
-    SOURCE_CORRUPT = "source_corrupt"  # the right container, but broken or cut off
+    SOURCE_CORRUPT = "source_corrupt"  # data is missing or unreadable
     SOURCE_EMPTY = "source_empty"
     NO_VIDEO_STREAM = "no_video_stream"  # sound only; cover art does not count
 
@@ -48,7 +52,6 @@ class Limits:
     max_streams: int = 32  # broadcast masters have 16 audio streams; thousands are an attack
     max_side: int = 16_384  # of a frame, stored or shown; the limit of H.264 and x264
     max_frame_rate: int = 1000  # slow-motion cameras reach 960; a higher rate is a broken clock
-    max_audio_channels: int = 32  # 22.2 surround has 24
     max_frames: int = DEFAULT_MAX_FRAMES
 
 
@@ -56,7 +59,7 @@ def check_limits(info: SourceInfo, limits: Limits) -> None:
     """Refuse a source that exceeds a limit.
 
     Raises:
-        MediaRefused: `source_too_large`, `source_too_long` or `unsupported_media`.
+        MediaRefused: `source_too_large`, `source_too_long` or `source_unusual`.
     """
     if info.size_bytes > limits.max_bytes:
         raise MediaRefused(
@@ -92,11 +95,10 @@ def _check_shape(info: SourceInfo, limits: Limits) -> None:
         (longest, limits.max_side, "pixels on its longer side"),
         (info.stream_count, limits.max_streams, "streams"),
         (Fraction(info.frame_rate), limits.max_frame_rate, "frames a second"),
-        (info.audio_channels or 0, limits.max_audio_channels, "channels of sound"),
     )
     for found, most, unit in bounds:
         if found > most:
             raise MediaRefused(
-                Refusal.UNSUPPORTED_MEDIA,
+                Refusal.SOURCE_UNUSUAL,
                 f"The file has {float(found):g} {unit}; at most {most} are accepted.",
             )

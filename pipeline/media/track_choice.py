@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _UNNAMED_CODECS = (None, "unknown", "none")
+_MOST_CHANNELS = 64
+"""An ambisonic field of the seventh order; 22.2 surround has 24. More are an attack."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ def choose_sound(streams: Sequence[Mapping[str, Any]]) -> ChosenSound | None:
     as the default, among those the first.
 
     Returns:
-        None if the source has no sound, or no codec of its sound is known.
+        None if the source has no sound, or none of a known codec and up to 64 channels.
     """
     sounds = list(enumerate(s for s in streams if s.get("codec_type") == "audio"))
-    known = [each for each in sounds if each[1].get("codec_name") not in _UNNAMED_CODECS]
+    known = [each for each in sounds if _is_known(each[1])]
     if not known:
         return None
     return ChosenSound(*max(known, key=lambda each: (_rank(each[1]), -each[0])))
@@ -47,6 +49,12 @@ def has_disposition(stream: Mapping[str, Any], name: str) -> bool:
     """Return true if the container marks the stream so."""
     marks = stream.get("disposition")
     return isinstance(marks, Mapping) and bool(marks.get(name))
+
+
+def _is_known(sound: Mapping[str, Any]) -> bool:
+    channels = sound.get("channels")
+    few = not isinstance(channels, int) or channels <= _MOST_CHANNELS
+    return few and sound.get("codec_name") not in _UNNAMED_CODECS
 
 
 def _rank(sound: Mapping[str, Any]) -> tuple[bool, bool]:

@@ -167,7 +167,7 @@ def _index_first_child(size: int) -> Damage:
 
 
 MP4: dict[str, tuple[Damage, str]] = {
-    "giant_picture_in_the_stream": (giant_picture, "source_corrupt"),
+    "giant_picture_in_the_stream": (giant_picture, "undecodable"),
     "giant_track_header": (
         at(("moov", "trak", "tkhd"), 76, ">II", 0xFFFF0000, 0xFFFF0000),
         "accepted",
@@ -181,10 +181,10 @@ MP4: dict[str, tuple[Damage, str]] = {
     "no_clock": (at(_MDHD, 12, ">I", 0), "accepted"),
     "a_million_frames_a_second": (
         lambda data: table("stts", 1, 50, 1)(at(_MDHD, 12, ">I", 1_000_000)(data)),
-        "unsupported_media",
+        "source_unusual",
     ),
     "more_time_steps_than_bytes": (table("stts", _HUGE, 1, 1), "source_corrupt"),
-    "one_time_step_for_four_billion_frames": (table("stts", 1, 0xFFFFFFFF, 1), "unsupported_media"),
+    "one_time_step_for_four_billion_frames": (table("stts", 1, 0xFFFFFFFF, 1), "source_unusual"),
     "a_thousand_frames_a_second_for_four_hours": (
         lambda data: table("stts", 1, 4 * 3600 * 1000, 1)(at(_MDHD, 12, ">I", 1000)(data)),
         "source_too_long",
@@ -219,7 +219,7 @@ MP4: dict[str, tuple[Damage, str]] = {
     "three_thousand_tracks": (many_tracks, "source_corrupt"),
     "media_in_another_file": (external_media, "accepted"),
     "pixels_one_wide_65535_high": (shaped_pixels(1, 65535), "accepted"),
-    "pixels_65535_wide_one_high": (shaped_pixels(65535, 1), "unsupported_media"),
+    "pixels_65535_wide_one_high": (shaped_pixels(65535, 1), "source_unusual"),
     "rotation_of_garbage": (
         at(("moov", "trak", "tkhd"), 40, ">9i", *range(-(2**31), 2**31, 2**29 - 2**25)),
         "accepted",

@@ -212,7 +212,7 @@ OTHERS: dict[str, tuple[Build, str]] = {
     "matroska_of_8192_by_8192": (_wide, "source_too_large"),
     "matroska_unknown_codec": (
         lambda: _matroska(_video_track(codec=b"V_NONSENSE")),
-        "unsupported_media",
+        "undecodable",
     ),
     "matroska_deep_tags": (_deep_tags, "source_corrupt"),
     "matroska_laced_garbage": (_laced_garbage, "source_corrupt"),

@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from pipeline.media.confined import NO_PROGRAM
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.ffmpeg_process import FfmpegResult
 
@@ -36,12 +37,23 @@ def failure_of(done: FfmpegResult) -> EncodeFailed | None:
     """Return the failure of a finished ffmpeg, or None if it succeeded."""
     if done.returncode == 0:
         return None
-    if "No space left on device" in done.stderr:
-        return disk_full_failure()
-    if undecoded := undecoded_failure(done.stderr):
-        return undecoded
-    if limited := _over_a_limit(done):
-        return limited
+    return (
+        _failure_of_machine(done)
+        or undecoded_failure(done.stderr)
+        or _over_a_limit(done)
+        or _failure_of_run(done)
+    )
+
+
+def _failure_of_machine(done: FfmpegResult) -> EncodeFailed | None:
+    """Return a failure that is not the video's, however often it is repeated."""
+    if done.returncode in NO_PROGRAM:
+        detail = f"ffmpeg cannot be started: {done.stderr.strip()[:200]}"
+        return EncodeFailed("encoder_failed", detail, retryable=True)
+    return disk_full_failure() if "No space left on device" in done.stderr else None
+
+
+def _failure_of_run(done: FfmpegResult) -> EncodeFailed:
     if done.returncode < 0:
         detail = f"The encoder was ended by signal {-done.returncode}."
         return EncodeFailed("encoder_failed", detail, retryable=True)

@@ -83,7 +83,7 @@ def decoding_losses(stderr: str) -> tuple[OutputLoss, ...]:
 def _sound_losses(info: SourceInfo, fault: str | None) -> Iterator[tuple[LossCode, str]]:
     channels = info.audio_channels or 0
     if info.audio_codec is None and info.sound_tracks:
-        yield LossCode.SOUND_LEFT_OUT, "no known codec"
+        yield LossCode.SOUND_LEFT_OUT, "no track of a known codec and up to 64 channels"
     elif fault is not None:
         yield LossCode.SOUND_LEFT_OUT, f"{info.audio_codec}: {fault}"
     elif channels > _STEREO_CHANNELS:

@@ -213,7 +213,7 @@ def test_a_provider_without_a_storyboard_publishes_none(world: World) -> None:
         ("=640,360", "=640,361", "a cue lies outside of its sheet"),
         ("poster.jpg#xywh=0", "slow.mp4#xywh=0", "it has more than one sheet"),
         ("poster.jpg", "missing.jpg", "unreadable: source_unreachable"),
-        ("poster.jpg", "master.m3u8", "source_corrupt: The picture cannot be decoded."),
+        ("poster.jpg", "master.m3u8", "The picture cannot be decoded."),
         ("poster.jpg", "http://127.0.0.9/poster.jpg", "its sheet lies elsewhere"),
     ],
 )

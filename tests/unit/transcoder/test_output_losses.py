@@ -29,7 +29,10 @@ def test_a_plain_source_loses_nothing(info: Make) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ({"audio_codec": None, "sound_tracks": 1}, {"sound_left_out": "no known codec"}),
+        (
+            {"audio_codec": None, "sound_tracks": 1},
+            {"sound_left_out": "no track of a known codec and up to 64 channels"},
+        ),
         (
             {"audio_channels": 6, "audio_layout": "5.1"},
             {"sound_downmixed": "6 channels (5.1) to 2"},

@@ -34,7 +34,7 @@ PHASES = {
 ERRORS: Mapping[str, tuple[str, bool]] = {
     "ERR_NON_VIDEO": ("unsupported_media", False),
     "ERR_DURATION_EXCEED_CONSTRAINT": ("source_too_long", False),
-    "ERR_DURATION_TOO_SHORT": ("source_corrupt", False),
+    "ERR_DURATION_TOO_SHORT": ("source_too_short", False),
     "ERR_MALFORMED_VIDEO": ("source_corrupt", False),
     "ERR_FETCH_ORIGIN_ERROR": ("source_unreachable", True),
     "ERR_UNKNOWN": ("encode_failed", True),

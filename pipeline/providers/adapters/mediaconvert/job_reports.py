@@ -32,10 +32,11 @@ PHASES = {
 ENDED = frozenset({Phase.COMPLETED, Phase.CANCELLED, Phase.FAILED})
 ERRORS: Mapping[int, tuple[str, bool]] = {
     **dict.fromkeys((1020,), ("no_video_stream", False)),
-    **dict.fromkeys((1030, 3400), ("unsupported_media", False)),
+    # 1030 names a codec, 3400 a bad request to the server of the input.
+    **dict.fromkeys((1030,), ("undecodable", False)),
     **dict.fromkeys((1075, 1076, 1092), ("source_corrupt", False)),
     # 1010 cannot open the input, for whatever reason.
-    **dict.fromkeys((1010, 3401, 3403, 3404), ("source_unreachable", False)),
+    **dict.fromkeys((1010, 3400, 3401, 3403, 3404), ("source_unreachable", False)),
     **dict.fromkeys((3408, 3450, 3451, 3999), ("source_unreachable", True)),
     **dict.fromkeys((1050, 1507), ("insufficient_space", True)),
     **dict.fromkeys((1550, 1999), ("encode_failed", True)),

@@ -175,7 +175,7 @@ def test_it_opens_no_more_files_than_its_limit() -> None:
 def test_it_cannot_be_started_when_it_is_not_there() -> None:
     done = run_child(["/nowhere"], SMALL, NO_FILES, timeout_sec=60, max_output_bytes=1000)
 
-    assert (done.returncode, done.stderr) == (1, b"/nowhere: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (125, b"/nowhere: No such file or directory\n")
 
 
 def test_what_is_active_can_be_told() -> None:
@@ -206,7 +206,7 @@ def test_a_run_without_a_required_layer_does_not_begin(monkeypatch: pytest.Monke
 
     done = run_child(command, SMALL, NO_FILES, timeout_sec=60, max_output_bytes=1000)
 
-    assert (done.returncode, done.stdout) == (1, b"")
+    assert (done.returncode, done.stdout) == (125, b"")
     assert done.stderr == b"isolation is not available: seccomp\n"
 
 
@@ -226,5 +226,5 @@ def test_a_probe_that_never_ends_is_the_files_fault(tmp_path: Path, tools: Tools
     with pytest.raises(MediaRefused) as refusal:
         probe(clip, replace(tools, ffprobe=str(endless)), timeout_sec=0.5)
 
-    assert refusal.value.code == "source_corrupt"
+    assert refusal.value.code == "source_unmeasurable"
     assert isinstance(refusal.value.__cause__, ChildTimedOut)

@@ -85,7 +85,7 @@ def test_an_encrypted_video_is_refused_before_anything_is_decoded(
     path = tmp_path / "encrypted.mp4"
     subprocess.run([*command, "-encryption_kid", "a" * 32, str(path)], check=True)
 
-    assert verdict(path, tools) == "unsupported_media"
+    assert verdict(path, tools) == "source_encrypted"
 
 
 def verdict(path: Path, tools: Tools) -> str:

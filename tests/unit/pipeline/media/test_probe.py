@@ -194,24 +194,32 @@ def test_ffprobe_may_not_take_for_ever(
     make: Callable[[Kind], Path],
     program: Callable[[str], str],
 ) -> None:
-    hangs = Tools(ffmpeg="", ffprobe=program("exec sleep 60"))
+    hangs = Tools(ffmpeg="", ffprobe=program("while :; do :; done"))
 
     with pytest.raises(MediaRefused) as refusal:
         probe(make(clips.silent), hangs, timeout_sec=0.2)
 
-    assert refusal.value.code == "source_corrupt"
+    assert refusal.value.code == "source_unmeasurable"
+
+
+def test_a_program_that_cannot_be_started_is_not_the_files_fault(
+    make: Callable[[Kind], Path], program: Callable[[str], str]
+) -> None:
+    for ffprobe in ("/nowhere/ffprobe", program("exec /nowhere/ffprobe")):
+        with pytest.raises(OSError, match="ffprobe cannot be started"):
+            probe(make(clips.silent), Tools(ffmpeg="", ffprobe=ffprobe))
 
 
 def test_ffprobe_may_not_print_for_ever(
     make: Callable[[Kind], Path],
     program: Callable[[str], str],
 ) -> None:
-    babbles = Tools(ffmpeg="", ffprobe=program("exec yes"))
+    babbles = Tools(ffmpeg="", ffprobe=program("while :; do echo babble; done"))
 
     with pytest.raises(MediaRefused) as refusal:
         probe(make(clips.silent), babbles)
 
-    assert refusal.value.code == "source_corrupt"
+    assert refusal.value.code == "source_unmeasurable"
 
 
 def test_the_length_of_a_stream_counts_the_sound_too(

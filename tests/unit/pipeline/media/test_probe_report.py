@@ -116,8 +116,8 @@ def test_a_cover_before_the_video_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("video", "code"),
     [
-        ({"codec_name": "unknown"}, "unsupported_media"),
-        ({"codec_name": None}, "unsupported_media"),
+        ({"codec_name": "unknown"}, "undecodable"),
+        ({"codec_name": None}, "undecodable"),
         ({"width": 0}, "source_corrupt"),
         ({"height": "N/A"}, "source_corrupt"),
         ({"codec_type": "data"}, "no_video_stream"),

@@ -300,7 +300,7 @@ def test_an_event_of_another_status_or_another_job_is_ignored(
     [
         (1010, ("source_unreachable", False)),
         (1020, ("no_video_stream", False)),
-        (1030, ("unsupported_media", False)),
+        (1030, ("undecodable", False)),
         (1040, ("provider_failed", False)),
         (1076, ("source_corrupt", False)),
         (1432, ("provider_refused", False)),
