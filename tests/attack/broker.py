@@ -34,7 +34,7 @@ def attack(target: Target) -> list[Row]:
     asset = target.publish("signed")
     before = _row(target, asset["id"])
     trace = target.folder / "unpickled"
-    with target.process("worker") as (worker, log):
+    with target.process("submitter") as (worker, log):
         wait_until(lambda: worker.poll() is not None or " ready." in log.read_text())
         _send(target, asset["id"], trace)
         marker = target.create().json()["id"]
