@@ -13,6 +13,7 @@ from api.http import (
     client_address,
     error_handlers,
     listener_rules,
+    path_prefix,
     request_log,
     security_headers,
 )
@@ -128,4 +129,15 @@ def _assemble(here: Services) -> APIFlask:
     request_limits.register(app, here.settings.limit_store_url)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    _serve_below_prefix(app, here.settings)
     return app
+
+
+def _serve_below_prefix(app: APIFlask, settings: ApiSettings) -> None:
+    public_url = settings.media_urls.base_url
+    path_prefix.register(
+        app,
+        public_url=public_url,
+        internal_url=settings.internal.console_url(public_url),
+        internal=settings.internal.internal_bind,
+    )

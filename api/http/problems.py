@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, current_app, g, request
 from pydantic import ValidationError
 
+from api.http.path_prefix import here
 from pipeline.domain.errors import (
     Busy,
     Conflict,
@@ -160,7 +161,7 @@ def answer(problem: Problem) -> Response:
         "title": problem.code.replace("_", " ").capitalize(),
         "status": int(problem.status),
         "detail": problem.detail,
-        "instance": request.path,
+        "instance": here(request.path),
         "code": problem.code,
         "retryable": problem.code in RETRYABLE,
         "request_id": g.get("request_id"),

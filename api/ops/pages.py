@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from api.access.caller import Role
+from api.http.path_prefix import here
 from api.http.problems import Problem, from_domain
 from api.http.security_headers import page_policy
 from api.ops.session import PATH, caller_in, current_session, require_csrf
@@ -123,8 +124,9 @@ def live_page(template: str, **shown: Any) -> Response:
 
 
 def see_other(address: str) -> Response:
-    """Redirect to an address, which is read with GET; the answer to a form."""
-    return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": redirect(address).location})
+    """Redirect to an address of the console, which is read with GET; the answer to a form."""
+    location = redirect(here(address)).location
+    return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": location})
 
 
 def console_address(address: str | None) -> str:

@@ -19,6 +19,7 @@ from itsdangerous import BadData
 from sqlalchemy.orm import Session
 
 from api.access.caller import OF_ROLES, Caller, Role, caller_of
+from api.http.path_prefix import here
 from api.http.problems import Problem
 from api.wiring.services import services
 from pipeline.access.api_keys import PREFIX, key_in_force
@@ -135,7 +136,7 @@ def store_session(response: Response, session: ConsoleSession) -> None:
         COOKIE,
         sign_token(_key(), payload, purpose=_PURPOSE),
         max_age=max(session.expires_at - int(time.time()), 0),
-        path=PATH,
+        path=here(PATH),
         secure=_is_https(),
         httponly=True,
         samesite="Strict",
@@ -151,7 +152,9 @@ def end_session(database: Session, session: ConsoleSession) -> None:
 
 def remove_cookie(response: Response) -> None:
     """Have the browser delete its cookie."""
-    response.delete_cookie(COOKIE, path=PATH, secure=_is_https(), httponly=True, samesite="Strict")
+    response.delete_cookie(
+        COOKIE, path=here(PATH), secure=_is_https(), httponly=True, samesite="Strict"
+    )
 
 
 def require_csrf() -> None:

@@ -35,7 +35,7 @@ ANSWERS = {
 """Result and status of a callback. A conflict is 200, because sending it again would not help."""
 
 
-@blueprint.post("/webhook")
+@blueprint.post("/webhook", strict_slashes=False)
 @blueprint.output(CallbackOut, status_code=202)
 @blueprint.doc(
     responses={200: "Received before", 401: "", 413: "", 429: "", 503: ""}, security="callback"
@@ -45,7 +45,7 @@ def take_default() -> tuple[CallbackOut, int]:
     return take(services().settings.accounts.default)
 
 
-@blueprint.post("/webhook/<provider>")
+@blueprint.post("/webhook/<provider>", strict_slashes=False)
 @blueprint.output(CallbackOut, status_code=202)
 @blueprint.doc(
     responses={200: "Received before", 401: "", 404: "", 413: "", 429: "", 503: ""},

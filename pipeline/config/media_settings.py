@@ -28,8 +28,8 @@ class MediaUrlSettings(SettingsGroup):
     port: int = Field(8080, validation_alias="PORT", ge=1, le=65535)
     """Port that the API listens on."""
     public_url: AnyHttpUrl | None = None
-    """The API's address for clients; URLs of outputs begin with it. Unset: the port of this
-    machine."""
+    """The API's address for clients; URLs of outputs begin with it. It may have a path, below
+    which a proxy publishes the API. Unset: the port of this machine."""
     secret_key: SecretStr
     """Key that signs URLs of media, upload and stream tickets, the console's sessions and task
     messages, and that seals callback secrets; at least 32 bytes."""

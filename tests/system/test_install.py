@@ -30,7 +30,7 @@ esac
 """,
     "chromium": "",
 }
-WANTED = "libfaketime", "pgbouncer", "rabbitmq-server"
+WANTED = "libfaketime", "pgbouncer", "rabbitmq-server", "nginx-light"
 
 
 @pytest.fixture

@@ -62,7 +62,10 @@ def call(
     """Call a process, from an address of this machine."""
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(
-        host, int(port), timeout=START_SEC, source_address=(source, 0) if source else None
+        host.strip("[]"),
+        int(port),
+        timeout=START_SEC,
+        source_address=(source, 0) if source else None,
     )
     try:
         connection.request(method, path, headers=dict(headers or {}))
@@ -183,10 +186,12 @@ def test_production_serves_other_machines(
     assert call(given[WEB], "/healthz", source=own_address).status == 200
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::]"])
 def test_the_pages_of_operators_are_on_their_own_listener_alone(
-    production: Callable[[str], dict[str, str]], started: Started
+    production: Callable[[str], dict[str, str]], started: Started, host: str
 ) -> None:
     given = production("web")
+    given |= {name: f"{host}:{free_port()}" for name in (WEB, INTERNAL)}
     started("web", given)
     public, internal = given[WEB], given[INTERNAL]
     nothing = call(public, "/nothing").document
