@@ -18,6 +18,7 @@ from api.http import (
     security_headers,
 )
 from api.http.request_bodies import MAX_JSON_BYTES, ApiRequest, StrictJson
+from api.monitoring import readiness
 from api.monitoring.prometheus import PipelineMetrics
 from api.ops import console
 from api.routes import (
@@ -109,7 +110,10 @@ def _assemble(here: Services) -> APIFlask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES
     app.extensions[EXTENSION] = here
     app.extensions[operations.METRICS] = PipelineMetrics(
-        here.engines.operator_login, here.publisher, here.account_terms
+        here.engines.operator_login,
+        here.publisher,
+        here.account_terms,
+        lambda: readiness.check_storage(here.storage) == readiness.OK,
     )
     openapi.configure(app)
     client_address.register(app, here.settings.clients.proxies)

@@ -18,7 +18,7 @@ from pipeline.media.confinement import (
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.process_settings import DoctorSettings
 from pipeline.runtime.unsafe_settings import find_unsafe
-from pipeline.storage.base import StorageError
+from pipeline.storage.base import StorageAway, StorageError
 from pipeline.storage.open import open_storage
 
 TIMEOUT_SEC = 5.0
@@ -65,6 +65,11 @@ def check_storage(settings: DoctorSettings) -> str:
         storage.write(key, [b"ok"])
         readable = b"".join(storage.read(key)) == b"ok"
         storage.delete_prefix(key.rpartition("/")[0])
+    except StorageAway as error:
+        raise CheckFailed(
+            str(error),
+            "Mount the storage. Only for a new folder: run python -m pipeline.storage.prepare.",
+        ) from None
     except (OSError, StorageError, ValueError) as error:
         raise CheckFailed(
             str(error), "Check STORAGE_URL, its permissions, and its free space."

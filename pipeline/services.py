@@ -1,7 +1,7 @@
 """The services that the worker's use cases work with, built in one place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import environ
 from random import Random, SystemRandom
 
@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.values import SpendLimits
 from pipeline.media.confinement import require_isolation
+from pipeline.media.host_fitness import HostFitness
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.net.fetch import FetchPolicy, GuardedFetcher
 from pipeline.net.origins import DEFAULT_PORTS, web_origin_of
@@ -32,6 +33,7 @@ class Services:
         fetcher: Reads addresses that strangers name; every address is checked.
         own_fetcher: Reads our own media through our own public address, wherever that is, and
             through that of our storage; no other host.
+        host: Knows whether this machine's programs work.
         fetch_document: Fetches a document of a provider, from the hosts that its account trusts.
     """
 
@@ -43,6 +45,7 @@ class Services:
     own_fetcher: GuardedFetcher
     tools: Tools
     rng: Random
+    host: HostFitness = field(default_factory=HostFitness)
     fetch_document: Fetch = fetch_document
 
     def spend_limits(self, account: str) -> SpendLimits:

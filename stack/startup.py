@@ -13,6 +13,7 @@ from http import HTTPStatus
 import requests
 
 from cli.database_schemas import migrate_all
+from pipeline.storage.prepare import prepare_storage
 from stack.credentials import load_credentials
 from stack.demonstration_site import PROCESS, site_settings
 from stack.home import Home
@@ -98,6 +99,7 @@ def running_stack(
         PortTaken: ``PORT`` is in use.
         SecretUnreadable: a file that ``env`` names in place of a secret does not hold one.
         StorageUrlInvalid: ``STORAGE_URL`` does not name a storage.
+        OSError: its folder cannot be made.
         BrokerMissing: the broker's wheel is not installed.
         NoPostgresLocation: this machine has no folder that Postgres can use.
         ProcessDied: a process ended at its start.
@@ -118,6 +120,7 @@ def running_stack(
             _prepare_database(servers, env, credentials, waiting)
             ports = Ports(port_of(web), port_of(transcoder), free_port())
             environment = build_environment(home, env, servers, credentials, ports)
+            prepare_storage(environment["STORAGE_URL"])
             if PROCESS in commands:
                 site = exits.enter_context(listen_above(ports.web))
                 listeners["KHRONIKA_SITE_BIND"] = site

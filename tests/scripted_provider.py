@@ -67,6 +67,10 @@ class ScriptedProvider:
     """Files that cannot be read now: 503."""
     retry_after: Mapping[str, str] = field(default_factory=dict)
     """The header of that name, if a refusal is to have one."""
+    origin_status: int | None = None
+    """The status of every file, while the server of sources has a trouble."""
+    origin_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of those answers."""
     limit: "Limit | None" = None
     """Refuses PUTs beyond a pace."""
     read_limit: "Limit | None" = None
@@ -165,6 +169,8 @@ def _app(provider: ScriptedProvider) -> Flask:
 
     @app.get("/out/<path:name>")
     def out(name: str) -> Response:
+        if provider.origin_status is not None:
+            return Response(status=provider.origin_status, headers=dict(provider.origin_headers))
         return Response(status=503) if name in provider.broken_files else _file(folder / name)
 
     return app

@@ -8,6 +8,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init
 from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.media.confinement import IsolationMissing, require_isolation
+from pipeline.operations.first_start import prepare_first
 from pipeline.process_settings import WorkerSettings
 from pipeline.runtime.message_signatures import ACCEPTED_SETTING, KEY_SETTING
 from pipeline.runtime.task_publishing import SIGNING
@@ -53,6 +54,9 @@ def _require_isolation(**_: object) -> None:
 def _start_fresh(**_: object) -> None:
     # Connections do not survive a fork: two processes would read each other's answers.
     services.cache_clear()
+    prepare_first(services())
+    # A machine whose ffmpeg or ffprobe does not work takes no work, and says so in its log.
+    services().host.judge(services().tools)
 
 
 @setup_logging.connect

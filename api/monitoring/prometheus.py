@@ -34,6 +34,10 @@ FRESH_SEC = 1.0
 """Scrapes within this time share one reading, so that a caller cannot make the database count all
 day."""
 
+ALARMING = ("storage_unavailable", "host_unfit")
+"""Hold reasons that an operator must look at."""
+
+STORAGE_UP = ("khronika_storage_up", "1 if the storage can be written, else 0.")
 MISSING = ("khronika_figures_missing", "Figures that could not be read.")
 
 log = structlog.get_logger()
@@ -44,6 +48,7 @@ class PipelineMetrics(Collector):
 
     Args:
         accounts: The configured provider accounts.
+        storage_works: Tells whether the storage can be written.
     """
 
     def __init__(
@@ -51,9 +56,11 @@ class PipelineMetrics(Collector):
         engine: Engine | None,
         publisher: Publisher,
         accounts: Sequence[AccountTerms],
+        storage_works: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
+        self._storage_works = storage_works
         self._publisher = publisher
         self._readings = (*READINGS, partial(_accounts, terms=accounts))
         self._clock = clock
@@ -65,7 +72,11 @@ class PipelineMetrics(Collector):
         """Return the metrics, which are at most ``FRESH_SEC`` old."""
         with self._lock:
             if self._clock() - self._read_at >= FRESH_SEC:
-                self._latest = [*self._from_database(), *self._from_broker()]
+                self._latest = [
+                    *self._from_database(),
+                    *self._from_broker(),
+                    _gauge(*STORAGE_UP, self._storage_works()),
+                ]
                 self._read_at = self._clock()
             return self._latest
 
@@ -114,7 +125,7 @@ def _failures(session: Session) -> Iterator[Metric]:
 def _held(session: Session) -> Iterator[Metric]:
     counts = metrics.held_by_reason(session)
     # Our own reasons are always present, as 0; a provider's own reasons only if they occur.
-    every = dict.fromkeys(HOLDS, 0) | dict(counts)
+    every = dict.fromkeys((*HOLDS, *ALARMING), 0) | dict(counts)
     yield _by(
         "khronika_held_assets",
         "Assets that wait without spending retry budget, by reason.",

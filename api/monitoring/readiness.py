@@ -50,7 +50,7 @@ class Readiness:
 def check(services: Services) -> Mapping[str, str]:
     """Return ``ok`` or the error of each part."""
     broker = OK if services.publisher.is_reachable() else "does not answer, or refuses a queue"
-    storage = _storage(services.storage)
+    storage = check_storage(services.storage)
     return {**_database(services.engines.api), "storage": storage, "broker": broker}
 
 
@@ -73,7 +73,8 @@ def _database(engine: Engine) -> Mapping[str, str]:
     }
 
 
-def _storage(storage: Storage) -> str:
+def check_storage(storage: Storage) -> str:
+    """Return ``ok``, or the kind of error of a write to the storage."""
     # Only a write detects wrong permissions, quotas and full disks. One key for each process.
     try:
         storage.write(f"health/{os.getpid()}", [b"ok"])

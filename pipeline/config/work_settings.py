@@ -11,13 +11,16 @@ class RetrySettings(SettingsGroup):
     """The retry budget of a video, and its waits."""
 
     max_attempts: int = Field(5, ge=1, le=20)
-    """Failures that an asset may spend before it fails as ``retry_exhausted``."""
+    """Jobs that providers took and that failed, before the video fails with the last one's code.
+    Other failures are not counted: the video waits until its deadline."""
     backoff_base_sec: float = Field(2.0, gt=0)
-    """Bound of the first wait, in seconds; each failure doubles it."""
-    backoff_cap_sec: float = Field(600.0, gt=0)
-    """Longest wait, in seconds."""
+    """Bound of the first wait, in seconds. A wait doubles it each time, a failed job multiplies it
+    by eight."""
+    backoff_cap_sec: float = Field(1800.0, gt=0)
+    """Longest wait, in seconds: an outage of hours is tried about twice an hour."""
     wait_deadline_sec: int = Field(24 * 3600, ge=1)
-    """Seconds that an asset may wait in ``queued`` or ``retrying``."""
+    """Seconds that a video may wait in ``queued``, or for our machines, our storage, the network or
+    a provider to work again."""
 
 
 class LeaseSettings(SettingsGroup):

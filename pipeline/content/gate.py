@@ -1,8 +1,9 @@
 """The gate: completed means playable.
 
-It reads the outputs like a player, over the network, before anything is published. The master
-playlist and every variant parse, agree with the source's duration and lead to segments. The
-fallback seeks. The poster is a picture and not black.
+It reads the outputs like a player, over the network, before anything is published. Our own outputs
+are read in the storage itself while our API does not serve them. The master playlist and every
+variant parse, agree with the source's duration and lead to segments. The fallback seeks. The poster
+is a picture and not black.
 
 The gate checks a storyboard too, but a faulty one rejects nothing, because the video plays without
 it. The storyboard is left out and the chronicle has the reason, even if only the reading failed.
@@ -22,6 +23,8 @@ from urllib.parse import urljoin
 
 from pipeline.content.media_tokens import NO_HOLDER
 from pipeline.content.object_urls import key_of, owner_of_output, signed_url
+from pipeline.content.source import HOST_UNFIT
+from pipeline.content.stored_reader import OutputReader, StoredReader
 from pipeline.domain.decide import GateResult
 from pipeline.domain.values import Caption, Outputs
 from pipeline.media.boxes import is_faststart, walk
@@ -38,7 +41,7 @@ from pipeline.media.playlist import (
 )
 from pipeline.media.source_limits import MediaRefused
 from pipeline.media.storyboard import StoryboardInvalid, parse_cues
-from pipeline.net.fetch import FetchRefused, GuardedFetcher
+from pipeline.net.fetch import FetchRefused
 from pipeline.providers.base import OutputKind
 from pipeline.services import Services
 
@@ -111,25 +114,42 @@ def check_outputs(
     """
     gate = _Gate(services, expected_sec or outputs.duration_sec or 0.0, sign)
     try:
-        gate.check_manifest(outputs.manifest_url)
-        if outputs.fallback_url is not None:
-            gate.check_fallback(outputs.fallback_url)
-        if outputs.poster_url is not None:
-            gate.check_poster(outputs.poster_url)
-        if outputs.thumbnail_url is not None:
-            gate.check_thumbnail(outputs.thumbnail_url)
+        return _judge(services, gate, outputs)
+    except FetchRefused as error:
+        if key_of(outputs.manifest_url) is not None:
+            return _judge_stored(services, gate.from_storage(), outputs)
+        return _unreadable(error)
+
+
+def _judge_stored(services: Services, gate: "_Gate", outputs: Outputs) -> GateVerdict:
+    """Read our own outputs in the storage: our API may be the one that did not serve them."""
+    try:
+        return _judge(services, gate, outputs)
+    except FetchRefused as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: FetchRefused) -> GateVerdict:
+    if error.transient:
+        raise GateUnavailable(error.code) from error
+    return GateVerdict(GateResult.REJECTED, f"unreadable output: {error.code}")
+
+
+def _judge(services: Services, gate: "_Gate", outputs: Outputs) -> GateVerdict:
+    try:
+        gate.check(outputs)
     except _Misplaced as error:
         return GateVerdict(GateResult.MISPLACED, str(error))
     except _Disagrees as error:
         return GateVerdict(GateResult.DISAGREES, str(error))
-    except MediaRefused as error:  # its code is for sources
-        return GateVerdict(GateResult.REJECTED, error.detail)
     except (_Rejected, PlaylistInvalid) as error:
         return GateVerdict(GateResult.REJECTED, str(error))
-    except FetchRefused as error:
-        if error.transient:
-            raise GateUnavailable(error.code) from error
-        return GateVerdict(GateResult.REJECTED, f"unreadable output: {error.code}")
+    except MediaRefused as error:
+        if services.host.judge(services.tools) is not None:
+            raise GateUnavailable(HOST_UNFIT) from error
+        return GateVerdict(GateResult.REJECTED, error.detail)  # its code is for sources
+    except OSError as error:
+        raise GateUnavailable(HOST_UNFIT) from error
     return GateVerdict(
         GateResult.PASSED,
         storyboard_fault=gate.fault_of(outputs.storyboard_url),
@@ -139,9 +159,16 @@ def check_outputs(
 
 
 class _Gate:
-    def __init__(self, services: Services, expected_sec: float, sign: Sign | None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        expected_sec: float,
+        sign: Sign | None,
+        stored: StoredReader | None = None,
+    ) -> None:
         self._services = services
         self._sign = sign
+        self._stored = stored
         self._expected_sec = expected_sec
         self._expires_at = datetime.now(UTC) + timedelta(minutes=15)
         self.captions: list[Caption] = []
@@ -151,6 +178,21 @@ class _Gate:
     def captions_fault(self) -> str | None:
         """The faults of captions, for people; None if there is none."""
         return "; ".join(self._captions_faults)[:MAX_FAULT_CHARS] or None
+
+    def from_storage(self) -> "_Gate":
+        """Return a gate that reads our own outputs in the storage."""
+        stored = StoredReader(self._services.storage)
+        return _Gate(self._services, self._expected_sec, self._sign, stored)
+
+    def check(self, outputs: Outputs) -> None:
+        """Check every output but the storyboard."""
+        self.check_manifest(outputs.manifest_url)
+        if outputs.fallback_url is not None:
+            self.check_fallback(outputs.fallback_url)
+        if outputs.poster_url is not None:
+            self.check_poster(outputs.poster_url)
+        if outputs.thumbnail_url is not None:
+            self.check_thumbnail(outputs.thumbnail_url)
 
     def check_manifest(self, address: str) -> None:
         url, fetcher = self._reach(address, OutputKind.MANIFEST)
@@ -166,7 +208,7 @@ class _Gate:
             self._check_captions(fetcher, address, urljoin(url, subtitles.uri), subtitles)
 
     def _check_captions(
-        self, fetcher: GuardedFetcher, address: str, url: str, subtitles: Subtitles
+        self, fetcher: OutputReader, address: str, url: str, subtitles: Subtitles
     ) -> None:
         """List captions that are WebVTT. A fault rejects nothing, but a false address does."""
         if not subtitles.uri or not subtitles.label:
@@ -187,7 +229,7 @@ class _Gate:
         else:
             self.captions.append(Caption(subtitles.label, subtitles.language))
 
-    def _check_variant(self, fetcher: GuardedFetcher, address: str, url: str) -> None:
+    def _check_variant(self, fetcher: OutputReader, address: str, url: str) -> None:
         playlist = parse_media(_text(fetcher, url))
         self._require_in_place(address, url, playlist.addresses)
         _require(playlist.ended, "a variant has no end")
@@ -246,8 +288,10 @@ class _Gate:
         within = all(cue.lies_within(width, height) for cue in cues)
         _require(within, "a cue lies outside of its sheet")
 
-    def _reach(self, address: str, kind: OutputKind) -> tuple[str, GuardedFetcher]:
+    def _reach(self, address: str, kind: OutputKind) -> tuple[str, OutputReader]:
         key = key_of(address)
+        if key is not None and self._stored is not None:
+            return key, self._stored
         if key is None:
             signed = self._sign(address, kind, self._expires_at) if self._sign else address
             return signed, self._services.fetcher
@@ -294,12 +338,12 @@ class _Gate:
             raise _Disagrees(rule)
 
 
-def _text(fetcher: GuardedFetcher, url: str) -> str:
+def _text(fetcher: OutputReader, url: str) -> str:
     return fetcher.get(url, max_bytes=PLAYLIST_MAX_BYTES).body.decode("utf-8", "replace")
 
 
 @contextmanager
-def _picture(fetcher: GuardedFetcher, url: str) -> Iterator[Path]:
+def _picture(fetcher: OutputReader, url: str) -> Iterator[Path]:
     image = fetcher.get(url, max_bytes=IMAGE_MAX_BYTES)
     with TemporaryDirectory(prefix="khronika-gate-") as folder:
         path = Path(folder) / "picture"

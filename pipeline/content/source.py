@@ -15,12 +15,15 @@ from pipeline.media.arriving_sample import sample_arriving
 from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import Measured, SourceInfo
-from pipeline.media.source_limits import MediaRefused, check_limits
+from pipeline.media.source_limits import OF_TOOLS, MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused, Version
 from pipeline.net.responses import check_version
 from pipeline.records.models import Asset, Attempt, Upload
 from pipeline.services import Services
 from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
+
+HOST_UNFIT = "host_unfit"
+"""The code of a machine of ours that cannot measure any source."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,21 @@ class SourceRefused(Exception):
     Attributes:
         code: One of ``pipeline.domain.failures``.
         transient: True if the source may be readable later.
+        retry_after_sec: Seconds until its server wants to be asked again; None if it did not say.
     """
 
-    def __init__(self, code: str, detail: str, *, transient: bool = False) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        transient: bool = False,
+        retry_after_sec: float | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.transient = transient
+        self.retry_after_sec = retry_after_sec
 
 
 def locate(session: Session, asset: Asset) -> Source:
@@ -98,9 +110,26 @@ def measure(services: Services, source: Source, *, pinned: Version | None) -> Me
             return _measure_stored(services, source.key, pinned)
         assert source.url is not None
         return _measure_remote(services, source.url, pinned)
-    except (MediaRefused, FetchRefused) as error:
-        transient = isinstance(error, FetchRefused) and error.transient
-        raise SourceRefused(error.code, str(error), transient=transient) from error
+    except MediaRefused as error:
+        raise _refusal_by_tools(services, error) from error
+    except FetchRefused as error:
+        raise SourceRefused(
+            error.code,
+            str(error),
+            transient=error.transient,
+            retry_after_sec=error.retry_after_sec,
+        ) from error
+    except OSError as error:
+        raise SourceRefused(HOST_UNFIT, str(error), transient=True) from error
+
+
+def _refusal_by_tools(services: Services, error: MediaRefused) -> SourceRefused:
+    """Return the refusal of a source, or of this machine if its tools read no video at all."""
+    if error.code in OF_TOOLS:
+        fault = services.host.judge(services.tools)
+        if fault is not None:
+            return SourceRefused(HOST_UNFIT, fault, transient=True)
+    return SourceRefused(error.code, str(error))
 
 
 def _require_own(key: str, owner_id: str) -> None:
@@ -122,7 +151,7 @@ def _measure_stored(services: Services, key: str, pinned: Version | None) -> Mea
     except ObjectMissing as error:
         raise SourceRefused("source_unreachable", "the upload is gone") from error
     except OSError as error:
-        raise SourceRefused("source_unreachable", str(error), transient=True) from error
+        raise SourceRefused("storage_unavailable", str(error), transient=True) from error
     return Measured(info, stat.size_bytes, stat.etag)
 
 

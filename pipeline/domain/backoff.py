@@ -7,13 +7,16 @@ import math
 from random import Random
 
 BASE_SEC = 2.0
-CAP_SEC = 600.0
+CAP_SEC = 1800.0
+DOUBLES = 2.0
+OF_JOBS = 8.0
+"""Growth of the waits after failed jobs: the five of the default budget span half an hour."""
 
 
-def _ceiling(failures: int, base_sec: float, cap_sec: float) -> float:
-    # 2**n overflows a float for a large n, so the exponent is bounded first.
-    exponent = min(max(failures - 1, 0), math.ceil(math.log2(cap_sec / base_sec)))
-    return min(cap_sec, base_sec * 2.0**exponent)
+def _ceiling(failures: int, base_sec: float, cap_sec: float, growth: float) -> float:
+    # A power overflows a float for a large exponent, so the exponent is bounded first.
+    most = max(0, math.ceil(math.log(cap_sec / base_sec, growth)))
+    return min(cap_sec, base_sec * growth ** min(max(failures - 1, 0), most))
 
 
 def full_jitter(
@@ -24,7 +27,7 @@ def full_jitter(
     Args:
         failures: Failures so far, the current one included (1 for the first).
     """
-    return rng.uniform(0, _ceiling(failures, base_sec, cap_sec))
+    return rng.uniform(0, _ceiling(failures, base_sec, cap_sec, DOUBLES))
 
 
 def equal_jitter(
@@ -34,13 +37,14 @@ def equal_jitter(
     retry_after_sec: float | None = None,
     base_sec: float = BASE_SEC,
     cap_sec: float = CAP_SEC,
+    growth: float = DOUBLES,
 ) -> float:
     """Return the delay after a refusal: at least half the ceiling, and never before Retry-After.
 
     Full jitter can be close to zero. A provider that has just answered "too many requests" would
     see that as another burst.
     """
-    half = _ceiling(failures, base_sec, cap_sec) / 2
+    half = _ceiling(failures, base_sec, cap_sec, growth) / 2
     hint = min(retry_after_sec or 0.0, cap_sec)
     return max(hint, half) + rng.uniform(0, half)
 

@@ -141,24 +141,7 @@ class RefusedForNow(ProviderError):
 
 
 class TransientProviderError(ProviderError):
-    """The provider did not take the job, and a later try may succeed.
-
-    Attributes:
-        unreached: True if no byte left this machine: the asset waits without spending its retry
-            budget.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        request_id: str | None = None,
-        retry_after_sec: float | None = None,
-        unreached: bool = False,
-    ) -> None:
-        super().__init__(code, message, request_id=request_id, retry_after_sec=retry_after_sec)
-        self.unreached = unreached
+    """The provider did not take the job, and a later try may succeed."""
 
 
 class AccountProblem(ProviderError):

@@ -1,6 +1,7 @@
 """Generator of reference pages: ``python -m pipeline.domain.reference_pages``.
 
-It writes states.md, events.md, audit.md and warnings.md to ``docs`` below the current directory.
+It writes states.md, events.md, failures.md, audit.md and warnings.md to ``docs`` below the current
+directory.
 """
 
 import inspect
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from pipeline.domain.audit_types import AuditType
 from pipeline.domain.events import EventType
+from pipeline.domain.failures import FAILURES, Failure
+from pipeline.domain.faults import Fault, waits
 from pipeline.domain.output_warnings import SENTENCES, WarningCode
 from pipeline.domain.states import TRANSITIONS, Status
 
@@ -55,6 +58,43 @@ def events_page() -> str:
     )
 
 
+def failures_page() -> str:
+    """Return docs/failures.md: the party at fault for each failure code, and what follows."""
+    return _page(
+        "# The failures of a video",
+        "",
+        GENERATED.format("failures"),
+        "",
+        "Only a fault of the source ends a video at once. A failure that may pass holds it, with "
+        "the code as its `hold_reason`, until its deadline "
+        "(`KHRONIKA_WAIT_DEADLINE_SEC`, a day). A job that a provider took, and that failed, "
+        "spends one of `KHRONIKA_MAX_ATTEMPTS`. At the end of the day or of the budget the video "
+        "fails with the code of its last trouble; the event `expired` or `retry_exhausted` and "
+        "the message say which of the two ended it.",
+        "",
+        "| fault | consequence |",
+        "|---|---|",
+        *_rows(Fault),
+        "",
+        "| code | fault | before a job | of a job that failed | sentence |",
+        "|---|---|---|---|---|",
+        *(_failure_row(code, failure) for code, failure in FAILURES.items()),
+        "",
+        "A *free* job is one of our own transcoder; a vendor may bill one that failed. A failure "
+        "whose reporter says that it lasts ends the video, as an address that is answered with "
+        "403, 404 or 410 does.",
+    )
+
+
+def _failure_row(code: str, failure: Failure) -> str:
+    if failure.fault is Fault.SOURCE or not failure.retryable:
+        before = of_job = "ends"
+    else:
+        is_free = waits(failure.fault, retryable=True, took_job=True, bills=False)
+        before, of_job = "waits", "waits if free" if is_free else "spends one"
+    return f"| `{code}` | {failure.fault} | {before} | {of_job} | {failure.sentence} |"
+
+
 def audit_page() -> str:
     """Return docs/audit.md: the meaning of each type of event in the audit."""
     return _page(
@@ -96,6 +136,7 @@ def warnings_page() -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "states.md": states_page,
     "events.md": events_page,
+    "failures.md": failures_page,
     "audit.md": audit_page,
     "warnings.md": warnings_page,
 }

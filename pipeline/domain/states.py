@@ -26,23 +26,25 @@ class Status(StrEnum):
     late success of the same generation."""
 
     RETRYING = "retrying"
-    """An attempt failed for a transient reason, or the provider refused it for now. The sweep wakes
-    the next claim at ``next_attempt_at``."""
+    """An attempt failed for a transient reason, or it waits for the network, our machines, our
+    storage or a provider. The sweep wakes the next claim at ``next_attempt_at``."""
 
 
 TRANSITIONS: Mapping[tuple[Status, Status], str] = {
     (Status.QUEUED, Status.PROCESSING): "a worker claimed it (attempt + 1)",
     (Status.RETRYING, Status.PROCESSING): "a worker claimed it (attempt + 1)",
     (Status.QUEUED, Status.FAILED): "cancelled, or its deadline passed (`expired`)",
-    (Status.RETRYING, Status.FAILED): "cancelled, or its deadline passed (`expired`)",
+    (Status.RETRYING, Status.FAILED): (
+        "cancelled, or its deadline passed (`expired`, with the code of its last trouble)"
+    ),
     (Status.PROCESSING, Status.COMPLETED): "its outputs were reported and passed the gate",
     (Status.PROCESSING, Status.RETRYING): (
-        "the attempt failed for a transient reason and budget is left, or the provider refused it "
-        "for now (held: no budget used)"
+        "a job failed for a transient reason and budget is left, or a passing trouble came before "
+        "a job or was ours (held: no budget used)"
     ),
     (Status.PROCESSING, Status.FAILED): (
-        "terminal failure (a refused source included), budget exhausted, cancelled, or its workers "
-        "crashed too often"
+        "terminal failure (a refused source included), budget exhausted (`retry_exhausted`, with "
+        "the code of the last job), cancelled, or its workers crashed too often"
     ),
     (Status.FAILED, Status.QUEUED): (
         "manual retry by owner or operator: the budget starts over, the history stays"

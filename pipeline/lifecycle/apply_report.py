@@ -22,6 +22,8 @@ from pipeline.domain.decide import (
     decide,
 )
 from pipeline.domain.events import EventDraft, EventType
+from pipeline.domain.failures import failure_of
+from pipeline.domain.faults import waits
 from pipeline.domain.processing_step import DONE_PERCENT
 from pipeline.domain.states import Status
 from pipeline.domain.values import (
@@ -194,7 +196,7 @@ def _write(
             delay_sec = poll_interval(0, services.rng, least_sec=PLAYABLE_POLL_SEC)
             return publish_playable(session, asset, report, verdict, next_poll_sec=delay_sec)
         case FailAttempt(code=code, message=message, retryable=retryable):
-            setback = Setback(code, message, retryable)
+            setback = _setback_of(services, session, report, code, message, retryable=retryable)
             if verdict is not None:
                 attempt = session.get_one(Attempt, report.attempt_id)
                 account_states.record_lie(session, attempt.provider)
@@ -221,6 +223,26 @@ def _write(
             return Applied(f"ignored: {reason}")
         case _:
             raise AssertionError(decision)
+
+
+def _setback_of(
+    services: Services,
+    session: Session,
+    report: ProviderReport,
+    code: str,
+    message: str | None,
+    *,
+    retryable: bool,
+) -> Setback:
+    """Return the setback of a job that its provider took and that has no outputs to publish."""
+    account = session.get_one(Attempt, report.attempt_id).provider
+    held = waits(
+        failure_of(code).fault,
+        retryable=retryable,
+        took_job=True,
+        bills=services.providers[account].capabilities.bills_failures,
+    )
+    return Setback(code, message, retryable, held=held)
 
 
 def _release_failed(

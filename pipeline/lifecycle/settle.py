@@ -6,7 +6,7 @@ from random import Random
 from sqlalchemy.orm import Session
 
 from pipeline.config.work_settings import RetrySettings
-from pipeline.domain.backoff import equal_jitter, full_jitter
+from pipeline.domain.backoff import OF_JOBS, equal_jitter, full_jitter
 from pipeline.domain.values import Setback
 from pipeline.limits.account_choice import REPEATING, has_another
 from pipeline.records import store, transitions
@@ -40,6 +40,7 @@ def next_step(
     setback: Setback,
     *,
     failures: int,
+    holds: int,
     max_attempts: int,
     retry: RetrySettings,
     rng: Random,
@@ -49,17 +50,20 @@ def next_step(
 
     Args:
         failures: Failures spent before this one.
+        holds: Waits since the last failure that was spent; the deadline bounds them.
         elsewhere: The failure would repeat itself at this account, and another one may be tried.
     """
     bounds = {"base_sec": retry.backoff_base_sec, "cap_sec": retry.backoff_cap_sec}
     if setback.held:
         hint = setback.retry_after_sec
-        return Hold(equal_jitter(failures + 1, rng, retry_after_sec=hint, **bounds))
+        return Hold(equal_jitter(holds + 1, rng, retry_after_sec=hint, **bounds))
     if not setback.retryable and not elsewhere:
         return GiveUp(exhausted=False)
     if failures + 1 >= max_attempts:
         return GiveUp(exhausted=True)
-    return TryAgain(full_jitter(1 if elsewhere else failures + 1, rng, **bounds))
+    if elsewhere:
+        return TryAgain(full_jitter(1, rng, **bounds))
+    return TryAgain(equal_jitter(failures + 1, rng, growth=OF_JOBS, **bounds))
 
 
 def may_go_elsewhere(services: Services, session: Session, asset: Asset, setback: Setback) -> bool:
@@ -92,6 +96,7 @@ def settle(
     step = next_step(
         setback,
         failures=asset.failures,
+        holds=asset.holds,
         max_attempts=asset.max_attempts,
         retry=retry,
         rng=rng,

@@ -17,7 +17,6 @@ from pipeline.content.published_copy import GONE, copy_of, measure_copy
 from pipeline.content.source import SourceRefused, measure, url_for_provider
 from pipeline.content.source_facts import measured_facts
 from pipeline.domain.errors import (
-    AccountProblem,
     LimitReached,
     ProviderError,
     RefusedForNow,
@@ -26,7 +25,8 @@ from pipeline.domain.errors import (
     TransientProviderError,
     UnknownOutcome,
 )
-from pipeline.domain.failures import known_code
+from pipeline.domain.failures import failure_of, known_code
+from pipeline.domain.faults import waits
 from pipeline.domain.routing import PassedOver
 from pipeline.domain.values import (
     AttemptOutcome,
@@ -59,7 +59,12 @@ DURATION_DISAGREES_SEC = 0.5
 
 
 def submit(services: Services, asset_id: UUID) -> Outcome:
-    """Submit one due asset to its provider, or write the transition that its failure calls for."""
+    """Submit one due asset to its provider, or write the transition that its failure calls for.
+
+    A machine whose programs do not work claims nothing: the sweep wakes another one.
+    """
+    if not services.host.takes_work(services.tools):
+        return Outcome("host_unfit")
     with session_of(services.engine) as session:
         claim = claim_asset(services, session, asset_id)
     if isinstance(claim, NoClaim):
@@ -94,7 +99,7 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         try:
             claim, measured = _measure_copy(services, claim, error)
         except SourceRefused as final:
-            setback = Setback(known_code(final.code), str(final), retryable=final.transient)
+            setback = _setback_of_source(final)
             return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
     facts = measured_facts(measured)
     lacking = lasting_reason_against(services, claim.asset, provider, facts)
@@ -108,19 +113,31 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
     return _call(services, provider, claim, asset, measured)
 
 
+def _setback_of_source(refused: SourceRefused) -> Setback:
+    """Return the setback of a source that was not measured: no provider was asked."""
+    fault = failure_of(refused.code).fault
+    return Setback(
+        known_code(refused.code),
+        str(refused),
+        retryable=refused.transient,
+        held=waits(fault, retryable=refused.transient, took_job=False, bills=False),
+        retry_after_sec=refused.retry_after_sec,
+    )
+
+
 def _measure_copy(
     services: Services, claim: Claim, refused: SourceRefused
 ) -> tuple[Claim, Measured]:
     """Take the published MP4 of a video on the move, whose original is gone.
 
-    A refusal that may pass counts as final at the last attempt.
+    A refusal that may pass counts as final after as many waits as there are attempts.
 
     Raises:
         SourceRefused: The error of the original. If the copy cannot be read now and may be later,
             it is the copy's error.
     """
     asset = claim.asset
-    is_last = asset.failures + 1 >= asset.max_attempts
+    is_last = asset.holds + 1 >= asset.max_attempts
     if asset.wanted_provider is None or refused.code not in GONE:
         raise refused
     if refused.transient and not is_last:
@@ -265,17 +282,14 @@ def _note_refusal(services: Services, provider: Provider, error: ProviderError) 
 
 
 def _setback(error: ProviderError) -> Setback:
-    """Return the setback of a job that the provider did not take.
-
-    A refusal for now, a refusal of the account and a provider that was not reached cost the asset
-    nothing.
-    """
-    unreached = isinstance(error, TransientProviderError) and error.unreached
+    """Return the setback of a job that the provider did not take: it costs the asset nothing."""
+    retryable = not isinstance(error, TerminalProviderError)
+    fault = failure_of(error.code).fault
     return Setback(
         known_code(error.code),
         str(error),
-        retryable=not isinstance(error, TerminalProviderError),
-        held=unreached or isinstance(error, RefusedForNow | AccountProblem),
+        retryable=retryable,
+        held=waits(fault, retryable=retryable, took_job=False, bills=False),
         retry_after_sec=error.retry_after_sec,
         context={"provider_request_id": error.request_id},
     )

@@ -13,6 +13,7 @@ HELD = """
 END_HOLD = """
     UPDATE video_assets AS held
     SET deadline_at = deadline_at - (next_attempt_at - now()),
+        held_since = held_since - (next_attempt_at - now()),
         next_attempt_at = now(), woken_at = NULL
 """
 """Makes a held asset due. A hold moves the deadline by its length; the rest of it is taken back."""

@@ -22,6 +22,17 @@ class Refusal(StrEnum):
     NO_VIDEO_STREAM = "no_video_stream"  # sound only; cover art does not count
 
 
+OF_TOOLS = frozenset(
+    {
+        Refusal.SOURCE_CORRUPT,
+        Refusal.SOURCE_UNMEASURABLE,
+        Refusal.UNDECODABLE,
+        Refusal.NO_VIDEO_STREAM,
+    }
+)
+"""Refusals that a machine whose ffmpeg or ffprobe does not work would cause, too."""
+
+
 class MediaRefused(Exception):
     """The media is not acceptable; every retry would be refused as well.
 

@@ -25,6 +25,7 @@ class FetchRefused(Exception):
         detail: one sentence for people, without the URL, which may be signed.
         transient: True if the same fetch may succeed later.
         status: HTTP status, if the server's answer was the reason.
+        retry_after_sec: seconds until the server wants to be asked again; None if it did not say.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class FetchRefused(Exception):
         *,
         transient: bool = False,
         status: int | None = None,
+        retry_after_sec: float | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.transient = transient
         self.status = status
+        self.retry_after_sec = retry_after_sec
 
 
 def url_refused(detail: str) -> FetchRefused:
@@ -52,9 +55,16 @@ def unreachable(
     *,
     transient: bool = False,
     status: int | None = None,
+    retry_after_sec: float | None = None,
 ) -> FetchRefused:
     """Make the error of a fetch without a usable answer."""
-    return FetchRefused(FetchCode.SOURCE_UNREACHABLE, detail, transient=transient, status=status)
+    return FetchRefused(
+        FetchCode.SOURCE_UNREACHABLE,
+        detail,
+        transient=transient,
+        status=status,
+        retry_after_sec=retry_after_sec,
+    )
 
 
 def too_large(max_bytes: int) -> FetchRefused:

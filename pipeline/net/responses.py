@@ -8,6 +8,7 @@ from typing import Protocol
 import requests
 
 from pipeline.net.fetch_errors import changed, unreachable
+from pipeline.net.retry_after import retry_after_of
 
 RANGE_NOT_SATISFIABLE = 416
 _PIECE_BYTES = 256 * 1024
@@ -79,7 +80,12 @@ def check_status(answer: requests.Response) -> None:
     if status in (_OK, _PARTIAL):
         return
     passing = status >= _SERVER_ERROR or status in _PASSING_REFUSALS
-    raise unreachable(f"The server answered {status}.", transient=passing, status=status)
+    raise unreachable(
+        f"The server answered {status}.",
+        transient=passing,
+        status=status,
+        retry_after_sec=retry_after_of(answer.headers.get("Retry-After", "")) if passing else None,
+    )
 
 
 def check_part(answer: requests.Response, offset: int, version: Version | None) -> None:

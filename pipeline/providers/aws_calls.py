@@ -26,12 +26,12 @@ from pipeline.domain.errors import (
     TransientProviderError,
     UnknownOutcome,
 )
+from pipeline.net.retry_after import retry_after_of
 from pipeline.providers.transport import (
     CONNECT_TIMEOUT_SEC,
     VendorAnswer,
     VendorError,
     refusal_of,
-    retry_after_of,
     silence_of,
     vendor_words,
 )
@@ -110,7 +110,7 @@ def _called(call: Callable[..., Any], arguments: Mapping[str, Any]) -> Mapping[s
         raise AccountProblem("provider_account", "there are no AWS credentials") from error
     except UNSENT as error:
         message = f"not reached: {type(error).__name__}"
-        raise TransientProviderError("provider_failed", message, unreached=True) from error
+        raise TransientProviderError("provider_failed", message) from error
     except ParamValidationError as error:
         raise TerminalProviderError("provider_refused", "not a request of the API") from error
     except (BotoCoreError, *UNREADABLE) as error:

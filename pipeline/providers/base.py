@@ -49,6 +49,7 @@ class Capabilities:
         poll_least_sec: Least seconds between two polls of a job; None takes the setting.
         pace: Most calls by verb; a verb without an entry has no limit.
         max_jobs: Jobs that may be under way at once; None for no limit.
+        bills_failures: A job that failed may cost money.
     """
 
     idempotent_submit: bool
@@ -63,6 +64,7 @@ class Capabilities:
     poll_least_sec: float | None = None
     pace: Mapping[Verb, Rate] = field(default_factory=dict)
     max_jobs: int | None = None
+    bills_failures: bool = True
 
     @property
     def signs_addresses(self) -> bool:

@@ -9,8 +9,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -28,14 +26,13 @@ from pipeline.domain.errors import (
     UnknownOutcome,
 )
 from pipeline.net.responses import body_pieces
+from pipeline.net.retry_after import retry_after_of
 from pipeline.providers.vendor_clocks import note_date
 from pipeline.runtime.strict_json import DocumentRefused, read_document
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Most bytes of an answer: a page of a hundred jobs has some hundred KiB."""
 CONNECT_TIMEOUT_SEC = 5.0
-MAX_RETRY_AFTER_SEC = 24 * 3600.0
-"""Longest pause that a vendor can order. A longer one is taken for a fault of its clock."""
 
 BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 REFUSES_ACCOUNT = frozenset(
@@ -43,7 +40,6 @@ REFUSES_ACCOUNT = frozenset(
 )
 PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 _QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
@@ -325,25 +321,12 @@ def _plainly(answer: VendorAnswer) -> VendorError:
     return VendorError(f"answered {answer.status}")
 
 
-def retry_after_of(text: str) -> float | None:
-    """Return the wait of a Retry-After: seconds or a date (RFC 9110, section 10.2.3)."""
-    if _SECONDS.fullmatch(text):
-        return min(float(text), MAX_RETRY_AFTER_SEC)
-    try:
-        instant = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    wait_sec = (aware - datetime.now(UTC)).total_seconds()
-    return min(max(wait_sec, 0.0), MAX_RETRY_AFTER_SEC)
-
-
 def _never_connected(error: requests.ConnectionError) -> bool:
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in {"NewConnectionError", "NameResolutionError"}
 
 
 def _unreached(error: Exception) -> TransientProviderError:
-    # No byte left this machine, so there is no job: the asset waits without spending its budget.
+    # No byte left this machine, so there is no job.
     message = f"not reached: {type(error).__name__}"
-    return TransientProviderError("provider_failed", message, unreached=True)
+    return TransientProviderError("provider_failed", message)

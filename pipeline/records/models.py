@@ -59,6 +59,11 @@ class Asset(Base):
     attempt: Mapped[int]
     attempt_id: Mapped[UUID | None]
     failures: Mapped[int]
+    holds: Mapped[int]
+    """Waits for a passing trouble since ``held_since``; their delays grow with it."""
+    held_since: Mapped[datetime | None]
+    """Begin of these waits, moved by the time that the guards of an account held the asset; the
+    deadline is counted from it. Null: no such wait since the last failure that was spent."""
     max_attempts: Mapped[int]
     claims: Mapped[int]
     provider: Mapped[str]

@@ -42,6 +42,9 @@ NO_MORE_WORK: Mapping[str, Any] = {
 }
 """Columns of an asset without a worker and without due work. The raised token stops old writers."""
 
+NOT_HELD: Mapping[str, Any] = {"holds": 0, "held_since": None}
+"""Columns of an asset that does not wait for a passing trouble."""
+
 LEFT: Mapping[str, Any] = {
     **NO_MORE_WORK,
     "deadline_at": None,
@@ -308,6 +311,7 @@ def hold_extended(
     }
     if reason != NO_ACCOUNT:
         columns["deadline_at"] = Asset.deadline_at + interval(delay_sec)
+        columns["held_since"] = Asset.held_since + interval(delay_sec)
     if account is not None:
         columns["provider"] = account
     event = EventDraft(EventType.HELD, "worker", detail, provider=account) if is_news else None
@@ -317,11 +321,22 @@ def hold_extended(
 def held(
     setback: Setback, *, delay_sec: float, deadline_sec: float, actor: str, event_id: str | None
 ) -> Transition:
-    """End an attempt that the provider refused for now; the retry budget is not used."""
+    """End an attempt for a reason that passes; the retry budget is not used.
+
+    Args:
+        deadline_sec: Time from the first of these waits until the asset fails with this reason.
+    """
+    since = func.coalesce(Asset.held_since, func.now())
     return Transition(
         Status.RETRYING,
         _of_setback(EventType.HELD, setback, actor, event_id, delay_sec=delay_sec),
-        {**_waiting(setback, delay_sec, deadline_sec), "hold_reason": setback.code},
+        {
+            **_waiting(setback, delay_sec, deadline_sec),
+            "hold_reason": setback.code,
+            "holds": Asset.holds + 1,
+            "held_since": since,
+            "deadline_at": since + interval(deadline_sec),
+        },
     )
 
 
@@ -332,7 +347,11 @@ def retry_scheduled(
     return Transition(
         Status.RETRYING,
         _of_setback(EventType.RETRY_SCHEDULED, setback, actor, event_id, delay_sec=delay_sec),
-        {**_waiting(setback, delay_sec, deadline_sec), "failures": Asset.failures + 1},
+        {
+            **_waiting(setback, delay_sec, deadline_sec),
+            **NOT_HELD,
+            "failures": Asset.failures + 1,
+        },
     )
 
 
@@ -349,13 +368,13 @@ def failed(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
 
 
 def retry_exhausted(setback: Setback, *, actor: str, event_id: str | None) -> Transition:
-    """End an attempt that used up the retry budget, and fail the asset."""
-    code = EventType.RETRY_EXHAUSTED.value
-    message = f"{failure_of(setback.code).sentence} {failure_of(code).message}"
+    """End an attempt that used up the retry budget, and fail the asset with its code."""
+    exhausted = failure_of(EventType.RETRY_EXHAUSTED.value)
+    message = f"{failure_of(setback.code).sentence} {exhausted.message}"
     return Transition(
         Status.FAILED,
         _of_setback(EventType.RETRY_EXHAUSTED, setback, actor, event_id),
-        {**_ended(code, message), "failures": Asset.failures + 1},
+        {**_ended(setback.code, message), "failures": Asset.failures + 1},
     )
 
 
@@ -370,11 +389,21 @@ def worker_crashed(asset: Asset) -> Transition:
 
 
 def expired(asset: Asset) -> Transition:
-    """Fail a waiting asset whose deadline has passed."""
-    detail = {"hold_reason": asset.hold_reason}
-    return Transition(
-        Status.FAILED, EventDraft(EventType.EXPIRED, "sweep", detail), _ended("expired")
-    )
+    """Fail a waiting asset whose deadline has passed, with the code of the trouble if it had one.
+
+    An asset that was never tried fails as ``expired``.
+    """
+    code = asset.error_code or EventType.EXPIRED.value
+    detail = {"hold_reason": asset.hold_reason, "code": code, "holds": asset.holds}
+    event = EventDraft(EventType.EXPIRED, "sweep", detail)
+    return Transition(Status.FAILED, event, _ended(code, _expiry_message(code)))
+
+
+def _expiry_message(code: str) -> str:
+    expiry = failure_of(EventType.EXPIRED.value)
+    if failure_of(code) is expiry:
+        return expiry.message
+    return f"{failure_of(code).sentence} {expiry.message}"
 
 
 def cancelled(actor: str) -> Transition:
@@ -413,7 +442,8 @@ def _waiting(setback: Setback, delay_sec: float, deadline_sec: float) -> Mapping
 
 
 def _ended(code: str, message: str | None = None) -> Mapping[str, Any]:
-    return {**LEFT, "error_code": code, "error_message": message or failure_of(code).message}
+    message = message or failure_of(code).message
+    return {**LEFT, **NOT_HELD, "error_code": code, "error_message": message}
 
 
 # Edges into `completed`, and the changes inside it.
@@ -438,6 +468,7 @@ def completed(
         event,
         {
             **LEFT,
+            **NOT_HELD,
             **published_columns(output_id, outputs),
             "attempt_id": attempt_id,
             "wanted_provider": None,

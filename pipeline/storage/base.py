@@ -31,6 +31,10 @@ class ObjectMissing(StorageError):
     """There is no object with that key."""
 
 
+class StorageAway(OSError):
+    """The folder of a storage lacks its marker: it is not mounted, or was never prepared."""
+
+
 class ContentTooLarge(StorageError):
     """The content exceeds its limit; nothing of it was kept."""
 

@@ -3,6 +3,9 @@
 New content is written to `.incoming` beside the objects, on the same file system. A single rename
 gives it its name once it is complete and on the disk. Keys never begin with a dot, so no key names
 the folder. Each object that arrives in parts has a folder of its own in it (`local_parts`).
+
+A marker file tells the folder from the empty one that is left when its disk is not mounted. Without
+it nothing is written, and no object counts as missing.
 """
 
 import os
@@ -22,6 +25,7 @@ from pipeline.storage.base import (
     ObjectMissing,
     PartsRefused,
     Stat,
+    StorageAway,
     bounded,
     check_key,
 )
@@ -30,18 +34,27 @@ from pipeline.storage.local_folders import link_tree
 from pipeline.storage.local_parts import PartsFolder, flush_folder
 from pipeline.storage.multipart import Multipart, Part, SignedRequest
 
+MARKER = ".khronika-storage"
+_MARKER_TEXT = "This folder is a storage of Khronika Video. Keep this file: it marks the mount.\n"
 _INCOMING = ".incoming"
 _CHUNK_BYTES = 256 * 1024
 _MULTIPART_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class LocalStorage:
-    """The driver for `file:///folder`; the folder is made if absent."""
+    """The driver for `file:///folder`, a folder that `prepare_folder` has marked.
+
+    Raises:
+        NotADirectoryError: no folder can have that name.
+
+    Every method raises `StorageAway` while the folder lacks its marker.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+        if any(parent.is_file() or parent.is_char_device() for parent in self._root.parents):
+            raise NotADirectoryError(f"{root} lies below a file")
         self._incoming = self._root / _INCOMING
-        self._incoming.mkdir(parents=True, exist_ok=True)
 
     def write(self, key: str, chunks: Iterable[bytes], *, max_bytes: int | None = None) -> Stat:
         """See `Storage.write`."""
@@ -87,6 +100,7 @@ class LocalStorage:
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """See `Storage.list`."""
+        self._require_marker()
         folder = self._path(prefix) if prefix else self._root
         if folder.is_file():
             yield self.stat(prefix)
@@ -107,6 +121,7 @@ class LocalStorage:
 
     def remove_unfinished(self, *, older_than_sec: float, dry_run: bool = False) -> int:
         """See `Storage.remove_unfinished`."""
+        self._require_marker()
         size_bytes = 0
         for path in self._incoming.iterdir():
             with suppress(FileNotFoundError):  # its writer has just finished
@@ -190,14 +205,25 @@ class LocalStorage:
     def _parts(self, multipart: Multipart) -> PartsFolder:
         if not _MULTIPART_ID.fullmatch(multipart.id):
             raise PartsRefused("no multipart upload has such an id")
+        self._require_marker()
         return PartsFolder(self._incoming / multipart.id)
 
     def _path(self, key: str) -> Path:
-        return self._root / check_key(key)
+        path = self._root / check_key(key)
+        self._require_marker()
+        return path
+
+    def _require_marker(self) -> None:
+        if not (self._root / MARKER).is_file():
+            raise StorageAway(
+                f"{self._root} has no {MARKER}: it is not mounted, or not prepared "
+                "(python -m pipeline.storage.prepare)"
+            )
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Give a new path in `.incoming`; remove its content at the end."""
+        self._require_marker()
         path = self._incoming / uuid.uuid4().hex
         try:
             yield path
@@ -228,6 +254,23 @@ class LocalStorage:
             # A file system cannot hold both `a` and `a/b`; only S3 would accept it.
             raise KeyRefused("another object stands in the way of this key") from error
         flush_folder(target.parent)
+
+
+def prepare_folder(root: Path) -> None:
+    """Make the folder of a storage, and mark it; safe to repeat.
+
+    Only a set-up calls this, while the disk is mounted.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    (root / _INCOMING).mkdir(parents=True, exist_ok=True)
+    marker = root / MARKER
+    if not marker.is_file():
+        marker.write_text(_MARKER_TEXT)
+        with marker.open("rb") as file:
+            os.fsync(file.fileno())
+        flush_folder(root)
 
 
 def _object_stat(key: str, found: os.stat_result) -> Stat:

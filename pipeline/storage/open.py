@@ -8,7 +8,7 @@ from pipeline.storage.urls import Credentials, StorageUrlInvalid, bucket_of, fol
 
 
 def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
-    """Open the storage at a URL.
+    """Open the storage at a URL; nothing is read or written yet.
 
     Args:
         url: `file:///an/absolute/folder`, or `s3://bucket/prefix?endpoint=…&region=…`, in which
@@ -17,7 +17,6 @@ def open_storage(url: str, credentials: Credentials | None = None) -> Storage:
 
     Raises:
         StorageUrlInvalid: it is neither. The message omits the URL, which may hold credentials.
-        OSError: the folder cannot be made. A bucket is connected to later.
     """
     parts = urlsplit(url)
     if parts.scheme == "s3":

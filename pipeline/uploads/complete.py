@@ -11,7 +11,8 @@ from pipeline.content.stored_source import probeable
 from pipeline.domain.errors import DomainError, TooLarge, Unprocessable
 from pipeline.media.probe import probe
 from pipeline.media.source_info import SourceInfo
-from pipeline.media.source_limits import Limits, MediaRefused, Refusal, check_limits
+from pipeline.media.source_limits import OF_TOOLS, Limits, MediaRefused, Refusal, check_limits
+from pipeline.media.tool_proof import ToolsUnfit, prove_tools
 from pipeline.media.tools import Tools
 from pipeline.records import upload_rows
 from pipeline.records.models import Upload
@@ -187,8 +188,22 @@ def _measure(upload: Upload, storage: Storage, tools: Tools, limits: Limits) -> 
     except ObjectMissing:
         raise upload_rows.ticket_expired() from None  # abandoned during the check
     except MediaRefused as error:
+        if error.code in OF_TOOLS:
+            _require_fit_host(tools)
         raise _refusal(error) from error
     return info
+
+
+def _require_fit_host(tools: Tools) -> None:
+    """Blame no file that this machine could not read because of its own programs.
+
+    Raises:
+        OSError: They do not work. The upload is kept, and another try may reach another machine.
+    """
+    try:
+        prove_tools(tools)
+    except ToolsUnfit as unfit:
+        raise OSError(f"this machine cannot check an upload: {unfit}") from unfit
 
 
 def _refusal(error: MediaRefused) -> DomainError:

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
+from pipeline.storage.prepare import prepare_storage
 from tests.buckets import CREDENTIALS, localbucket_server, moto_server
 
 DRIVERS = ("local", "s3 on moto", "s3 on localbucket")
@@ -18,6 +19,7 @@ def driver(
     """One for all tests: the SDK takes 0.1 s for every client."""
     folder = tmp_path_factory.mktemp("storage")
     if request.param == "local":
+        prepare_storage(folder.as_uri())
         yield open_storage(folder.as_uri())
         return
     server = moto_server() if request.param == "s3 on moto" else localbucket_server(folder)

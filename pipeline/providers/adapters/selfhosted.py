@@ -114,6 +114,7 @@ class SelfHosted(base.SimpleProvider):
         writes_to_our_storage=True,
         signed_playback=True,
         caps=frozenset(Profile),
+        bills_failures=False,
     )
 
     def __init__(self, opening: base.Opening) -> None:

@@ -8,7 +8,7 @@ from tests.acceptance.stories.success import claim_completed
 from tests.acceptance.telling import Story, Telling
 
 STEPS = [
-    *("created", "claimed", "source_verified", "submitted", "retry_scheduled"),
+    *("created", "claimed", "source_verified", "submitted", "held"),
     *("claimed", "source_verified", "submitted", "completed"),
 ]
 

@@ -33,6 +33,7 @@ from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Event
 from pipeline.records.transitions import LEFT, Transition
 from pipeline.runtime.database import make_engine, session_of
+from pipeline.storage.prepare import prepare_storage
 from stack.process_environment import LIMITS
 from tests import clips
 from tests.scripted_provider import SECRET, TOKEN
@@ -162,6 +163,7 @@ def environment(
         "KHRONIKA_SOURCE_MAX_BYTES": "10000000",
         "KHRONIKA_SOURCE_MAX_DURATION_SEC": "60",
     }
+    prepare_storage(variables["STORAGE_URL"])
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables

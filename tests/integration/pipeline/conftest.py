@@ -25,6 +25,7 @@ from pipeline.process_settings import ApiSettings, WorkerSettings
 from pipeline.records.models import Asset, Delivery, Event
 from pipeline.runtime.database import make_engine, session_of, user_session
 from pipeline.services import Services, build_services
+from pipeline.storage.prepare import prepare_storage
 from tests.scripted_provider import SECRET, TOKEN, ScriptedProvider, scripted_provider
 
 CLIP = Path(__file__).parents[2] / "media" / "big-buck-bunny-720p-5s.mp4"
@@ -117,6 +118,7 @@ def settings(
         "KHRONIKA_MAX_ATTEMPTS": "3",
         "KHRONIKA_PROVIDER_TIMEOUT_SEC": "2",
     }
+    prepare_storage(variables["STORAGE_URL"])
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return load_settings(WorkerSettings)

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.config.task_names import wake_poll, wake_release, wake_submit
 from pipeline.domain.errors import Conflict, StaleTransition
+from pipeline.domain.failures import FAILURES
 from pipeline.domain.states import Status
 from pipeline.lifecycle.poll import poll
 from pipeline.lifecycle.reconcile import reconcile
@@ -73,7 +74,11 @@ def test_an_exhausted_budget_ends_the_asset_with_its_own_event(world: World) -> 
     assert fail(world, asset_id, retryable=True) == "failed"
 
     assert world.types(asset_id)[-1] == "retry_exhausted"
-    assert world.asset(asset_id).error_code == "retry_exhausted"
+    failed = world.asset(asset_id)
+    assert failed.error_code == "encode_failed"
+    assert failed.error_message is not None
+    assert FAILURES["encode_failed"].sentence in failed.error_message
+    assert FAILURES["retry_exhausted"].sentence in failed.error_message
     assert world.chronicle(asset_id)[-1].detail["code"] == "encode_failed"
 
 

@@ -131,11 +131,11 @@ def test_the_measured_figures_win_over_the_declared_ones(world: World) -> None:
     }
 
 
-def test_a_storage_that_is_away_is_tried_again_like_any_source(world: World) -> None:
+def test_a_storage_that_is_away_is_no_fault_of_the_source(world: World) -> None:
     away = S3Storage(S3Place("bucket", "", "http://127.0.0.1:9", None), Credentials("id", "secret"))
     services = replace(world.services, storage=away)
 
     with pytest.raises(SourceRefused) as refused:
         measure(services, Source("original/ana/a/b/source.mp4", None, "ana"), pinned=None)
 
-    assert (refused.value.code, refused.value.transient) == ("source_unreachable", True)
+    assert (refused.value.code, refused.value.transient) == ("storage_unavailable", True)

@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.runtime.database import session_of
+from pipeline.storage.prepare import prepare_storage
 from tests.integration.transcoder.made_encodes import Make, maker
 from transcoder.app import create_app
 from transcoder.models import Job, OwedCallback
@@ -148,6 +149,7 @@ def environment(
         "KHRONIKA_TRANSCODER_LEASE_SEC": "4",
         "KHRONIKA_TRANSCODER_CONCURRENCY": "1",
     }
+    prepare_storage((tmp_path / "videos").as_uri())
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 

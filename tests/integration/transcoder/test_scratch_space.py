@@ -20,7 +20,7 @@ from pipeline.domain.errors import RefusedForNow
 from pipeline.domain.values import SubmitRequest
 from pipeline.media.tools import Tools
 from pipeline.runtime.database import session_of
-from pipeline.storage.local import LocalStorage
+from pipeline.storage.local import MARKER, LocalStorage, prepare_folder
 from tests import clips
 from tests.integration.transcoder.conftest import TOKEN, Client, row
 from tests.selfhosted_account import FACTS, selfhosted_account
@@ -239,13 +239,14 @@ def test_a_full_storage_is_a_failure_in_passing_that_leaves_nothing(
 ) -> None:
     job_id = client.submit(clips.widescreen(clip_folder, tools))
     with small_disk(tmp_path / "small", 64 * 1024) as root:
+        prepare_folder(root)
         storage = LocalStorage(root)
         full = replace(services, storages={"default": storage})
         transcode(full, job_id)
         expect_no_space(client, job_id)
         sweep(full)
         assert list(storage.list()) == []
-        assert [path for path in root.rglob("*") if path.is_file()] == []
+        assert [path.name for path in root.rglob("*") if path.is_file()] == [MARKER]
 
 
 def test_a_dry_run_says_what_could_be_reclaimed_and_a_run_what_was(

@@ -62,6 +62,7 @@ CHANGED_BY_OWNERS = {
     *("status", "generation", "failures", "claims", "progress", "progress_at", "error_code"),
     *("error_message", "hold_reason", "next_attempt_at", "woken_at", "next_poll_at"),
     *("deadline_at", "lease_token", "lease_expires_at", "last_seq", "deleted_at"),
+    *("holds", "held_since"),
 }
 PUBLISHED = {
     *("published_output_id", "manifest_url", "fallback_url", "poster_url", "thumbnail_url"),

@@ -1,22 +1,26 @@
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.storage.base import KeyRefused, PartsRefused
-from pipeline.storage.local import LocalStorage
+from pipeline.storage.base import KeyRefused, PartsRefused, StorageAway
+from pipeline.storage.local import MARKER, LocalStorage, prepare_folder
 from pipeline.storage.multipart import Multipart
 
 
 def everything(root: Path) -> list[str]:
-    """Every file under a folder, hidden ones too."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+    """Every file under a folder, hidden ones too, but for its marker."""
+    files = (path for path in root.rglob("*") if not path.is_dir() and path.name != MARKER)
+    return sorted(str(path.relative_to(root)) for path in files)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return tmp_path / "root"
+    root = tmp_path / "root"
+    prepare_folder(root)
+    return root
 
 
 @pytest.fixture
@@ -174,3 +178,41 @@ def test_completion_cut_off_after_the_rename_is_finished_by_the_next(
 def test_an_id_that_could_lead_astray_names_no_parts(root: Path, id_: str) -> None:
     with pytest.raises(PartsRefused):
         LocalStorage(root).abort_multipart(Multipart("a", id_))
+
+
+def test_a_folder_without_its_marker_is_never_written_to(root: Path, folder: Path) -> None:
+    storage = LocalStorage(root)
+    storage.write("a", [b"x"])
+    away = root.with_name("unmounted")
+    root.rename(away)
+    root.mkdir()
+    deeds: dict[str, Callable[[], object]] = {
+        "write": lambda: storage.write("b", [b"x"]),
+        "read": lambda: storage.read("a"),
+        "stat": lambda: storage.stat("a"),
+        "publish": lambda: storage.publish_folder(folder, "p"),
+        "list": lambda: list(storage.list()),
+        "delete": lambda: storage.delete_prefix("a"),
+        "tidy": lambda: storage.remove_unfinished(older_than_sec=0),
+        "start": lambda: storage.start_multipart("c"),
+        "part": lambda: storage.put_part(Multipart("c", "f" * 32), 1, 0, [b"x"]),
+        "parts": lambda: storage.list_parts(Multipart("c", "f" * 32)),
+        "complete": lambda: storage.complete_multipart(Multipart("c", "f" * 32), []),
+        "abort": lambda: storage.abort_multipart(Multipart("c", "f" * 32)),
+        "open": lambda: storage.local_path("a"),
+    }
+    for deed in deeds.values():
+        with pytest.raises(StorageAway):
+            deed()
+    assert list(root.iterdir()) == []
+
+    root.rmdir()
+    away.rename(root)
+    assert b"".join(storage.read("a")) == b"x"
+
+
+def test_opening_a_folder_that_is_absent_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageAway):
+        LocalStorage(tmp_path / "mnt" / "videos").write("a", [b"x"])
+
+    assert list(tmp_path.iterdir()) == []

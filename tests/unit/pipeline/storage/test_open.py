@@ -4,10 +4,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.storage.open import open_storage
+from pipeline.storage.prepare import prepare_storage
 from pipeline.storage.urls import Credentials, S3Place, StorageUrlInvalid, bucket_of
 
 
-def test_a_file_url_opens_its_folder_and_makes_it(tmp_path: Path) -> None:
+def test_a_file_url_opens_the_folder_that_was_prepared(tmp_path: Path) -> None:
+    prepare_storage(f"file://{tmp_path}/with%20space")
     open_storage(f"file://{tmp_path}/with%20space").write("a", [b"x"])
 
     assert (tmp_path / "with space" / "a").read_bytes() == b"x"
