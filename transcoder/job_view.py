@@ -4,7 +4,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from transcoder.models import Job
+from transcoder import store
+from transcoder.models import Job, JobStatus
+
+QUARANTINED = "quarantined"
+"""Code of a job whose workers were lost: another one would be lost, too."""
 
 
 def job_view(job: Job) -> dict[str, Any]:
@@ -19,7 +23,17 @@ def job_view(job: Job) -> dict[str, Any]:
         "finished_at": _iso(job.finished_at),
         "result": job.result,
         "error": job.error,
+        "crashes": crashes_of(job),
     }
+
+
+def crashes_of(job: Job) -> int:
+    """Return the number of workers that were lost while they had this job."""
+    before: int = job.request.get("crashes", 0)
+    own_claims = job.claims - min(before, store.MAX_CLAIMS - 1)
+    is_lost = job.error is not None and job.error["code"] == QUARANTINED
+    ended_in_order = own_claims > 0 and job.status != JobStatus.QUEUED and not is_lost
+    return own_claims - int(ended_in_order)
 
 
 def callback_body(kind: str, job: Job, at: datetime) -> bytes:

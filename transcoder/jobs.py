@@ -107,6 +107,9 @@ class JobRequest(BaseModel):
     source_etag: str | None = Field(default=None, min_length=1, max_length=1024)
     """ETag of the source that the client has measured. A source with another one is refused."""
 
+    crashes: int = Field(default=0, ge=0)
+    """Workers that earlier jobs of the same source killed."""
+
     @field_validator("max_profile")
     @classmethod
     def _known_profile(cls, value: str | None) -> str | None:
@@ -131,13 +134,18 @@ class JobRequest(BaseModel):
         return needed_bytes(self.source_size_bytes)
 
     def is_same_request(self, stored: dict[str, Any]) -> bool:
-        """Compare this request with a stored one, apart from the measurements of the source.
+        """Compare this request with a stored one, apart from the measurements and the crashes.
 
-        The job keeps the measurements that it was made with.
+        The job keeps those that it was made with.
         """
         # After its end, a job has only a part of its source's address, and the digest of all of it.
         # A row of an earlier release may lack the digest, and then has the whole address.
-        ignored = {"source_size_bytes": None, "source_etag": None, "source_url": None}
+        ignored = {
+            "source_size_bytes": None,
+            "source_etag": None,
+            "source_url": None,
+            "crashes": 0,
+        }
         earlier = read_request(stored)
         is_same_source = stored.get(DIGEST, earlier.source_sha256) == self.source_sha256
         same = earlier.model_copy(update=ignored) == self.model_copy(update=ignored)
@@ -188,7 +196,9 @@ def put_job(
         raise JobRefused(error.code, error.detail) from error
     if store.get_job(session, job_id) is None and not has_room(job_id, request.needed_bytes):
         raise NoRoom
-    created = store.insert_job(session, job_id, request.stored(), request_id)
+    created = store.insert_job(
+        session, job_id, request.stored(), request_id, crashes=request.crashes
+    )
     job = get_job(session, job_id)
     if not request.is_same_request(job.request):
         raise JobRefused("job_conflict", "Another request created the job of this id.")

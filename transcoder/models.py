@@ -62,7 +62,7 @@ class Job(Base):
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     claims: Mapped[int]
-    """Number of workers that have claimed it."""
+    """Workers that have claimed it, and those that earlier jobs of its source killed."""
     lease_token: Mapped[int]
     """Raised by every claim and by a cancel; a write with an older one matches nothing."""
     lease_expires_at: Mapped[datetime | None]

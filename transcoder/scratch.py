@@ -3,8 +3,9 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +13,8 @@ from uuid import UUID
 from transcoder.store import Lease
 
 _SLOTS = ".slots"
+_SUSPECT = "suspect"
+_SUSPECT_WAITS_SEC = 15  # a waiting suspect is woken again by every sweep
 _RESERVED = ".reserved"
 
 
@@ -91,18 +94,46 @@ def abandoned_folders(
 def encode_slot(scratch: Path, count: int) -> Iterator[bool]:
     """Hold one of this machine's encode slots; yield False if all are taken.
 
-    Slots are file locks, because the kernel releases them when a worker is killed.
+    They also count as taken while a suspect waits for the whole machine. Slots are file locks,
+    because the kernel releases them when a worker is killed.
     """
     (scratch / _SLOTS).mkdir(exist_ok=True)
-    for number in range(count):
-        with (scratch / _SLOTS / str(number)).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield True
-            return
-    yield False
+    with ExitStack() as held:
+        waits = _age_sec(scratch / _SLOTS / _SUSPECT) < _SUSPECT_WAITS_SEC
+        yield not waits and any(_locks(held, scratch, number) for number in range(count))
+
+
+@contextmanager
+def whole_machine(scratch: Path, count: int) -> Iterator[bool]:
+    """Hold all of this machine's encode slots, for a job whose earlier worker was lost.
+
+    Yield False if one is taken; no other job then gets one for a while.
+    """
+    (scratch / _SLOTS).mkdir(exist_ok=True)
+    with ExitStack() as held:
+        is_free = all(_locks(held, scratch, number) for number in range(count))
+        if is_free:
+            (scratch / _SLOTS / _SUSPECT).unlink(missing_ok=True)
+        else:
+            held.close()
+            (scratch / _SLOTS / _SUSPECT).touch()
+        yield is_free
+
+
+def _locks(held: ExitStack, scratch: Path, number: int) -> bool:
+    file = held.enter_context((scratch / _SLOTS / str(number)).open("a"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _age_sec(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _lease_of(name: str) -> Lease | None:

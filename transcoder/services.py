@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from celery import Celery
 from sqlalchemy import Engine
 
 from pipeline.media.confinement import require_isolation
+from pipeline.media.host_fitness import HostFitness
+from pipeline.media.tool_proof import H264
 from pipeline.media.tools import Tools, locate_tools
 from pipeline.runtime.database import make_engine
 from pipeline.runtime.message_signatures import derive_key
@@ -36,6 +38,7 @@ class TranscoderServices:
     storages: Mapping[str, Storage]
     callback_sender: CallbackSender
     producer: Celery
+    host: HostFitness = field(default_factory=lambda: HostFitness(H264))
 
     def has_room(self, job_id: UUID, needed_bytes: int) -> bool:
         """Check that this machine's scratch folder has room for a job."""

@@ -17,7 +17,10 @@ from sqlalchemy.orm import Session
 from transcoder.models import DIGEST, TERMINAL, Job, JobStatus, JobStep, OwedCallback
 
 MAX_CLAIMS = 3
-"""Workers that may claim a job. A job that killed this many would kill the next as well."""
+"""Workers that may claim a job. A job that killed this many would kill the next as well.
+
+Only the first of them works beside other jobs, so that a job is charged at most once for the crash
+of a neighbour."""
 
 KEEP_FOR = timedelta(days=30)
 """Time that a job's row is kept after its end. Until then, putting the job again encodes nothing.
@@ -38,14 +41,26 @@ class Lease:
     token: int
 
 
-def insert_job(session: Session, job_id: UUID, request: dict[str, Any], request_id: str) -> bool:
-    """Create a job unless its id is taken; return True if it is new."""
+def insert_job(
+    session: Session, job_id: UUID, request: dict[str, Any], request_id: str, *, crashes: int = 0
+) -> bool:
+    """Create a job unless its id is taken; return True if it is new.
+
+    Args:
+        session: Session of the transaction.
+        job_id: Id that the client chose.
+        request: Body of the PUT.
+        request_id: Id of the PUT.
+        crashes: Workers that earlier jobs of the same source killed; one more claim is left in any
+            case.
+    """
     values = {
         "id": job_id,
         "request": request,
         "request_id": request_id,
         "status": JobStatus.QUEUED,
         "step": JobStep.QUEUED,
+        "claims": min(crashes, MAX_CLAIMS - 1),
     }
     statement = insert(Job).values(values).on_conflict_do_nothing().returning(Job.id)
     return session.scalar(statement) is not None
@@ -108,6 +123,25 @@ def fail(session: Session, lease: Lease, error: dict[str, Any]) -> None:
         LeaseLost: Another worker has the job, or it was cancelled.
     """
     _guarded(session, lease, {"error": error, "cleanup_owed": True} | _ended(JobStatus.FAILED))
+
+
+def hand_back(session: Session, lease: Lease) -> None:
+    """Queue a job again that this machine cannot encode; the claim does not count.
+
+    Raises:
+        LeaseLost: Another worker has the job, or it was cancelled.
+    """
+    _guarded(
+        session,
+        lease,
+        {
+            "status": JobStatus.QUEUED,
+            "step": JobStep.QUEUED,
+            "progress": 0,
+            "claims": Job.claims - 1,
+            "lease_expires_at": None,
+        },
+    )
 
 
 def fail_lost(session: Session, job_id: UUID, error: dict[str, Any]) -> bool:

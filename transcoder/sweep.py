@@ -6,7 +6,7 @@ from uuid import uuid4
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
 from transcoder import store
-from transcoder.job_view import callback_body, error_view
+from transcoder.job_view import QUARANTINED, callback_body, error_view
 from transcoder.leftovers import clean_outputs, clean_scratch, forget_old_jobs
 from transcoder.models import Job
 from transcoder.services import TranscoderServices
@@ -36,7 +36,7 @@ def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:
     detail = f"{job.claims} workers were lost while they encoded this video."
     callback_id = uuid4()
     with session_of(services.engine) as session:
-        error = error_view("worker_lost", detail, retryable=True)
+        error = error_view(QUARANTINED, detail, retryable=False)
         if not store.fail_lost(session, job.id, error):
             return []
         ended = store.get_job(session, job.id)

@@ -38,8 +38,10 @@ def require_jail(**_: Any) -> None:
 
 @worker_process_init.connect
 def start_clean(**_: Any) -> None:
-    """Remove the folders that killed workers left."""
-    leftovers.clean_scratch(process_services())
+    """Remove the folders that killed workers left, and prove this machine's encoder."""
+    services = process_services()
+    leftovers.clean_scratch(services)
+    services.host.judge(services.tools)
 
 
 @app.task(name=ENCODE)

@@ -1,14 +1,15 @@
 """Work of the `encode` task: one job from claim to callback."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from pipeline.media.probe import probe
-from pipeline.media.source_limits import MediaRefused, check_limits
+from pipeline.media.source_limits import OF_TOOLS, MediaRefused, check_limits
 from pipeline.net.fetch import FetchRefused, GuardedFetcher
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
@@ -23,7 +24,7 @@ from transcoder.job_view import callback_body, error_view
 from transcoder.jobs import JobRequest, read_request
 from transcoder.models import Job, JobStep
 from transcoder.result_view import result_view
-from transcoder.scratch import encode_slot, reserve, workdir
+from transcoder.scratch import encode_slot, reserve, whole_machine, workdir
 from transcoder.scratch_space import FULL, needed_bytes
 from transcoder.services import TranscoderServices
 from transcoder.store import Lease, LeaseLost
@@ -33,20 +34,41 @@ from transcoder.task_names import wake_deliver, wake_encode
 _log = logging.getLogger(__name__)
 
 
+class StorageUnavailable(Exception):
+    """The storage could not be read or written; no fault of the job."""
+
+
+JOB_ERRORS = (
+    EncodeFailed,
+    FetchRefused,
+    MediaRefused,
+    StorageError,
+    StorageUnavailable,
+    OSError,
+)
+"""Errors that end a job."""
+
+
 def transcode(services: TranscoderServices, job_id: UUID) -> list[Wake]:
     """Claim a job, encode it and record its end; return the tasks to wake.
 
     The function returns at once if another worker has the job. It also does so if all encode slots
-    or the scratch space of this machine are taken: the job stays queued, and the next finished
-    encode or the sweep wakes it again. Safe to run twice.
+    or the scratch space of this machine are taken, or if its ffmpeg does not work: the job stays
+    queued, and the next finished encode or the sweep wakes it again. Safe to run twice.
+
+    A job whose earlier worker was lost runs alone on its machine. If it is the cause, no other job
+    is charged for the next crash.
     """
     settings = services.settings
-    with encode_slot(settings.scratch, settings.concurrency) as free:
-        if not free:
-            return []
-        with session_of(services.engine) as session:
-            job = store.get_job(session, job_id)
-        if job is None or not services.has_room(job_id, _request_of(job).needed_bytes):
+    if not services.host.takes_work(services.tools):
+        return []
+    with session_of(services.engine) as session:
+        job = store.get_job(session, job_id)
+    if job is None:
+        return []
+    room = whole_machine if job.claims > 0 else encode_slot
+    with room(settings.scratch, settings.concurrency) as free:
+        if not free or not services.has_room(job_id, _request_of(job).needed_bytes):
             return []
         with session_of(services.engine) as session:
             lease = store.claim(session, job_id, settings.lease_sec)
@@ -71,11 +93,28 @@ def _work(services: TranscoderServices, lease: Lease, job: Job) -> list[Wake]:
     except (LeaseLost, EncodeCancelled):
         _log.info("stopped, the job was cancelled or taken over: %s", lease)
         return []
-    except (EncodeFailed, FetchRefused, MediaRefused, StorageError, OSError) as error:
-        try:
-            return _finish(services, "job.failed", lease, job_error(error))
-        except LeaseLost:
-            return []
+    except JOB_ERRORS as error:
+        with suppress(LeaseLost):
+            return _end(services, lease, error)
+        return []
+
+
+def _end(services: TranscoderServices, lease: Lease, error: Exception) -> list[Wake]:
+    """Fail a job, or hand it back if this machine's ffmpeg turns out not to work."""
+    if _may_be_the_hosts(error) and services.host.judge(services.tools) is not None:
+        with session_of(services.engine) as session:
+            store.hand_back(session, lease)
+        return []
+    return _finish(services, "job.failed", lease, job_error(error))
+
+
+def _may_be_the_hosts(error: Exception) -> bool:
+    """Return True for a failure that a broken ffmpeg or ffprobe would cause, too."""
+    if isinstance(error, MediaRefused):
+        return error.code in OF_TOOLS
+    if isinstance(error, EncodeFailed):
+        return error.code != "insufficient_space"
+    return isinstance(error, OSError) and error.errno not in FULL
 
 
 def _produce(
@@ -109,14 +148,15 @@ def _bring(
     most = services.settings.max_bytes
     if request.source is not None:
         storage = services.storages[request.source.storage]
-        copy_source(
-            storage,
-            request.source.key,
-            to,
-            max_bytes=most,
-            version=request.version,
-            beat=heartbeat.beat,
-        )
+        with _blaming_the_storage():
+            copy_source(
+                storage,
+                request.source.key,
+                to,
+                max_bytes=most,
+                version=request.version,
+                beat=heartbeat.beat,
+            )
         return
     assert request.source_url is not None
     with GuardedFetcher(services.settings.fetch_policy) as fetcher:
@@ -149,9 +189,22 @@ def _publish(
     beat: Callable[[], None],
 ) -> dict[str, Any]:
     storage = services.storages[request.output.storage]
-    published = storage.publish_folder(encoded.outputs, request.output.prefix, beat=beat)
-    published += storage.publish_folder(encoded.pictures, request.output.poster_prefix, beat=beat)
+    with _blaming_the_storage():
+        published = storage.publish_folder(encoded.outputs, request.output.prefix, beat=beat)
+        pictures = storage.publish_folder(encoded.pictures, request.output.poster_prefix, beat=beat)
+    published += pictures
     return result_view(request.output, encoded, published)
+
+
+@contextmanager
+def _blaming_the_storage() -> Iterator[None]:
+    """Raise ``StorageUnavailable`` for a failure of the medium, but for a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise StorageUnavailable(str(error)) from error
 
 
 def _finish(
@@ -176,6 +229,11 @@ def job_error(error: Exception) -> dict[str, Any]:
         return error_view(error.code, error.detail, retryable=error.transient)
     if isinstance(error, MediaRefused):
         return error_view(error.code, error.detail, retryable=False)
+    if isinstance(error, StorageUnavailable):
+        _log.error("storage unavailable: %s", error)
+        return error_view(
+            "storage_unavailable", "The storage cannot be read or written.", retryable=True
+        )
     if isinstance(error, OSError) and error.errno in FULL:
         return error_view("insufficient_space", "The transcoder's disk is full.", retryable=True)
     _log.error("unexpected: %r", error)

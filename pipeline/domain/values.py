@@ -324,6 +324,7 @@ class SubmitRequest:
         poster_time_sec: Instant of the poster that the owner chose; None leaves it to the provider.
         max_profile: The largest rendition to make; None leaves it to the provider.
         playback: Readers of the outputs.
+        crashes: Machines that earlier jobs of this asset stopped, as their providers reported it.
     """
 
     asset_id: UUID
@@ -338,6 +339,7 @@ class SubmitRequest:
     max_profile: Profile | None = None
     playback: Playback = Playback.PUBLIC
     source_key: str | None = None
+    crashes: int = 0
 
 
 @dataclass(frozen=True)
@@ -352,6 +354,9 @@ class Submitted:
     provider_request_id: str | None = None
     vendor: Mapping[str, Any] = field(default_factory=dict)
 
+
+CRASHES = "crashes"
+"""Key of an attempt's vendor facts: the number of machines that its job stopped."""
 
 FOLLOWED_UP = "followed_up"
 """Key of an attempt's vendor facts: the names of the follow-up calls that were made."""

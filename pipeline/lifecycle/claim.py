@@ -130,8 +130,16 @@ def _start(services: Services, session: Session, asset: Asset, chosen: Chosen) -
 
 
 def _take_over(leases: LeaseSettings, session: Session, asset: Asset) -> Claim | NoClaim:
+    """Go on with an attempt whose worker was lost, or give the asset up.
+
+    The last permitted claims run one after the other: assets that were beside the one that stopped
+    their worker are not charged for its next crash.
+    """
     if asset.claims >= leases.max_claims:
         return _give_up(session, asset)
+    is_last = 1 < asset.claims + 1 == leases.max_claims
+    if is_last and store.runs_last_claim(session, asset, leases.max_claims):
+        return NoClaim("another_suspect_first")
     change = transitions.lease_taken_over(asset, lease_sec=leases.lease_sec)
     return _claim(session, store.advance(session, asset, change), taken_over=True)
 

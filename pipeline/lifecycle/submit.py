@@ -258,6 +258,7 @@ def _call(
         max_profile=services.settings.providers.max_profile,
         playback=Playback(asset.playback),
         source_key=claim.source.key,
+        crashes=_crashes(services, claim),
     )
     try:
         submitted = provider.submit(request)
@@ -269,6 +270,11 @@ def _call(
         outcome = AttemptOutcome.DEFERRED if setback.held else AttemptOutcome.REFUSED
         return _end_attempt(services, claim, asset, setback, outcome=outcome)
     return accept(services, claim, asset, submitted)
+
+
+def _crashes(services: Services, claim: Claim) -> int:
+    with session_of(services.engine) as session:
+        return store.crashes_before(session, claim.attempt)
 
 
 def _note_refusal(services: Services, provider: Provider, error: ProviderError) -> None:

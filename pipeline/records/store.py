@@ -25,6 +25,7 @@ from pipeline.domain.audit_types import AuditType
 from pipeline.domain.errors import IllegalTransition, StaleTransition
 from pipeline.domain.events import EventDraft
 from pipeline.domain.states import Status, is_allowed
+from pipeline.domain.values import CRASHES
 from pipeline.records.clock import from_now
 from pipeline.records.models import Asset, Attempt, AuditEvent, Event, Output
 from pipeline.records.transitions import Transition
@@ -195,3 +196,26 @@ def discard(session: Session, *attempts: ColumnElement[bool], published_too: boo
 def audit(session: Session, type_: AuditType, *, actor: str, **columns: Any) -> None:
     """Record an event that belongs to no asset. The commit chains it to the row before it."""
     session.execute(insert(AuditEvent).values(type=type_, actor=actor, **columns))
+
+
+def crashes_before(session: Session, attempt: Attempt) -> int:
+    """Return the number of machines that earlier jobs of an attempt's asset stopped."""
+    counted = func.coalesce(func.sum(Attempt.vendor[CRASHES].as_integer()), 0)
+    earlier = (Attempt.asset_id == attempt.asset_id, Attempt.number < attempt.number)
+    return int(session.scalars(select(counted).where(*earlier)).one())
+
+
+def runs_last_claim(session: Session, asset: Asset, max_claims: int) -> bool:
+    """Return true if the last permitted claim of another asset is under way.
+
+    Callers of this function go one after the other, until they commit.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("khronika last claims"))))
+    other = select(Asset.id).where(
+        Asset.id != asset.id,
+        Asset.status == Status.PROCESSING,
+        Asset.deleted_at.is_(None),
+        Asset.claims >= max_claims,
+        Asset.lease_expires_at > func.clock_timestamp(),
+    )
+    return session.scalars(other.limit(1)).one_or_none() is not None

@@ -13,6 +13,7 @@ from pydantic import AliasPath, AnyHttpUrl, Field, SecretStr, ValidationError, m
 
 from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.values import (
+    CRASHES,
     CallbackEnvelope,
     JobRef,
     Outputs,
@@ -83,6 +84,7 @@ class _Job(transport.VendorDocument):
     progress: float = Field(0, ge=0, le=100)
     result: _Result | None = None
     error: _Fault | None = None
+    crashes: int = Field(0, ge=0, le=1000)
 
     @model_validator(mode="after")
     def _says_how_it_ended(self) -> Self:
@@ -140,6 +142,8 @@ class SelfHosted(base.SimpleProvider):
             "max_profile": request.max_profile,
             "source_size_bytes": request.source.size_bytes,
             "source_etag": request.source_etag,
+            # An older transcoder refuses members that it does not know.
+            **({"crashes": request.crashes} if request.crashes else {}),
         }
         answer = self._http.submit("PUT", f"/{request.attempt_id}", json=body)
         return Submitted(str(request.attempt_id), answer.request_id)
@@ -201,4 +205,5 @@ def _status(job: _Job, request_id: str | None) -> ProviderStatus:
         provider_job_id=str(job.id),
         provider_request_id=request_id,
         progress=job.progress,
+        vendor={CRASHES: job.crashes} if job.crashes else {},
     )

@@ -9,12 +9,14 @@ import pytest
 
 from pipeline.domain.failures import FAILURES
 from pipeline.domain.states import Status
+from pipeline.lifecycle.claim import claim_asset
 from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.media.host_fitness import HostFitness
 from pipeline.operations.first_start import prepare_first
 from pipeline.records.models import Asset
+from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
 from tests.scripted_provider import callback
@@ -237,3 +239,55 @@ def test_a_worker_marks_the_folder_of_a_new_installation_and_no_other(
 
     assert not prepare_first(world.services)
     assert not folder.exists()
+
+
+def lose_worker(world: World, asset_id: UUID, claims: int) -> None:
+    """Let the worker of a claim be killed before it called the provider."""
+    world.execute(
+        "UPDATE video_assets SET claims = :claims, provider_job_id = NULL, next_poll_at = NULL,"
+        " lease_expires_at = now() - interval '1 s' WHERE id = :id",
+        claims=claims,
+        id=asset_id,
+    )
+
+
+def test_the_last_claims_of_assets_that_died_together_run_one_after_the_other(
+    world: World,
+) -> None:
+    poison, neighbour = world.create(), world.create()
+    for asset_id in (poison, neighbour):
+        submit(world.services, asset_id)
+        lose_worker(world, asset_id, claims=2)
+    with session_of(world.services.engine) as session:
+        claim_asset(world.services, session, poison)
+
+    assert submit(world.services, neighbour).result == "another_suspect_first"
+    assert world.asset(neighbour).claims == 2
+
+    lose_worker(world, poison, claims=3)
+    assert submit(world.services, poison).result == "worker_crashed"
+    assert submit(world.services, neighbour).result == "submitted"
+
+
+def test_the_machines_that_a_video_stopped_are_counted_over_its_attempts(world: World) -> None:
+    asset_id = world.create()
+    for lost in (1, 2):
+        wait_out(world, asset_id)
+        attempt_id = world.attempt_id(asset_id)
+        world.provider.job(attempt_id, crashes=lost)
+        report(world, world.provider.fail(attempt_id, "encode_failed", retryable=True))
+
+    wait_out(world, asset_id)
+
+    assert world.provider.jobs[world.attempt_id(asset_id)]["spec"]["crashes"] == 3
+
+
+def test_a_video_that_stops_machines_is_not_tried_again(world: World) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    attempt_id = world.attempt_id(asset_id)
+
+    report(world, world.provider.fail(attempt_id, "quarantined", retryable=False))
+
+    failed = world.asset(asset_id)
+    assert (failed.status, failed.error_code) == (Status.FAILED, "quarantined")

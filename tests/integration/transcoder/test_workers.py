@@ -203,7 +203,7 @@ def test_a_killed_worker_is_taken_over_and_the_job_completed_once(
     eventually("scratch is clean", lambda: not list(scratch.glob(f"{job_id}*")))
 
 
-def test_a_job_that_outlives_its_workers_fails_as_worker_lost(
+def test_a_job_that_outlives_its_workers_is_set_aside(
     client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
 ) -> None:
     job_id = client.submit(clips.very_short(clip_folder, tools))
@@ -211,8 +211,8 @@ def test_a_job_that_outlives_its_workers_fails_as_worker_lost(
         lost = {"status": "running", "claims": MAX_CLAIMS, "lease_expires_at": func.now()}
         session.execute(update(Job).where(Job.id == job_id).values(lost))
     sweep(services)
-    assert client.get(job_id)["error"]["code"] == "worker_lost"
-    assert client.get(job_id)["error"]["retryable"] is True
+    assert client.get(job_id)["error"]["code"] == "quarantined"
+    assert client.get(job_id)["error"]["retryable"] is False
     sweep(services)
     assert len(callbacks_of(services, job_id)) == 1
 
