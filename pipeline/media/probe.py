@@ -31,6 +31,7 @@ _ENTRIES = (
     "format=duration,start_time,bit_rate"
     f":stream={','.join(_STREAM_FIELDS)}"
     ":stream_disposition=attached_pic,default"
+    ":stream_tags=DURATION"
     ":stream_side_data=rotation,crop_top,crop_bottom,crop_left,crop_right"
     ":packet=stream_index,pts_time"
     ":packet_side_data=side_data_type"

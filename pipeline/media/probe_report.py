@@ -14,6 +14,7 @@ from pipeline.media.track_choice import choose_sound, count_tracks, has_disposit
 
 _ENCRYPTED = "Encryption info"  # ffprobe's name for the side data of an encrypted packet
 _INTERLACED_ORDERS = ("tt", "bb", "tb", "bt")
+_CLOCK = re.compile(r"(\d{1,3}):(\d{2}):(\d{2}(?:\.\d{1,9})?)")
 _CROPS = ("top", "bottom", "left", "right")
 _DEPTH_IN_NAME = re.compile(r"(?:p|gray|gbrap?)0?(\d{2})(?:le|be)$")
 _RATIO = re.compile(r"[0-9]{1,10}(?:[/.][0-9]{1,10})?")
@@ -48,7 +49,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     width, height = _display_size(
         coded_width - cropped_width, coded_height - cropped_height, aspect, rotation
     )
-    duration_sec = _duration_sec(layout, streams)
+    duration_sec = _duration_sec(layout, streams, played=[video, *([audio] if audio else [])])
     _refuse_encrypted(packets, video.get("index"))
     intervals = _intervals(packets, video.get("index"))
     average = _average_rate(video, intervals)
@@ -167,10 +168,32 @@ def _display_size(width: int, height: int, aspect: Fraction, rotation: int) -> t
     return (height, squared) if rotation in (90, 270) else (squared, height)
 
 
-def _duration_sec(layout: Mapping[str, Any], streams: Sequence[Mapping[str, Any]]) -> float:
-    if (whole := finite_number(layout.get("duration"))) > 0:
+def _duration_sec(
+    layout: Mapping[str, Any],
+    streams: Sequence[Mapping[str, Any]],
+    played: Sequence[Mapping[str, Any]],
+) -> float:
+    """Return the declared length of the picture and its sound; of the whole file if they have none.
+
+    A track that is not played, of subtitles or another language, may last longer.
+    """
+    whole = finite_number(layout.get("duration"))
+    if whole <= 0:
+        whole = max((finite_number(stream.get("duration")) for stream in streams), default=0.0)
+    if len(streams) == len(played):
         return whole
-    return max((finite_number(stream.get("duration")) for stream in streams), default=0.0)
+    origin_sec = finite_number(layout.get("start_time"))
+    ends = [_end_sec(stream, origin_sec) for stream in played]
+    return min(whole, max(ends)) if min(ends) > 0 else whole
+
+
+def _end_sec(stream: Mapping[str, Any], origin_sec: float) -> float:
+    """Return the declared end of a track; 0 without one. Matroska has it as a tag."""
+    if tagged := _CLOCK.fullmatch(str(_mapping(stream.get("tags")).get("DURATION"))):
+        hours, minutes, seconds = map(float, tagged.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    length_sec = finite_number(stream.get("duration"))
+    return _start_sec(stream, origin_sec) + length_sec if length_sec > 0 else 0.0
 
 
 def _start_sec(stream: Mapping[str, Any], origin_sec: float) -> float:

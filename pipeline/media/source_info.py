@@ -16,7 +16,7 @@ class SourceInfo:
 
     container: str  # mp4, mov, webm, matroska, mpegts, avi, flv, mpeg or ogg
     size_bytes: int
-    duration_sec: float  # of the longest stream
+    duration_sec: float  # declared, of the picture or its sound, the longer of the two
     stream_count: int  # streams of every kind, cover art and data included
     width: int  # as displayed: rotated upright, pixels square; may be odd
     height: int
