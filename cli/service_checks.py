@@ -15,6 +15,7 @@ from pipeline.media.confinement import (
     active_isolation,
     require_isolation,
 )
+from pipeline.media.ffmpeg_needs import REMEDY, missing_needs
 from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.process_settings import DoctorSettings
 from pipeline.runtime.unsafe_settings import find_unsafe
@@ -80,12 +81,19 @@ def check_storage(settings: DoctorSettings) -> str:
 
 
 def check_tools(_: DoctorSettings) -> str:
-    """Start ffmpeg and ffprobe."""
+    """Start ffmpeg and ffprobe, and try every filter, codec and option that is used."""
     try:
         tools = locate_tools(os.environ)
     except ToolsMissing as error:
         raise CheckFailed(str(error), "Install ffmpeg, or set FFMPEG and FFPROBE.") from None
-    return ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
+    versions = ", ".join(_version(program) for program in (tools.ffmpeg, tools.ffprobe))
+    try:
+        missing = missing_needs(tools)
+    except OSError as error:
+        raise CheckFailed(f"a trial does not begin: {error}", REMEDY) from None
+    if missing:
+        raise CheckFailed(f"{versions}; {tools.ffmpeg} lacks {'; '.join(missing)}", REMEDY)
+    return versions
 
 
 def check_isolation(settings: DoctorSettings) -> str:

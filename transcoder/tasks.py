@@ -3,6 +3,7 @@
 celery -A transcoder.tasks worker --queues transcode,transcoder-sweep
 """
 
+import os
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from celery import Celery
 from celery.signals import worker_init, worker_process_init
 
 from pipeline.media.confinement import IsolationMissing, require_isolation
+from pipeline.media.ffmpeg_needs import NeedsMissing, require_needs
+from pipeline.media.tools import ToolsMissing, locate_tools
 from pipeline.runtime.task_publishing import SIGNING
 from transcoder import callback_delivery, leftovers, log_redaction, sweep, transcode
 from transcoder.services import process_services
@@ -33,6 +36,15 @@ def require_jail(**_: Any) -> None:
     try:
         require_isolation(load_settings().isolation_waive)
     except IsolationMissing as error:
+        raise SystemExit(f"khronika transcoder: {error}") from None
+
+
+@worker_init.connect
+def require_ffmpeg(**_: Any) -> None:
+    """Stop the start with an ffmpeg that lacks a filter, a codec or an option that is used."""
+    try:
+        require_needs(locate_tools(os.environ))
+    except (NeedsMissing, ToolsMissing, OSError) as error:
         raise SystemExit(f"khronika transcoder: {error}") from None
 
 

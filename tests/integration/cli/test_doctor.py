@@ -99,6 +99,7 @@ AWAY_ISSUER = {
             "does not accept our credentials",
         ),
         ({"FFMPEG": "/no/such/program"}, "ffmpeg, ffprobe", "FFMPEG"),
+        ({"FFMPEG": "/bin/true"}, "ffmpeg, ffprobe", "lacks decoder h264"),
         ({"STORAGE_URL": "file:///proc/nowhere"}, "storage", "/proc/nowhere"),
         ({"KHRONIKA_POSTS_TABLE": "posts"}, "posts", "no table posts"),
         (AWAY_ISSUER, "issuers of tokens", "site publishes no keys at http://127.0.0.1:9"),

