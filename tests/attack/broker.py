@@ -13,7 +13,7 @@ from pipeline.config.task_names import (
     TASK_WITHDRAW,
 )
 from tests.attack.rows import Row
-from tests.attack.target import Target, wait_until
+from tests.attack.target import Target, became_so
 from tests.forgeries import forger, send_forgeries
 
 OPTIONS = {"global_keyprefix": BROKER_KEY_PREFIX}
@@ -35,10 +35,10 @@ def attack(target: Target) -> list[Row]:
     before = _row(target, asset["id"])
     trace = target.folder / "unpickled"
     with target.process("submitter") as (worker, log):
-        wait_until(lambda: worker.poll() is not None or " ready." in log.read_text())
+        became_so(lambda: worker.poll() is not None or " ready." in log.read_text())
         _send(target, asset["id"], trace)
         marker = target.create().json()["id"]
-        served = wait_until(lambda: len(target.world.events(marker)) > 1)
+        served = became_so(lambda: len(target.world.events(marker)) > 1)
         end = "running" if worker.poll() is None else f"ended: {worker.returncode}"
         heard = "refused" if "task messages refused" in log.read_text() else "not refused"
     changed = "unchanged" if _row(target, asset["id"]) == before else "changed"

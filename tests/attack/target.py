@@ -109,7 +109,7 @@ class Target:
             yield start(name, {**self.examples(name), **(changes or {})}), log
 
 
-def wait_until(holds: Callable[[], bool], *, by: float = PATIENCE_SEC) -> bool:
+def became_so(holds: Callable[[], bool], *, by: float = PATIENCE_SEC) -> bool:
     """Wait until something holds; False if it does not."""
     deadline = time.monotonic() + by
     while not holds():
@@ -144,5 +144,5 @@ def running_target() -> Iterator[Target]:
         with closing(redis.Redis.from_url(servers.broker_url)) as broker:
             broker.flushdb()
         web, log = stack.enter_context(target.process("web"))
-        assert wait_until(lambda: has_started("web", web, examples("web"), log)), log.read_text()
+        assert became_so(lambda: has_started("web", web, examples("web"), log)), log.read_text()
         yield target

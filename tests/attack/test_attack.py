@@ -16,7 +16,7 @@ from stack.home import CHECKOUT
 from stack.processes import spawn, stop_child
 from tests.attack import database
 from tests.attack.rows import Row, render
-from tests.attack.target import running_target, wait_until
+from tests.attack.target import became_so, running_target
 
 PATIENCE_SEC = 840
 STOP_SEC = 60.0
@@ -67,7 +67,7 @@ def test_nothing_of_an_attack_outlives_its_time(
         ]
 
     with running_attacks(tmp_path / "log") as command:
-        assert wait_until(lambda: any("gunicorn" in " ".join(each) for each in its_processes()))
+        assert became_so(lambda: any("gunicorn" in " ".join(each) for each in its_processes()))
         assert command.poll() is None
     assert its_processes() == []
 

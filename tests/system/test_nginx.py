@@ -15,7 +15,8 @@ import requests
 
 from stack.home import CHECKOUT
 from stack.ports import free_port
-from tests.integration.api.conftest import PATIENCE_SEC, environment
+from tests.conditions import PATIENCE_SEC
+from tests.integration.api.conftest import environment
 from tests.integration.api.published import CHECKS, Published, api_for
 
 __all__ = ["environment"]

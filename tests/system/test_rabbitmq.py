@@ -17,6 +17,7 @@ from kombu.connection import Connection
 from api.wiring.publisher import PUBLISHES, Publisher
 from pipeline.config.task_names import QUEUE_SUBMIT, wake_submit
 from stack.ports import LOOPBACK, free_port
+from tests.conditions import wait_until
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,
@@ -25,9 +26,7 @@ from tests.integration.pipeline.conftest import (
     settings,
     world,
 )
-from tests.integration.worker.test_draining import send
-from tests.integration.worker.test_lost_acknowledgements import wait_until
-from tests.integration.worker.test_refusing_broker import worker_process
+from tests.worker_process import WORKER, send, worker_process
 
 __all__ = ["outputs_folder", "provider", "services", "settings", "world"]
 
@@ -118,10 +117,10 @@ def test_a_worker_the_count_and_the_publisher_agree_on_the_queues(
     log.touch()
     if first == "the count":
         wait_until(lambda: depths() == empty, log)  # on a busy machine a count may come too late
-    queues = "--queues", "submit,reconcile,sweep", "--concurrency", "1"
-    with worker_process(log, "-A", "worker.app", "worker", *queues) as process:
+    options = "--queues", "submit,reconcile,sweep", "--loglevel", "INFO"
+    with worker_process(log, *WORKER, *options) as process:
         wait_until(lambda: " ready." in log.read_text(errors="replace"), log)
-        send(world, asset_id)
+        send(world, wake_submit(asset_id))
         wait_until(lambda: "submitted" in world.types(asset_id), log)
         wait_until(lambda: depths() == empty, log)
         assert process.poll() is None

@@ -36,12 +36,12 @@ from pipeline.runtime.database import make_engine, session_of
 from pipeline.storage.prepare import prepare_storage
 from stack.process_environment import LIMITS
 from tests import clips
+from tests.conditions import PATIENCE_SEC
 from tests.scripted_provider import SECRET, TOKEN
 
 JWT_SECRET = "j" * 32
 SECRET_KEY = "s" * 32
 SOURCE = "https://videos.example/holiday.mp4"
-PATIENCE_SEC = 180.0
 
 OWNER = "ana"
 STRANGER = "boris"
@@ -323,11 +323,3 @@ def tools() -> Tools:
 def clip(clip_folder: Path, tools: Tools) -> Path:
     """A small real video."""
     return clips.widescreen(clip_folder, tools)
-
-
-def wait_until(met: Callable[[], bool]) -> None:
-    """Poll until it is so."""
-    deadline = time.monotonic() + PATIENCE_SEC
-    while not met():
-        assert time.monotonic() < deadline, "it never became so"
-        time.sleep(0.02)

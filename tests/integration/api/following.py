@@ -8,7 +8,8 @@ from typing import Any
 
 import requests
 
-from tests.integration.api.conftest import PATIENCE_SEC, token
+from tests.conditions import PATIENCE_SEC
+from tests.integration.api.conftest import token
 
 
 @dataclass(frozen=True)

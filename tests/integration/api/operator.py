@@ -9,7 +9,8 @@ from urllib.parse import urljoin
 
 import requests
 
-from tests.integration.api.conftest import PATIENCE_SEC, Client, token
+from tests.conditions import PATIENCE_SEC
+from tests.integration.api.conftest import Client, token
 
 VOID = frozenset({"input", "meta", "link", "br", "img", "option"})
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import requests
 
-from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, Client, token
+from tests.conditions import PATIENCE_SEC
+from tests.integration.api.conftest import SOURCE, Client, token
 from tests.integration.api.operator import Operator
 from tests.integration.api.test_callbacks import job
 from tests.integration.api.test_serving import gunicorn

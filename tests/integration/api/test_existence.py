@@ -15,7 +15,8 @@ from api.documents.schemas import GoneOut
 from api.live.event_stream import Document, write_id
 from pipeline.content.object_urls import FILE_NAMES
 from pipeline.domain.states import Status
-from tests.integration.api.conftest import OWNER, PATIENCE_SEC, STRANGER, Client, World, token
+from tests.conditions import PATIENCE_SEC
+from tests.integration.api.conftest import OWNER, STRANGER, Client, World, token
 from tests.integration.api.following import following
 from tests.integration.api.test_isolation import CONSOLE, TICKET
 from tests.integration.api.test_playback import FILES, PICTURES

@@ -10,7 +10,8 @@ import requests
 from psycopg import sql
 from sqlalchemy import make_url
 
-from tests.integration.api.conftest import PATIENCE_SEC, Client, wait_until
+from tests.conditions import PATIENCE_SEC, wait_until
+from tests.integration.api.conftest import Client
 from tests.shared_run import Databases
 
 AT_ONCE = 12

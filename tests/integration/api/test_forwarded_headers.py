@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.integration.api.conftest import PATIENCE_SEC
+from tests.conditions import PATIENCE_SEC
 from tests.integration.api.test_serving import gunicorn
 
 CHANGED = (

@@ -23,7 +23,8 @@ from pipeline.runtime.database import session_of
 from stack.broker import BrokerServer, running_broker
 from stack.home import Home
 from stack.process_environment import LIMITS
-from tests.integration.api.conftest import SOURCE, STRANGER, Client, World, serving, wait_until
+from tests.conditions import wait_until
+from tests.integration.api.conftest import SOURCE, STRANGER, Client, World, serving
 from tests.integration.api.operator import Operator
 from tests.integration.api.test_callbacks import job, send
 from tests.integration.api.test_publishing import broken

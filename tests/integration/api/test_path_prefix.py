@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.api.conftest import PATIENCE_SEC
+from tests.conditions import PATIENCE_SEC
 from tests.integration.api.published import CHECKS, Published, api_for
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "host"}

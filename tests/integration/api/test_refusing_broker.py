@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.api.conftest import Client, wait_until
+from tests.conditions import wait_until
+from tests.integration.api.conftest import Client
 from tests.integration.worker.test_refusing_broker import REFUSALS, Refusal, broker_url, tell
 
 __all__ = ["broker_url", "tell"]

@@ -22,7 +22,8 @@ from requests.exceptions import ChunkedEncodingError
 
 from pipeline.runtime.deployment import REFUSED
 from stack.supervisor import read_procfile
-from tests.integration.api.conftest import PATIENCE_SEC, SOURCE, Client, World, token, wait_until
+from tests.conditions import PATIENCE_SEC, wait_until
+from tests.integration.api.conftest import SOURCE, Client, World, token
 from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.following import Stream, following, ticket_of
 

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import requests
 
-from tests.integration.api.conftest import PATIENCE_SEC, Client, World
+from tests.conditions import PATIENCE_SEC
+from tests.integration.api.conftest import Client, World
 from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.test_serving import gunicorn
 

@@ -21,6 +21,7 @@ from pipeline.access.api_keys import NewKey, make_key
 from pipeline.domain.states import Status
 from pipeline.runtime.database import session_of
 from pipeline.runtime.signed_tokens import sign_token
+from tests.conditions import wait_until
 from tests.integration.api.conftest import (
     OWNER,
     SECRET_KEY,
@@ -29,7 +30,6 @@ from tests.integration.api.conftest import (
     World,
     serving,
     token,
-    wait_until,
 )
 from tests.integration.api.following import following, ticket_of
 from tests.shared_run import Databases

@@ -17,7 +17,8 @@ from pipeline.records.models import Upload
 from pipeline.runtime.database import session_of
 from pipeline.uploads import check_claim
 from pipeline.uploads import complete as completing
-from tests.integration.api.conftest import PATIENCE_SEC, Client, World, token, wait_until
+from tests.conditions import PATIENCE_SEC, wait_until
+from tests.integration.api.conftest import Client, World, token
 from tests.integration.api.test_serving import gunicorn
 from tests.integration.api.test_uploads import complete, put, ticket
 

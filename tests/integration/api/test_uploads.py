@@ -14,12 +14,12 @@ from sqlalchemy import update
 
 from pipeline.records.models import Upload, UploadPart
 from pipeline.runtime.database import session_of
+from tests.conditions import wait_until
 from tests.integration.api.conftest import (
     OWNER,
     STRANGER,
     Client,
     World,
-    wait_until,
 )
 
 

@@ -11,14 +11,13 @@ import pytest
 import requests
 
 from api.access.work_at_once import EXTENSION, ROUTES, Work, WorkAtOnce, work_of
+from tests.conditions import PATIENCE_SEC, wait_until
 from tests.integration.api.conftest import (
     OWNER,
-    PATIENCE_SEC,
     STRANGER,
     Client,
     World,
     serving,
-    wait_until,
 )
 from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
 from tests.integration.api.test_uploads import wanted

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from stack.home import CHECKOUT
+from tests.conditions import wait_until
 
 STAND_IN = f"{sys.executable} {Path(__file__).with_name('stand_in.py')}"
 SERVING = (
@@ -21,15 +21,6 @@ SERVING = (
     f"transcoder: {STAND_IN} serve KHRONIKA_TRANSCODER_BIND\n"
 )
 DEADLINE_SEC = 180.0
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; fail when it does not within DEADLINE_SEC."""
-    deadline = time.monotonic() + DEADLINE_SEC
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {DEADLINE_SEC:.0f} s: {what}")
-        time.sleep(0.05)
 
 
 @dataclass
@@ -51,7 +42,7 @@ class Up:
     def wait_until_ready(self) -> str:
         """Its base URL, from the line that says so."""
         prefix = "khronika: ready at "
-        eventually(
+        wait_until(
             lambda: self.process.poll() is not None or any(prefix in line for line in self.lines),
             f"ready, or an end:\n{self.output}",
         )

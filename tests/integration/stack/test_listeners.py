@@ -13,6 +13,7 @@ import pytest
 
 from stack.ports import free_port
 from stack.process_variables import environment_of
+from tests.conditions import wait_until
 from tests.integration.stack.procfile_runs import (
     COMMANDS,
     START_SEC,
@@ -21,7 +22,6 @@ from tests.integration.stack.procfile_runs import (
     StartProcess,
     has_started,
 )
-from tests.integration.stack.stack_runs import eventually
 from tests.production import key_for
 
 INTERNAL = "KHRONIKA_INTERNAL_BIND"
@@ -100,7 +100,7 @@ def started(
     def start(name: str, given: Mapping[str, str]) -> subprocess.Popen[bytes]:
         process = start_process(name, given)
         log = tmp_path / "log"
-        eventually(lambda: has_started(name, process, given, log), f"{name} has started")
+        wait_until(lambda: has_started(name, process, given, log), f"{name} has started")
         return process
 
     return start

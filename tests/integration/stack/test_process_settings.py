@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from stack.process_variables import environment_of
+from tests.conditions import wait_until
 from tests.integration.stack.procfile_runs import (
     COMMANDS,
     START_SEC,
     StartProcess,
     has_started,
 )
-from tests.integration.stack.stack_runs import eventually
 
 OPERATORS = "KHRONIKA_OPERATOR_DATABASE_URL"
 
@@ -44,7 +44,7 @@ def test_a_process_starts_with_its_own_variables_alone(
     environment = environment_of(name, COMMANDS[name], whole)
     process = start_process(name, environment)
     log = tmp_path / "log"
-    eventually(lambda: has_started(name, process, environment, log), f"{name} has started")
+    wait_until(lambda: has_started(name, process, environment, log), f"{name} has started")
 
 
 def test_the_api_starts_without_the_logins_of_the_worker_and_the_operators(
@@ -57,7 +57,7 @@ def test_the_api_starts_without_the_logins_of_the_worker_and_the_operators(
     process = start_process("web", environment)
 
     log = tmp_path / "log"
-    eventually(lambda: has_started("web", process, environment, log), "the API has started")
+    wait_until(lambda: has_started("web", process, environment, log), "the API has started")
     held = Path(f"/proc/{process.pid}/environ").read_bytes()
     assert whole["KHRONIKA_API_DATABASE_URL"].encode() in held
     assert whole["KHRONIKA_WORKER_DATABASE_URL"].encode() not in held

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stack.process_variables import ROOTS, environment_of
+from tests.conditions import wait_until
 from tests.integration.stack.procfile_runs import (
     COMMANDS,
     START_SEC,
@@ -13,7 +14,6 @@ from tests.integration.stack.procfile_runs import (
     has_started,
 )
 from tests.integration.stack.production_examples import example_of, variables_in
-from tests.integration.stack.stack_runs import eventually
 
 
 def sharing(name: str) -> list[str]:
@@ -42,7 +42,7 @@ def test_a_process_starts_in_production_with_the_example(
     assert given["KHRONIKA_ENV"] == "production"
     process = start_process(name, given)
     log = tmp_path / "log"
-    eventually(lambda: has_started(name, process, given, log), f"{name} has started")
+    wait_until(lambda: has_started(name, process, given, log), f"{name} has started")
 
 
 UNSAFE: Mapping[str, Mapping[str, str]] = {

@@ -10,8 +10,9 @@ import redis
 from stack.home import Home
 from stack.postgres_location import prepare_location
 from stack.process_environment import read_environment
+from tests.conditions import wait_until
 from tests.integration.stack.conftest import Start
-from tests.integration.stack.stack_runs import eventually, gone, kill
+from tests.integration.stack.stack_runs import gone, kill
 
 
 def leave_a_trace(home: Path) -> None:
@@ -38,7 +39,7 @@ def test_a_run_whose_every_process_was_killed_is_recovered(start: Start, place: 
     secrets = (place / "secrets.json").read_text()
     family = up.family()
     kill(family)
-    eventually(lambda: gone(family), "all are dead")
+    wait_until(lambda: gone(family), "all are dead")
     postgres = prepare_location(Home(place))
     assert (postgres.data / "postmaster.pid").exists()
     assert list(postgres.socket.glob(".s.PGSQL.*"))

@@ -19,7 +19,8 @@ from sqlalchemy import make_url
 from stack.home import CHECKOUT
 from stack.logins import ROLES, login_url
 from stack.servers import Servers
-from tests.integration.stack.stack_runs import eventually, gone
+from tests.conditions import wait_until
+from tests.integration.stack.stack_runs import gone
 
 embedded = pytest.mark.skipif(
     any(os.environ.get(name) for name in ("DATABASE_URL", "BROKER_URL")),
@@ -123,7 +124,7 @@ def test_a_test_session_that_is_stopped_leaves_no_process(
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
     )
     with session:
-        eventually(sign.exists, "the session's servers are up")
+        wait_until(sign.exists, "the session's servers are up")
         family = psutil.Process(session.pid).children(recursive=True)
         assert "postgres" in {process.name() for process in family}
         session.send_signal(number)
@@ -131,7 +132,7 @@ def test_a_test_session_that_is_stopped_leaves_no_process(
             session.wait(60)
         finally:
             session.kill()
-    eventually(lambda: gone(family), "every server has gone")
+    wait_until(lambda: gone(family), "every server has gone")
     if number == signal.SIGINT:
         assert not Path(sign.read_text()).exists()
     shutil.rmtree(sign.read_text(), ignore_errors=True)  # else a later session would

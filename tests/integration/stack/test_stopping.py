@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conditions import wait_until
 from tests.integration.stack.conftest import Start
-from tests.integration.stack.stack_runs import SERVING, STAND_IN, eventually, gone, kill
+from tests.integration.stack.stack_runs import SERVING, STAND_IN, gone, kill
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -26,7 +27,7 @@ def test_a_process_that_ignores_every_signal_goes_and_so_does_its_child(
 ) -> None:
     up = start(place, f"{SERVING}stubborn: {STAND_IN} stubborn\n")
     up.wait_until_ready()
-    eventually(lambda: sum("stubborn" in p.cmdline() for p in up.family()) == 2, "both are there")
+    wait_until(lambda: sum("stubborn" in p.cmdline() for p in up.family()) == 2, "both are there")
     family = up.family()
 
     assert up.stop() == 0
@@ -59,4 +60,4 @@ def test_a_stack_that_is_killed_takes_its_processes_with_it(start: Start, place:
     up.wait_until_ready()
     family = up.family()
     kill(family[:1])
-    eventually(lambda: gone(family), "the kernel told every child")
+    wait_until(lambda: gone(family), "the kernel told every child")

@@ -1,11 +1,7 @@
 """Whoever can write to the broker can at most hint: nothing changes but a line in a log."""
 
-import os
 import pickle
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from pipeline.config.task_names import (
     TASK_WITHDRAW,
 )
 from pipeline.runtime.database import session_of
+from tests.conditions import wait_until
 from tests.forgeries import forger, send_forgeries
 from tests.integration.pipeline.conftest import (
     World,
@@ -34,11 +31,10 @@ from tests.integration.pipeline.conftest import (
     settings,
     world,
 )
+from tests.worker_process import SUBMITTING, worker_process
 
 __all__ = ["outputs_folder", "provider", "services", "settings", "world"]
 
-CHECKOUT = Path(__file__).parents[3]
-PATIENCE_SEC = 180.0
 NO_IDS: tuple[Any, ...] = ("../../etc/passwd", "' OR 1=1 --", "\0", "", 7, None, [], {})
 TABLES = (
     *("video_assets", "provider_attempts", "video_outputs", "video_processing_events"),
@@ -54,21 +50,8 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def worker(world: World, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A real worker of one process, on the test's own database and broker."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-W", "ignore", "-m", "celery", "-A", "worker.app", "worker"),
-                *("--queues", QUEUE_SUBMIT, "--concurrency", "1", "--without-mingle"),
-            ],
-            cwd=CHECKOUT,
-            env={**os.environ},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    with worker_process(log, *SUBMITTING, "--without-mingle") as process:
         yield process
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 class Bomb:
@@ -88,14 +71,6 @@ def everything(world: World) -> dict[str, list[Any]]:
             table: sorted(map(str, session.execute(text(f"SELECT t FROM {table} t")).scalars()))
             for table in TABLES
         }
-
-
-def wait_for(log: Path, word: str) -> str:
-    deadline = time.monotonic() + PATIENCE_SEC
-    while word not in (said := log.read_text(errors="replace")):
-        assert time.monotonic() < deadline, said[-4000:]
-        time.sleep(0.1)
-    return said
 
 
 @pytest.mark.parametrize("holds_key", [False, True], ids=["unsigned", "signed"])
@@ -136,11 +111,9 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     app.close()
     ours.close()
 
-    said = wait_for(log, str(marker))
-    deadline = time.monotonic() + PATIENCE_SEC
-    while "submitted" not in world.types(marker):
-        assert time.monotonic() < deadline, said[-4000:]
-        time.sleep(0.1)
+    wait_until(lambda: str(marker) in log.read_text(errors="replace"), log)
+    said = log.read_text(errors="replace")
+    wait_until(lambda: "submitted" in world.types(marker), log)
 
     assert worker.poll() is None
     assert "task messages refused" in said

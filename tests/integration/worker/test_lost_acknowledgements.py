@@ -1,11 +1,6 @@
 """A worker whose acknowledgements are lost takes messages all the same, once the broker answers."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.config.task_names import QUEUE_SUBMIT
+from pipeline.config.task_names import wake_submit
 from tests.chaos.proxy import Proxy, Wire, address_of
+from tests.conditions import wait_until
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,
@@ -23,7 +19,7 @@ from tests.integration.pipeline.conftest import (
     settings,
     world,
 )
-from tests.integration.worker.test_draining import CHECKOUT, PATIENCE_SEC, send
+from tests.worker_process import SUBMITTING, send, worker_process
 
 __all__ = ["outputs_folder", "provider", "services", "settings", "world"]
 
@@ -44,21 +40,9 @@ def log(world: World, wire: Proxy, tmp_path: Path) -> Iterator[Path]:
     """The log of a real worker of one process, behind the wire."""
     url = world.services.settings.broker.broker_url.get_secret_value()
     path, there = tmp_path / "worker.log", urlsplit(url).netloc.rpartition("@")[2]
-    with path.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-W", "ignore", "-m", "celery", "-A", "worker.app", "worker"),
-                *("--queues", QUEUE_SUBMIT, "--concurrency", "1"),
-            ],
-            cwd=CHECKOUT,
-            env={**os.environ, "BROKER_URL": url.replace(there, address_of(wire))},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    behind = url.replace(there, address_of(wire))
+    with worker_process(path, *SUBMITTING, BROKER_URL=behind):
         yield path
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def test_a_worker_that_could_not_acknowledge_takes_the_next_message(
@@ -69,18 +53,11 @@ def test_a_worker_that_could_not_acknowledge_takes_the_next_message(
 
     first, second = world.create(), world.create()
     world.provider.before_answer = cut
-    send(world, first)
+    send(world, wake_submit(first))
     wait_until(lambda: "Couldn't ack" in log.read_text(errors="replace"), log)
     assert "submitted" in world.types(first)
     world.provider.before_answer = None
     wire.set(Wire.PASS)
 
-    send(world, second)
+    send(world, wake_submit(second))
     wait_until(lambda: "submitted" in world.types(second), log)
-
-
-def wait_until(is_so: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SEC
-    while not is_so():
-        assert time.monotonic() < deadline, log.read_text(errors="replace")[-4000:]
-        time.sleep(0.1)

@@ -4,12 +4,8 @@ A failed-over Redis is a replica and answers READONLY; one without its replicas 
 NOREPLICAS, and a full one OOM.
 """
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -17,8 +13,10 @@ from uuid import UUID
 import pytest
 import redis
 
+from pipeline.config.task_names import wake_submit
 from stack.broker import running_broker
 from stack.home import Home
+from tests.conditions import wait_until
 from tests.integration.pipeline.conftest import (
     World,
     outputs_folder,
@@ -27,8 +25,7 @@ from tests.integration.pipeline.conftest import (
     settings,
     world,
 )
-from tests.integration.worker.test_draining import CHECKOUT, send
-from tests.integration.worker.test_lost_acknowledgements import wait_until
+from tests.worker_process import SUBMITTING, send, worker_process
 
 __all__ = ["outputs_folder", "provider", "services", "settings", "world"]
 
@@ -70,25 +67,6 @@ def tell(broker_url: str) -> Iterator[Callable[[tuple[str, ...]], None]]:
         yield lambda command: client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
-@contextmanager
-def worker_process(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-W", "ignore", "-m", "celery", *arguments, "--loglevel", "INFO"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=CHECKOUT,
-            env={**os.environ},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_worker_waits_for_a_broker_that_refuses_and_takes_the_next_message(
     world: World, tell: Callable[[tuple[str, ...]], None], refusal: Refusal, tmp_path: Path
@@ -100,14 +78,13 @@ def test_a_worker_waits_for_a_broker_that_refuses_and_takes_the_next_message(
     first, second, third = world.create(), world.create(), world.create()
     world.provider.before_answer = refuse
     log = tmp_path / "worker.log"
-    queue = "--queues", "submit", "--concurrency", "1"
-    with worker_process(log, "-A", "worker.app", "worker", *queue) as process:
-        send(world, first)
-        send(world, second)  # waits until the first is acknowledged, or cannot be
+    with worker_process(log, *SUBMITTING, "--loglevel", "INFO") as process:
+        send(world, wake_submit(first))
+        send(world, wake_submit(second))  # waits until the first is acknowledged, or cannot be
         wait_until(lambda: REFUSED in log.read_text(errors="replace"), log)
         assert "submitted" in world.types(first)
         assert process.poll() is None
         tell(refusal.end)
-        send(world, third)
+        send(world, wake_submit(third))
         wait_until(lambda: "submitted" in world.types(third), log)
         assert process.poll() is None
