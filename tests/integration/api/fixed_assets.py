@@ -1,5 +1,6 @@
 """Videos of ids that are known when a module is read, so that tests can be parametrised by them."""
 
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -14,6 +15,9 @@ RESTRICTED = UUID(int=2)
 STANDING_IN = UUID(int=3)
 ATTEMPT = UUID(int=9)
 FOLDER = f"processed/{PUBLISHED}/{ATTEMPT}"
+LARGE = f"{FOLDER}/large.mp4"
+"""Key of an object of ``LARGE_BYTES``, which no client takes in one piece."""
+LARGE_BYTES = 50_000_000
 PICTURES = f"posters/{PUBLISHED}/{ATTEMPT}"
 PROTECTED_FOLDER = f"protected/processed/{RESTRICTED}/{ATTEMPT}"
 SOURCE = "original/ana/post/upload/source.mp4"
@@ -36,6 +40,19 @@ def make_fixed_assets(api: Client, world: World) -> None:
     world.complete(str(RESTRICTED), ATTEMPT)
     world.move(str(STANDING_IN), Status.PROCESSING)
     world.fail(str(STANDING_IN))
+
+
+def make_large_object(api: Client, world: World, storage: Path) -> None:
+    """Make the fixed assets, and a large object of the public one.
+
+    Args:
+        storage: Root of the storage. The object is sparse: it takes no disk space.
+    """
+    make_fixed_assets(api, world)
+    path = storage / LARGE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(LARGE_BYTES)
 
 
 def _register(

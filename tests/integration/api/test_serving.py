@@ -24,7 +24,7 @@ from pipeline.runtime.deployment import REFUSED
 from stack.supervisor import read_procfile
 from tests.conditions import PATIENCE_SEC, wait_until
 from tests.integration.api.conftest import SOURCE, Client, World, token
-from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
+from tests.integration.api.fixed_assets import LARGE, make_large_object
 from tests.integration.api.following import Stream, following, ticket_of
 
 CHECKOUT = Path(__file__).parents[3]
@@ -104,8 +104,7 @@ KEEPING_WAITING = {
     "half a head": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Unfinished: ",
     "half a body": b"POST /api/video-assets/webhook HTTP/1.1\r\nHost: x\r\n"
     b"Content-Length: 9\r\n\r\n{",
-    "an answer unread": f"GET /media/public/{FOLDER}/large.mp4 HTTP/1.1\r\n".encode()
-    + b"Host: x\r\n\r\n",
+    "an answer unread": f"GET /media/public/{LARGE} HTTP/1.1\r\n".encode() + b"Host: x\r\n\r\n",
     "an end unclosed": b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 }
 
@@ -113,11 +112,7 @@ KEEPING_WAITING = {
 def test_clients_that_fall_silent_keep_nobody_else_out(
     api: Client, world: World, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    make_fixed_assets(api, world)
-    large = tmp_path / "post-videos" / FOLDER / "large.mp4"
-    large.parent.mkdir(parents=True, exist_ok=True)
-    with large.open("wb") as file:
-        file.truncate(50_000_000)
+    make_large_object(api, world, tmp_path / "post-videos")
     log, unserved = tmp_path / "log", []
     with gunicorn({**environment, "KHRONIKA_CLIENT_PATIENCE_SEC": "0.5"}, log) as served:
         place = (urlsplit(served).hostname, urlsplit(served).port)

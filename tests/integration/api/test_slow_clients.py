@@ -12,14 +12,14 @@ import requests
 
 from tests.conditions import PATIENCE_SEC
 from tests.integration.api.conftest import Client, World
-from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
+from tests.integration.api.fixed_assets import LARGE, LARGE_BYTES, make_large_object
 from tests.integration.api.test_serving import gunicorn
 
 CLIENTS = 300
 """More than two workers have threads, and more than one address may have connections."""
 
 WEBHOOK = b"POST /api/video-assets/webhook HTTP/1.1\r\nHost: x\r\n"
-LARGE = f"GET /media/public/{FOLDER}/large.mp4 HTTP/1.1\r\n".encode()
+GET_LARGE = f"GET /media/public/{LARGE} HTTP/1.1\r\n".encode()
 READING = b"Host: x\r\n\r\n"
 DRIPPING = {
     "head": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Unfinished: ", b"x"),
@@ -40,7 +40,7 @@ DRIPPING = {
     "trailers": (WEBHOOK + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"y"),
     "idle after an answer": (b"GET /healthz HTTP/1.1\r\n" + READING, b""),
     "nothing": (b"", b""),
-    "unread large answer": (LARGE + READING, b""),
+    "unread large answer": (GET_LARGE + READING, b""),
     "unread page": (b"GET /openapi.json HTTP/1.1\r\n" + READING, b""),
     "unread answers to many requests": ((b"GET /openapi.json HTTP/1.1\r\n" + READING) * 9, b""),
     "unread streams": (
@@ -83,19 +83,15 @@ def dripping(url: str, begins: bytes, goes_on: bytes) -> Iterator[list[socket.so
 def test_of_clients_that_drip_or_do_not_read_none_keeps_an_honest_one_out(
     api: Client, world: World, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    make_fixed_assets(api, world)
-    large = tmp_path / "post-videos" / FOLDER / "large.mp4"
-    large.parent.mkdir(parents=True, exist_ok=True)
-    with large.open("wb") as file:
-        file.truncate(50_000_000)
+    make_large_object(api, world, tmp_path / "post-videos")
     log, unserved = tmp_path / "log", []
     # No patience ends within this test: the bounds that hold are those of threads.
     patient = dict.fromkeys(("KHRONIKA_CLIENT_PATIENCE_SEC", "KHRONIKA_CLIENT_HEAD_SEC"), "3600")
     with gunicorn(
         {**environment, **patient, "KHRONIKA_CALLBACK_MAX_BYTES": "500000"}, log
     ) as served:
-        found = requests.head(f"{served}/media/public/{FOLDER}/large.mp4", timeout=PATIENCE_SEC)
-        assert found.headers["Content-Length"] == "50000000"
+        found = requests.head(f"{served}/media/public/{LARGE}", timeout=PATIENCE_SEC)
+        assert found.headers["Content-Length"] == str(LARGE_BYTES)
         for kind, (begins, goes_on) in DRIPPING.items():
             with dripping(served, begins, goes_on):
                 try:

@@ -19,7 +19,7 @@ from tests.integration.api.conftest import (
     World,
     serving,
 )
-from tests.integration.api.fixed_assets import FOLDER, make_fixed_assets
+from tests.integration.api.fixed_assets import LARGE, make_large_object
 from tests.integration.api.test_uploads import wanted
 
 
@@ -83,14 +83,8 @@ def test_uploads_at_once_are_bounded_for_an_owner_an_address_and_a_process(narro
 
 
 def test_an_answer_counts_until_it_has_been_sent(api: Client, world: World, tmp_path: Path) -> None:
-    make_fixed_assets(api, world)
-    large = tmp_path / "post-videos" / FOLDER / "large.mp4"
-    large.parent.mkdir(parents=True, exist_ok=True)
-    with large.open("wb") as file:
-        file.truncate(50_000_000)
-    answer = requests.get(
-        f"{api.url}/media/public/{FOLDER}/large.mp4", stream=True, timeout=PATIENCE_SEC
-    )
+    make_large_object(api, world, tmp_path / "post-videos")
+    answer = requests.get(f"{api.url}/media/public/{LARGE}", stream=True, timeout=PATIENCE_SEC)
     assert answer.status_code == 200
     assert going_on(api) == 2
     answer.close()
