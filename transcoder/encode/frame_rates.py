@@ -43,12 +43,15 @@ def output_rate(average: str, *, variable: bool, fastest_rate: float | None = No
 
 
 def _is_near(rate: Fraction, fastest_rate: float) -> bool:
-    """Return True for a rate that is the fastest one; its fraction is the more exact."""
-    return abs(float(rate) / fastest_rate - 1) < 1 - _SLOWER
+    """Return True for a standard rate that is the fastest one; its fraction is the more exact."""
+    is_standard = any(abs(rate - each) / each < _SAME_RATE for each in STANDARD_RATES)
+    return is_standard and abs(float(rate) / fastest_rate - 1) < 1 - _SLOWER
 
 
 def _covering(fastest_rate: float) -> Fraction:
-    rates = [rate for rate in STANDARD_RATES if rate >= _SLOWER * fastest_rate]
+    # Whole rates only: rounded instants cannot tell 24 from 24000/1001.
+    whole = [rate for rate in STANDARD_RATES if rate.denominator == 1]
+    rates = [rate for rate in whole if rate >= _SLOWER * fastest_rate]
     return min(rates, key=lambda rate: abs(float(rate) - fastest_rate), default=MAX_RATE)
 
 

@@ -25,15 +25,17 @@ class FrameSpacing:
     Attributes:
         fastest_rate: Frames a second where they are closest and stay so; None if unknown.
         mean_rate: Frames a second between the first and the last; None if unknown.
+        span_sec: Seconds that the mean is taken over.
         even: True if no frame strays from the typical step.
     """
 
     fastest_rate: float | None
     mean_rate: float | None
+    span_sec: float
     even: bool
 
 
-UNKNOWN_SPACING = FrameSpacing(None, None, even=True)
+UNKNOWN_SPACING = FrameSpacing(None, None, 0.0, even=True)
 
 
 def frame_spacing(starts_sec: Sequence[float]) -> FrameSpacing:
@@ -45,17 +47,21 @@ def frame_spacing(starts_sec: Sequence[float]) -> FrameSpacing:
     typical = median(steps)
     allowed = max(_JITTER_SEC, typical * _JITTER_SHARE)
     even = max(steps) - typical <= allowed and typical - min(steps) <= allowed
-    return FrameSpacing(1 / _shortest_step(steps), len(steps) / sum(steps), even)
+    return FrameSpacing(1 / _shortest_step(steps), len(steps) / sum(steps), sum(steps), even)
 
 
 def _shortest_step(steps: Sequence[float]) -> float:
-    """Return the smallest mean of so many steps in a row, clumps left out."""
-    run = min(_RUN, len(steps))
-    total = sum(steps[:run])
+    """Return the smallest step that lasts for a run of steps, clumps after a gap left out."""
+    length = min(_RUN, len(steps))
+    total = sum(steps[:length])
     shortest = sum(steps) / len(steps)
-    for first in range(len(steps) - run + 1):
+    for first in range(len(steps) - length + 1):
         if first:
-            total += steps[first + run - 1] - steps[first - 1]
-        if total / run < shortest and max(steps[first : first + run]) <= _CLUMPED * total / run:
-            shortest = total / run
+            total += steps[first + length - 1] - steps[first - 1]
+        if total / length < shortest:
+            run = steps[first : first + length]
+            if max(run) <= _CLUMPED * total / length:
+                # The mean is exact where instants are rounded. The median is not moved by one short
+                # step, as at the seam of two recordings.
+                shortest = min(shortest, max(total / length, median(run)))
     return shortest

@@ -40,6 +40,9 @@ def _losses(
     elif declared.frame_rate != measured.frame_rate:
         detail = f"{declared.frame_rate} declared, {measured.frame_rate} measured"
         yield OutputLoss(LossCode.TIMING_MENDED, detail)
+    if ends.overtaken:
+        detail = f"{ends.overtaken} of {ends.pictures}, behind a clock that goes backward"
+        yield OutputLoss(LossCode.FRAMES_LOST, detail)
     fastest_rate = ends.spacing.fastest_rate
     if measured.variable_frame_rate and fastest_rate and fastest_rate > _FASTER * MAX_RATE:
         detail = f"{fastest_rate:.0f} to {float(MAX_RATE):.0f} frames a second"

@@ -35,6 +35,7 @@ class Track:
         keys_sec: Instants of its key frames, in the order of the file.
         discarded: Number of packets that an edit list cuts off.
         jumps: Number of closed jumps of the clock.
+        overtaken: Number of packets before an earlier one by an unclosed jump.
     """
 
     end_sec: float | None = None
@@ -42,6 +43,7 @@ class Track:
     keys_sec: "array[float]" = field(default_factory=lambda: array("d"))
     discarded: int = 0
     jumps: int = 0
+    overtaken: int = 0
     _offset_sec: float = 0.0
     _last_sec: float | None = None
     _next_sec: float | None = None
@@ -52,6 +54,12 @@ class Track:
         decode_sec += self._offset_sec
         self._last_sec, self._next_sec = decode_sec, decode_sec + length_sec
         return at_sec + self._offset_sec
+
+    def watch(self, decode_sec: float) -> None:
+        """Note the decoding time of a packet whose jumps stay open."""
+        if self._last_sec is not None and decode_sec + _BACKWARD_SEC < self._last_sec:
+            self.overtaken += 1
+        self._last_sec = max(decode_sec, self._last_sec or decode_sec)
 
     def _close_jump(self, decode_sec: float) -> None:
         if self._next_sec is None or self._last_sec is None:
@@ -98,8 +106,11 @@ class PacketTally:
             track.discarded += 1
             return
         length_sec = _seconds(duration) or 0.0
+        decode_sec = at_sec if decoded is None else decoded
         if self._closes_jumps:
-            at_sec = track.take(at_sec, at_sec if decoded is None else decoded, length_sec)
+            at_sec = track.take(at_sec, decode_sec, length_sec)
+        elif decoded is not None:
+            track.watch(decode_sec)
         end_sec = at_sec + length_sec
         track.end_sec = end_sec if track.end_sec is None else max(track.end_sec, end_sec)
         if len(track.starts_sec) < _MAX_FRAMES:

@@ -18,12 +18,15 @@ from pipeline.media.wholeness import is_whole
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.ffmpeg_arguments import local_input
 from transcoder.encode.ffmpeg_process import watch_process
+from transcoder.encode.frame_rates import STANDARD_RATES
 from transcoder.encode.frame_spacing import UNKNOWN_SPACING, FrameSpacing, frame_spacing
 from transcoder.encode.packet_tally import CONTAINERS_WITH_JUMPS, ENTRIES, PacketTally, Track
 
 _TOLERANCE_SEC = 0.5
 _TOLERANCE_SHARE = 0.02
-_SAME_RATE = 0.01
+_SAME_RATE = 0.0005
+_ROUNDED_SEC = 0.002
+"""Error of the time between two frames whose instants are whole milliseconds."""
 _LONGEST_SEC = 24 * 3600
 """Longest length that packets may claim beyond the declared one; a later instant is garbage."""
 
@@ -40,6 +43,8 @@ class SourceEnds:
         keys_sec: Instants of those that are key frames, in the order of the file.
         spacing: Spacing of the picture's frames.
         jumps: Number of jumps of the clocks of the picture and the sound.
+        overtaken: Number of the picture's packets behind a clock that goes backward: ffmpeg closes
+            no such jump in this container, and drops the frames.
         is_whole: False for a file that lacks its end, None if its container does not say.
     """
 
@@ -50,6 +55,7 @@ class SourceEnds:
     keys_sec: Sequence[float]
     spacing: FrameSpacing
     jumps: int
+    overtaken: int
     is_whole: bool | None
 
 
@@ -106,6 +112,7 @@ def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> Source
         keys_sec=[at_sec - tally.start_sec for at_sec in picture.keys_sec],
         spacing=spacing,
         jumps=sum(track.jumps for track in played),
+        overtaken=picture.overtaken,
         is_whole=whole and _has_all_indexed(picture, info),
     )
 
@@ -134,8 +141,10 @@ def _rate(info: SourceInfo, spacing: FrameSpacing) -> str:
     """Return the declared rate, which is exact, unless evenly spaced frames contradict it."""
     if spacing.mean_rate is None or not spacing.even:
         return info.frame_rate
-    if abs(float(Fraction(info.frame_rate)) / spacing.mean_rate - 1) <= _SAME_RATE:
-        return info.frame_rate
+    near = max(_SAME_RATE, _ROUNDED_SEC / spacing.span_sec)
+    for rate in (Fraction(info.frame_rate), *STANDARD_RATES):
+        if abs(float(rate) / spacing.mean_rate - 1) <= near:
+            return f"{rate.numerator}/{rate.denominator}"
     measured = Fraction(spacing.mean_rate).limit_denominator(1001)
     return f"{measured.numerator}/{measured.denominator}"
 
