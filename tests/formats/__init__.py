@@ -1,0 +1,1 @@
+"""Formats of sources: the table, its page docs/formats.md, and the tests that hold each row."""
