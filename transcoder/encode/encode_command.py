@@ -41,6 +41,7 @@ def encode_command(
     held_sec: float,
     into: Path,
     fitted: bool = False,
+    pixel_shapes: Sequence[tuple[float, Fraction]] = (),
     loudness_lufs: float | None = None,
 ) -> list[str]:
     """Build the command that encodes `source` into `into`/{profile}/.
@@ -55,6 +56,7 @@ def encode_command(
         held_sec: Seconds to repeat the last frame, for sound that goes on.
         into: Folder that holds one existing folder per profile.
         fitted: True for a picture that may change its size in mid-stream.
+        pixel_shapes: Begin and sample aspect ratio of each stretch, if the pixels change theirs.
         loudness_lufs: Loudness to normalise the sound to; None leaves it.
     """
     # Without it, a timestamp far ahead would be filled with copies of the last frame.
@@ -63,7 +65,15 @@ def encode_command(
     command += ["-max_pixels", str(MAX_FRAME_PIXELS)]
     command += local_input(source, container=info.container)
     if fitted:
-        command += [*_fitting_output(info, rungs[0]), *longest, "-f", "null", "-", "-dec", "0:0"]
+        command += [
+            *_fitting_output(info, rungs[0], pixel_shapes),
+            *longest,
+            "-f",
+            "null",
+            "-",
+            "-dec",
+            "0:0",
+        ]
     graph = filter_graph(info, rungs, rate, held_sec, fitted=fitted, loudness_lufs=loudness_lufs)
     command += ["-filter_complex", graph]
     for index, rung in enumerate(rungs):
@@ -75,10 +85,12 @@ def encode_command(
     return command
 
 
-def _fitting_output(info: SourceInfo, top: Rung) -> list[str]:
+def _fitting_output(
+    info: SourceInfo, top: Rung, pixel_shapes: Sequence[tuple[float, Fraction]]
+) -> list[str]:
     """Make the fitted picture an output, whose packets of raw frames ffmpeg decodes in memory."""
     return [
-        *("-map", "0:V:0", "-vf", fit_graph(info, top)),
+        *("-map", "0:V:0", "-vf", fit_graph(info, top, pixel_shapes)),
         # Every frame with its own time: the graph behind it makes the rate even.
         *("-fps_mode", "passthrough", "-enc_time_base", "demux"),
         *("-c:v", "rawvideo", "-pix_fmt", "yuv420p"),

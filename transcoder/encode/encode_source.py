@@ -172,6 +172,7 @@ class _Work:
     tools: Tools
     cancelled: Cancelled
     fitted: bool = False
+    pixel_shapes: Sequence[tuple[float, Fraction]] = ()
     fastest_rate: float | None = None
     found: tuple[OutputLoss, ...] = ()
 
@@ -224,6 +225,7 @@ class _Work:
             self,
             info=info,
             fitted=sizes.may_change,
+            pixel_shapes=sizes.pixel_shapes,
             fastest_rate=ends.spacing.fastest_rate,
             found=measured_losses(self.info, info, ends, sizes),
         )
@@ -273,6 +275,7 @@ class _Work:
             preset=self.options.preset,
             into=self.outputs,
             fitted=self.fitted,
+            pixel_shapes=self.pixel_shapes,
             loudness_lufs=self.options.loudness_lufs,
         )
         reach = Reach(reads=(self.source,), writes=self.outputs)

@@ -92,16 +92,20 @@ def _fitted_chain(rate: Fraction) -> str:
     return f"[{FITTED}]" + ",".join([_even(rate), *_TAGS])
 
 
-def fit_graph(info: SourceInfo, top: Rung) -> str:
+def fit_graph(
+    info: SourceInfo, top: Rung, pixel_shapes: Sequence[tuple[float, Fraction]] = ()
+) -> str:
     """Build the `-vf` that fits pictures of any size into the top rung, with bars.
 
     Args:
         info: Result of the source's probe.
         top: The largest rendition.
+        pixel_shapes: Begin and sample aspect ratio of each stretch, if the pixels change theirs.
     """
     # ffmpeg makes this graph anew for another size, but not for another shape of the pixels.
+    size = _within(top, _shape(info, pixel_shapes))
     bars = f"pad={top.width}:{top.height}:-1:-1:eval=frame"
-    return ",".join([*_deinterlace(info), *_to_sdr_bt709(info, _within(top)), bars, *_TAGS])
+    return ",".join([*_deinterlace(info), *_to_sdr_bt709(info, size), bars, *_TAGS])
 
 
 _TAGS = (
@@ -123,10 +127,25 @@ def _exactly(rung: Rung) -> str:
     return f"scale={rung.width}:{rung.height}"
 
 
-def _within(rung: Rung) -> str:
+def _shape(info: SourceInfo, pixel_shapes: Sequence[tuple[float, Fraction]]) -> str:
+    """Write the aspect ratio of a picture as an expression; that of its pixels changes by time."""
+    if not pixel_shapes:
+        return "dar"
+    turned = info.rotation in (90, 270)
+    ratios = [f"{1 / ratio if turned else ratio}" for _, ratio in pixel_shapes]
+    expression = f"({ratios[-1]})"
+    for ratio, (until_sec, _) in zip(ratios[-2::-1], pixel_shapes[:0:-1], strict=True):
+        expression = f"if(lt(t,{until_sec - _SLACK_SEC:.4f}),{ratio},{expression})"
+    return f"(iw/ih*{expression})"
+
+
+_SLACK_SEC = 0.001  # instants are rounded on their way
+
+
+def _within(rung: Rung, shape: str) -> str:
     """Scale to the largest even size of the picture's own shape in a rung's frame."""
-    width = f"max(2,2*round(min({rung.width},{rung.height}*dar)/2))"
-    height = f"max(2,2*round(min({rung.height},{rung.width}/dar)/2))"
+    width = f"max(2,2*round(min({rung.width},{rung.height}*{shape})/2))"
+    height = f"max(2,2*round(min({rung.height},{rung.width}/{shape})/2))"
     return f"scale=w='{width}':h='{height}':eval=frame"
 
 

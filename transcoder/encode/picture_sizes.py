@@ -7,8 +7,10 @@ frame in fifty, so this costs little beside an encode.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from pipeline.media.confinement import Reach
@@ -26,6 +28,7 @@ RESIZES_ANY_FRAME = frozenset({"vp8", "vp9", "av1"})
 _SAME_SHAPE = 0.02
 """Difference of two aspect ratios that is no other shape: sizes are rounded to whole blocks."""
 _MAX_KEY_FRAMES = 20_000
+_MAX_SHAPES = 50
 _MAX_KEY_SHARE = 0.25
 """A source of key frames alone is not measured, because that would be a second decode of it."""
 
@@ -39,12 +42,16 @@ class PictureSizes:
         height: Height of the frame.
         count: Number of sizes that were seen.
         may_change: True if the picture may change its size in mid-stream.
+        pixel_shapes: Begin and sample aspect ratio of each stretch of a picture whose pixels change
+            their shape, as at a switch from 4:3 to 16:9; empty for one shape. ffmpeg keeps the
+            first one.
     """
 
     width: int
     height: int
     count: int
     may_change: bool
+    pixel_shapes: tuple[tuple[float, Fraction], ...] = ()
 
 
 Size = tuple[int, int]
@@ -93,7 +100,18 @@ def read_picture_sizes(
         stalled="Measuring the picture produced nothing new",
         clock=clock,
     )
-    return choose_frame(info, tally.sizes, ends)
+    sizes = choose_frame(info, tally.sizes, ends)
+    return replace(sizes, pixel_shapes=_pixel_shapes(tally.shapes, ends))
+
+
+def _pixel_shapes(
+    shapes: Sequence[Fraction], ends: SourceEnds
+) -> tuple[tuple[float, Fraction], ...]:
+    if len(set(shapes)) < 2 or len(shapes) != len(ends.keys_sec):  # noqa: PLR2004 - one shape
+        return ()
+    runs = groupby(zip(ends.keys_sec, shapes, strict=True), key=itemgetter(1))
+    begins = tuple(next(run) for _, run in runs)
+    return begins if len(begins) <= _MAX_SHAPES else ()
 
 
 _ENTRIES = "frame=width,height,sample_aspect_ratio"
@@ -106,6 +124,7 @@ class _Tally:
         self._info = info
         self._rest = b""
         self.sizes: list[Size] = []
+        self.shapes: list[Fraction] = []
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next chunk; return False for an empty one."""
@@ -121,6 +140,7 @@ class _Tally:
             self.sizes.append(shown_size(self._info, int(width), int(height), aspect))
         except ValueError:  # N/A: a frame without a size
             return
+        self.shapes.append(_ratio(aspect))
 
 
 def shown_size(info: SourceInfo, width: int, height: int, aspect: str) -> Size:

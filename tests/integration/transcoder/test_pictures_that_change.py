@@ -106,6 +106,24 @@ def test_a_rotated_recording_that_changes_its_size_stands_upright(
     assert boxes[45][0] == pytest.approx(100 * 180 / 240, abs=4)
 
 
+def test_pixels_that_change_their_shape_are_not_stretched(
+    made: Make, clip_folder: Path, tools: Tools
+) -> None:
+    # PAL in 4:3 and then in 16:9: the same stored size, and a wider picture.
+    squeezed = f"scale=360:288,setsar=16/15,{'null,' * 3}null"
+    wide = f"scale=360:288,setsar=64/45,{'null,' * 4}null"
+    parts = [
+        part(tools, clip_folder, "384x288", *H264, more=squeezed, sec=1.2),
+        part(tools, clip_folder, "512x288", *H264, more=wide),
+    ]
+    result = made(joined(tools, clip_folder / "aspect.ts", *parts))
+    [video] = result.streams(result.playlists[0], "video")
+    assert video["width"] / video["height"] == pytest.approx(4 / 3, abs=0.02)
+    boxes = white_boxes(result, result.playlists[0])
+    assert all(is_square(box) for box in boxes)
+    assert boxes[45][0] < 0.9 * boxes[5][0]
+
+
 def test_an_unchanging_picture_has_no_bars(made: Make, clip_folder: Path, tools: Tools) -> None:
     codec = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
     white = ("-f", "lavfi", "-i", "color=white:s=426x234:r=25:d=0.4", *codec)
