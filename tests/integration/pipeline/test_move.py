@@ -437,9 +437,12 @@ def test_a_stored_original_of_another_size_is_not_the_original(world: World) -> 
     assert origins(world) == {asset_id: "copy"}
 
 
-@pytest.mark.parametrize("place", ["at the vendor", "in our storage"])
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [("at the vendor", "source_unreachable"), ("in our storage", "storage_unavailable")],
+)
 def test_a_copy_that_cannot_be_read_now_is_tried_again(
-    world: World, newer: ScriptedProvider, place: str
+    world: World, newer: ScriptedProvider, place: str, code: str
 ) -> None:
     [asset_id] = published_at_old(world, 1)
     lose_original(world, asset_id)
@@ -454,7 +457,7 @@ def test_a_copy_that_cannot_be_read_now_is_tried_again(
     assert submit(world.services, asset_id).result == "retrying"
 
     waits = world.chronicle(asset_id)[-1]
-    assert (waits.type, waits.detail["code"]) == ("retry_scheduled", "source_unreachable")
+    assert (waits.type, waits.detail["code"]) == ("held", code)
     assert "404" not in waits.detail["message"], "the copy's own error, not the original's"
     repair()
     world.make_past(asset_id, "next_attempt_at")
