@@ -112,7 +112,6 @@ def _record_warnings(
             report.actor,
             {"warnings": warning_rows(outputs.warnings)},
             provider_job_id=report.status.provider_job_id,
-            provider_event_id=report.event_id,
         ),
     )
 
