@@ -39,6 +39,7 @@ from api.wiring.services import EXTENSION, Services, build_services
 from pipeline.config.groups import load_or_exit, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.media.tools import ToolsMissing
+from pipeline.net.id_converter import read_ids_in
 from pipeline.process_settings import ApiSettings
 from pipeline.providers.active_secrets import SecretsUnreadable
 from pipeline.storage.urls import StorageUrlInvalid
@@ -105,6 +106,7 @@ def _assemble(here: Services) -> APIFlask:
     )
     # Werkzeug would redirect `//` to `/`, with an address that holds the request's Host header.
     app.url_map.merge_slashes = False
+    read_ids_in(app.url_map)
     app.request_class = ApiRequest
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES

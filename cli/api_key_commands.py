@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from cli.command_output import CommandOutput
-from cli.options import with_output
+from cli.options import parse_id, with_output
 from cli.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ def list_all(output: CommandOutput) -> None:
 @with_output
 def revoke(
     output: CommandOutput,
-    key_id: Annotated[UUID, typer.Argument(metavar="ID", help="Id of the key, as listed.")],
+    key_id: Annotated[
+        UUID, typer.Argument(metavar="ID", parser=parse_id, help="Id of the key, as listed.")
+    ],
 ) -> None:
     """Revoke a key, at once and for good. Repeating it is no error."""
     from cli.operator_session import current_operator, operator_session

@@ -17,6 +17,7 @@ import typer
 from cli.client import ApiClient
 from cli.command_errors import reporting
 from cli.environment import DEFAULT_OWNER, api_address, complete_environment, make_token
+from pipeline.runtime.ids import read_id
 
 _CONNECTION = "Connection"
 
@@ -47,8 +48,27 @@ Owner = Annotated[
         "--owner", help="Owner to act as, if no token is given.", rich_help_panel=_CONNECTION
     ),
 ]
+
+
+def parse_id(text: str) -> UUID:
+    """Read an id on a command line as the API reads it.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        return read_id(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a valid UUID.") from None
+
+
 PostId = Annotated[
-    UUID, typer.Argument(metavar="POST_ID", help="Id of the post that the video belongs to.")
+    UUID,
+    typer.Argument(
+        metavar="POST_ID",
+        parser=parse_id,
+        help="Id of the post that the video belongs to.",
+    ),
 ]
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Name of the provider account.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="The most videos to register or queue.")]

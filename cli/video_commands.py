@@ -13,7 +13,7 @@ from cli.client import ApiClient
 from cli.command_errors import ExitCode
 from cli.command_output import CommandOutput
 from cli.follow import LifecycleView, follow
-from cli.options import PostId, Yes, with_client
+from cli.options import PostId, Yes, parse_id, with_client
 from cli.terminal_text import summary
 from cli.unfinished_uploads import unfinished_uploads
 from pipeline.domain.values import Playback
@@ -28,7 +28,8 @@ def submit(
     ],
     *,
     post_id: Annotated[
-        UUID | None, typer.Option(help="Id of the post that it belongs to. Default: a new id.")
+        UUID | None,
+        typer.Option(parser=parse_id, help="Id of the post that it belongs to. Default: a new id."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the video.")] = None,
     poster_time: Annotated[

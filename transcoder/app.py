@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout
 
 from pipeline.net.broken_bodies import CheckedInput
+from pipeline.net.id_converter import read_ids_in
 from pipeline.net.listeners import comes_from_here
 from pipeline.runtime.database import DATABASE_AWAY, session_of, takes_writes
 from pipeline.runtime.strict_json import DocumentRefused, read_document
@@ -73,6 +74,7 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
         services = make_services(load_or_exit())
         redact_server_logs()
     app = Flask("transcoder")
+    read_ids_in(app.url_map)
     app.url_map.merge_slashes = False  # else a redirect would name the host that a client chose
     app.request_class = JobsRequest
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES

@@ -15,6 +15,8 @@ import { languageOf, loadWords } from "./words.js";
 
 /** @import { Card, CardLookup, Line, Situation, TokenProvider } from "./types.js" */
 
+/** An id, with hyphens or without: documents name it with them, in small letters. */
+const ID = /^(.{8})-?(.{4})-?(.{4})-?(.{4})-?(.{12})$/;
 const OWN_BASE = new URL("..", import.meta.url).href;
 const CLOCK_MS = 15_000;
 const SLOW_AFTER_MIN = 10;
@@ -154,7 +156,7 @@ export class KhronikaVideo extends HTMLElement {
   }
 
   get #postId() {
-    return this.getAttribute("post-id") ?? "";
+    return (this.getAttribute("post-id") ?? "").toLowerCase().replace(ID, "$1-$2-$3-$4-$5");
   }
 
   get #feed() {

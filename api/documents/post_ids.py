@@ -5,6 +5,7 @@ from uuid import UUID
 
 from api.documents.schemas import MAX_CARDS
 from api.http.problems import Problem
+from pipeline.runtime.ids import read_id
 
 
 def read_post_ids(text: str) -> list[UUID]:
@@ -17,7 +18,7 @@ def read_post_ids(text: str) -> list[UUID]:
     if len(names) > MAX_CARDS:
         raise invalid_parameter("post_ids", f"names more than {MAX_CARDS} posts")
     try:
-        return list(dict.fromkeys(UUID(name) for name in names))
+        return list(dict.fromkeys(read_id(name) for name in names))
     except ValueError:
         raise invalid_parameter("post_ids", "contains an entry that is not a UUID") from None
 

@@ -9,17 +9,20 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     RootModel,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from pipeline.domain.output_warnings import WarningCode
 from pipeline.domain.processing_step import Step
 from pipeline.domain.states import Status
 from pipeline.domain.values import Playback
+from pipeline.runtime.ids import read_id
 
 MAX_CARDS = 100
 MAX_EVENTS = 500
@@ -69,15 +72,28 @@ def _one_of(*names: str) -> ConfigDict:
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"oneOf": alternatives})
 
 
+def _read_given_id(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return read_id(value)
+    except ValueError:
+        raise PydanticCustomError("uuid_parsing", "Input should be a UUID") from None
+
+
+GivenId = Annotated[UUID, BeforeValidator(_read_given_id)]
+"""An id in a request."""
+
+
 class CreateBody(Body):
     """The registration of a video for a post, from either ``source_url`` or ``upload_id``."""
 
     model_config = _one_of("source_url", "upload_id")
 
-    post_id: UUID
+    post_id: GivenId
     source_url: Annotated[Text, Field(min_length=1, max_length=4096)] | None = None
     """An http(s) address, or ``storage:{key}`` under the caller's own prefix."""
-    upload_id: UUID | None = None
+    upload_id: GivenId | None = None
     """A completed upload of the same post."""
     owner_id: OwnerId | None = None
     """The owner of the video; required from operators, refused from others."""
@@ -109,7 +125,7 @@ class CreateBody(Body):
 class RetryBody(Body):
     """The post whose failed video is to be retried."""
 
-    post_id: UUID
+    post_id: GivenId
 
 
 class EventsQuery(Body):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from api.documents.schemas import Body, Bytes, Mime, OwnerId, Text
+from api.documents.schemas import Body, Bytes, GivenId, Mime, OwnerId, Text
 
 MAX_REQUESTED = 100
 """The most parts in one request: hours of sending, and an answer of at most 100 kB."""
@@ -18,7 +18,7 @@ PartNumber = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 class UploadBody(Body):
     """A request for a ticket to upload one file."""
 
-    post_id: UUID
+    post_id: GivenId
     filename: Annotated[Text, Field(min_length=1, max_length=255)]
     size_bytes: Bytes
     mime_type: Mime

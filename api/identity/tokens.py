@@ -17,6 +17,7 @@ from api.documents.schemas import UNSTORABLE
 from api.identity.jwks import KeyClient, KeySet, Patience
 from pipeline.config.token_issuers import Issuer
 from pipeline.config.token_settings import TokenSettings
+from pipeline.runtime.ids import read_id
 
 LEEWAY_SEC = 30
 """The accepted difference between the clocks of issuer and API."""
@@ -193,6 +194,6 @@ def _posts(claim: Any) -> frozenset[UUID]:
 
 def _uuid(text: Any) -> UUID | None:
     try:
-        return UUID(text) if isinstance(text, str) else None
+        return read_id(text) if isinstance(text, str) else None
     except ValueError:
         return None

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, request
 
 from api.documents.described import RANGE, described
 from api.http.problems import Problem
@@ -46,6 +46,7 @@ ANSWERS = {
 @blueprint.doc(responses=ANSWERS)
 def read_public(asset_id: UUID, name: str) -> Response:
     """Read a published output of a public video."""
+    _require_our_spelling(asset_id)
     with reading_session(services().engines.public) as session:
         output = queries.public_output(session, asset_id)
     return media.tagged(_answer(output, name, None, NO_HOLDER), asset_id)
@@ -56,6 +57,7 @@ def read_public(asset_id: UUID, name: str) -> Response:
 @blueprint.doc(responses={**ANSWERS, 403: ""})
 def read_granted(token: str, asset_id: UUID, name: str) -> Response:
     """Read a published output of a video. `token` grants the outputs of one until it expires."""
+    _require_our_spelling(asset_id)
     if token == media.PUBLIC_TOKEN:
         raise media.missing()
     grant = media.grant_of(token, f"{output_folder(asset_id)}/{name}")
@@ -97,6 +99,16 @@ def _signed_by_vendor(
             "The account that has this video is not configured to sign addresses.",
         )
     return provider.sign(address, OutputKind(field.removesuffix("_url")), ends_at)
+
+
+def _require_our_spelling(asset_id: UUID) -> None:
+    """Refuse an address with the id in another form: a CDN is told to purge the one we write.
+
+    Raises:
+        Problem: 404.
+    """
+    if f"/{asset_id}/" not in request.path:
+        raise media.missing()
 
 
 def _left_sec(ends_at: datetime | None) -> int:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.records.models import Asset, Attempt
+from pipeline.runtime.ids import read_id
 
 LIMIT = 20
 
@@ -41,6 +42,6 @@ def _of_uuid(session: Session, named: UUID) -> set[UUID]:
 
 def _uuid(words: str) -> UUID | None:
     try:
-        return UUID(words)
+        return read_id(words)
     except ValueError:
         return None

@@ -27,6 +27,7 @@ from pipeline.domain.values import (
     Submitted,
     Verb,
 )
+from pipeline.runtime.ids import read_id
 
 
 class CallbackUnreadable(Exception):
@@ -268,7 +269,7 @@ class Adapter:
 def echoed_id(text: str | None) -> UUID | None:
     """Return our attempt's id in a text that the vendor echoes; None if it holds no id."""
     try:
-        return UUID(text) if text else None
+        return read_id(text) if text else None
     except ValueError:
         return None
 

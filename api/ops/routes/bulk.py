@@ -10,6 +10,7 @@ from api.ops.pages import console_blueprint, page, read_transaction, see_other, 
 from api.ops.routes.failed import PAGE
 from pipeline.domain.failures import failure_of
 from pipeline.operations import console_failed
+from pipeline.runtime.ids import read_id
 
 blueprint = console_blueprint("ops_bulk", __name__)
 
@@ -65,6 +66,6 @@ def _ids() -> list[UUID] | None:
     if "all" in request.args:
         return None
     try:
-        return [UUID(text) for text in request.args.getlist("asset")[:PAGE]]
+        return [read_id(text) for text in request.args.getlist("asset")[:PAGE]]
     except ValueError:
         raise unknown_parameter("asset") from None

@@ -23,6 +23,7 @@ from pipeline.config.groups import secrets_in
 from pipeline.domain.audit_types import AuditType
 from pipeline.domain.values import DeliveryStatus
 from pipeline.operations import console_inbox
+from pipeline.runtime.ids import read_id
 from pipeline.runtime.redaction import REDACTED, Redactor
 
 blueprint = console_blueprint("ops_inbox", __name__)
@@ -82,7 +83,7 @@ def _wanted() -> console_inbox.StatusFilter | console_inbox.AssetFilter:
     asset = query_text("asset")
     if asset is not None:
         try:
-            return console_inbox.AssetFilter(UUID(asset))
+            return console_inbox.AssetFilter(read_id(asset))
         except ValueError:
             raise unknown_parameter("asset") from None
     status = request.args.get("status", DeliveryStatus.DEAD)

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -96,6 +96,17 @@ def test_status_shows_where_a_video_is(api: Client, ana: Mapping[str, str], worl
     assert "completed" in ran.out
     assert f"{api.url}/media/videos/{asset_id}/manifest.m3u8" in ran.out
     assert "1280x720" in ran.out
+
+
+def test_a_command_reads_an_id_as_the_api_does(api: Client, ana: Mapping[str, str]) -> None:
+    post_id = UUID(created(api)[1])
+    for text in (str(post_id).upper(), post_id.hex):
+        assert khronika("status", text, env=ana).code == 0
+        again = khronika("submit", SOURCE, "--post-id", text, env=ana)
+        assert str(post_id) in again.out
+    for text in (f"{{{post_id}}}", post_id.urn, "holiday"):
+        refused = khronika("status", text, env=ana)
+        assert (refused.code, "is not a valid UUID" in refused.err) == (2, True)
 
 
 def test_status_of_a_failed_video_says_why_and_is_no_failure_of_the_command(

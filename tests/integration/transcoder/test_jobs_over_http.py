@@ -32,6 +32,16 @@ def test_putting_a_job_twice_creates_it_once(client: Client) -> None:
     assert first.get_json()["status"] == first.get_json()["step"] == "queued"
 
 
+def test_a_job_is_found_by_every_spelling_of_its_id(client: Client) -> None:
+    job_id = uuid4()
+    client.put(BODY, job_id)
+    for text in (job_id.hex, str(job_id).upper()):
+        shown = client.http.get(f"/v1/jobs/{text}", headers=client.headers)
+        assert shown.get_json() == client.get(job_id)
+    braced = client.http.get(f"/v1/jobs/{{{job_id}}}", headers=client.headers)
+    assert braced.status_code == 404
+
+
 def test_another_request_under_the_same_id_is_a_conflict(client: Client) -> None:
     job_id = uuid4()
     client.put(BODY, job_id)
