@@ -62,6 +62,20 @@ def test_it_is_not_ready_when_nothing_can_be_stored(api: Client) -> None:
     assert answer.json()["checks"]["storage"] != "ok"
 
 
+def test_a_storage_that_is_not_mounted_raises_an_alarm_and_is_not_written_to(api: Client) -> None:
+    root = Path(urlsplit(api.services.settings.storage.url).path)
+    root.rename(root.with_name("unmounted"))
+    root.mkdir()
+
+    answer = requests.get(f"{api.url}/readyz", timeout=60)
+
+    assert (answer.status_code, answer.json()["checks"]["storage"]) == (503, "StorageAway")
+    found = scraped(api)
+    assert found["khronika_storage_up",] == 0
+    assert found["khronika_held_assets", "storage_unavailable"] == 0
+    assert list(root.iterdir()) == []
+
+
 def test_a_disk_that_is_full_is_no_mistake_of_the_sender(
     api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
