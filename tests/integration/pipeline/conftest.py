@@ -116,6 +116,7 @@ def settings(
         "KHRONIKA_SELFHOSTED_OUTPUT_HOSTS": "127.0.0.1",
         "KHRONIKA_SELFHOSTED_WEBHOOK_SECRETS": SECRET,
         "KHRONIKA_MAX_ATTEMPTS": "3",
+        "KHRONIKA_OWNER_MAX_READING": "100",  # nearly all videos here are of one owner
         "KHRONIKA_PROVIDER_TIMEOUT_SEC": "2",
     }
     prepare_storage(variables["STORAGE_URL"])

@@ -1,15 +1,28 @@
 """An owner's slow sources take a share of the processes that read sources, and no more."""
 
+from collections.abc import Iterator
 from uuid import UUID
+
+import pytest
 
 from pipeline.config.task_names import wake_submit
 from pipeline.domain.states import Status
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
 from pipeline.lifecycle.submit import submit
 from pipeline.runtime.database import session_of
-from tests.integration.pipeline.conftest import World
+from pipeline.services import Services
+from tests.integration.pipeline.conftest import World, with_changed
+from tests.scripted_provider import ScriptedProvider
 
 MOST = 3
+
+
+@pytest.fixture
+def world(services: Services, provider: ScriptedProvider, superuser_url: str) -> Iterator[World]:
+    limited = with_changed(services, "owner_limits", max_reading=MOST)
+    world = World(limited, provider, superuser_url)
+    yield world
+    world.close()
 
 
 def claim(world: World, asset_id: UUID) -> Claim | NoClaim:
