@@ -15,7 +15,7 @@ list is not made again.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from pipeline.media.boxes import is_faststart, walk
 from pipeline.media.captions import MAX_CAPTION_BYTES, CaptionsInvalid, check_captions
 from pipeline.media.frames import is_black, luma_of, size_of
 from pipeline.media.playlist import (
+    Master,
     MediaPlaylist,
     PlaylistInvalid,
     Subtitles,
@@ -71,6 +72,7 @@ class GateVerdict:
         storyboard_fault: The reason to leave the storyboard out; None if it has no fault.
         captions: The captions of the manifest that are WebVTT.
         captions_fault: The faults of the others; None if they have none.
+        master: The manifest, if the outputs passed.
     """
 
     result: GateResult
@@ -78,6 +80,7 @@ class GateVerdict:
     storyboard_fault: str | None = None
     captions: tuple[Caption, ...] = ()
     captions_fault: str | None = None
+    master: Master | None = field(default=None, compare=False)
 
 
 class _Rejected(Exception):
@@ -155,6 +158,7 @@ def _judge(services: Services, gate: "_Gate", outputs: Outputs) -> GateVerdict:
         storyboard_fault=gate.fault_of(outputs.storyboard_url),
         captions=tuple(gate.captions),
         captions_fault=gate.captions_fault,
+        master=gate.master,
     )
 
 
@@ -172,6 +176,7 @@ class _Gate:
         self._expected_sec = expected_sec
         self._expires_at = datetime.now(UTC) + timedelta(minutes=15)
         self.captions: list[Caption] = []
+        self.master: Master | None = None
         self._captions_faults: list[str] = []
 
     @property
@@ -196,7 +201,7 @@ class _Gate:
 
     def check_manifest(self, address: str) -> None:
         url, fetcher = self._reach(address, OutputKind.MANIFEST)
-        master = parse_master(_text(fetcher, url))
+        self.master = master = parse_master(_text(fetcher, url))
         self._require_in_place(address, url, master.addresses)
         _require(bool(master.variants), "the manifest names no variant")
         for variant in master.variants:

@@ -121,8 +121,10 @@ def warnings_page() -> str:
         "",
         "The member `warnings` of an asset's document lists the differences of the published "
         "outputs from their source, each with its code and its sentence. The event `warned` of "
-        "the chronicle has the figures. They belong to the outputs: a new encode brings its own, a "
-        "rollback those of the outputs that are published again.",
+        "the chronicle has the figures. Our own transcoder reports them; at other providers they "
+        "are read from the manifest and compared with the measured source. They belong to the "
+        "outputs: a new encode brings its own, a rollback those of the outputs that are published "
+        "again.",
         "",
         "| code | meaning | sentence for the owner |",
         "|---|---|---|",

@@ -98,12 +98,14 @@ def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> Ga
     if wrong:
         return GateVerdict(GateResult.MISPLACED, wrong)
     with GuardedFetcher(allowed.narrowed(policy)) as fetcher:
-        return check_outputs(
+        verdict = check_outputs(
             replace(services, fetcher=fetcher),
             outputs,
             expected_sec=expected_duration(asset, outputs),
             sign=provider.sign if signs and signed else None,
         )
+    # A provider that names its losses itself knows more of them than a manifest shows.
+    return replace(verdict, master=None) if provider.capabilities.names_losses else verdict
 
 
 def _apply(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from pipeline.config.task_names import wake_release
 from pipeline.content.expected_duration import length_warnings
 from pipeline.content.gate import GateVerdict
+from pipeline.content.seen_losses import seen_losses
 from pipeline.domain.errors import Conflict
 from pipeline.domain.events import EventDraft, EventType
 from pipeline.domain.output_warnings import one_per_code, warning_rows
@@ -84,7 +85,8 @@ def _event(
 def _publishable(asset: Asset, report: ProviderReport, verdict: GateVerdict) -> Outputs:
     assert report.status.outputs is not None
     outputs = with_source_facts(report.status.outputs, asset)
-    warnings = (*outputs.warnings, *length_warnings(asset, outputs))
+    seen = seen_losses(asset.source_info, verdict.master)
+    warnings = (*outputs.warnings, *length_warnings(asset, outputs), *seen)
     outputs = replace(outputs, warnings=one_per_code(warnings))
     return outputs if verdict.storyboard_fault is None else replace(outputs, storyboard_url=None)
 

@@ -18,6 +18,7 @@ import m3u8
 MAX_PLAYLIST_CHARS = 2 * 1024 * 1024  # 12 h in 2 s segments with long names
 MAX_NAME_CHARS = 200
 """Most characters of a name of subtitles that are kept."""
+MAX_CHANNELS = 64
 # RFC 8216 §4.1 forbids control characters except CR and LF. Python, and so m3u8, also ends a line
 # at a lone CR, at some control characters and at two Unicode separators; other readers do not.
 _FORBIDDEN = re.compile(r"\r(?!\n)|[\0-\t\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -49,6 +50,15 @@ class Variant:
     height: int | None
     codecs: str | None
     frame_rate: float | None
+    video_range: str | None = None  # SDR, PQ or HLG
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound track of its own that a master playlist offers."""
+
+    label: str
+    channels: int | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,7 @@ class Master:
     independent_segments: bool
     addresses: frozenset[str]  # every address in it, of any tag
     subtitles: tuple[Subtitles, ...] = ()
+    sounds: tuple[Sound, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,7 @@ def parse_master(text: str) -> Master:
         independent_segments=bool(playlist.is_independent_segments),
         addresses=_addresses(text, playlist),
         subtitles=tuple(map(_subtitles, _of_type(playlist, "SUBTITLES"))),
+        sounds=tuple(map(_sound, _of_type(playlist, "AUDIO"))),
     )
 
 
@@ -210,6 +222,7 @@ def _variant(found: Any) -> Variant:
         height=height,
         codecs=info.codecs,
         frame_rate=_positive(info.frame_rate, "FRAME-RATE") if info.frame_rate else None,
+        video_range=info.video_range,
     )
 
 
@@ -224,6 +237,12 @@ def _subtitles(found: Any) -> Subtitles:
 
 def _text_of(found: Any) -> str:
     return found if isinstance(found, str) else ""
+
+
+def _sound(found: Any) -> Sound:
+    channels = str(found.channels or "").partition("/")[0]
+    count = int(channels) if channels.isascii() and channels.isdigit() else 0
+    return Sound(str(found.name or "")[:MAX_NAME_CHARS], min(count, MAX_CHANNELS) or None)
 
 
 def _segment(found: Any) -> Segment:

@@ -50,6 +50,8 @@ class Capabilities:
         poll_least_sec: Least seconds between two polls of a job; None takes the setting.
         pace: Most calls by verb; a verb without an entry has no limit.
         max_jobs: Jobs that may be under way at once; None for no limit.
+        names_losses: Its reports name every difference of the outputs from their source. Those of
+            other accounts are read from the manifest.
         bills_failures: A job that failed may cost money.
     """
 
@@ -65,6 +67,7 @@ class Capabilities:
     poll_least_sec: float | None = None
     pace: Mapping[Verb, Rate] = field(default_factory=dict)
     max_jobs: int | None = None
+    names_losses: bool = False
     bills_failures: bool = True
 
     @property

@@ -115,6 +115,7 @@ class SelfHosted(base.SimpleProvider):
         margin_sec=5,
         writes_to_our_storage=True,
         signed_playback=True,
+        names_losses=True,
         caps=frozenset(Profile),
         bills_failures=False,
     )
