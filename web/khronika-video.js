@@ -70,6 +70,8 @@ export class KhronikaVideo extends HTMLElement {
   #clock;
   /** @type {number | null} The start of the processing, as far as this page knows. */
   #busySince = null;
+  /** Whether its owner has seen it unfinished on this page. */
+  #wasAwaited = false;
   #state = "";
 
   connectedCallback() {
@@ -194,6 +196,7 @@ export class KhronikaVideo extends HTMLElement {
     this.#unwatch = null;
     this.#known = { card: null, gone: false, unreachable: false };
     this.#busySince = null;
+    this.#wasAwaited = false;
     this.#view.reset();
     this.#stop();
   }
@@ -263,6 +266,7 @@ export class KhronikaVideo extends HTMLElement {
       uploadPercent: upload === null ? null : Number(upload),
       pendingUntil: this.#pendingUntil,
       isOwner: this.hasAttribute("owner") || Boolean(this.#known.card?.owner_id),
+      wasAwaited: this.#wasAwaited,
       isSlow: this.#busySince !== null && now - this.#busySince > slowMs,
       isBroken: this.#brokenAt !== null,
       videoUrl: this.getAttribute("video-url"),
@@ -273,6 +277,7 @@ export class KhronikaVideo extends HTMLElement {
   #render() {
     const situation = this.#situation();
     const isForOwner = concernsOwner(situation);
+    this.#wasAwaited ||= isForOwner;
     const language = this.#language(isForOwner);
     const described = ((isForOwner && ownerState?.describeForOwner) || describe)(situation);
     const isPlaying = this.#isPlaying && !situation.isBroken;

@@ -77,6 +77,8 @@ export interface Situation extends CardLookup {
   /** The end of the time in which the post may still get a video; NaN if the page sets none. */
   pendingUntil: number;
   isOwner: boolean;
+  /** The owner has seen the video unfinished on this page, and now learns how it ended. */
+  wasAwaited: boolean;
   isSlow: boolean;
   /** Playback failed, and no other source is left. */
   isBroken: boolean;

@@ -19,7 +19,7 @@ addWords("en", {
   next_attempt: "Attempt {attempt} {when}.",
   next_attempt_of: "Attempt {attempt} of {most} {when}.",
   failed: "This video could not be processed",
-  warned: "Your video is published, with a difference from the uploaded file.",
+  warned: "Published, with differences",
   retry: "Retry",
 });
 

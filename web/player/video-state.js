@@ -21,9 +21,9 @@ export function canPlay(card) {
  *
  * @param {Situation} situation
  */
-export function concernsOwner({ card, gone, pendingUntil, isOwner, isBroken }) {
+export function concernsOwner({ card, gone, pendingUntil, isOwner, wasAwaited, isBroken }) {
   const isUnfinished = card ? card.status !== "completed" : gone && !Number.isNaN(pendingUntil);
-  return isOwner && !isBroken && (isUnfinished || hasWarnings(card));
+  return isOwner && !isBroken && (isUnfinished || (wasAwaited && hasWarnings(card)));
 }
 
 /**

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.storage.prepare import prepare_storage
 from stack.home import Home
 from stack.ports import free_port
 from stack.process_environment import Ports, build_environment
@@ -120,8 +121,10 @@ def whole(
     others = {name: value for name, value in os.environ.items() if not is_ours(name)}
     ports = Ports(free_port(), free_port(), free_port())
     servers = Servers(postgres_url, broker_url, None, None)
+    environment = build_environment(home, others, servers, credentials, ports)
+    prepare_storage(environment["STORAGE_URL"])
     return {
-        **build_environment(home, others, servers, credentials, ports),
+        **environment,
         WEB: f"127.0.0.1:{ports.web}",
         TRANSCODER: f"127.0.0.1:{ports.transcoder}",
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.media.confinement import WAIVE, missing_layers
+from pipeline.storage.local import prepare_folder
 from stack.home import CHECKOUT
 from stack.ports import free_port
 from stack.process_variables import is_ours
@@ -44,6 +45,7 @@ class ProductionExamples:
         }
         for name, value in values.items():
             (self._secrets / name).write_text(value + "\n")
+        prepare_folder(self._state / "post-videos")
         self._ports = {port: str(free_port()) for port in ("8080", "9090", "8090", "5555")}
 
     def __call__(self, name: str) -> dict[str, str]:

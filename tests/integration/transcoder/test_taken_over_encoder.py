@@ -12,6 +12,7 @@ import pytest
 from pipeline.media import confinement
 from pipeline.media.confinement import WAIVE, IsolationMissing
 from pipeline.media.tools import Tools
+from pipeline.storage.local import MARKER
 from tests import clips
 from tests.integration.transcoder.conftest import Client, row
 from tests.scripted_ffmpeg import scripted_ffmpeg
@@ -62,7 +63,8 @@ def job_id(client: Client, clip_folder: Path, tools: Tools) -> UUID:
 
 
 def published(tmp_path: Path) -> list[bytes]:
-    return [path.read_bytes() for path in (tmp_path / "videos").rglob("*") if path.is_file()]
+    files = (path for path in (tmp_path / "videos").rglob("*") if path.is_file())
+    return [path.read_bytes() for path in files if path.name != MARKER]
 
 
 @pytest.mark.parametrize("planted", ["stolen.txt", "seg_00077.m4s"])
