@@ -90,6 +90,7 @@ def asset(name: str, status: str = "completed", **changes: Any) -> dict[str, Any
         "playable": False,
         "created_at": UPDATED_AT,
         "updated_at": UPDATED_AT,
+        "warnings": [],
     }
     nothing = dict.fromkeys(AssetOut.model_fields.keys() - plain.keys())
     document = AssetOut.model_validate({**nothing, **plain, **changes})

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from pipeline.records.models import Upload, UploadPart
 from pipeline.runtime.database import session_of
+from pipeline.storage.local import MARKER
 from tests.conditions import wait_until
 from tests.integration.api.conftest import (
     OWNER,
@@ -57,7 +58,7 @@ def complete(api: Client, issued: dict[str, Any], **options: Any) -> requests.Re
 def files(api: Client) -> list[Path]:
     """Every file in the storage, half-written ones included."""
     root = Path(urlsplit(api.services.settings.storage.url).path)
-    return [path for path in root.rglob("*") if path.is_file()]
+    return [path for path in root.rglob("*") if path.is_file() and path.name != MARKER]
 
 
 def test_a_video_is_sent_checked_and_registered(api: Client, world: World, clip: Path) -> None:
