@@ -15,8 +15,6 @@ import { languageOf, loadWords } from "./words.js";
 
 /** @import { Card, CardLookup, Line, Situation, TokenProvider } from "./types.js" */
 
-/** An id, with hyphens or without: documents name it with them, in small letters. */
-const ID = /^(.{8})-?(.{4})-?(.{4})-?(.{4})-?(.{12})$/;
 const OWN_BASE = new URL("..", import.meta.url).href;
 const CLOCK_MS = 15_000;
 const SLOW_AFTER_MIN = 10;
@@ -70,8 +68,6 @@ export class KhronikaVideo extends HTMLElement {
   #clock;
   /** @type {number | null} The start of the processing, as far as this page knows. */
   #busySince = null;
-  /** Whether its owner has seen it unfinished on this page. */
-  #wasAwaited = false;
   #state = "";
 
   connectedCallback() {
@@ -158,7 +154,7 @@ export class KhronikaVideo extends HTMLElement {
   }
 
   get #postId() {
-    return (this.getAttribute("post-id") ?? "").toLowerCase().replace(ID, "$1-$2-$3-$4-$5");
+    return (this.getAttribute("post-id") ?? "").toLowerCase();
   }
 
   get #feed() {
@@ -196,7 +192,6 @@ export class KhronikaVideo extends HTMLElement {
     this.#unwatch = null;
     this.#known = { card: null, gone: false, unreachable: false };
     this.#busySince = null;
-    this.#wasAwaited = false;
     this.#view.reset();
     this.#stop();
   }
@@ -266,7 +261,6 @@ export class KhronikaVideo extends HTMLElement {
       uploadPercent: upload === null ? null : Number(upload),
       pendingUntil: this.#pendingUntil,
       isOwner: this.hasAttribute("owner") || Boolean(this.#known.card?.owner_id),
-      wasAwaited: this.#wasAwaited,
       isSlow: this.#busySince !== null && now - this.#busySince > slowMs,
       isBroken: this.#brokenAt !== null,
       videoUrl: this.getAttribute("video-url"),
@@ -277,7 +271,6 @@ export class KhronikaVideo extends HTMLElement {
   #render() {
     const situation = this.#situation();
     const isForOwner = concernsOwner(situation);
-    this.#wasAwaited ||= isForOwner;
     const language = this.#language(isForOwner);
     const described = ((isForOwner && ownerState?.describeForOwner) || describe)(situation);
     const isPlaying = this.#isPlaying && !situation.isBroken;

@@ -32,7 +32,6 @@ export interface Card {
   error_code?: string | null;
   error_message?: string | null;
   retryable?: boolean | null;
-  warnings?: { code: string; message: string }[];
   queue_position?: number | null;
   queue_wait_sec?: number | null;
 }
@@ -77,8 +76,6 @@ export interface Situation extends CardLookup {
   /** The end of the time in which the post may still get a video; NaN if the page sets none. */
   pendingUntil: number;
   isOwner: boolean;
-  /** The owner has seen the video unfinished on this page, and now learns how it ended. */
-  wasAwaited: boolean;
   isSlow: boolean;
   /** Playback failed, and no other source is left. */
   isBroken: boolean;

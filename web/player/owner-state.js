@@ -1,7 +1,7 @@
 /** The words for a video's owner: progress, reason of a failure, next action. Pure. */
 
 import { addWords, valueFormats } from "../words.js";
-import { describe, hasWarnings } from "./video-state.js";
+import { describe } from "./video-state.js";
 
 /** @import { Card, Description, Line, Situation } from "../types.js" */
 
@@ -19,7 +19,6 @@ addWords("en", {
   next_attempt: "Attempt {attempt} {when}.",
   next_attempt_of: "Attempt {attempt} of {most} {when}.",
   failed: "This video could not be processed",
-  warned: "Published, with differences",
   retry: "Retry",
 });
 
@@ -38,7 +37,6 @@ export function describeForOwner(situation) {
   const { card, now } = situation;
   const described = describe(situation);
   if (!card) return describeWithoutCard(described);
-  if (card.status === "completed" && !hasWarnings(card)) return described;
   return {
     ...described,
     headline: { key: headlineKey(card) },
@@ -55,7 +53,6 @@ function describeWithoutCard(described) {
 
 /** @param {Card} card */
 function headlineKey({ status, step, hold_reason: holdReason }) {
-  if (status === "completed") return "warned";
   if (status === "failed") return "failed";
   if (holdReason) return "held";
   if (status !== "processing") return status;
@@ -69,7 +66,6 @@ function headlineKey({ status, step, hold_reason: holdReason }) {
  */
 function detailsFor(described, card, now) {
   if (card.status === "failed") return [failureReason(card)];
-  if (card.status === "completed") return warningLines(card);
   return described.canPlay ? [] : [...queueDetails(card, now), ...described.details];
 }
 
@@ -115,16 +111,6 @@ function nextAttempt(card, when) {
  */
 function failureReason(card) {
   return { key: `error.${card.error_code}`, text: card.error_message ?? "" };
-}
-
-/**
- * Return a line for each difference of the published video from the uploaded one.
- *
- * @param {Card} card
- * @returns {Line[]}
- */
-function warningLines({ warnings = [] }) {
-  return warnings.map(({ code, message }) => ({ key: `warning.${code}`, text: message }));
 }
 
 /**

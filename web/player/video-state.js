@@ -21,18 +21,9 @@ export function canPlay(card) {
  *
  * @param {Situation} situation
  */
-export function concernsOwner({ card, gone, pendingUntil, isOwner, wasAwaited, isBroken }) {
+export function concernsOwner({ card, gone, pendingUntil, isOwner, isBroken }) {
   const isUnfinished = card ? card.status !== "completed" : gone && !Number.isNaN(pendingUntil);
-  return isOwner && !isBroken && (isUnfinished || (wasAwaited && hasWarnings(card)));
-}
-
-/**
- * Return true if the published video differs from the uploaded one.
- *
- * @param {Card | null} card
- */
-export function hasWarnings(card) {
-  return (card?.warnings ?? []).length > 0;
+  return isOwner && !isBroken && isUnfinished;
 }
 
 /**

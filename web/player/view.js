@@ -50,7 +50,6 @@ video { background: #000; }
 .panel.note { grid-row-end: 2; align-self: start; display: flex; flex-wrap: wrap; align-items: center; gap: 0 0.5rem; padding-block: 0; }
 .play[hidden] ~ .note { margin-block-end: 3.5rem; }
 .note .text { flex: 1 1 10rem; padding-block: 0.5rem; font-size: 0.875rem; }
-.note .details { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 .headline { font-weight: 600; }
 .details { opacity: 0.85; }
 progress { margin-block-start: 0.5rem; }
@@ -158,7 +157,7 @@ export class PlayerView {
     this.#progress.setAttribute("aria-label", headline);
     this.#dismiss.hidden = !isNote;
     this.#dismiss.setAttribute("aria-label", content.dismiss);
-    this.#place(isNote);
+    this.#panel.classList.toggle("note", isNote);
     if (this.#text !== this.#dismissed) this.#dismissed = "";
     this.#panel.hidden = !this.#text || this.#text === this.#dismissed;
     this.#play.hidden = play === null;
@@ -185,17 +184,6 @@ export class PlayerView {
     if (isWordless || this.#announced === key) return;
     if (this.#announced) setText(this.#announcement, this.#text);
     this.#announced = key;
-  }
-
-  /**
-   * Place the text below in the frame, or above as a note. It appears there and does not slide.
-   *
-   * @param {boolean} isNote
-   */
-  #place(isNote) {
-    if (this.#panel.classList.contains("note") === isNote) return;
-    this.#panel.classList.toggle("note", isNote);
-    if (!this.#panel.matches(":focus-within")) this.#announcement.before(this.#panel);
   }
 
   /** Allow a new aspect ratio although the frame has been seen. */

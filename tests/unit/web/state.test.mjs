@@ -9,7 +9,6 @@ const SITUATION = {
   uploadPercent: null,
   pendingUntil: NaN,
   isOwner: false,
-  wasAwaited: false,
   isSlow: false,
   isBroken: false,
   videoUrl: null,
@@ -129,19 +128,4 @@ test("no progress shows no bar, and zero an empty one", () => {
   assert.equal(of({ status: "processing", progress: null }).progress, null);
   assert.equal(of({ status: "processing", progress: 0 }).progress, 0);
   assert.equal(of({ status: "failed", progress: 50 }).progress, null);
-});
-
-test("an owner who awaited the video reads its differences, and a visitor does not", () => {
-  const warnings = [{ code: "sound_left_out", message: "It plays without sound." }];
-  const card = { status: "completed", source: "processed", manifest_url: "/m", warnings };
-  const awaited = { isOwner: true, wasAwaited: true };
-  const own = of(card, awaited);
-  assert.equal(own.state, "ready");
-  assert.equal(own.canPlay, true);
-  assert.deepEqual(own.headline, { key: "warned" });
-  assert.deepEqual(own.details, [{ key: "warning.sound_left_out", text: "It plays without sound." }]);
-  assert.equal(of(card).headline, null);
-  assert.equal(of({ ...card, warnings: [] }, awaited).headline, null);
-  // In a feed of old videos it would move what stands below.
-  assert.equal(of(card, { isOwner: true }).headline, null);
 });

@@ -11,7 +11,6 @@ import pytest
 
 from api.routes.web import ROOT
 from pipeline.domain.failures import FAILURES
-from pipeline.domain.output_warnings import WarningCode
 
 ENGLISH = ("words.js", "player/owner-state.js", "player/retry-video.js")
 GEORGIAN = ("player/words.ka.js", "player/words.owner.ka.js")
@@ -44,11 +43,11 @@ def test_the_lock_names_no_place_to_download_from() -> None:
     assert without == []
 
 
-def test_georgian_says_everything_that_english_does_and_every_failure_and_warning() -> None:
+def test_georgian_says_everything_that_english_does_and_every_failure() -> None:
     english, georgian = map(_keys_of, (ENGLISH, GEORGIAN))
     assert english - georgian == {"percent"}  # a number alone
     errors = {f"error.{code}" for code in FAILURES}
-    assert georgian - english == errors | {f"warning.{code}" for code in WarningCode}
+    assert georgian - english == errors
 
 
 def test_refusals_that_georgian_explains_are_ones_that_the_api_answers() -> None:
