@@ -160,8 +160,8 @@ def test_a_lost_network_costs_no_part_that_has_arrived(
 ) -> None:
     opened = open_page(f"{stack.site_url}/compose")
     opened.expect("ERR_INTERNET_DISCONNECTED|503")
-    sent: list[str] = []
-    opened.page.on("response", lambda answer: _note_part(sent, answer))
+    finished: list[Request] = []  # not only begun to be answered, when the network is lost
+    opened.page.on("requestfinished", lambda request: _note_put(finished, request))
     network = Network(opened.page)
     network.be(upload_bps=64_000_000)
     publish(opened, large(files, tools))
@@ -172,7 +172,13 @@ def test_a_lost_network_costs_no_part_that_has_arrived(
     network.be()
     expect(opened.page.locator("khronika-composer")).to_have_attribute("data-state", "done")
     expect_state(opened.page, "ready")
+    sent = [each.url for each in finished if (answer := each.response()) and answer.ok]
     assert len(sent) == len(set(sent)) == 3
+
+
+def _note_put(finished: list[Request], request: Request) -> None:
+    if request.method == "PUT":
+        finished.append(request)
 
 
 def _note_part(sent: list[str], answer: Response) -> None:

@@ -64,8 +64,11 @@ STANDING_IN = dict.fromkeys(CONTENT - {"original"}, "'x'") | {
 def expose(engines: Mapping[str, Engine], has: Belongings, **columns: str) -> None:
     assigned = ", ".join(f"{name} = {value}" for name, value in columns.items())
     with session_of(engines["superuser"]) as session:
+        # Triggers keep the file that a source's address names.
+        session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(
-            text(f"UPDATE video_assets SET {assigned} WHERE id = :id"), {"id": has.asset_id}
+            text(f"UPDATE video_assets SET {assigned}, updated_at = now() WHERE id = :id"),
+            {"id": has.asset_id},
         )
 
 

@@ -54,6 +54,14 @@ class Up:
         itself = psutil.Process(self.process.pid)
         return [itself, *itself.children(recursive=True)]
 
+    def programs(self) -> set[str]:
+        """The names of its family, without those that have ended meanwhile."""
+        names = set()
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                names.add(process.name())
+        return names
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; its exit code."""
         self.process.send_signal(number)

@@ -56,7 +56,7 @@ def test_the_demo_starts_a_stack_of_its_own_and_stops_it(place: Path) -> None:
     try:
         run.wait_until_ready()
         family = run.family()
-        assert {"gunicorn", "celery"} <= {process.name() for process in family}
+        assert {"gunicorn", "celery"} <= run.programs()
         assert run.ended() == 0, run.output
     finally:
         run.end()

@@ -78,6 +78,8 @@ def test_a_forged_message_changes_nothing_and_the_worker_works_on(
     world: World, worker: subprocess.Popen[bytes], log: Path, tmp_path: Path, *, holds_key: bool
 ) -> None:
     waiting = world.create()
+    # Of another owner: the end of a submission wakes the next video of its owner.
+    world.execute("UPDATE video_assets SET owner_id = 'somebody' WHERE id = :id", id=waiting)
     world.make_past(waiting, "deadline_at")  # so that its own row would fail it, were it swept
     before, trace = everything(world), tmp_path / "unpickled"
     settings = world.services.settings
