@@ -89,10 +89,14 @@ class Up:
 
 
 def kill(processes: Sequence[psutil.Process]) -> None:
-    """SIGKILL: nothing gets a chance to clean up."""
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    """SIGKILL: nothing gets a chance to clean up.
+
+    All are stopped first: a child whose parent dies is told to end, and would clean up.
+    """
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
 
 def gone(processes: Sequence[psutil.Process]) -> bool:
