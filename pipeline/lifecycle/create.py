@@ -166,8 +166,8 @@ def create_asset(
         if first is not None:
             return Created(None, first.status_code, first.body, replayed=True)
         existing = _existing(session, request)
-        held = _readdressed(session, existing, request, actor)
-        created = Created(held, 200, render(held), readdressed=held is not existing)
+        is_new = _readdress(session, existing, request.source_url, actor)
+        created = Created(existing, 200, render(existing), readdressed=is_new)
     record_answer(session, idempotency, Answer(created.status_code, created.body))
     return created
 
@@ -242,21 +242,21 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
     return held
 
 
-def _readdressed(session: Session, held: Asset, request: CreateAsset, actor: str) -> Asset:
-    """Replace the address of a source by a fresh one, unless an attempt uses the old one now.
+def _readdress(session: Session, held: Asset, url: str | None, actor: str) -> bool:
+    """Replace the address of a source by a fresh one; return true if it is another one.
 
-    An attempt may repeat its request to the provider, which must then be the same.
+    While an attempt uses the old one it stays: the attempt may repeat its request to the provider,
+    which must then be the same.
     """
-    url = request.source_url
-    if url in {None, held.source_url}:
-        return held
-    assert url is not None
-    locked = store.lock(session, held.id)
-    assert locked is not None
-    asset = locked.asset
-    if asset.deleted_at is not None or asset.status is Status.PROCESSING:
-        return held
-    return store.advance(session, asset, transitions.source_readdressed(url, actor))
+    if url is None or url == held.source_url:
+        return False
+    locked = store.lock(session, held.id)  # and `held` is the row as it is now
+    if locked is None or held.deleted_at is not None or held.status is Status.PROCESSING:
+        return False
+    if url == held.source_url:
+        return False
+    store.advance(session, held, transitions.source_readdressed(url, actor))
+    return True
 
 
 def _refuse_missing_upload(session: Session, request: CreateAsset) -> None:

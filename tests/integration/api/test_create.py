@@ -9,10 +9,11 @@ import redis
 from sqlalchemy import event, select
 
 from pipeline.config.task_names import QUEUE_SUBMIT
+from pipeline.domain.audit_types import AuditType
 from pipeline.domain.states import Status
-from pipeline.records.models import Asset
+from pipeline.records.models import Asset, AuditEvent
 from pipeline.runtime.database import session_of
-from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, Client, World, serving
+from tests.integration.api.conftest import OWNER, SOURCE, STRANGER, Client, World, serving, token
 
 ASSET_MEMBERS = {
     *("id", "post_id", "owner_id", "status", "generation", "attempt", "max_attempts"),
@@ -76,6 +77,20 @@ def test_an_address_that_was_signed_anew_replaces_the_old(api: Client, world: Wo
     events = world.events(first["id"])
     assert [event.type for event in events] == ["created", "source_readdressed"]
     assert "signature" not in str(events[-1].detail)
+
+
+def test_an_operators_fresh_address_is_audited_and_a_repetition_is_not(
+    api: Client, world: World
+) -> None:
+    post_id = uuid4()
+    headers = {"Authorization": f"Bearer {token('ops', role='service_role')}"}
+    for signature in (1, 2, 2):
+        url = f"{SOURCE}?signature={signature}"
+        answer = api.create(post_id, as_=None, headers=headers, owner_id=OWNER, source_url=url)
+        assert answer.ok, answer.text
+    with session_of(world.superuser) as session:
+        deeds = session.scalars(select(AuditEvent.type).where(AuditEvent.actor.like("operator:%")))
+        assert list(deeds) == [AuditType.CREATE] * 2
 
 
 def test_the_address_that_an_attempt_uses_is_not_replaced(api: Client, world: World) -> None:
