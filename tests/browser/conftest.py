@@ -40,7 +40,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 MISSING = "no Chromium on PATH: `make check-system` installs it where it can"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 STEP_MS = 50
 CHECKOUT = Path(__file__).resolve().parents[2]
 AXE = CHECKOUT / "web" / "node_modules" / "axe-core" / "axe.min.js"
