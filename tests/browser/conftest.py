@@ -232,6 +232,18 @@ def box(place: Locator) -> FloatRect:
     return found
 
 
+def smallest_side(places: Locator) -> float:
+    """Return the smallest width or height among these elements, in CSS pixels.
+
+    They are measured in one look: a page that renews itself may replace them between two.
+    """
+    sides = places.evaluate_all(
+        """(all) => all.map((element) => element.getBoundingClientRect())
+            .flatMap(({ width, height }) => [width, height])"""
+    )
+    return float(min(sides))
+
+
 def bottom(place: Locator) -> float:
     """Return the lower edge of a visible element."""
     return box(place)["y"] + box(place)["height"]
