@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
 from api.monitoring.prometheus import READINGS, _accounts
+from cli.database_logins import ROLES, login_url
 from pipeline.domain.hold_reasons import PROVIDER_DOWN
 from pipeline.domain.prices import Prices
 from pipeline.domain.routing import AccountState
@@ -30,7 +31,6 @@ from pipeline.records.models import Asset
 from pipeline.records.queue_position import queue_places
 from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
-from stack.logins import ROLES, login_url
 from tests.shared_run import Databases
 
 DONE = 20_000
