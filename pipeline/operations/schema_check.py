@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import ARRAY, Connection, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import OID
 
+from pipeline.operations.condition_text import flatten_conditions
 from pipeline.operations.schema_queries import SECTIONS
 from pipeline.records.models import Base
 from pipeline.runtime.database import make_engine
@@ -174,7 +175,7 @@ def _compare_section(
         elif wanted is None:
             if section not in HARMLESS_EXTRAS:
                 yield Finding(section, name, Difference.UNEXPECTED, live=found)
-        elif wanted != found:
+        elif flatten_conditions(wanted) != flatten_conditions(found):
             yield Finding(section, name, Difference.DIFFERENT, intended=wanted, live=found)
 
 
