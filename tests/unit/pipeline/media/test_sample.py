@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def test_a_sample_is_measured_as_the_whole_file_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sample, "MEDIA_HEAD_BYTES", 32 * 1024)  # the clips are small
-    monkeypatch.setattr(sample, "_HEAD_BYTES", 256 * 1024)
-    monkeypatch.setattr(sample, "_TAIL_BYTES", 64 * 1024)
+    monkeypatch.setattr(sample, "HEAD_BYTES", 256 * 1024)
+    monkeypatch.setattr(sample, "TAIL_BYTES", 64 * 1024)
     clip = make(kind)
 
     sample_source(Reader(clip), clip.stat().st_size, tmp_path / "sample")
@@ -72,6 +73,51 @@ def test_gigabytes_are_sampled_with_a_few_megabytes(
     assert (tmp_path / "sample").stat().st_size == read.size_bytes
     assert (tmp_path / "sample").stat().st_blocks * 512 < 6 * MIB
     assert probe(tmp_path / "sample", tools).duration_sec == pytest.approx(2)
+
+
+@pytest.fixture(scope="module")
+def fragments(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds in 250 fragments, and so in more boxes than are walked through."""
+    path = tmp_path_factory.mktemp("fragments") / "fragments.mp4"
+    x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-pix_fmt", "yuv420p")
+    subprocess.run(
+        [
+            *(tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=10"),
+            *(*x264, "-movflags", "frag_keyframe+empty_moov", str(path)),
+        ],
+        check=True,
+    )
+    return path
+
+
+def test_many_fragments_are_measured_by_the_first_and_the_last(
+    fragments: Path, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "_LAST_FRAGMENTS_BYTES", 64 * 1024)
+    read = Reader(fragments)
+
+    sample_source(read, read.size_bytes, tmp_path / "sample")
+
+    assert (tmp_path / "sample").stat().st_size == read.size_bytes
+    assert probe(tmp_path / "sample", tools).duration_sec == probe(fragments, tools).duration_sec
+
+
+def test_a_file_that_is_cut_off_in_one_of_many_fragments_is_refused(
+    fragments: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MediaRefused) as refusal:
+        sample_source(Reader(fragments), fragments.stat().st_size - 1000, tmp_path / "sample")
+    assert refusal.value.code == "source_corrupt"
+
+
+def test_the_media_of_fragments_is_no_index(
+    fragments: Path, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "MAX_SAMPLE_BYTES", fragments.stat().st_size // 2)
+    monkeypatch.setattr(sample, "_MEDIA_HEADS_BYTES", 64 * 1024)
+    read = Reader(fragments)
+    sample_source(read, read.size_bytes, tmp_path / "sample")
+    assert probe(tmp_path / "sample", tools).duration_sec == probe(fragments, tools).duration_sec
 
 
 def test_an_index_is_read_in_slices(tmp_path: Path) -> None:
