@@ -58,6 +58,9 @@ worker_prefetch_multiplier = 1
 # one before it has failed.
 task_soft_time_limit = _settings.leases.task_soft_limit_sec
 task_time_limit = _settings.leases.task_hard_limit_sec
+# A source may take hours to arrive. The limits of a submission count from its last progress, which
+# only its own process knows (worker/progress_limits.py): Celery's would count from its beginning.
+task_annotations = {TASK_SUBMIT: dict.fromkeys(("soft_time_limit", "time_limit"), 30 * 24 * 3600)}
 broker_transport_options = {
     "visibility_timeout": max(900, 4 * _settings.leases.lease_sec),
     # Without it, a read from a half-open connection never ends.

@@ -20,6 +20,7 @@ from pipeline.providers.base import Provider
 from pipeline.providers.callback_documents import Fetch, fetch_document
 from pipeline.providers.manners import Mannered
 from pipeline.runtime.database import make_engine
+from pipeline.runtime.task_bounds import TaskBounds
 from pipeline.runtime.wakes import Wake
 from pipeline.storage.base import Storage
 from pipeline.storage.open import open_storage
@@ -35,6 +36,7 @@ class Services:
             through that of our storage; no other host.
         host: Knows whether this machine's programs work.
         fetch_document: Fetches a document of a provider, from the hosts that its account trusts.
+        bounds: Ends the task that this process runs.
     """
 
     settings: WorkerSettings
@@ -47,6 +49,7 @@ class Services:
     rng: Random
     host: HostFitness = field(default_factory=HostFitness)
     fetch_document: Fetch = fetch_document
+    bounds: TaskBounds = field(default_factory=TaskBounds)
 
     def spend_limits(self, account: str) -> SpendLimits:
         """Return the hourly budget of an account."""

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from cli.api_requests import ApiProblem, ApiUnreachable
-from cli.database_logins import LoginTaken
 from pipeline.runtime.secret_files import SecretUnreadable
 from pipeline.storage.urls import StorageUrlInvalid
 from stack.broker import BrokerMissing
@@ -30,7 +29,7 @@ from stack.terminal import Terminal
 from stack.waiting import PATIENCE_SEC, NoProgress, Waiting
 
 FAILURES = (
-    *(AlreadyRunning, BrokerMissing, LoginTaken, NoPostgresLocation, NoProgress),
+    *(AlreadyRunning, BrokerMissing, NoPostgresLocation, NoProgress),
     *(PortTaken, ProcessDied, SecretUnreadable, StorageUrlInvalid),
 )
 

@@ -30,7 +30,7 @@ PREFIX = "KHRONIKA_TRANSCODER_"
 Read = TypeVar("Read", bound="TranscoderBeatSettings")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-_DOWNLOAD_TIMEOUT_SEC = 3600  # 5 GiB at 12 Mbit/s
+_LEAST_BOUND_SEC = 3600  # the time of any download; a large one has that of its bytes
 
 
 class TranscoderBeatSettings(DeploymentFields):
@@ -206,7 +206,7 @@ class TranscoderSettings(TranscoderBeatSettings):
             https_only=not self.source_http,
             ports=allowed_ports(self.source_ports, http=self.source_http),
             min_bps=self.source_min_bps,
-            total_timeout_sec=_DOWNLOAD_TIMEOUT_SEC,
+            total_timeout_sec=_LEAST_BOUND_SEC,
         )
 
 

@@ -1,20 +1,22 @@
 """The Celery app of the worker, and the services of each of its processes."""
 
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
+from functools import cache, partial
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_process_init
 
-from khronika_video.own_modules import require_own_modules
 from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.media.confinement import IsolationMissing, require_isolation
 from pipeline.operations.first_start import prepare_first
 from pipeline.process_settings import WorkerSettings
 from pipeline.runtime.message_signatures import ACCEPTED_SETTING, KEY_SETTING
+from pipeline.runtime.task_bounds import TaskBounds
 from pipeline.runtime.task_publishing import SIGNING
 from pipeline.services import Services, build_services
+from worker.progress_limits import wind
+from worker.stop_flag import is_stopping
 
 app = Celery(
     "khronika",
@@ -35,12 +37,14 @@ app.add_defaults(_message_keys)
 @cache
 def services() -> Services:
     """Return the services of this process, made at first use and never before a fork."""
-    return build_services(load_settings(WorkerSettings))
+    settings = load_settings(WorkerSettings)
+    leases = settings.leases
+    prolong = partial(wind, leases.task_soft_limit_sec, leases.task_hard_limit_sec)
+    return replace(build_services(settings), bounds=TaskBounds(is_stopping, prolong))
 
 
 @app.on_configure.connect
 def _require_settings(**_: object) -> None:
-    require_own_modules(str(Path.cwd()))  # Celery would import another celeryconfig from it
     # Before celeryconfig.py, which would list only the problems of the few settings that it reads.
     load_or_exit(WorkerSettings, "worker")
 

@@ -28,6 +28,7 @@ from pipeline.runtime.task_publishing import send_wakes
 from pipeline.services import Outcome, Services
 from worker.app import app, services
 from worker.backlog import spare
+from worker.progress_limits import limited
 
 log = structlog.get_logger()
 
@@ -38,7 +39,8 @@ MAX_LOGGED_CHARS = 80
 @app.task(name=TASK_SUBMIT, bind=True)
 def submit_asset(self: Task, asset_id: str) -> str:
     """Submit an asset to its provider."""
-    return _run(self, submit, asset_id)
+    with limited(services().bounds.prolong):
+        return _run(self, submit, asset_id)
 
 
 @app.task(name=TASK_RECONCILE, bind=True)

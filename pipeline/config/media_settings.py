@@ -95,6 +95,15 @@ class SourceSettings(SettingsGroup):
     """Largest source, in bytes."""
     max_duration_sec: float = Field(4 * 3600, gt=0)
     """Longest source, in seconds."""
+    min_bps: int = Field(256_000, ge=8000)
+    """Bits a second. A source that is slower on average after its first minute is given up, and
+    may be tried again, as the transcoder does. One that sends nothing for 15 s is given up at
+    once. A source may take as long as its bytes need at this rate: its lease is renewed while they
+    arrive. A file whose server answers no ``Range`` is read whole, unless its index is in front."""
+    max_slow: int = Field(2, ge=0)
+    """Sources that may be read for longer than a minute at once, over all submitters: fewer than
+    their processes (``KHRONIKA_SUBMIT_PROCESSES``), so that slow origins never stop the videos of
+    quick ones. Another slow source waits and is tried again."""
     max_frames: int = Field(DEFAULT_MAX_FRAMES, ge=1)
     """Largest number of frames of a source, for any duration: the longest at 120 a second."""
 
@@ -123,6 +132,7 @@ class SourceSettings(SettingsGroup):
             allow=self.allow,
             https_only=not self.http,
             ports=allowed_ports(self.ports, http=self.http),
+            min_bps=self.min_bps,
         )
 
 

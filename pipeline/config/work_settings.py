@@ -27,7 +27,7 @@ class LeaseSettings(SettingsGroup):
     """Bounds of an attempt: of a worker's hold on it, and of a provider's work.
 
     Those of the hold nest: ``KHRONIKA_PROVIDER_TIMEOUT_SEC`` < soft limit < hard limit < lease <
-    visibility timeout.
+    visibility timeout. While a source arrives, each of its bytes begins them anew.
     """
 
     task_soft_limit_sec: int = Field(90, ge=1)

@@ -4,6 +4,7 @@ The original is better: an encode of an encode loses quality. So the MP4 is used
 original is gone. It lies at the old account's vendor, or in our storage.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -77,13 +78,19 @@ def copy_of(services: Services, session: Session, asset: Asset, begin: datetime)
     return Source(None, url, asset.owner_id, copied_from=row.provider)
 
 
-def measure_copy(services: Services, asset: Asset, source: Source) -> Measured:
+def measure_copy(
+    services: Services,
+    asset: Asset,
+    source: Source,
+    *,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Measured:
     """Probe a copy, and require it to last as long as the original, or else the video.
 
     Raises:
         SourceRefused: It cannot be used.
     """
-    measured = measure(services, source, pinned=None)
+    measured = measure(services, source, pinned=None, on_bytes=on_bytes)
     original = asset.source_info or {}
     expected_sec = original.get("duration_sec") or asset.duration_sec or 0.0
     tolerance_sec = max(DURATION_TOLERANCE_SEC, DURATION_TOLERANCE * expected_sec)

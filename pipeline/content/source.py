@@ -1,15 +1,16 @@
 """Source of an asset: its location and its measurement."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.content.media_tokens import TokenHolder
 from pipeline.content.object_urls import key_of, object_url, owner_prefix
+from pipeline.content.sample_folder import sample_folder
 from pipeline.content.stored_source import probeable
 from pipeline.media.arriving_sample import sample_arriving
 from pipeline.media.probe import probe
@@ -92,13 +93,23 @@ def url_for_provider(services: Services, source: Source, attempt: Attempt) -> st
     )
 
 
-def measure(services: Services, source: Source, *, pinned: Version | None) -> Measured:
+def measure(
+    services: Services,
+    source: Source,
+    *,
+    pinned: Version | None,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Measured:
     """Probe a source by its content, never by its name or declared type.
 
-    Of a remote source only the index and a sample are read, as far as its server allows.
+    Of a remote source only the index and a sample are read, as far as its server allows. A server
+    that answers no ranges sends the whole file: it may take as long as its bytes do at the least
+    rate.
 
     Args:
         pinned: The version of an earlier measurement, which it must still be; None for any.
+        on_bytes: Called with the size of each piece of a remote source that arrives. Its
+            exceptions end the measurement and pass through.
 
     Raises:
         SourceRefused: with the code of the refusal.
@@ -109,7 +120,7 @@ def measure(services: Services, source: Source, *, pinned: Version | None) -> Me
                 _require_own(source.key, source.owner_id)
             return _measure_stored(services, source.key, pinned)
         assert source.url is not None
-        return _measure_remote(services, source.url, pinned)
+        return _measure_remote(services, source.url, pinned, on_bytes)
     except MediaRefused as error:
         raise _refusal_by_tools(services, error) from error
     except FetchRefused as error:
@@ -164,25 +175,34 @@ def check_stored(stat: Stat, pinned: Version | None) -> None:
         check_version(stat, Version(pinned.size_bytes, None))
 
 
-def _measure_remote(services: Services, url: str, pinned: Version | None) -> Measured:
+def _measure_remote(
+    services: Services,
+    url: str,
+    pinned: Version | None,
+    on_bytes: Callable[[int], None] | None,
+) -> Measured:
     remote = services.fetcher.size_of(url)
     check_version(remote, pinned)
     size_bytes = remote.size_bytes
     if size_bytes is None and pinned is not None:
         size_bytes = pinned.size_bytes
     version = Version(size_bytes, remote.etag)
-    with TemporaryDirectory(prefix="khronika-source-") as folder:
-        path = Path(folder) / "source"
+    with sample_folder() as folder:
+        path = folder / "source"
         if remote.accepts_ranges and remote.size_bytes is not None:
             _refuse_size(services, remote.size_bytes)
             sample_source(
-                lambda offset, length: services.fetcher.read(url, offset, length, version),
+                lambda offset, length: services.fetcher.read(
+                    url, offset, length, version, on_bytes=on_bytes
+                ),
                 remote.size_bytes,
                 path,
             )
         else:
             most = services.settings.sources.max_bytes
-            with services.fetcher.arriving(url, max_bytes=most, version=version) as pieces:
+            with services.fetcher.arriving(
+                url, max_bytes=most, version=version, on_bytes=on_bytes
+            ) as pieces:
                 sample_arriving(pieces, size_bytes, path)
         return Measured(_probe(services, path), path.stat().st_size, remote.etag)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from pipeline.content.sample_folder import sample_folder
 from pipeline.media.sample import sample_source
 from pipeline.storage.base import Storage
 
@@ -26,8 +26,8 @@ def probeable(storage: Storage, key: str) -> Iterator[Path]:
         yield path
         return
     size_bytes = storage.stat(key).size_bytes
-    with TemporaryDirectory(prefix="khronika-source-") as folder:
-        sample = Path(folder) / "source"
+    with sample_folder() as folder:
+        sample = folder / "source"
         sample_source(
             lambda offset, length: b"".join(storage.read(key, offset, offset + length)),
             size_bytes,

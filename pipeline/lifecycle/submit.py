@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release, wake_submit
 from pipeline.content.object_urls import output_prefix, poster_prefix
-from pipeline.content.published_copy import GONE, copy_of, measure_copy
-from pipeline.content.source import SourceRefused, measure, url_for_provider
+from pipeline.content.source import SourceRefused, url_for_provider
 from pipeline.content.source_facts import measured_facts
 from pipeline.domain.errors import (
     LimitReached,
@@ -37,6 +36,7 @@ from pipeline.domain.values import (
 from pipeline.lifecycle.accept import accept
 from pipeline.lifecycle.claim import Claim, NoClaim, claim_asset
 from pipeline.lifecycle.look_up import look_up
+from pipeline.lifecycle.measure_claimed import measure_claimed
 from pipeline.lifecycle.settle import may_go_elsewhere, settle
 from pipeline.limits import circuit_breaker, owner_quotas, owner_share, spend_guard
 from pipeline.limits.account_choice import lasting_reason_against
@@ -94,13 +94,9 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
         if found is not None:
             return found
     try:
-        measured = measure(services, claim.source, pinned=claim.pinned)
+        claim, measured = measure_claimed(services, claim)
     except SourceRefused as error:
-        try:
-            claim, measured = _measure_copy(services, claim, error)
-        except SourceRefused as final:
-            setback = _setback_of_source(final)
-            return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
+        return _end_unmeasured(services, claim, error)
     facts = measured_facts(measured)
     lacking = lasting_reason_against(services, claim.asset, provider, facts)
     try:
@@ -113,6 +109,19 @@ def _submit_claimed(services: Services, claim: Claim) -> Outcome:
     return _call(services, provider, claim, asset, measured)
 
 
+def _end_unmeasured(services: Services, claim: Claim, refused: SourceRefused) -> Outcome:
+    """End an attempt whose source was not measured.
+
+    A worker that was told to stop leaves it to another one: nothing was asked of a provider.
+    """
+    if not services.bounds.is_stopping():
+        setback = _setback_of_source(refused)
+        return _end_unasked(services, claim, setback, outcome=AttemptOutcome.SOURCE_REFUSED)
+    with session_of(services.engine) as session:
+        store.advance(session, claim.asset, transitions.claim_given_back())
+    return Outcome("given_back", (wake_submit(claim.asset.id),))
+
+
 def _setback_of_source(refused: SourceRefused) -> Setback:
     """Return the setback of a source that was not measured: no provider was asked."""
     fault = failure_of(refused.code).fault
@@ -123,35 +132,6 @@ def _setback_of_source(refused: SourceRefused) -> Setback:
         held=waits(fault, retryable=refused.transient, took_job=False, bills=False),
         retry_after_sec=refused.retry_after_sec,
     )
-
-
-def _measure_copy(
-    services: Services, claim: Claim, refused: SourceRefused
-) -> tuple[Claim, Measured]:
-    """Take the published MP4 of a video on the move, whose original is gone.
-
-    A refusal that may pass counts as final after as many waits as there are attempts.
-
-    Raises:
-        SourceRefused: The error of the original. If the copy cannot be read now and may be later,
-            it is the copy's error.
-    """
-    asset = claim.asset
-    is_last = asset.holds + 1 >= asset.max_attempts
-    if asset.wanted_provider is None or refused.code not in GONE:
-        raise refused
-    if refused.transient and not is_last:
-        raise refused
-    with session_of(services.engine) as session:
-        source = copy_of(services, session, asset, claim.attempt.created_at)
-    if source is None:
-        raise refused
-    try:
-        return replace(claim, source=source), measure_copy(services, asset, source)
-    except SourceRefused as error:
-        if error.transient:
-            raise
-        raise refused from error
 
 
 def _wait_for_account(services: Services, claim: Claim) -> Outcome:
@@ -188,11 +168,15 @@ def _route_again(
 def _intend(services: Services, claim: Claim, measured: Measured) -> Asset:
     """Commit the measurements of the source and the intent to call the provider.
 
+    The provider's time begins now, however long the source took to arrive.
+
     Raises:
         LimitReached: The source exceeds the owner's quota of the day; nothing is written.
     """
     with session_of(services.engine) as session:
         asset = _record_measured(services, session, claim, measured)
+        deadline_sec = services.deadline_sec(claim.attempt.provider)
+        asset = store.advance(session, asset, transitions.deadline_moved(deadline_sec))
         store.update_attempt(session, claim.attempt.id, intended_at=func.now())
         spend_guard.book_measured(session, claim.attempt.id, measured.info.duration_sec)
     return asset

@@ -6,10 +6,11 @@ would wait behind them.
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from pipeline.domain.states import WAITING, Status
+from pipeline.records.clock import interval
 from pipeline.records.models import Asset, Attempt
 
 
@@ -39,6 +40,27 @@ def count_being_read(session: Session, owner_id: str) -> int:
         )
     )
     return session.scalars(being_read).one()
+
+
+def count_slower(session: Session, attempt: Attempt, *, slow_sec: float) -> int:
+    """Return how many sources of all owners are read for long, and for longer than this attempt's.
+
+    Index: ``video_assets_lease``, which has the videos under a lease alone.
+    """
+    slower = (
+        select(func.count())
+        .select_from(Asset)
+        .join(Attempt, Attempt.id == Asset.attempt_id)
+        .where(
+            Asset.status == Status.PROCESSING,
+            Asset.deleted_at.is_(None),
+            Asset.lease_expires_at > func.now(),
+            Attempt.intended_at.is_(None),
+            Attempt.created_at < func.now() - interval(slow_sec),
+            tuple_(Attempt.created_at, Attempt.id) < (attempt.created_at, attempt.id),
+        )
+    )
+    return session.scalars(slower).one()
 
 
 def next_of_owner(session: Session, owner_id: str) -> UUID | None:

@@ -9,7 +9,7 @@ of an excepted origin may be private: its host is in a setting, or is our own.
 import socket
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
@@ -23,6 +23,7 @@ from pipeline.net.fetch_policy import FetchPolicy, check_address, check_port
 from pipeline.net.origins import DEFAULT_PORTS, WebOrigin, plain_host
 
 _MAX_ADDRESSES = 4  # tried in turn, each with its own timeout
+_WATCHED_EVERY_SEC = 0.25
 _NAME_UNKNOWN = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
@@ -76,6 +77,24 @@ class Dialer:
         finally:
             timer.cancel()
             timer.join()  # a cut that has begun must not affect the next call
+
+    @contextmanager
+    def cut_when(self, is_wanted: Callable[[], bool]) -> Iterator[None]:
+        """Cut all sockets of the block as soon as this is wanted, those of later calls too."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_WATCHED_EVERY_SEC):
+                if is_wanted():
+                    self.cut()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def cut(self) -> None:
         """Break each open connection; a waiting read ends at once."""

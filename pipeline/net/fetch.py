@@ -7,16 +7,17 @@ the redirects of one request, because some servers set one and ask for it at the
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import requests
 from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import HTTPError
 
+from pipeline.net.arrivals import Arrival, ignore, noted
 from pipeline.net.dialing import Dialer, GuardedAdapter
 from pipeline.net.fetch_errors import (
     FetchCode,
@@ -111,7 +112,15 @@ class GuardedFetcher:
                 check_status(answer)
             return remote_of(answer, final_url)
 
-    def read(self, url: str, offset: int, length: int, version: Version | None = None) -> bytes:
+    def read(
+        self,
+        url: str,
+        offset: int,
+        length: int,
+        version: Version | None = None,
+        *,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> bytes:
         """Read part of a file; the result is shorter than `length` only at the end of the file.
 
         Args:
@@ -119,6 +128,8 @@ class GuardedFetcher:
             offset: offset of the first byte.
             length: bytes to read, at least 1.
             version: version to read; None for any.
+            on_bytes: called with the size of each piece that arrives; an exception of it ends the
+                call.
 
         Raises:
             FetchRefused: `source_changed` if the file is another version or now ends before
@@ -128,9 +139,9 @@ class GuardedFetcher:
         etag = version.etag if version else None
         if etag is not None and not etag.startswith("W/"):  # RFC 9110 §13.1.5: strong ETags only
             headers["If-Range"] = etag
-        with self._bounded(), self._answer(url, headers) as (answer, _):
+        with self._bounded_for(length), self._answer(url, headers) as (answer, _):
             check_part(answer, offset, version)
-            return b"".join(self._body(answer, max_bytes=length))
+            return b"".join(noted(self._body(answer, max_bytes=length), on_bytes))
 
     def download(
         self,
@@ -160,8 +171,8 @@ class GuardedFetcher:
             OSError: the local file cannot be written.
         """
         try:
-            with self._bounded(), path.open("wb") as file:
-                arrival = _Arrival(file, max_bytes, on_bytes or _ignore)
+            with self._bounded_for(max_bytes), path.open("wb") as file:
+                arrival = Arrival(file, max_bytes, on_bytes or ignore)
                 remote = self._from_start(url, arrival, version)
                 check_length(arrival.written_bytes, version)
         except BaseException:
@@ -171,17 +182,32 @@ class GuardedFetcher:
 
     @contextmanager
     def arriving(
-        self, url: str, *, max_bytes: int, version: Version | None = None
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        version: Version | None = None,
+        on_bytes: Callable[[int], None] | None = None,
     ) -> Iterator[Iterator[bytes]]:
         """Give the content of a file from its start, as it arrives; the block need not read all.
+
+        Args:
+            url: URL of the file.
+            max_bytes: largest accepted size.
+            version: version to give; None for any.
+            on_bytes: called with the size of each piece that arrives.
 
         Raises:
             FetchRefused: as `download` does.
         """
-        with self._bounded(), self._answer(url, {}) as (answer, final_url):
+        with self._bounded_for(max_bytes), self._answer(url, {}) as (answer, final_url):
             check_status(answer)
             check_version(remote_of(answer, final_url), version)
-            yield self._body(answer, max_bytes=max_bytes)
+            yield noted(self._body(answer, max_bytes=max_bytes), on_bytes)
+
+    def cut_when(self, is_wanted: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Cut each call of the block as soon as this is wanted, even if no byte arrives."""
+        return self._dialer.cut_when(is_wanted)
 
     def get(self, url: str, *, max_bytes: int) -> Fetched:
         """Read a small file whole, such as a playlist.
@@ -194,12 +220,18 @@ class GuardedFetcher:
             body = b"".join(self._body(answer, max_bytes=max_bytes))
             return Fetched(answer.status_code, answer.headers, body)
 
+    def _bounded(self) -> AbstractContextManager[None]:
+        return self._cut_after(self._policy.total_timeout_sec)
+
+    def _bounded_for(self, size_bytes: int) -> AbstractContextManager[None]:
+        return self._cut_after(self._policy.longest_sec(size_bytes))
+
     @contextmanager
-    def _bounded(self) -> Iterator[None]:
+    def _cut_after(self, seconds: float) -> Iterator[None]:
         """Limit a call to its total time and translate its failures."""
         self._dialer.cut_off.clear()
         try:
-            with self._dialer.cut_after(self._policy.total_timeout_sec):
+            with self._dialer.cut_after(seconds):
                 yield
         except (requests.RequestException, HTTPError) as error:
             raise self._translated(error) from error
@@ -265,7 +297,7 @@ class GuardedFetcher:
         if took_sec > policy.grace_sec and arrived_bytes * 8 < policy.min_bps * took_sec:
             raise timed_out("The server sends too slowly.")
 
-    def _from_start(self, url: str, arrival: "_Arrival", version: Version | None) -> Remote:
+    def _from_start(self, url: str, arrival: Arrival, version: Version | None) -> Remote:
         with self._answer(url, {}) as (answer, final_url):
             check_status(answer)
             remote = remote_of(answer, final_url)
@@ -279,7 +311,7 @@ class GuardedFetcher:
                 self._resume(url, arrival, Version(remote.size_bytes, remote.etag), error)
         return remote
 
-    def _resume(self, url: str, arrival: "_Arrival", version: Version, error: Exception) -> None:
+    def _resume(self, url: str, arrival: Arrival, version: Version, error: Exception) -> None:
         """Ask for the rest until it is there, and give up after some tries without a byte."""
         pauses = list(_RESUME_PAUSES_SEC)
         while pauses:
@@ -297,7 +329,7 @@ class GuardedFetcher:
                 pauses = list(_RESUME_PAUSES_SEC)
         raise error
 
-    def _append_rest(self, url: str, arrival: "_Arrival", version: Version) -> None:
+    def _append_rest(self, url: str, arrival: Arrival, version: Version) -> None:
         offset = arrival.written_bytes
         if offset == version.size_bytes:
             return
@@ -314,23 +346,3 @@ class GuardedFetcher:
 
     def _translated(self, error: Exception) -> FetchRefused:
         return timed_out() if self._dialer.cut_off.is_set() else refusal_of(error)
-
-
-class _Arrival:
-    """A local file that a download fills."""
-
-    def __init__(self, file: BinaryIO, max_bytes: int, on_bytes: Callable[[int], None]) -> None:
-        self.max_bytes = max_bytes
-        self.written_bytes = 0
-        self._file = file
-        self._on_bytes = on_bytes
-
-    def take(self, pieces: Iterator[bytes]) -> None:
-        for piece in pieces:
-            self._file.write(piece)
-            self.written_bytes += len(piece)
-            self._on_bytes(self.written_bytes)
-
-
-def _ignore(_written: int) -> None:
-    pass

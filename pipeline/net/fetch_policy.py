@@ -47,8 +47,17 @@ class FetchPolicy:
     answer_timeout_sec: float = 30  # until an answer begins, redirects included
     min_bps: int = 0  # least average bits a second of a body after `grace_sec`; 0: no limit
     grace_sec: float = 60
-    total_timeout_sec: float = 60  # longest time of one call with all its redirects
+    total_timeout_sec: float = 60  # longest time of one call with all its redirects; see below
     max_redirects: int = 20  # as browsers: https://fetch.spec.whatwg.org/#http-redirect-fetch
+
+    def longest_sec(self, size_bytes: int) -> float:
+        """Return the longest time of a call that reads part of a source, of at most this size.
+
+        Without a least rate it is the total time of any call. With one, the rate bounds it.
+        """
+        if not self.min_bps:
+            return self.total_timeout_sec
+        return max(self.total_timeout_sec, self.grace_sec + size_bytes * 8 / self.min_bps)
 
     def is_excepted(self, origin: WebOrigin) -> bool:
         """Return true for an origin that need be neither public nor https."""

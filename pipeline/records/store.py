@@ -161,6 +161,17 @@ def report_progress(
     )
 
 
+def is_held(session: Session, asset: Asset) -> bool:
+    """Return true if an asset is still under the lease that its writer read."""
+    held = select(Asset.id).where(
+        Asset.id == asset.id,
+        Asset.status == Status.PROCESSING,
+        Asset.lease_token == asset.lease_token,
+        Asset.deleted_at.is_(None),
+    )
+    return session.scalars(held).one_or_none() is not None
+
+
 def update_attempt(session: Session, attempt_id: UUID, **changes: Any) -> None:
     """Write facts about an attempt, whatever the state of its asset."""
     session.execute(

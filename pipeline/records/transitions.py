@@ -195,6 +195,16 @@ def looked_up(answer: str, request_id: str | None = None, *, lapse_sec: float) -
     return Transition(None, event, _lapsing(lapse_sec))
 
 
+def lease_renewed(lease_sec: float) -> Transition:
+    """Hold the lease for longer, because the work under it gets on."""
+    return Transition(None, None, {"lease_expires_at": from_now(lease_sec)})
+
+
+def claim_given_back() -> Transition:
+    """Let the lease lapse now, so that another worker goes on with the attempt."""
+    return Transition(None, None, _lapsing(0))
+
+
 def _lapsing(lapse_sec: float) -> Mapping[str, Any]:
     """Return the columns of a claim that ended normally: it does not count as a crash."""
     return {"claims": 0, "lease_expires_at": from_now(lapse_sec)}

@@ -48,7 +48,7 @@ COMPLETE = "pipeline.uploads.complete"
 
 POINTS = (
     Point(Boundary.SUBMIT_CLAIMED, When.BEFORE, SUBMIT, "_submit_claimed"),
-    Point(Boundary.SUBMIT_VERIFIED, When.AFTER, SUBMIT, "measure"),
+    Point(Boundary.SUBMIT_VERIFIED, When.AFTER, SUBMIT, "measure_claimed"),
     Point(Boundary.SUBMIT_INTENDED, When.AFTER, SUBMIT, "_intend"),
     Point(Boundary.SUBMIT_CALLED, When.AFTER, ADAPTER, "submit"),
     Point(Boundary.SUBMIT_UNANSWERED, When.RAISED, ADAPTER, "submit", error=UnknownOutcome),

@@ -1,1 +1,0 @@
-"""The wheel's own package: the one name of the product that no other distribution has."""
