@@ -11,9 +11,9 @@ from pathlib import Path
 
 import jwt
 
+from khronika_video.product_files import IS_CHECKOUT, MODULES
 from pipeline.runtime.secret_files import read_secret, unset_defaults
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = "8080"
 DEFAULT_OWNER = "demo"
 DEFAULT_LIFE_SEC = 3600
@@ -30,7 +30,9 @@ def complete_environment(env: Mapping[str, str]) -> dict[str, str]:
         env: The caller's environment; an empty value counts as unset. If it names the file of a
             secret, the stack's own secret is not taken.
     """
-    home = Path(env.get("KHRONIKA_HOME") or CHECKOUT / ".khronika").expanduser()
+    home = _home(env)
+    if home is None:
+        return {name: value for name, value in env.items() if value}
     secret = _read_strings(home / "secrets.json").get("jwt_secret")
     recorded = _read_strings(home / "run" / "environment.json")
     if secret:
@@ -79,6 +81,17 @@ def make_token(
         "exp": issued_at + timedelta(seconds=life_sec),
     }
     return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def _home(env: Mapping[str, str]) -> Path | None:
+    """Return the home of the stack whose settings complete the caller's.
+
+    A wheel has no stack of its own, and the working directory is nobody's to trust.
+    """
+    named = env.get("KHRONIKA_HOME")
+    if named:
+        return Path(named).expanduser()
+    return MODULES / ".khronika" if IS_CHECKOUT else None
 
 
 def _read_strings(path: Path) -> dict[str, str]:

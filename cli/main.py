@@ -9,6 +9,7 @@ from cli import (
     move_command,
     operator_commands,
     provider_commands,
+    run_command,
     secret_commands,
     video_commands,
 )
@@ -44,6 +45,7 @@ VIDEO_COMMANDS = (
     video_commands.delete,
 )
 OPERATOR_COMMANDS = (
+    run_command.run,
     migrate_command.migrate,
     operator_commands.token,
     operator_commands.ops_link,

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cli.api_requests import ApiProblem, ApiUnreachable
+from cli.database_logins import LoginTaken
 from pipeline.runtime.secret_files import SecretUnreadable
 from pipeline.storage.urls import StorageUrlInvalid
 from stack.broker import BrokerMissing
@@ -29,7 +30,7 @@ from stack.terminal import Terminal
 from stack.waiting import PATIENCE_SEC, NoProgress, Waiting
 
 FAILURES = (
-    *(AlreadyRunning, BrokerMissing, NoPostgresLocation, NoProgress),
+    *(AlreadyRunning, BrokerMissing, LoginTaken, NoPostgresLocation, NoProgress),
     *(PortTaken, ProcessDied, SecretUnreadable, StorageUrlInvalid),
 )
 

@@ -19,8 +19,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from cli.database_logins import set_login
 from stack.home import Home, open_private, write_private
-from stack.logins import set_login
 from stack.postgres_location import PostgresLocation, prepare_location, remove_data
 from stack.processes import (
     check_child,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cli.database_logins import ROLES, login_url, login_variable
 from pipeline.config.groups import groups_of
 from pipeline.media.confinement import WAIVE, missing_layers
 from pipeline.process_settings import DoctorSettings
@@ -16,7 +17,6 @@ from pipeline.runtime.filed_settings import FiledSettings, may_come_in_files
 from pipeline.runtime.secret_files import SUFFIX, read_secret
 from pipeline.storage.urls import bucket_of
 from stack.home import Home, read_strings, write_private
-from stack.logins import ROLES, login_url, login_variable
 from stack.process_variables import accounts_listed, is_ours
 from stack.servers import Servers
 from transcoder.settings import TranscoderSettings

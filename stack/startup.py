@@ -12,12 +12,12 @@ from http import HTTPStatus
 
 import requests
 
+from cli.database_logins import ROLES, grant_logins, login_variable
 from cli.database_schemas import migrate_all
 from pipeline.storage.prepare import prepare_storage
 from stack.credentials import load_credentials
 from stack.demonstration_site import PROCESS, site_settings
 from stack.home import Home
-from stack.logins import ROLES, grant_logins, login_variable
 from stack.ports import free_port, listen, listen_above, listen_for_web, port_of
 from stack.process_environment import (
     Ports,
@@ -97,6 +97,7 @@ def running_stack(
     Raises:
         AlreadyRunning: another stack runs from this home.
         PortTaken: ``PORT`` is in use.
+        LoginTaken: another installation of the database's server has other passwords.
         SecretUnreadable: a file that ``env`` names in place of a secret does not hold one.
         StorageUrlInvalid: ``STORAGE_URL`` does not name a storage.
         OSError: its folder cannot be made.
@@ -174,7 +175,8 @@ def _prepare_database(
 
     def prepare() -> str:
         migrate_all(servers.owner_url)
-        grant_logins(servers.owner_url, passwords)
+        # The embedded server is this home's alone: whatever password its roles have is an old one.
+        grant_logins(servers.owner_url, passwords, even_if_shared=servers.postgres is not None)
         return ""
 
     pid = servers.postgres.pid if servers.postgres else None

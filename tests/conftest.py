@@ -16,10 +16,10 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
+from cli.database_logins import ROLES, login_url, login_variable
 from pipeline.media.confinement import WAIVE, missing_layers
 from stack.credentials import load_credentials
 from stack.home import Home
-from stack.logins import ROLES, login_url, login_variable
 from stack.servers import Servers
 from tests.kept_database import DatabaseKeeper
 from tests.running import RunningStack, running_stack_process

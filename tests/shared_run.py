@@ -23,10 +23,10 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from cli.database_logins import ROLES, grant_logins
 from cli.database_schemas import migrate_all
 from stack.credentials import load_credentials
 from stack.home import Home
-from stack.logins import ROLES, grant_logins
 from stack.servers import Servers, running_servers
 
 HOME_PREFIX = "khronika-tests-"
@@ -184,7 +184,9 @@ def migrated_template(databases: Databases, credentials: Mapping[str, str]) -> I
     name = f"khronika_template_{os.getpid()}"
     url = databases.make(name)
     migrate_all(url)
-    grant_logins(url, {role: credentials[f"{part}_password"] for part, role in ROLES.items()})
+    passwords = {role: credentials[f"{part}_password"] for part, role in ROLES.items()}
+    # A server that DATABASE_URL names may hold databases of an earlier run.
+    grant_logins(url, passwords, even_if_shared=True)
     yield name
     databases.drop(name)
 

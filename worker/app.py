@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_process_init
 
+from khronika_video.own_modules import require_own_modules
 from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.media.confinement import IsolationMissing, require_isolation
@@ -45,6 +47,7 @@ def services() -> Services:
 
 @app.on_configure.connect
 def _require_settings(**_: object) -> None:
+    require_own_modules(str(Path.cwd()))  # Celery would import another celeryconfig from it
     # Before celeryconfig.py, which would list only the problems of the few settings that it reads.
     load_or_exit(WorkerSettings, "worker")
 

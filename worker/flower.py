@@ -1,9 +1,12 @@
 """The Celery app of Flower: it reads events, and has no key for messages that a worker takes."""
 
+from pathlib import Path
+
 from celery import Celery
 from celery.signals import import_modules, setup_logging
 from tornado.options import options
 
+from khronika_video.own_modules import require_own_modules
 from pipeline.config.groups import load_or_exit, load_settings, secrets_in
 from pipeline.config.logs import configure_logs
 from pipeline.process_settings import FlowerSettings
@@ -17,6 +20,7 @@ app = Celery("khronika", config_source="celeryconfig")
 
 @import_modules.connect
 def _require_safe_options(**_: object) -> None:
+    require_own_modules(str(Path.cwd()))  # Celery would import another celeryconfig from it
     # Flower has read its options by then, from wherever they came, and does not listen yet.
     if problems := unsafe_options(load_or_exit(FlowerSettings, "flower").deployment):
         raise SystemExit("\n  ".join(["khronika flower: the options are unsafe:", *problems]))

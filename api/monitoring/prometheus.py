@@ -4,12 +4,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
 from threading import Lock
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -18,13 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.monitoring.account_metrics import account_metrics
+from api.monitoring.kept_metrics import kept_metrics
 from api.wiring.publisher import Publisher
 from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
-from pipeline.domain.hold_reasons import HOLDS
-from pipeline.domain.states import Status
 from pipeline.limits import circuit_breaker
 from pipeline.operations import metrics
 from pipeline.operations.account_facts import read_accounts
+from pipeline.operations.metric_table import BY_NAME
 from pipeline.providers.account_terms import AccountTerms
 from pipeline.records.cache_purges import owed_purges
 from pipeline.runtime.database import session_of
@@ -33,12 +32,6 @@ QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
 FRESH_SEC = 1.0
 """Scrapes within this time share one reading, so that a caller cannot make the database count all
 day."""
-
-ALARMING = ("storage_unavailable", "host_unfit")
-"""Hold reasons that an operator must look at."""
-
-STORAGE_UP = ("khronika_storage_up", "1 if the storage can be written, else 0.")
-MISSING = ("khronika_figures_missing", "Figures that could not be read.")
 
 log = structlog.get_logger()
 
@@ -75,7 +68,7 @@ class PipelineMetrics(Collector):
                 self._latest = [
                     *self._from_database(),
                     *self._from_broker(),
-                    _gauge(*STORAGE_UP, self._storage_works()),
+                    _gauge("khronika_storage_up", self._storage_works()),
                 ]
                 self._read_at = self._clock()
             return self._latest
@@ -83,7 +76,7 @@ class PipelineMetrics(Collector):
     def _from_database(self) -> Iterator[Metric]:
         if self._engine is None:
             # Only the operators' login may read them, and this API has none.
-            yield _gauge(*MISSING, len(self._readings))
+            yield _gauge("khronika_figures_missing", len(self._readings))
             return
         missing = 0
         for read in self._readings:
@@ -97,67 +90,35 @@ class PipelineMetrics(Collector):
                 log.warning("figure_missing", figure=_name_of(read), error=type(error).__name__)
             else:
                 yield from found
-        yield _gauge(*MISSING, missing)
+        yield _gauge("khronika_figures_missing", missing)
 
     def _from_broker(self) -> Iterator[Metric]:
         depths = self._publisher.depths(QUEUES)
-        yield _gauge("khronika_broker_up", "1 if the broker answers, else 0.", depths is not None)
+        yield _gauge("khronika_broker_up", depths is not None)
         if depths is not None:
-            yield _by("khronika_broker_messages", "Messages held by the broker.", "queue", depths)
+            yield _by("khronika_broker_messages", depths)
 
 
 def _name_of(read: Callable[..., object]) -> str:
     return str(getattr(read, "func", read).__name__)
 
 
-def _assets(session: Session) -> Iterator[Metric]:
-    counts = metrics.assets_by_status(session)
-    # A state without assets is 0, not absent: an alert on an absent series never fires.
-    every = {status.value: counts.get(status.value, 0) for status in Status}
-    yield _by("khronika_assets", "Assets in each state.", "status", every)
-
-
-def _failures(session: Session) -> Iterator[Metric]:
-    counts = metrics.failures_by_code(session)
-    yield _by("khronika_failures", "Failed assets, by error code.", "code", counts)
-
-
-def _held(session: Session) -> Iterator[Metric]:
-    counts = metrics.held_by_reason(session)
-    # Our own reasons are always present, as 0; a provider's own reasons only if they occur.
-    every = dict.fromkeys((*HOLDS, *ALARMING), 0) | dict(counts)
-    yield _by(
-        "khronika_held_assets",
-        "Assets that wait without spending retry budget, by reason.",
-        "reason",
-        every,
-    )
+def _kept(session: Session) -> Iterator[Metric]:
+    yield from kept_metrics(metrics.kept_counts(session))
 
 
 def _spend(session: Session) -> Iterator[Metric]:
     spent = metrics.spend_by_provider(session)
     assets = {provider: each.assets for provider, each in spent.items()}
     media_sec = {provider: each.media_sec for provider, each in spent.items()}
-    yield _by(
-        "khronika_provider_spend_assets",
-        "Videos submitted to a provider account in this clock hour.",
-        "provider",
-        assets,
-    )
-    yield _by(
-        "khronika_provider_spend_media_seconds",
-        "Seconds of video submitted to a provider account in this clock hour.",
-        "provider",
-        media_sec,
-    )
+    yield _by("khronika_provider_spend_assets", assets)
+    yield _by("khronika_provider_spend_media_seconds", media_sec)
 
 
 def _breakers(session: Session) -> Iterator[Metric]:
     found = circuit_breaker.all_breakers(session)
     yield _by(
         "khronika_provider_breaker_open",
-        "1 if new submissions wait because the provider account does not answer, else 0.",
-        "provider",
         {account: breaker.opened_at is not None for account, breaker in found.items()},
     )
 
@@ -166,69 +127,39 @@ def _accounts(session: Session, *, terms: Sequence[AccountTerms]) -> Iterator[Me
     yield from account_metrics(read_accounts(session, terms))
 
 
-def _time_to_ready(session: Session) -> Iterator[Metric]:
-    taken = metrics.time_to_ready(session)
-    bounds = [*map(str, metrics.READY_BUCKETS_SEC), "+Inf"]
-    family = HistogramMetricFamily(
-        "khronika_time_to_ready_seconds",
-        "Time from create to completed, of the last day's completed assets.",
-    )
-    buckets = list(zip(bounds, accumulate(taken.counts), strict=True))
-    family.add_metric([], buckets=buckets, sum_value=taken.sum_sec)
-    yield family
-
-
 def _backlogs(session: Session) -> Iterator[Metric]:
     due = metrics.backlogs(session)
     depths = {queue: backlog.depth for queue, backlog in due.items()}
     ages = {queue: backlog.oldest_age_sec for queue, backlog in due.items()}
-    yield _by("khronika_queue_depth", "Due work in Postgres.", "queue", depths)
-    yield _by(
-        "khronika_queue_oldest_age_seconds", "Time since the oldest work was due.", "queue", ages
-    )
+    yield _by("khronika_queue_depth", depths)
+    yield _by("khronika_queue_oldest_age_seconds", ages)
 
 
-def _callbacks_missed(session: Session) -> Iterator[Metric]:
-    yield _gauge(
-        "khronika_callbacks_missed",
-        "Callbacks that a poll had to replace, in the last day.",
-        metrics.callbacks_missed(session),
-    )
+def _inbox(session: Session) -> Iterator[Metric]:
+    unsettled = metrics.inbox(session)
+    yield _gauge("khronika_inbox_depth", unsettled.depth)
+    yield _gauge("khronika_inbox_oldest_age_seconds", unsettled.oldest_age_sec)
+
+
+def _stuck(session: Session) -> Iterator[Metric]:
+    yield _gauge("khronika_stuck_assets", metrics.stuck_assets(session))
 
 
 def _cache_purges(session: Session) -> Iterator[Metric]:
     owed = owed_purges(session)
-    yield _gauge(
-        "khronika_cache_purges_owed",
-        "Withdrawals that storage or the CDN has not confirmed.",
-        owed.total,
-    )
-    yield _gauge(
-        "khronika_cache_purges_oldest_age_seconds",
-        "Time since the oldest of them.",
-        owed.oldest_age_sec,
-    )
+    yield _gauge("khronika_cache_purges_owed", owed.total)
+    yield _gauge("khronika_cache_purges_oldest_age_seconds", owed.oldest_age_sec)
 
 
-READINGS = (
-    _assets,
-    _failures,
-    _held,
-    _spend,
-    _breakers,
-    _time_to_ready,
-    _backlogs,
-    _callbacks_missed,
-    _cache_purges,
-)
+READINGS = (_kept, _spend, _breakers, _backlogs, _inbox, _stuck, _cache_purges)
 
 
-def _gauge(name: str, meaning: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, meaning, value=value)
+def _gauge(name: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, BY_NAME[name].meaning, value=value)
 
 
-def _by(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=[label])
+def _by(name: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, BY_NAME[name].meaning, labels=BY_NAME[name].labels)
     for key, value in values.items():
         family.add_metric([key], value)
     return family

@@ -7,6 +7,7 @@ from http import HTTPStatus
 import structlog
 from apiflask import APIBlueprint
 from flask import g, request
+from prometheus_client import Counter
 
 from api.access.request_limits import Policy, limited_by_address
 from api.documents.schemas import CallbackOut
@@ -33,6 +34,15 @@ ANSWERS = {
     "dead": ("dead", HTTPStatus.ACCEPTED),
 }
 """Result and status of a callback. A conflict is 200, because sending it again would not help."""
+
+REPEATS = frozenset({"duplicate", "conflict"})
+"""Results of callbacks that leave no row. The database counts the others."""
+
+REPEATED = Counter(
+    "khronika_callbacks_repeated",
+    "Verified callbacks of an event that is stored: duplicate, or conflict of another body.",
+    ["provider", "result"],
+)
 
 
 @blueprint.post("/webhook", strict_slashes=False)
@@ -64,6 +74,8 @@ def take(name: str) -> tuple[CallbackOut, int]:
         raise NotFound("unknown_provider", "There is no provider of this name.")
     request.max_content_length = here.settings.callbacks.max_bytes
     received = _receive(provider, _envelope())
+    if received.kind in REPEATS:
+        REPEATED.labels(name, received.kind).inc()
     here.publisher.publish([received.wake] if received.wake else [])
     result, status = ANSWERS[received.kind]
     return CallbackOut.model_validate({"result": result}), status

@@ -1,7 +1,7 @@
 """The routes of the player element and the pages of ``web/``, and of the one library they load.
 
-``web/`` is found beside this package: in a checkout, or at the target of an editable install. An
-installation without it answers 404 here and serves the rest.
+``web/`` lies in the checkout or in the wheel. A checkout without the library, which npm fetches,
+answers 404 for it and serves the rest.
 """
 
 import gzip
@@ -17,10 +17,11 @@ from apiflask import APIBlueprint
 from flask import Response, abort, request
 
 from api.http.security_headers import page_policy
+from khronika_video.product_files import product_file
 
 blueprint = APIBlueprint("web", __name__, url_prefix="/web")
 
-ROOT = Path(__file__).resolve().parents[2] / "web"
+ROOT = product_file("web")
 
 TYPES = {
     ".css": "text/css; charset=utf-8",

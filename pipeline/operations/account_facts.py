@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from pipeline.domain.prices import SEC_PER_MINUTE
 from pipeline.domain.routing import AccountState
 from pipeline.limits import circuit_breaker
+from pipeline.operations import metrics
 from pipeline.operations.metrics import Spend
 from pipeline.providers.account_terms import AccountTerms
 from pipeline.records import account_states, releases
@@ -146,7 +147,7 @@ def read_accounts(session: Session, terms: Sequence[AccountTerms]) -> Sequence[A
     """Return the facts about these accounts, in the same order."""
     rows = account_states.all_states(session)
     breakers = circuit_breaker.all_breakers(session)
-    jobs = account_states.jobs_under_way(session, [each.name for each in terms])
+    jobs = metrics.jobs_by_account(session)
     spent = _spend(session)
     owed = releases.owed_by_account(session)
     now = session.scalars(select(func.now())).one()

@@ -1,11 +1,12 @@
-"""Figures for Prometheus and the console: failures, time to ready, backlog.
+"""Figures for Prometheus and the console: kept counters, backlogs, spend.
 
 Each figure is one query on Postgres, so that every process answers a scrape alike, also after a
-restart. An index, named at the function, serves each query, and ``BOUND_SEC`` limits it, so that a
-scrape adds little load.
+restart. Counters and states are kept in ``metric_counts``, whose size depends on the number of
+series only (ADR 29). An index, named at the function, serves each other query, which counts at most
+``MOST_COUNTED`` rows. ``BOUND_SEC`` limits all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -16,20 +17,11 @@ from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT
 BOUND_SEC = 2
 """Longest time of one figure; Prometheus gives a whole scrape 10 s by default."""
 
-READY_BUCKETS_SEC = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
-"""From a clip that is ready at once to a film that waited in the queue."""
+MOST_COUNTED = 100_000
+"""Rows of one backlog that are counted: more need no exact figure, and would cost time."""
 
-
-class Distribution(NamedTuple):
-    """Distribution of durations.
-
-    Attributes:
-        counts: The count of each bucket alone, and the count above the last bucket.
-        sum_sec: Sum of all durations.
-    """
-
-    counts: tuple[int, ...]
-    sum_sec: float
+STUCK_AFTER_SEC = 300
+"""Time after a deadline or a lease by which the sweep has acted, with its retries."""
 
 
 class Backlog(NamedTuple):
@@ -53,39 +45,58 @@ def limit_statements(session: Session) -> None:
     )
 
 
-def assets_by_status(session: Session) -> Mapping[str, int]:
-    """Count the assets in each state. Index only: ``video_assets_status_updated``.
+class KeptCount(NamedTuple):
+    """A counter, or one bucket of a histogram.
 
-    Deleted assets are counted too: the index does not have ``deleted_at``.
+    Attributes:
+        le: Upper bound of the bucket; infinite for a counter.
+        total: Count of this bucket alone.
+        seconds: Sum of the durations in it.
+    """
+
+    labels: tuple[str, ...]
+    le: float
+    total: int
+    seconds: float
+
+
+def kept_counts(session: Session) -> Mapping[str, Sequence[KeptCount]]:
+    """Return every kept counter, by the name of its metric.
+
+    The table has a few rows for each series. Reading all of it costs less than an index would.
     """
     rows = session.execute(
-        text("SELECT status, count(*) AS total FROM video_assets GROUP BY status")
-    )
-    return {row.status: row.total for row in rows}
-
-
-def failures_by_code(session: Session) -> Mapping[str, int]:
-    """Count the failed assets, by error code. Index only: ``video_assets_failed``."""
-    rows = session.execute(
         text("""
-            SELECT error_code, count(*) AS total FROM video_assets
-            WHERE status = 'failed' AND deleted_at IS NULL GROUP BY error_code
+            SELECT name, labels, le, CAST(sum(total) AS bigint) AS total, sum(seconds) AS seconds
+            FROM metric_counts GROUP BY name, labels, le ORDER BY name, labels, le
         """)
     )
-    return {row.error_code: row.total for row in rows}
+    found: dict[str, list[KeptCount]] = {}
+    for row in rows:
+        count = KeptCount(tuple(row.labels), row.le, row.total, row.seconds)
+        found.setdefault(row.name, []).append(count)
+    return found
 
 
-def held_by_reason(session: Session) -> Mapping[str, int]:
-    """Count the held assets, by reason. Index only: ``video_assets_held``."""
+def assets_by_status(session: Session) -> Mapping[str, int]:
+    """Return the number of assets in each state. Index: ``metric_counts_pkey``."""
+    return _by_first_label(session, "khronika_assets")
+
+
+def jobs_by_account(session: Session) -> Mapping[str, int]:
+    """Return the number of assets that each account processes. Index: ``metric_counts_pkey``."""
+    return _by_first_label(session, "khronika_provider_jobs")
+
+
+def _by_first_label(session: Session, name: str) -> Mapping[str, int]:
     rows = session.execute(
         text("""
-            SELECT hold_reason, count(*) AS total FROM video_assets
-            WHERE hold_reason IS NOT NULL AND status IN ('queued', 'retrying')
-              AND deleted_at IS NULL
-            GROUP BY hold_reason
-        """)
+            SELECT labels[1] AS label, CAST(sum(total) AS bigint) AS total
+            FROM metric_counts WHERE name = :name GROUP BY labels
+        """),
+        {"name": name},
     )
-    return {row.hold_reason: row.total for row in rows}
+    return {row.label: row.total for row in rows}
 
 
 def spend_by_provider(session: Session) -> Mapping[str, Spend]:
@@ -103,44 +114,6 @@ def spend_by_provider(session: Session) -> Mapping[str, Spend]:
     return {row.provider: Spend(row.assets, row.media_sec) for row in rows}
 
 
-def time_to_ready(session: Session) -> Distribution:
-    """Measure the time from create to completed of the videos completed in the last day.
-
-    The owner's whole wait counts, with queueing, retries and holds. The limit of a day keeps a
-    scrape cheap. Index only: ``video_assets_completed``.
-    """
-    rows = session.execute(
-        text("""
-            SELECT width_bucket(took, CAST(:bounds AS double precision[])) AS bucket,
-                   count(*) AS total, sum(took) AS sum_sec
-            FROM (
-                SELECT CAST(extract(epoch FROM completed_at - created_at) AS double precision)
-                       AS took
-                FROM video_assets
-                WHERE completed_at > now() - interval '1 day' AND deleted_at IS NULL
-            ) AS completed
-            GROUP BY bucket
-        """),
-        {"bounds": list(READY_BUCKETS_SEC)},
-    ).all()
-    counts = [0] * (len(READY_BUCKETS_SEC) + 1)
-    for row in rows:
-        counts[row.bucket] = row.total
-    return Distribution(tuple(counts), sum(row.sum_sec for row in rows))
-
-
-def callbacks_missed(session: Session) -> int:
-    """Count the callbacks of the last day that a poll had to replace.
-
-    Index: ``video_processing_events_missed``.
-    """
-    missed = text("""
-        SELECT count(*) FROM video_processing_events
-        WHERE type = 'callback_missed' AND created_at > now() - interval '1 day'
-    """)
-    return int(session.scalars(missed).one())
-
-
 def backlogs(session: Session) -> Mapping[str, Backlog]:
     """Measure the due work of each queue, also work that the broker has lost.
 
@@ -151,19 +124,63 @@ def backlogs(session: Session) -> Mapping[str, Backlog]:
             SELECT queue, count(*) AS depth,
                    CAST(extract(epoch FROM now() - min(due_at)) AS double precision) AS age
             FROM (
-                SELECT :submit AS queue, next_attempt_at AS due_at FROM video_assets
+                (SELECT :submit AS queue, next_attempt_at AS due_at FROM video_assets
                 WHERE status IN ('queued', 'retrying') AND deleted_at IS NULL
                   AND next_attempt_at <= now()
+                ORDER BY next_attempt_at LIMIT :most)
                 UNION ALL
-                SELECT :reconcile, next_poll_at FROM video_assets
+                (SELECT :reconcile, next_poll_at FROM video_assets
                 WHERE status = 'processing' AND deleted_at IS NULL AND next_poll_at <= now()
+                ORDER BY next_poll_at LIMIT :most)
                 UNION ALL
-                SELECT :reconcile, next_try_at FROM webhook_deliveries
+                (SELECT :reconcile, next_try_at FROM webhook_deliveries
                 WHERE status = 'new' AND next_try_at <= now()
+                ORDER BY next_try_at LIMIT :most)
             ) AS due
             GROUP BY queue
         """),
-        {"submit": QUEUE_SUBMIT, "reconcile": QUEUE_RECONCILE},
+        {"submit": QUEUE_SUBMIT, "reconcile": QUEUE_RECONCILE, "most": MOST_COUNTED},
     )
     due = {row.queue: Backlog(row.depth, max(row.age, 0.0)) for row in rows}
     return {queue: due.get(queue, Backlog(0, 0.0)) for queue in (QUEUE_SUBMIT, QUEUE_RECONCILE)}
+
+
+def inbox(session: Session) -> Backlog:
+    """Measure the callbacks that are not settled, those in work included.
+
+    Index: ``webhook_deliveries_unread``, or ``webhook_deliveries_received`` while many wait.
+    """
+    row = session.execute(
+        text("""
+            SELECT count(*) AS depth,
+                   CAST(extract(epoch FROM now() - min(received_at)) AS double precision) AS age
+            FROM (
+                SELECT received_at FROM webhook_deliveries WHERE status = 'new'
+                ORDER BY received_at LIMIT :most
+            ) AS unsettled
+        """),
+        {"most": MOST_COUNTED},
+    ).one()
+    return Backlog(row.depth, max(row.age or 0.0, 0.0))
+
+
+def stuck_assets(session: Session) -> int:
+    """Count the live assets whose deadline or lease passed ``STUCK_AFTER_SEC`` ago.
+
+    Indexes: ``video_assets_deadline``, ``video_assets_lease``.
+    """
+    stuck = text("""
+        SELECT count(*) FROM (
+            (SELECT id FROM video_assets
+            WHERE status IN ('queued', 'retrying', 'processing') AND deleted_at IS NULL
+              AND deadline_at < now() - make_interval(secs => :after_sec)
+            ORDER BY deadline_at LIMIT :most)
+            UNION
+            (SELECT id FROM video_assets
+            WHERE status = 'processing' AND deleted_at IS NULL
+              AND lease_expires_at < now() - make_interval(secs => :after_sec)
+            ORDER BY lease_expires_at LIMIT :most)
+        ) AS stuck
+    """)
+    bounds = {"after_sec": STUCK_AFTER_SEC, "most": MOST_COUNTED}
+    return int(session.scalars(stuck, bounds).one())

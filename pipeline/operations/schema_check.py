@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import ARRAY, Connection, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import OID
 
+from pipeline.operations.condition_text import flatten_conditions
 from pipeline.operations.schema_queries import SECTIONS
 from pipeline.records.models import Base
 from pipeline.runtime.database import make_engine
@@ -27,21 +28,32 @@ INTENDED = Path(__file__).with_suffix(".json")
 
 TABLES = (*sorted(Base.metadata.tables), "alembic_version")
 FUNCTIONS = (
+    "khronika_add",
     "khronika_bound_secrets",
     "khronika_cards",
     "khronika_chain_audit",
     "khronika_chain_new",
+    "khronika_count",
+    "khronika_count_asset",
+    "khronika_count_attempt",
+    "khronika_count_callback",
+    "khronika_count_edge",
+    "khronika_count_event",
     "khronika_empty_deliveries",
     "khronika_forget_addresses",
     "khronika_live_assets",
     "khronika_make_event_partitions",
     "khronika_media_grant",
+    "khronika_metric_shard",
+    "khronika_note_call",
+    "khronika_observe",
     "khronika_output",
     "khronika_owe_purge",
     "khronika_prune_audit",
     "khronika_refuse_change",
     "khronika_refuse_strangers",
     "khronika_refuse_value",
+    "khronika_shift",
     "khronika_touch",
     "khronika_turns",
     "khronika_withdraw_cancelled",
@@ -51,6 +63,7 @@ FUNCTIONS = (
 ROLES = (
     "khronika_api",
     "khronika_auditor",
+    "khronika_meter",
     "khronika_operator",
     "khronika_public",
     "khronika_viewer",
@@ -162,7 +175,7 @@ def _compare_section(
         elif wanted is None:
             if section not in HARMLESS_EXTRAS:
                 yield Finding(section, name, Difference.UNEXPECTED, live=found)
-        elif wanted != found:
+        elif flatten_conditions(wanted) != flatten_conditions(found):
             yield Finding(section, name, Difference.DIFFERENT, intended=wanted, live=found)
 
 

@@ -395,6 +395,25 @@ class ProviderSecret(Base):
     """Instant from which it verifies no callback; null while it is the newest."""
 
 
+class MetricCount(Base):
+    """A part of a counter or of one bucket of a histogram, kept by triggers (ADR 29).
+
+    The sum over the shards is the value.
+    """
+
+    __tablename__ = "metric_counts"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text), primary_key=True)
+    """Values of the metric's labels, in the order of ``operations/metric_table.py``."""
+    le: Mapped[float] = mapped_column(primary_key=True)
+    """Upper bound of the bucket, included; infinite for a counter."""
+    shard: Mapped[int] = mapped_column(primary_key=True)
+    total: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+    """Sum of the durations in the bucket."""
+
+
 class CachePurge(Base):
     """A purge that is owed after a video was deleted, cancelled, restricted or replaced."""
 

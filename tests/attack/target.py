@@ -14,9 +14,9 @@ import jwt
 import redis
 import requests
 
+from cli.database_logins import ROLES, login_url
 from pipeline.runtime.database import make_engine
 from stack.credentials import load_credentials
-from stack.logins import ROLES, login_url
 from tests.integration.api.conftest import World
 from tests.integration.api.test_playback import FILES, PICTURES
 from tests.integration.stack.procfile_runs import WEB, has_started, starting_processes

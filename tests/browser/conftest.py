@@ -40,7 +40,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 MISSING = "no Chromium on PATH: `make check-system` installs it where it can"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 STEP_MS = 50
 CHECKOUT = Path(__file__).resolve().parents[2]
 AXE = CHECKOUT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -230,6 +230,18 @@ def box(place: Locator) -> FloatRect:
     found = place.bounding_box()
     assert found is not None
     return found
+
+
+def smallest_side(places: Locator) -> float:
+    """Return the smallest width or height among these elements, in CSS pixels.
+
+    They are measured in one look: a page that renews itself may replace them between two.
+    """
+    sides = places.evaluate_all(
+        """(all) => all.map((element) => element.getBoundingClientRect())
+            .flatMap(({ width, height }) => [width, height])"""
+    )
+    return float(min(sides))
 
 
 def bottom(place: Locator) -> float:

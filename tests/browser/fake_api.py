@@ -104,6 +104,7 @@ class FakeApi:
     Attributes:
         media: A folder whose files are at ``/media/``.
         redirects: Addresses that names below ``/media/`` lead to, as stable addresses do.
+        held: Names below ``/media/`` that are never answered.
         cards: Public cards by post.
         assets: The owner's documents by post, for requests with the token.
         retry: Status, body and headers of the answer to a retry; None queues the video again.
@@ -121,6 +122,7 @@ class FakeApi:
     site_page: str = ""
     site_policy: str = ""
     redirects: dict[str, str] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     assets: dict[str, dict[str, Any]] = field(default_factory=dict)
     retry: tuple[int, dict[str, Any], dict[str, str]] | None = None
@@ -223,6 +225,8 @@ def _add_site(routes: Blueprint, fake: FakeApi) -> None:
         if name in fake.redirects:
             headers = {"Location": fake.redirects[name], "Cache-Control": "public, max-age=60"}
             return Response(status=HTTPStatus.FOUND, headers=headers)
+        if name in fake.held:
+            fake.closing.wait()
         content = (fake.media / name).read_bytes() if (fake.media / name).is_file() else None
         if content is None:
             return Response(status=HTTPStatus.NOT_FOUND)

@@ -14,10 +14,10 @@ import requests
 from playwright.sync_api import Request, expect
 
 from cli.client import ApiClient
+from cli.database_logins import ROLES, login_url, login_variable
 from pipeline.media.tools import locate_tools
 from pipeline.storage.open import open_storage
 from stack.home import Home
-from stack.logins import ROLES, login_url, login_variable
 from tests.browser.conftest import Pages
 from tests.browser.live import LARGE_BYTES, SETTLE_MS, choose, large
 from tests.browser.test_playback import expect_playing, play

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from pipeline.content.object_urls import key_of
 from pipeline.records.models import ProviderAccount
-from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages
+from tests.browser.conftest import DESKTOP, PHONE, Opened, Pages, smallest_side
 from tests.integration.api.conftest import (
     Client,
     World,
@@ -60,10 +60,8 @@ def hold_to_what_pages_owe(opened: Opened, size: tuple[int, int], path: str) -> 
     assert opened.accessibility() == [], path
     width = opened.page.evaluate("document.documentElement.scrollWidth")
     assert width <= size[0], path
-    for control in opened.page.locator("button:visible, .button:visible, select:visible").all():
-        box = control.bounding_box()
-        assert box is not None
-        assert min(box["width"], box["height"]) >= THUMB_PX, path
+    controls = opened.page.locator("button:visible, .button:visible, select:visible")
+    assert smallest_side(controls) >= THUMB_PX, path
 
 
 @pytest.mark.parametrize("look", LOOKS)

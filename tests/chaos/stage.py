@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import requests
 
+from cli.database_logins import ROLES, grant_logins
 from cli.database_schemas import migrate_all
 from pipeline.config.task_names import QUEUES
 from stack.credentials import load_credentials
 from stack.home import CHECKOUT, Home
-from stack.logins import ROLES, grant_logins
 from stack.ports import free_port, listen, port_of
 from stack.process_environment import Ports, build_environment
 from stack.servers import Servers

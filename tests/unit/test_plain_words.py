@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("pipeline", "worker", "api", "transcoder", "cli", "stack", "examples")
+PRODUCT = (
+    *("pipeline", "worker", "api", "transcoder"),
+    *("cli", "stack", "examples", "khronika_video"),
+)
 QUESTION_WORDS = frozenset(
     {"what", "where", "whether", "whose", "who", "how", "which", "when", "why"}
 )
@@ -32,7 +35,7 @@ SAME_MODULE_NOUN = {
     "celeryconfig": "the Celery settings of a worker",
     "changes": "the actions on a video, as routes of the API and as forms of the console",
     "env": "the name that Alembic loads a history's environment by",
-    "gunicorn.conf": "the settings of a server of gunicorn's, which names the file",
+    "gunicorn_settings": "the settings of a server of gunicorn's",
     "idempotency": "the idempotency keys, as rows and as a header",
     "models": "the tables of a schema",
     "parts": "the parts of an upload, as rules and as routes",

@@ -42,13 +42,6 @@ def many_assets(world: World, role_urls: Mapping[str, str]) -> Iterator[World]:
 
 
 READINGS: dict[str, tuple[Reading, set[str]]] = {
-    "assets by status": (metrics.assets_by_status, {"video_assets_status_updated"}),
-    "time to ready": (metrics.time_to_ready, {"video_assets_completed"}),
-    # The partition of this month has the index of the whole under a name of its own.
-    "callbacks missed": (
-        metrics.callbacks_missed,
-        {f"video_processing_events_{datetime.now(UTC):%Y_%m}_created_at_idx"},
-    ),
     # Without rows that wait or an inbox the planner may choose any of their indexes; some with rows
     # are in tests/integration/schema/test_query_plans.py.
     "backlogs": (metrics.backlogs, {"video_assets_poll"}),

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
 
+from cli.database_logins import ROLES, login_url
 from pipeline.lifecycle.bulk_retry import BATCH
 from pipeline.operations import (
     console_audit,
@@ -20,7 +21,6 @@ from pipeline.operations import (
 from pipeline.operations import console_timeline as chronicle
 from pipeline.records.queries import PageCursor
 from pipeline.runtime.database import make_engine
-from stack.logins import ROLES, login_url
 from tests.shared_run import Databases
 
 MANY = 20_000

@@ -7,6 +7,7 @@ what is due is a handful.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,19 +15,22 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.orm import Session
 
+from api.monitoring.prometheus import READINGS, _accounts
+from cli.database_logins import ROLES, login_url
 from pipeline.domain.hold_reasons import PROVIDER_DOWN
+from pipeline.domain.prices import Prices
 from pipeline.domain.routing import AccountState
 from pipeline.domain.states import Status
 from pipeline.domain.values import SpendLimits
 from pipeline.limits import account_holds, held_assets, owner_quotas, owner_share, spend_guard
 from pipeline.operations import metrics
 from pipeline.operations.backfill import _held_by_post
+from pipeline.providers.account_terms import AccountTerms
 from pipeline.records import account_states, due, queries, releases
 from pipeline.records.models import Asset
 from pipeline.records.queue_position import queue_places
 from pipeline.records.site_posts import Post
 from pipeline.runtime.database import make_engine
-from stack.logins import ROLES, login_url
 from tests.shared_run import Databases
 
 DONE = 20_000
@@ -116,7 +120,6 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         lambda session: due.has_unread_delivery(session, "selfhosted", datetime.now(UTC)),
         "webhook_deliveries_unread",
     ),
-    "held assets by reason": ("operator", metrics.held_by_reason, "video_assets_held"),
     "a reservation": (
         "worker",
         lambda session: spend_guard.reserve(session, "selfhosted", 60.0, SpendLimits(500, 60)),
@@ -154,7 +157,8 @@ QUERIES: Mapping[str, tuple[str, Query, str]] = {
         ),
         "video_assets_status_updated",
     ),
-    "failures by code": ("operator", metrics.failures_by_code, "video_assets_failed"),
+    "stuck assets": ("operator", metrics.stuck_assets, "video_assets_deadline"),
+    "unsettled callbacks": ("operator", metrics.inbox, "webhook_deliveries_unread"),
     "backlogs": ("operator", metrics.backlogs, "video_assets_due"),
     "posts of a backfill": (
         "operator",
@@ -266,6 +270,13 @@ def filled(
 
 def plan_of(connection: Connection, query: Query) -> str:
     """Run the query for what it sends, then ask the planner about exactly that."""
+    [(statement, parameters)] = statements_of(connection, query)
+    lines = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+    return "\n".join(line for (line,) in lines)
+
+
+def statements_of(connection: Connection, query: Query) -> list[tuple[str, Any]]:
+    """Run the query, and return what it sends."""
     sent: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
@@ -275,9 +286,7 @@ def plan_of(connection: Connection, query: Query) -> str:
     with Session(connection) as session:
         query(session)
     event.remove(connection, "before_cursor_execute", note)
-    [(statement, parameters)] = sent
-    lines = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-    return "\n".join(line for (line,) in lines)
+    return sent
 
 
 @pytest.mark.parametrize(("part", "query", "index"), QUERIES.values(), ids=QUERIES.keys())
@@ -289,6 +298,52 @@ def test_the_index_is_used_for(
 
     assert index in plan
     assert "Seq Scan" not in plan
+
+
+SCANNED = frozenset(
+    {"video_assets", "provider_attempts", "webhook_deliveries", "cache_purges", "uploads"}
+)
+
+
+def test_a_scrape_reads_what_is_due_and_not_what_there_is(filled: Mapping[str, Engine]) -> None:
+    accounts = [AccountTerms("selfhosted", "selfhosted", SpendLimits(500, 60), Prices())]
+    readings: tuple[Callable[[Session], Iterator[Any]], ...] = (
+        *READINGS,
+        partial(_accounts, terms=accounts),
+    )
+
+    def scrape(session: Session) -> None:
+        for reading in readings:
+            list(reading(session))
+
+    with filled["operator"].connect() as connection:
+        plans = plans_of(connection, scrape)
+
+    read = [rows for plan in plans for rows in rows_read(plan)]
+    assert {table for table, _ in read} >= {"video_assets", "webhook_deliveries"}
+    assert sum(rows for _, rows in read) < 20 * 10
+    assert not [table for table, _ in read if "processing_events" in table]
+
+
+def plans_of(connection: Connection, query: Query) -> list[Any]:
+    """Run every statement of the query again, and return how it was really run."""
+    plans = []
+    for statement, parameters in statements_of(connection, query):
+        (plan,) = connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
+        ).scalars()
+        plans.append(plan[0]["Plan"])
+    return plans
+
+
+def rows_read(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The rows of large tables that a plan looked at, also those that it then left out."""
+    table = node.get("Relation Name", "")
+    if table in SCANNED or "processing_events" in table:
+        looked_at = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        yield table, looked_at * node["Actual Loops"]
+    for part in node.get("Plans", ()):
+        yield from rows_read(part)
 
 
 @pytest.mark.parametrize("name", ["the operators' list", "a further page of the operators' list"])

@@ -16,8 +16,8 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
+from cli.database_logins import ROLES, login_url
 from stack.home import CHECKOUT
-from stack.logins import ROLES, login_url
 from stack.servers import Servers
 from tests.conditions import wait_until
 from tests.integration.stack.stack_runs import gone

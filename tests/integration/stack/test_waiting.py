@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.logins import ROLES, login_variable
+from cli.database_logins import ROLES, login_variable
 from tests.integration.stack.conftest import Start
 from tests.integration.stack.stack_runs import SERVING, gone
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.database_logins import ROLES
 from pipeline.runtime.secret_files import SecretUnreadable
 from stack.credentials import MAKERS
 from stack.home import Home
-from stack.logins import ROLES
 from stack.process_environment import (
     Ports,
     build_environment,

@@ -10,8 +10,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from cli.database_logins import ROLES, grant_logins, login_url
 from cli.database_schemas import migrate_all
-from stack.logins import ROLES, grant_logins, login_url
 from tests.integration.schema.isolation.rows import become
 from tests.integration.schema.test_strangers import STRANGERS, make_generous
 from tests.shared_run import Databases

@@ -1,4 +1,3 @@
-# ruff: noqa: N999 - gunicorn's own name for the file
 """Settings of the transcoder's gunicorn that its command line does not show."""
 
 import sys

@@ -1,5 +1,4 @@
-# ruff: noqa: N999 - gunicorn's own name for the file
-"""Settings of gunicorn: ``gunicorn -c api/gunicorn.conf.py 'api.app:create_app()'``.
+"""Settings of gunicorn: ``gunicorn --config python:api.gunicorn_settings 'api.app:create_app()'``.
 
 Options on the command line override them, except the class of the workers.
 """
@@ -11,7 +10,7 @@ import tempfile
 from ipaddress import IPv4Address
 from typing import Any
 
-from gunicorn.sock import TCP6Socket, TCPSocket
+from gunicorn.sock import TCP6Socket, TCPSocket  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.identity.database_roles import make_engines
