@@ -78,6 +78,7 @@ class LocalStorage:
         try:
             found = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError) as error:
+            self._require_marker()  # the disk may have gone since the path was made
             raise ObjectMissing(key) from error
         if not stat.S_ISREG(found.st_mode):
             raise ObjectMissing(key)
@@ -167,7 +168,8 @@ class LocalStorage:
                     digest.update(chunk)
                     file.write(chunk)
             part = Part(number, growing.stat().st_size, digest.hexdigest())
-            self._parts(multipart).put(part, growing, offset)
+            with self._refusing_only_while_there():
+                self._parts(multipart).put(part, growing, offset)
         return part
 
     def presign_part(
@@ -184,7 +186,8 @@ class LocalStorage:
 
     def list_parts(self, multipart: Multipart, *, only: int | None = None) -> Sequence[Part] | None:
         """See `TakesParts.list_parts`."""
-        arrived = self._parts(multipart).arrived()
+        with self._refusing_only_while_there():
+            arrived = self._parts(multipart).arrived()
         return [part for part in arrived if only in (None, part.number)]
 
     def complete_multipart(self, multipart: Multipart, parts: Sequence[Part]) -> None:
@@ -194,6 +197,7 @@ class LocalStorage:
             with self._parts(multipart).assembled(list(parts)) as content:
                 self._rename(content, target)
         except PartsRefused:
+            self._require_marker()
             if not target.is_file():  # if it is a file, an earlier call completed it
                 raise
             self.abort_multipart(multipart)
@@ -219,6 +223,15 @@ class LocalStorage:
                 f"{self._root} has no {MARKER}: it is not mounted, or not prepared "
                 "(python -m pipeline.storage.prepare)"
             )
+
+    @contextmanager
+    def _refusing_only_while_there(self) -> Iterator[None]:
+        """Raise ``StorageAway`` in place of ``PartsRefused`` if the disk has gone meanwhile."""
+        try:
+            yield
+        except PartsRefused:
+            self._require_marker()
+            raise
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -247,6 +260,7 @@ class LocalStorage:
             flush_folder(target.parent)
 
     def _rename(self, source: Path, target: Path) -> None:
+        self._require_marker()  # else the folders would be made in the empty folder of a lost disk
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
@@ -294,12 +308,21 @@ def _slices(path: Path, start: int, stop: int) -> Iterator[bytes]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files in the order of their keys, without hidden names."""
+    """Yield the files in the order of their keys, without hidden names.
+
+    Raises:
+        OSError: A folder cannot be read. It must not pass for an empty one.
+    """
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise_unless_gone):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names if not name.startswith(".")]
     yield from sorted(found, key=Path.as_posix)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _untouched_sec(path: Path) -> float:

@@ -57,8 +57,12 @@ class S3Storage(S3Parts):
 
     def stat(self, key: str) -> Stat:
         """See `Storage.stat`."""
-        with translating_errors("HeadObject"):
-            found = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+        try:
+            with translating_errors("HeadObject"):
+                found = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+        except ObjectMissing:
+            self._require_bucket()
+            raise
         return _object_stat(key, found["ContentLength"], found["ETag"], found["LastModified"])
 
     def publish_folder(
@@ -101,6 +105,21 @@ class S3Storage(S3Parts):
     def origins(self) -> frozenset[str]:
         """See `Storage.origins`."""
         return origins_of(self._client.meta.endpoint_url, self._place)
+
+    def _require_bucket(self) -> None:
+        """Tell a missing object from a missing bucket: the answer to a HEAD has no code for it.
+
+        Raises:
+            S3Trouble: There is no such bucket, or the service fails.
+        """
+        try:
+            with translating_errors("HeadBucket"):
+                self._client.head_bucket(Bucket=self._bucket)
+        except ObjectMissing:
+            raise S3Trouble("HeadBucket", "NoSuchBucket") from None
+        except S3Trouble as trouble:
+            if not (trouble.is_forbidden or trouble.is_unsupported):  # then the object decides
+                raise
 
     def _write_in_parts(self, key: str, pieces: Iterable[bytes]) -> None:
         multipart = self.start_multipart(key)

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from pipeline.storage.base import ContentTooLarge, KeyRefused, ObjectMissing, Storage
+from pipeline.storage.open import open_storage
+from tests.buckets import CREDENTIALS, localbucket_server, moto_server
 
 UNUSABLE_KEYS = [
     "",
@@ -298,3 +301,13 @@ def test_a_local_path_holds_the_object_or_is_none(storage: Storage) -> None:
     path = storage.local_path("a")
 
     assert path is None or path.read_bytes() == b"12345"
+
+
+def test_an_object_of_a_bucket_that_is_gone_does_not_count_as_missing(tmp_path: Path) -> None:
+    with localbucket_server(tmp_path / "local") as local, moto_server() as moto:
+        for server in (local, moto):
+            gone = open_storage(
+                f"s3://gone?endpoint={quote(server.endpoint, safe='')}", CREDENTIALS
+            )
+            with pytest.raises(OSError, match="NoSuchBucket"):
+                gone.stat("a")

@@ -1,6 +1,7 @@
 import errno
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,76 @@ def test_opening_a_folder_that_is_absent_makes_nothing(tmp_path: Path) -> None:
         LocalStorage(tmp_path / "mnt" / "videos").write("a", [b"x"])
 
     assert list(tmp_path.iterdir()) == []
+
+
+def lose(root: Path) -> None:
+    """Unmount the disk: an empty folder is left."""
+    root.rename(root.with_name("unmounted"))
+    root.mkdir()
+
+
+def test_a_disk_that_goes_during_a_write_leaves_its_folder_empty(root: Path) -> None:
+    def content() -> Iterator[bytes]:
+        yield b"a"
+        lose(root)
+        yield b"b"
+
+    with pytest.raises(StorageAway):
+        LocalStorage(root).write("a/b/c", content())
+
+    assert list(root.iterdir()) == []
+
+
+def test_a_disk_that_goes_during_a_publication_leaves_its_folder_empty(
+    root: Path, folder: Path
+) -> None:
+    with pytest.raises(OSError, match=r"a\.mp4|khronika-storage"):
+        LocalStorage(root).publish_folder(folder, "processed/a", beat=lambda: lose(root))
+
+    assert list(root.iterdir()) == []
+
+
+def test_a_disk_that_goes_during_a_part_does_not_end_the_upload(root: Path) -> None:
+    storage = LocalStorage(root)
+    multipart = storage.start_multipart("a")
+
+    def content() -> Iterator[bytes]:
+        yield b"a"
+        lose(root)
+
+    with pytest.raises(OSError, match=r"unmounted|No such file|khronika-storage"):
+        storage.put_part(multipart, 1, 0, content())
+
+
+def test_a_file_counts_as_missing_only_while_the_disk_is_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(root)
+    storage.write("a", [b"x"])
+    look = Path.stat
+
+    def lost_before(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "a" and root.with_name("unmounted") not in root.parent.iterdir():
+            lose(root)
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", lost_before)
+
+    with pytest.raises(StorageAway):
+        storage.stat("a")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    storage = LocalStorage(root)
+    storage.write("a/b", [b"x"])
+
+    def refuse(path: Path) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        list(storage.list("a"))
