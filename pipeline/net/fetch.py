@@ -77,8 +77,9 @@ class GuardedFetcher:
     """Fetcher under one policy for one thread; it keeps connections open between calls.
 
     Every method raises `FetchRefused`: `url_refused` (never transient), `source_unreachable`
-    (transient for a broken connection, 5xx, 408, 425 and 429; not for an unknown name, a bad
-    certificate or any other 4xx), `source_timeout` (transient), and the codes named at the method.
+    (transient for a broken connection, an expired certificate, 5xx, 408, 425 and 429; not for an
+    unknown name, a certificate of another name or any other 4xx), `source_timeout` (transient), and
+    the codes named at the method.
     """
 
     def __init__(self, policy: FetchPolicy) -> None:

@@ -6,6 +6,11 @@ from enum import StrEnum
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
+_LASTING_FAULTS = frozenset({18, 23, 62, 64})
+"""OpenSSL's ``X509_V_ERR_`` numbers of a certificate that is self-signed, revoked, or of another
+name or address: the server's own fault. Any other, such as an expired one or an unknown issuer, is
+mended by a renewal, or is seen by a machine of ours whose clock or list of authorities is wrong."""
+
 
 class FetchCode(StrEnum):
     """Reason of a failed fetch."""
@@ -88,14 +93,16 @@ def refusal_of(error: Exception) -> FetchRefused:
         return timed_out()
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return url_refused("The URL is malformed.")
-    if _is_about_certificate(error):
-        return unreachable("The server's certificate is not valid.")
+    if (fault := certificate_fault(error)) is not None:
+        lasts = fault.verify_code in _LASTING_FAULTS
+        return unreachable("The server's certificate is not valid.", transient=not lasts)
     return unreachable("The connection to the server broke.", transient=True)
 
 
-def _is_about_certificate(error: BaseException | None) -> bool:
+def certificate_fault(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return the fault of a certificate that caused an exception; None for another cause."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None

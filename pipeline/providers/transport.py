@@ -25,6 +25,7 @@ from pipeline.domain.errors import (
     TransientProviderError,
     UnknownOutcome,
 )
+from pipeline.net.fetch_errors import certificate_fault
 from pipeline.net.responses import body_pieces
 from pipeline.net.retry_after import retry_after_of
 from pipeline.providers.vendor_clocks import note_date
@@ -323,7 +324,9 @@ def _plainly(answer: VendorAnswer) -> VendorError:
 
 def _never_connected(error: requests.ConnectionError) -> bool:
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return type(reason).__name__ in {"NewConnectionError", "NameResolutionError"}
+    if type(reason).__name__ in {"NewConnectionError", "NameResolutionError"}:
+        return True
+    return certificate_fault(error) is not None  # the request is sent after the handshake
 
 
 def _unreached(error: Exception) -> TransientProviderError:
