@@ -10,6 +10,7 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from uuid import UUID
 
+from transcoder.encode.free_files import has_no_files
 from transcoder.scratch import ClaimFolder, claim_folders
 
 FULL = frozenset({ENOSPC, EDQUOT})
@@ -39,6 +40,8 @@ def has_room(scratch: Path, quota_bytes: int | None, job_id: UUID, needed: int) 
         job_id: The job; folders of its earlier claims count as free, since its start removes them.
         needed: Bytes.
     """
+    if has_no_files(scratch):
+        return False
     everyone = claim_folders(scratch)
     own = [claim for claim in everyone if claim.lease.job_id == job_id]
     others = [claim for claim in everyone if claim.lease.job_id != job_id]

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
@@ -38,7 +38,7 @@ class TranscoderServices:
     storages: Mapping[str, Storage]
     callback_sender: CallbackSender
     producer: Celery
-    host: HostFitness = field(default_factory=lambda: HostFitness(H264))
+    host: HostFitness
 
     def has_room(self, job_id: UUID, needed_bytes: int) -> bool:
         """Check that this machine's scratch folder has room for a job."""
@@ -78,6 +78,7 @@ def make_services(settings: TranscoderSettings) -> TranscoderServices:
             key_prefix=KEY_PREFIX,
             message_key=derive_key(settings.token.get_secret_value(), MESSAGE_PURPOSE),
         ),
+        host=HostFitness(H264, settings.scratch),
     )
 
 

@@ -1,5 +1,6 @@
 """Sweep: reads the rows every few seconds, so that lost messages and dead workers only delay."""
 
+import logging
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,12 +13,12 @@ from transcoder.models import Job
 from transcoder.services import TranscoderServices
 from transcoder.task_names import wake_deliver, wake_encode
 
+_log = logging.getLogger(__name__)
+
 
 def sweep(services: TranscoderServices) -> list[Wake]:
     """Find all due work; return the tasks to wake. Safe to run twice, and concurrently."""
-    clean_scratch(services)
-    clean_outputs(services)
-    forget_old_jobs(services)
+    _clean(services)
     with session_of(services.engine) as session:
         waiting = store.queued_job_ids(session, services.settings.concurrency)
         lapsed = store.lapsed_jobs(session)
@@ -27,6 +28,15 @@ def sweep(services: TranscoderServices) -> list[Wake]:
         *(wake for job in lapsed for wake in _take_over(services, job)),
         *(wake_deliver(callback_id) for callback_id in due),
     ]
+
+
+def _clean(services: TranscoderServices) -> None:
+    """Remove leftovers. A disk that fails must keep no job and no callback from its turn."""
+    for clean in (clean_scratch, clean_outputs, forget_old_jobs):
+        try:
+            clean(services)
+        except OSError as error:
+            _log.error("leftovers are kept for now: %s", error)
 
 
 def _take_over(services: TranscoderServices, job: Job) -> list[Wake]:

@@ -50,10 +50,10 @@ def require_ffmpeg(**_: Any) -> None:
 
 @worker_process_init.connect
 def start_clean(**_: Any) -> None:
-    """Remove the folders that killed workers left, and prove this machine's encoder."""
+    """Prove this machine's encoder and disk, and remove the folders that killed workers left."""
     services = process_services()
-    leftovers.clean_scratch(services)
-    services.host.judge(services.tools)
+    if services.host.judge(services.tools) is None:
+        leftovers.clean_scratch(services)
 
 
 @app.task(name=ENCODE)

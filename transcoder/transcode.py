@@ -1,8 +1,8 @@
 """Work of the `encode` task: one job from claim to callback."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,12 @@ from transcoder.result_view import result_view
 from transcoder.scratch import encode_slot, reserve, whole_machine, workdir
 from transcoder.scratch_space import FULL, needed_bytes
 from transcoder.services import TranscoderServices
+from transcoder.storage_faults import StorageUnavailable, blaming_the_storage
 from transcoder.store import Lease, LeaseLost
 from transcoder.stored_source_copy import copy_source
 from transcoder.task_names import wake_deliver, wake_encode
 
 _log = logging.getLogger(__name__)
-
-
-class StorageUnavailable(Exception):
-    """The storage could not be read or written; no fault of the job."""
 
 
 JOB_ERRORS = (
@@ -59,19 +56,28 @@ def transcode(services: TranscoderServices, job_id: UUID) -> list[Wake]:
     A job whose earlier worker was lost runs alone on its machine. If it is the cause, no other job
     is charged for the next crash.
     """
-    settings = services.settings
     if not services.host.takes_work(services.tools):
         return []
     with session_of(services.engine) as session:
         job = store.get_job(session, job_id)
     if job is None:
         return []
+    try:
+        return _work_if_free(services, job)
+    except OSError as error:  # before the claim: nothing is charged to the job
+        _log.error("the scratch folder cannot be used: %s", error)
+        services.host.judge(services.tools)
+        return []
+
+
+def _work_if_free(services: TranscoderServices, job: Job) -> list[Wake]:
+    settings = services.settings
     room = whole_machine if job.claims > 0 else encode_slot
     with room(settings.scratch, settings.concurrency) as free:
-        if not free or not services.has_room(job_id, _request_of(job).needed_bytes):
+        if not free or not services.has_room(job.id, _request_of(job).needed_bytes):
             return []
         with session_of(services.engine) as session:
-            lease = store.claim(session, job_id, settings.lease_sec)
+            lease = store.claim(session, job.id, settings.lease_sec)
         if lease is None:
             return []
         wakes = _work(services, lease, job)
@@ -109,11 +115,13 @@ def _end(services: TranscoderServices, lease: Lease, error: Exception) -> list[W
 
 
 def _may_be_the_hosts(error: Exception) -> bool:
-    """Return True for a failure that a broken ffmpeg or ffprobe would cause, too."""
+    """Return True for a failure that a broken ffmpeg, ffprobe or scratch disk would cause, too."""
     if isinstance(error, MediaRefused):
         return error.code in OF_TOOLS
     if isinstance(error, EncodeFailed):
         return error.code != "insufficient_space"
+    if isinstance(error, StorageUnavailable):
+        return True  # a link or a copy needs the scratch disk, too
     return isinstance(error, OSError) and error.errno not in FULL
 
 
@@ -148,15 +156,14 @@ def _bring(
     most = services.settings.max_bytes
     if request.source is not None:
         storage = services.storages[request.source.storage]
-        with _blaming_the_storage():
-            copy_source(
-                storage,
-                request.source.key,
-                to,
-                max_bytes=most,
-                version=request.version,
-                beat=heartbeat.beat,
-            )
+        copy_source(
+            storage,
+            request.source.key,
+            to,
+            max_bytes=most,
+            version=request.version,
+            beat=heartbeat.beat,
+        )
         return
     assert request.source_url is not None
     with GuardedFetcher(services.settings.fetch_policy) as fetcher:
@@ -189,22 +196,11 @@ def _publish(
     beat: Callable[[], None],
 ) -> dict[str, Any]:
     storage = services.storages[request.output.storage]
-    with _blaming_the_storage():
+    with blaming_the_storage():
         published = storage.publish_folder(encoded.outputs, request.output.prefix, beat=beat)
         pictures = storage.publish_folder(encoded.pictures, request.output.poster_prefix, beat=beat)
     published += pictures
     return result_view(request.output, encoded, published)
-
-
-@contextmanager
-def _blaming_the_storage() -> Iterator[None]:
-    """Raise ``StorageUnavailable`` for a failure of the medium, but for a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        raise StorageUnavailable(str(error)) from error
 
 
 def _finish(
@@ -234,7 +230,15 @@ def job_error(error: Exception) -> dict[str, Any]:
         return error_view(
             "storage_unavailable", "The storage cannot be read or written.", retryable=True
         )
-    if isinstance(error, OSError) and error.errno in FULL:
-        return error_view("insufficient_space", "The transcoder's disk is full.", retryable=True)
+    if isinstance(error, OSError):
+        return _machine_error(error)
     _log.error("unexpected: %r", error)
     return error_view("encoder_failed", "The transcoder had an internal error.", retryable=True)
+
+
+def _machine_error(error: OSError) -> dict[str, Any]:
+    """Translate a failure of this machine's own disk."""
+    if error.errno in FULL:
+        return error_view("insufficient_space", "The transcoder's disk is full.", retryable=True)
+    _log.error("this machine failed: %r", error)
+    return error_view("host_unfit", "The transcoder's machine failed.", retryable=True)

@@ -1,9 +1,10 @@
-"""Fitness of this machine: a process takes no work while its programs do not work."""
+"""Fitness of this machine: a process takes no work while its programs or its disk do not work."""
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.media.tool_proof import MPEG4, ToolsUnfit, prove_tools
 from pipeline.media.tools import Tools
@@ -20,10 +21,12 @@ class HostFitness:
 
     Attributes:
         encoder: ffmpeg's options of the encoder to prove.
+        folder: Folder of the work, whose disk is proved too; None for the system's temporary one.
         fault: Fault of the programs; None as long as none is known.
     """
 
     encoder: Sequence[str] = MPEG4
+    folder: Path | None = None
     clock: Callable[[], float] = time.monotonic
     fault: str | None = None
     _proved_at: float = field(default=0.0)
@@ -32,7 +35,7 @@ class HostFitness:
         """Prove the programs now; return their fault, or None if they work."""
         self._proved_at = self.clock()
         try:
-            prove_tools(tools, self.encoder)
+            prove_tools(tools, self.encoder, self.folder)
         except ToolsUnfit as unfit:
             self.fault = str(unfit)
             _log.error("this machine takes no work: %s", unfit)

@@ -28,19 +28,20 @@ class ToolsUnfit(Exception):
     """This machine's ffmpeg or ffprobe does not work."""
 
 
-def prove_tools(tools: Tools, encoder: Sequence[str] = MPEG4) -> None:
+def prove_tools(tools: Tools, encoder: Sequence[str] = MPEG4, folder: Path | None = None) -> None:
     """Encode a grey second, and measure it; this takes a fifth of a second.
 
     Args:
         tools: The programs to prove.
         encoder: ffmpeg's options of the video encoder.
+        folder: Folder to do it in; None for the system's temporary one.
 
     Raises:
         ToolsUnfit: The message names the program that failed.
     """
     try:
-        with TemporaryDirectory(prefix="khronika-proof-") as folder:
-            _prove(tools, encoder, Path(folder))
+        with TemporaryDirectory(prefix="khronika-proof-", dir=folder) as own:
+            _prove(tools, encoder, Path(own))
     except OSError as error:
         raise ToolsUnfit(f"this machine cannot run or store anything: {error}") from error
 

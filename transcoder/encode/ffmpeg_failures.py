@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.media.confined import NO_PROGRAM
 from transcoder.encode.encode_errors import EncodeFailed
 from transcoder.encode.ffmpeg_process import FfmpegResult
+from transcoder.encode.free_files import has_no_files
 
 _OVER_A_LIMIT = {-signal.SIGXCPU: "processor time", -signal.SIGXFSZ: "room for one file"}
 
@@ -18,13 +19,16 @@ _UNKNOWN_TO_DECODER = re.compile(
 )
 """Messages about a stream that is whole and asks more of the decoder than it can do."""
 
+_FULL = re.compile("No space left on device|Disk quota exceeded")
+"""The C library's words for ENOSPC, which a lack of free inodes is too, and for EDQUOT."""
+
 _FULL_BYTES = 1024**2
 """Free bytes below which a disk counts as full; file systems reserve their last blocks."""
 
 
 def disk_is_full(folder: Path) -> bool:
-    """Check for so little free space that further writes may fail."""
-    return shutil.disk_usage(folder).free < _FULL_BYTES
+    """Check for so little free space, or so few free files, that further writes may fail."""
+    return shutil.disk_usage(folder).free < _FULL_BYTES or has_no_files(folder)
 
 
 def disk_full_failure() -> EncodeFailed:
@@ -50,7 +54,7 @@ def _failure_of_machine(done: FfmpegResult) -> EncodeFailed | None:
     if done.returncode in NO_PROGRAM:
         detail = f"ffmpeg cannot be started: {done.stderr.strip()[:200]}"
         return EncodeFailed("encoder_failed", detail, retryable=True)
-    return disk_full_failure() if "No space left on device" in done.stderr else None
+    return disk_full_failure() if _FULL.search(done.stderr) else None
 
 
 def _failure_of_run(done: FfmpegResult) -> EncodeFailed:

@@ -1,5 +1,6 @@
 """A machine proves itself, a storage is no fault of a job, and a job that kills is set aside."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from transcoder.scratch import encode_slot, whole_machine
 from transcoder.services import TranscoderServices
 from transcoder.store import MAX_CLAIMS, claim
 from transcoder.sweep import sweep
-from transcoder.task_names import wake_encode
+from transcoder.task_names import wake_deliver, wake_encode
 from transcoder.transcode import transcode
 
 
@@ -90,6 +91,38 @@ def test_a_storage_that_is_not_mounted_is_no_fault_of_the_job(
     error = client.get(job_id)["error"]
     assert (error["code"], error["retryable"]) == ("storage_unavailable", True)
     assert list(folder.iterdir()) == []
+
+
+def test_a_storage_that_is_away_keeps_no_job_from_its_turn(
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools, tmp_path: Path
+) -> None:
+    clip = clips.widescreen(clip_folder, tools)
+    failed, waiting = client.submit(clip), client.submit(clip)
+    folder = tmp_path / "videos"
+    folder.rename(tmp_path / "unmounted")
+    folder.mkdir()
+    transcode(services, failed)
+    assert row(services, failed).cleanup_owed
+
+    wakes = sweep(services)
+
+    assert wake_encode(waiting) in wakes
+    assert wake_deliver(callbacks_of(services, failed)[0].id) in wakes
+    assert list(folder.iterdir()) == []
+
+
+def test_a_machine_whose_scratch_folder_is_gone_takes_no_work_and_blames_no_job(
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
+) -> None:
+    job_id = client.submit(clips.widescreen(clip_folder, tools))
+    scratch = services.settings.scratch
+    shutil.rmtree(scratch)
+
+    assert transcode(services, job_id) == []
+
+    assert not services.host.takes_work(services.tools)
+    job = row(services, job_id)
+    assert (job.status, job.claims, job.error) == ("queued", 0, None)
 
 
 def lose(services: TranscoderServices, job_id: UUID) -> None:

@@ -172,7 +172,7 @@ def test_a_disk_that_fills_up_while_publishing_leaves_nothing_behind(
     filling = replace(services, storages={"default": storage})
     job_id = client.submit(clips.very_short(clip_folder, tools))
     transcode(filling, job_id)
-    expect_no_space(client, job_id)
+    expect_no_space(client, job_id, "storage_unavailable")
     published = sum(stat.size_bytes for stat in storage.list())
     assert clean_outputs(filling, dry_run=True) == published > 0
     sweep(filling)
@@ -180,9 +180,9 @@ def test_a_disk_that_fills_up_while_publishing_leaves_nothing_behind(
     assert not row(services, job_id).cleanup_owed
 
 
-def expect_no_space(client: Client, job_id: UUID) -> None:
+def expect_no_space(client: Client, job_id: UUID, code: str = "insufficient_space") -> None:
     error = client.get(job_id)["error"]
-    assert (error["code"], error["retryable"]) == ("insufficient_space", True)
+    assert (error["code"], error["retryable"]) == (code, True)
 
 
 @contextmanager
@@ -243,7 +243,7 @@ def test_a_full_storage_is_a_failure_in_passing_that_leaves_nothing(
         storage = LocalStorage(root)
         full = replace(services, storages={"default": storage})
         transcode(full, job_id)
-        expect_no_space(client, job_id)
+        expect_no_space(client, job_id, "storage_unavailable")
         sweep(full)
         assert list(storage.list()) == []
         assert [path.name for path in root.rglob("*") if path.is_file()] == [MARKER]
