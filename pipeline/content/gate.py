@@ -23,8 +23,8 @@ from urllib.parse import urljoin
 
 from pipeline.content.media_tokens import NO_HOLDER
 from pipeline.content.object_urls import key_of, owner_of_output, signed_url
-from pipeline.content.source import HOST_UNFIT
-from pipeline.content.stored_reader import OutputReader, StoredReader
+from pipeline.content.source import HOST_UNFIT, STORAGE_UNAVAILABLE
+from pipeline.content.stored_reader import OutputReader, StorageUnread, StoredReader
 from pipeline.domain.decide import GateResult
 from pipeline.domain.values import Caption, Outputs
 from pipeline.media.boxes import is_faststart, walk
@@ -130,6 +130,8 @@ def _judge_stored(services: Services, gate: "_Gate", outputs: Outputs) -> GateVe
         return _judge(services, gate, outputs)
     except FetchRefused as error:
         return _unreadable(error)
+    except StorageUnread as error:
+        raise GateUnavailable(STORAGE_UNAVAILABLE) from error
 
 
 def _unreadable(error: FetchRefused) -> GateVerdict:
@@ -152,6 +154,7 @@ def _judge(services: Services, gate: "_Gate", outputs: Outputs) -> GateVerdict:
             raise GateUnavailable(HOST_UNFIT) from error
         return GateVerdict(GateResult.REJECTED, error.detail)  # its code is for sources
     except OSError as error:
+        services.host.judge(services.tools)
         raise GateUnavailable(HOST_UNFIT) from error
     return GateVerdict(
         GateResult.PASSED,

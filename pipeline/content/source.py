@@ -25,6 +25,8 @@ from pipeline.storage.base import KeyRefused, ObjectMissing, Stat, check_key
 
 HOST_UNFIT = "host_unfit"
 """The code of a machine of ours that cannot measure any source."""
+STORAGE_UNAVAILABLE = "storage_unavailable"
+"""The code of a storage of ours that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def measure(
             retry_after_sec=error.retry_after_sec,
         ) from error
     except OSError as error:
+        services.host.judge(services.tools)  # takes this machine out if it is the cause
         raise SourceRefused(HOST_UNFIT, str(error), transient=True) from error
 
 
@@ -162,7 +165,9 @@ def _measure_stored(services: Services, key: str, pinned: Version | None) -> Mea
     except ObjectMissing as error:
         raise SourceRefused("source_unreachable", "the upload is gone") from error
     except OSError as error:
-        raise SourceRefused("storage_unavailable", str(error), transient=True) from error
+        fault = services.host.judge(services.tools)
+        code = STORAGE_UNAVAILABLE if fault is None else HOST_UNFIT
+        raise SourceRefused(code, fault or str(error), transient=True) from error
     return Measured(info, stat.size_bytes, stat.etag)
 
 

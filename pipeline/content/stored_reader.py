@@ -7,6 +7,10 @@ from pipeline.net.fetch_errors import too_large, unreachable
 from pipeline.storage.base import ObjectMissing, Storage
 
 
+class StorageUnread(Exception):
+    """Our own storage could not be read: no verdict on the file."""
+
+
 class OutputReader(Protocol):
     """The part of a fetcher that the gate uses. Every method raises ``FetchRefused``."""
 
@@ -24,7 +28,10 @@ class OutputReader(Protocol):
 
 
 class StoredReader:
-    """An ``OutputReader`` whose addresses are keys of the storage."""
+    """An ``OutputReader`` whose addresses are keys of the storage.
+
+    Every method raises ``StorageUnread`` too.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -43,7 +50,7 @@ class StoredReader:
         except ObjectMissing as error:
             raise unreachable("The file is not in the storage.") from error
         except OSError as error:
-            raise unreachable("The storage cannot be read.", transient=True) from error
+            raise StorageUnread(str(error)) from error
 
     def size_of(self, url: str) -> Remote:
         """See ``OutputReader.size_of``."""
@@ -52,5 +59,5 @@ class StoredReader:
         except ObjectMissing as error:
             raise unreachable("The file is not in the storage.") from error
         except OSError as error:
-            raise unreachable("The storage cannot be read.", transient=True) from error
+            raise StorageUnread(str(error)) from error
         return Remote(stat.size_bytes, stat.etag, stat.content_type, True, url)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from pipeline.content.sample_folder import sample_folder
 from pipeline.media.sample import sample_source
+from pipeline.media.source_limits import MediaRefused
 from pipeline.storage.base import Storage
+
+_END_BYTES = 4 * 1024**2
 
 
 @contextmanager
@@ -23,7 +26,13 @@ def probeable(storage: Storage, key: str) -> Iterator[Path]:
     """
     path = storage.local_path(key)
     if path is not None:
-        yield path
+        try:
+            yield path
+        except MediaRefused:
+            # ffprobe reads the file itself, and tells a bad disk from a bad file as little as a
+            # file that it may not open.
+            _require_readable(storage, key)
+            raise
         return
     size_bytes = storage.stat(key).size_bytes
     with sample_folder() as folder:
@@ -34,3 +43,16 @@ def probeable(storage: Storage, key: str) -> Iterator[Path]:
             sample,
         )
         yield sample
+
+
+def _require_readable(storage: Storage, key: str) -> None:
+    """Read both ends of an object, where the index of a video lies.
+
+    Raises:
+        ObjectMissing: The object is gone.
+        OSError: The storage cannot read it.
+    """
+    size_bytes = storage.stat(key).size_bytes
+    for start in (0, max(0, size_bytes - _END_BYTES)):
+        for _ in storage.read(key, start, start + _END_BYTES):
+            pass

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import wake_release
 from pipeline.content.expected_duration import expected_duration
-from pipeline.content.gate import GateVerdict, check_outputs
+from pipeline.content.gate import GateUnavailable, GateVerdict, check_outputs
 from pipeline.content.ownership import AllowedOutputs, misplaced
 from pipeline.domain.backoff import poll_interval
 from pipeline.domain.decide import (
@@ -22,7 +22,7 @@ from pipeline.domain.decide import (
     decide,
 )
 from pipeline.domain.events import EventDraft, EventType
-from pipeline.domain.failures import failure_of
+from pipeline.domain.failures import failure_of, known_code
 from pipeline.domain.faults import waits
 from pipeline.domain.processing_step import DONE_PERCENT
 from pipeline.domain.states import Status
@@ -72,10 +72,20 @@ def apply_report(services: Services, report: ProviderReport) -> Applied:
     if result is not None:
         return result
     assert report.status.outputs is not None
-    verdict = _look_at(services, report, report.status.outputs)
+    try:
+        verdict = _look_at(services, report, report.status.outputs)
+    except GateUnavailable as error:
+        _note_trouble(services, report, str(error))
+        raise
     result = _apply(services, report, verdict)
     assert result is not None
     return result
+
+
+def _note_trouble(services: Services, report: ProviderReport, code: str) -> None:
+    """Keep the reason for which outputs wait on their attempt, in case its deadline comes first."""
+    with session_of(services.engine) as session:
+        store.update_attempt(session, report.attempt_id, error_code=known_code(code))
 
 
 def _look_at(services: Services, report: ProviderReport, outputs: Outputs) -> GateVerdict:

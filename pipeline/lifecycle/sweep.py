@@ -14,13 +14,15 @@ from pipeline.config.task_names import (
     wake_withdraw,
 )
 from pipeline.domain.errors import StaleTransition
+from pipeline.domain.failures import failure_of
+from pipeline.domain.faults import waits
 from pipeline.domain.states import LIVE, Status
 from pipeline.domain.values import Setback
 from pipeline.lifecycle import account_refusal
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import account_room, circuit_breaker, owner_quotas, spend_guard
 from pipeline.records import account_states, cache_purges, due, releases, store, transitions
-from pipeline.records.models import Asset
+from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
 from pipeline.services import Outcome, Services
@@ -145,10 +147,26 @@ def _expire(services: Services, session: Session, asset: Asset, now: datetime) -
         # A job that was taken and never finished counts like a submission without an answer.
         limits = services.settings.breaker_limits
         circuit_breaker.record_failure(session, asset.provider, limits)
-        setback = Setback("expired", "the provider did not finish in time", retryable=True)
+        setback = _missed(services, session, asset)
         settled = settle(
             session, asset, setback, retry=services.settings.retry, rng=services.rng, actor="sweep"
         )
         return Outcome(settled.status.value, tuple(map(wake_release, owed)))
     store.advance(session, asset, transitions.expired(asset))
     return Outcome("failed")
+
+
+def _missed(services: Services, session: Session, asset: Asset) -> Setback:
+    """Return the setback of an attempt that is given up at its deadline.
+
+    It costs the asset nothing while its outputs are there and cannot be read: the trouble is not
+    the job's.
+    """
+    provider = services.providers.get(asset.provider)
+    bills = provider is None or provider.capabilities.bills_failures
+    code = session.get_one(Attempt, asset.attempt_id).error_code
+    if code is not None and waits(
+        failure_of(code).fault, retryable=True, took_job=True, bills=bills
+    ):
+        return Setback(code, "the outputs could not be read in time", retryable=True, held=True)
+    return Setback("expired", "the provider did not finish in time", retryable=True)

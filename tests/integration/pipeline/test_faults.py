@@ -1,5 +1,7 @@
 """A trouble of ours, or a passing one elsewhere, is not charged to the video."""
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,9 @@ from pipeline.lifecycle.reconcile import reconcile
 from pipeline.lifecycle.submit import submit
 from pipeline.lifecycle.sweep import sweep
 from pipeline.media.host_fitness import HostFitness
+from pipeline.media.source_limits import MediaRefused, Refusal
 from pipeline.operations.first_start import prepare_first
-from pipeline.records.models import Asset
+from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
 from pipeline.services import Services
 from tests.integration.pipeline.conftest import CLIP, OWNER, World
@@ -195,6 +198,51 @@ def test_what_lies_in_the_storage_must_still_play(world: World, outputs_folder: 
     assert world.asset(asset_id).error_code == "output_rejected"
 
 
+def lose_storage(folder: Path) -> Path:
+    """Leave an empty folder in the place of the storage; return the place of the files."""
+    away = folder.with_name("unmounted")
+    folder.rename(away)
+    folder.mkdir()
+    return away
+
+
+def test_outputs_that_cannot_be_read_by_the_deadline_keep_the_cause_and_cost_nothing(
+    world: World, outputs_folder: Path, tmp_path: Path
+) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    addresses = store_outputs(world, asset_id, outputs_folder)
+    job = world.provider.finish(world.attempt_id(asset_id), **addresses)
+    lose_storage(tmp_path / "post-videos")
+
+    assert report(world, job) == "waiting: storage_unavailable"
+    world.execute("DELETE FROM webhook_deliveries")
+    world.make_past(asset_id, "deadline_at")
+    sweep(world.services)
+
+    held = world.asset(asset_id)
+    assert (held.status, held.failures) == (Status.RETRYING, 0)
+    assert held.hold_reason == "storage_unavailable"
+
+
+def test_outputs_that_can_be_read_again_are_published_without_a_trace_of_the_outage(
+    world: World, outputs_folder: Path, tmp_path: Path
+) -> None:
+    asset_id = world.create()
+    submit(world.services, asset_id)
+    addresses = store_outputs(world, asset_id, outputs_folder)
+    job = world.provider.finish(world.attempt_id(asset_id), **addresses)
+    folder = tmp_path / "post-videos"
+    away = lose_storage(folder)
+    report(world, job)
+    folder.rmdir()
+    away.rename(folder)
+
+    assert report(world, job) == "completed"
+    with session_of(world.services.engine) as session:
+        assert session.get_one(Attempt, world.attempt_id(asset_id)).error_code is None
+
+
 @pytest.fixture
 def uploaded(world: World) -> UUID:
     """An asset whose source lies in our storage."""
@@ -291,3 +339,22 @@ def test_a_video_that_stops_machines_is_not_tried_again(world: World) -> None:
 
     failed = world.asset(asset_id)
     assert (failed.status, failed.error_code) == (Status.FAILED, "quarantined")
+
+
+def test_an_upload_that_may_not_be_opened_is_not_called_damaged(
+    world: World, uploaded: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def misread(*_: object, **__: object) -> None:
+        raise MediaRefused(Refusal.SOURCE_CORRUPT, "The file cannot be opened.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.content.source.probe", misread)  # as ffprobe, told apart by nothing
+        patch.setattr(world.services.storage, "read", refuse)
+        assert submit(world.services, uploaded).result == "retrying"
+
+    held = world.asset(uploaded)
+    assert (held.failures, held.hold_reason) == (0, "storage_unavailable")
+    assert wait_out(world, uploaded) == "submitted"
