@@ -26,7 +26,9 @@ from pipeline.providers.accounts import settings_class
 from pipeline.providers.registry import adapter_named, adapter_names
 from pipeline.runtime.deployment import Risk
 from pipeline.runtime.filed_settings import FiledSettings, variables_of
+from stack.home import CHECKOUT
 from stack.process_variables import ROOTS, groups_read_by
+from stack.supervisor import read_procfile
 
 READERS: Mapping[str, type] = {**ROOTS, "khronika": OperatorSettings}
 """The processes of the Procfile, and the operators' commands."""
@@ -48,6 +50,22 @@ NAMES: Mapping[type, str] = {
     Risk: "risk",
 }
 SIGNS: Mapping[type, str] = {Ge: "≥", Gt: ">", Le: "≤"}
+
+LINE_VARIABLES: Mapping[str, str] = {
+    "KHRONIKA_WEB_BIND": "Address and port of the API's listener.",
+    "KHRONIKA_WEB_GRACE_SEC": "Seconds that open requests get after SIGTERM.",
+    "KHRONIKA_SUBMIT_PROCESSES": "Sources that a submitter reads at once.",
+    "KHRONIKA_WORKER_QUEUES": "Queues of this worker, where each queue has workers of its own.",
+    "KHRONIKA_HOME": "Folder of the beat's schedule, which need not survive a restart.",
+    "KHRONIKA_TRANSCODER_BIND": "Address and port of the transcoder's listener.",
+    "KHRONIKA_TRANSCODER_GRACE_SEC": "Seconds that open requests get after SIGTERM.",
+    "KHRONIKA_TRANSCODER_QUEUES": "Queues of this worker of the transcoder.",
+    "KHRONIKA_FLOWER_ADDRESS": "Address of Flower's listener. In production any but loopback needs "
+    "`FLOWER_BASIC_AUTH` or another of Flower's logins.",
+    "KHRONIKA_FLOWER_PORT": "Port of Flower's listener.",
+}
+"""The meaning of each variable with a default in the Procfile that no group of settings has."""
+_DEFAULTED = re.compile(r"\$\{(\w+):-((?:[^{}]|\$\{[^{}]*\})*)\}")
 
 HEAD = """\
 # Settings
@@ -81,7 +99,21 @@ def render() -> str:
             "`worker`",
             f"as an account of the adapter `{name}`",
         ]
-    return "\n".join([HEAD, *(line for item in readers.items() for line in _section(*item))])
+    sections = (line for item in readers.items() for line in _section(*item))
+    return "\n".join([HEAD, *sections, *_command_lines()])
+
+
+def _command_lines() -> Iterator[str]:
+    """Return the section of the variables that the Procfile's lines use."""
+    yield "## Variables of the command lines\n"
+    yield "The lines of the [Procfile](../Procfile) use them, whatever starts these.\n"
+    yield "| variable | process | default | meaning |"
+    yield "|---|---|---|---|"
+    for name, line in read_procfile(CHECKOUT / "Procfile").items():
+        for variable, default in _DEFAULTED.findall(line):
+            if variable in LINE_VARIABLES:
+                yield f"| `{variable}` | `{name}` | `{default}` | {LINE_VARIABLES[variable]} |"
+    yield ""
 
 
 def _section(group: type[BaseSettings], readers: Iterable[str]) -> Iterator[str]:

@@ -111,7 +111,9 @@ def test_flower_refuses_to_be_open_and_names_the_option(
     risk: str,
 ) -> None:
     given = production("flower")
-    line = COMMANDS["flower"].replace("--address=127.0.0.1", option)
+    own = '--address="${KHRONIKA_FLOWER_ADDRESS:-127.0.0.1}"'
+    assert own in COMMANDS["flower"]
+    line = COMMANDS["flower"].replace(own, option)
     process = start_process("flower", given, line=line)
     assert process.wait(START_SEC) not in (0, -9)
     written = (tmp_path / "log").read_text()

@@ -1,3 +1,4 @@
+import re
 import shlex
 import subprocess
 import sys
@@ -20,11 +21,9 @@ def test_every_line_of_the_procfile_is_one_command_for_a_shell(name: str) -> Non
 
 
 def queues_of(line: str) -> set[str]:
-    return (
-        set(line.split("--queues ")[1].split(maxsplit=1)[0].split(","))
-        if "--queues " in line
-        else set()
-    )
+    """The queues of a worker, or its default ones; those of no worker are none."""
+    found = re.search(r'--queues (?:"\$\{\w+:-)?([\w,-]+)', line)
+    return set(found[1].split(",")) if found else set()
 
 
 def test_every_queue_has_a_worker() -> None:
@@ -42,6 +41,11 @@ def test_an_owner_never_has_all_processes_that_read_sources() -> None:
     assert OwnerLimitSettings.model_fields["max_reading"].default < 4
 
 
+def arguments_of(line: str) -> list[str]:
+    """The arguments of a line where no variable is set."""
+    return shlex.split(re.sub(r"\$\{\w+:-([^${}]*)\}", r"\1", line))
+
+
 SERVERS = {"transcoder": COMMANDS, "site": read_procfile(CHECKOUT / "examples/site/Procfile")}
 
 
@@ -50,7 +54,7 @@ def test_no_server_lets_a_client_of_this_machine_write_a_proxys_headers(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(CHECKOUT)
-    monkeypatch.setattr(sys, "argv", shlex.split(SERVERS[name][name]))
+    monkeypatch.setattr(sys, "argv", arguments_of(SERVERS[name][name]))
     read = WSGIApplication("%(prog)s").cfg
     assert (read.forwarded_allow_ips, read.forwarder_headers) == ([], [])
     assert read.header_map == "drop"
@@ -61,9 +65,9 @@ def test_no_command_replaces_the_worker_that_bounds_slow_clients(
 ) -> None:
     assert "worker-class" not in COMMANDS["web"]
     monkeypatch.chdir(CHECKOUT)
-    monkeypatch.setattr(sys, "argv", shlex.split(COMMANDS["transcoder"]))
+    monkeypatch.setattr(sys, "argv", arguments_of(COMMANDS["transcoder"]))
     assert WSGIApplication("%(prog)s").cfg.worker_class is BoundedWorker
 
 
-def test_flower_is_reachable_from_this_machine_only() -> None:
-    assert "--address=127.0.0.1" in COMMANDS["flower"]
+def test_flower_is_reachable_from_this_machine_only_unless_it_is_told_otherwise() -> None:
+    assert '--address="${KHRONIKA_FLOWER_ADDRESS:-127.0.0.1}"' in COMMANDS["flower"]
