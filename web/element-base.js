@@ -1,6 +1,15 @@
 /** The style sheet and the DOM functions that both elements share. */
 
 /**
+ * Read the id of an element's post as the API does, with hyphens or without, in either case; return
+ * it as the API writes it.
+ *
+ * @param {Element} element
+ */
+export const postIdOf = (element) =>
+  (element.getAttribute("post-id") ?? "").toLowerCase().replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+
+/**
  * Make a constructed style sheet. A policy that forbids inline styles (CSP) does not apply to it.
  *
  * @param {string} rules

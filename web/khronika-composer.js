@@ -16,6 +16,7 @@ import { fileProblem, formatBytes, lengthProblem, measuredFields, mediaTypeOf } 
 import { failureReason, isExpected, percentOf, viewContent } from "./composer/view-content.js";
 import { ComposerView } from "./composer/view.js";
 import { ENGLISH, GEORGIAN } from "./composer/words.js";
+import { postIdOf } from "./element-base.js";
 import { formatMediaTime } from "./media-time.js";
 import { languageOf, loadWords, register, translate } from "./words.js";
 
@@ -169,7 +170,7 @@ export class KhronikaComposer extends HTMLElement {
       key: this.#key,
       posterTime: this.#posterTime,
       type: mediaTypeOf(file) ?? "",
-      postId: this.getAttribute("post-id") ?? randomUuid(),
+      postId: postIdOf(this) || randomUuid(),
       declared: this.#declaredFields(file),
       onTicket: (ticket) => void this.#announceUpload(ticket),
       onBytes: (bytes) => this.#updateProgress(bytes),

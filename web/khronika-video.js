@@ -7,6 +7,7 @@
  * loaded with the first tap.
  */
 
+import { postIdOf } from "./element-base.js";
 import { cardFeedOf } from "./player/card-feed.js";
 import { concernsOwner, describe, isUnsettled } from "./player/video-state.js";
 import { aspectRatio, viewContent } from "./player/view-content.js";
@@ -34,9 +35,8 @@ const loadOwnerState = async () => void (ownerState = await import("./player/own
 export class KhronikaVideo extends HTMLElement {
   static observedAttributes = [
     ...IDENTITY,
+    ...SHAPE,
     "mode",
-    "width",
-    "height",
     "lang",
     "poster",
     "upload-progress",
@@ -154,7 +154,7 @@ export class KhronikaVideo extends HTMLElement {
   }
 
   get #postId() {
-    return (this.getAttribute("post-id") ?? "").toLowerCase();
+    return postIdOf(this);
   }
 
   get #feed() {
@@ -317,8 +317,7 @@ export class KhronikaVideo extends HTMLElement {
     if (state === this.#state) return;
     this.#state = state;
     this.dataset["state"] = state;
-    const detail = { state, card };
-    const options = { bubbles: true, composed: true, detail };
+    const options = { bubbles: true, composed: true, detail: { state, card } };
     this.dispatchEvent(new CustomEvent("khronika-statechange", options));
   }
 }

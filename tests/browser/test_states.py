@@ -303,3 +303,16 @@ def test_nothing_moves_with_reduced_motion(
             .map(parseFloat))"""
     )
     assert longest == seconds
+
+
+@pytest.mark.parametrize("spelling", ["upper case", "no hyphens", "no hyphens in upper case"])
+def test_a_post_id_is_read_as_the_api_reads_it(
+    open_page: Pages, fake_api: FakeApi, site: Site, spelling: str
+) -> None:
+    written = post_id("one").replace("-", "" if "no hyphens" in spelling else "-")
+    written = written.upper() if "upper" in spelling else written
+    fake_api.put(card("one", "queued"))
+
+    opened = open_page(site.show(video("one", post_id=written)))
+
+    expect(opened.page.locator("#one .headline")).to_have_text("This video is being prepared")

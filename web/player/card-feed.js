@@ -62,7 +62,8 @@ export class CardFeed {
    * @returns {() => void} Ends it.
    */
   watch(postId, listener, isAwaited) {
-    const entry = this.#entries.get(postId) ?? emptyEntry();
+    const known = { card: null, gone: false, unreachable: false };
+    const entry = this.#entries.get(postId) ?? { ...known, listeners: new Map(), asked: false };
     this.#entries.set(postId, entry);
     entry.listeners.set(listener, isAwaited);
     if (isAwaited()) entry.asked = false;
@@ -257,11 +258,6 @@ export class CardFeed {
     Object.assign(entry, { card: null, gone: true, asked: true, unreachable: false });
     if (isNew) notify(entry);
   }
-}
-
-/** @returns {Entry} */
-function emptyEntry() {
-  return { card: null, gone: false, unreachable: false, listeners: new Map(), asked: false };
 }
 
 /** @param {Entry} entry */

@@ -131,10 +131,16 @@ export class PlayerView {
     this.#progress.max = 100;
     Object.assign(this.#poster, { alt: "", loading: "lazy", decoding: "async", hidden: true });
     this.#announcement.setAttribute("role", "status");
-    this.#poster.onerror = () => this.#onPosterError();
+    this.#poster.onerror = () => {
+      this.#isPosterBroken = this.#poster.hidden = true;
+    };
     this.#play.onclick = handlers.onPlay;
     this.#action.onclick = handlers.onAction;
-    this.#dismiss.onclick = () => this.#keepFocus(() => this.#dismissPanel());
+    this.#dismiss.onclick = () =>
+      this.#keepFocus(() => {
+        this.#dismissed = this.#text;
+        this.#panel.hidden = true;
+      });
     this.frame.append(this.#poster, this.#play, this.#panel, this.#announcement);
     root.append(this.frame, tracks);
   }
@@ -199,8 +205,7 @@ export class PlayerView {
    */
   #updateRatio(ratio) {
     const { height, top } = this.frame.getBoundingClientRect();
-    const isSeen = this.#isDrawn && height > 0 && top < innerHeight;
-    if (isSeen) return;
+    if (this.#isDrawn && height > 0 && top < innerHeight) return;
     this.frame.style.setProperty("--ratio", ratio);
     requestAnimationFrame(() => (this.#isDrawn = true));
   }
@@ -214,10 +219,7 @@ export class PlayerView {
   mountVideo(tracks, crossOrigin) {
     if (this.video) return this.video;
     const video = make("video", "", "video");
-    video.crossOrigin = crossOrigin;
-    video.controls = true;
-    video.playsInline = true;
-    video.hidden = true;
+    Object.assign(video, { crossOrigin, controls: true, playsInline: true, hidden: true });
     for (const track of tracks) video.append(track.cloneNode(true));
     this.frame.prepend(video);
     this.video = video;
@@ -262,19 +264,7 @@ export class PlayerView {
     this.video.hidden = !isPlaying;
     if (url && !this.#isPosterBroken) this.video.poster = url;
   }
-
-  #onPosterError() {
-    this.#isPosterBroken = true;
-    this.#poster.hidden = true;
-  }
-
-  #dismissPanel() {
-    this.#dismissed = this.#text;
-    this.#panel.hidden = true;
-  }
 }
 
 /** @param {Element} element */
-function isVisible(element) {
-  return element.getClientRects().length > 0;
-}
+const isVisible = (element) => element.getClientRects().length > 0;
