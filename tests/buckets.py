@@ -50,8 +50,19 @@ def moto_server() -> Iterator[S3Server]:
 
 
 class _Quiet(localbucket.S3Handler):  # type: ignore[misc] # it has no types
+    refusing = threading.Event()
+
     def log_message(self, *_: object) -> None:
         pass
+
+    def parse_request(self) -> bool:
+        """Answer 503 in place of the program while the service refuses."""
+        is_read: bool = super().parse_request()
+        if is_read and self.refusing.is_set():
+            self.close_connection = True  # the body is not read
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+            return False
+        return is_read
 
     def _read_body(self) -> bytes:
         """As S3 does it; the program itself checks no digest."""
@@ -67,12 +78,16 @@ class _Quiet(localbucket.S3Handler):  # type: ignore[misc] # it has no types
 
 
 @contextmanager
-def localbucket_server(folder: Path) -> Iterator[S3Server]:
+def localbucket_server(folder: Path, refusing: threading.Event | None = None) -> Iterator[S3Server]:
     """The least of S3: no lists of parts or of uploads, no removal of many objects at once.
 
     It answers browsers' preflights, and refuses what does not match its digest.
+
+    Args:
+        refusing: While it is set, every request is answered with 503.
     """
-    handler = type("Handler", (_Quiet,), {"data_root": folder})
+    given = {"data_root": folder, "refusing": refusing or threading.Event()}
+    handler = type("Handler", (_Quiet,), given)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -151,9 +152,16 @@ class OutageStack:
         assert (row["status"], row["failures"]) == ("completed", 0), self.story(asset_id)
         return row
 
+    def await_failed(self, asset_id: UUID, code: str) -> dict[str, Any]:
+        """Wait until an asset has failed, and require the code."""
+        self._await(lambda: self.asset(asset_id)["status"] in ("completed", "failed"), asset_id)
+        row = self.asset(asset_id)
+        assert (row["status"], row["error_code"]) == ("failed", code), self.story(asset_id)
+        return row
+
     def _await(self, met: Any, asset_id: UUID) -> None:
         try:
-            wait_until(met, patience_sec=60)
+            wait_until(met, patience_sec=90)
         except AssertionError:
             raise AssertionError(self.story(asset_id)) from None
 
@@ -169,6 +177,18 @@ class OutageStack:
         found = requests.get(f"{self.base_url}/metrics", timeout=30).text
         [line] = [line for line in found.splitlines() if line.startswith(f"{name} ")]
         return float(line.rpartition(" ")[2])
+
+    def write(self, statement: str, **values: Any) -> None:
+        """Change rows past every policy."""
+        with psycopg.connect(self.superuser_url) as connection:
+            connection.execute(statement, values)
+
+    def add_machine(self, name: str, **variables: str) -> None:
+        """Start one more process that encodes, as on a machine of its own."""
+        own = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
+        line = read_procfile(CHECKOUT / "Procfile")["transcoder-worker"]
+        self.fleet.add(name, f"env {own} {line} --hostname {name}@%h")
+        wait_until(lambda: " ready." in self.log(name), self.home.logs / f"{name}.log")
 
     def pause(self, name: str) -> None:
         """Stop a process and its children without ending them."""
