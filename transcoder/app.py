@@ -8,6 +8,7 @@
 | | 503 `insufficient_space` with Retry-After: no job was created |
 | `GET /v1/jobs/{id}` | 200, 404 |
 | `DELETE /v1/jobs/{id}` | 202 cancelled, 200 it had ended already, 404 |
+| `GET /metrics` | 200, for Prometheus; its own token opens it, too |
 | `GET /healthz`, `GET /readyz` | 200, or 503 while the database takes no writes; no token needed |
 
 Every other route needs `Authorization: Bearer`. Every answer carries `X-Request-Id`.
@@ -15,11 +16,13 @@ Every other route needs `Authorization: Bearer`. Every answer carries `X-Request
 
 import hmac
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
 from flask import Blueprint, Flask, Request, Response, current_app, g, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout
 
@@ -28,6 +31,7 @@ from pipeline.net.id_converter import read_ids_in
 from pipeline.net.listeners import comes_from_here
 from pipeline.runtime.database import DATABASE_AWAY, session_of, takes_writes
 from pipeline.runtime.strict_json import DocumentRefused, read_document
+from transcoder.job_metrics import exposition
 from transcoder.job_view import error_view, job_view
 from transcoder.jobs import (
     JobMissing,
@@ -96,7 +100,10 @@ def create_app(services: TranscoderServices | None = None) -> Flask:
 @jobs.before_request
 def authorise() -> JsonAnswer | None:
     """Refuse a request without the token, in a time that does not depend on the wrong token."""
-    tokens = _services().settings.tokens
+    return _refuse_unless(_services().settings.tokens)
+
+
+def _refuse_unless(tokens: Sequence[str]) -> JsonAnswer | None:
     given = request.headers.get("Authorization", "").encode("utf-8", "replace")
     if any(hmac.compare_digest(given, f"Bearer {token}".encode()) for token in tokens):
         return None
@@ -145,6 +152,18 @@ def delete(job_id: UUID) -> JsonAnswer:
     with session_of(_services().engine) as session:
         job, cancelled = cancel_job(session, job_id)
     return jsonify(job_view(job)), HTTPStatus.ACCEPTED if cancelled else HTTPStatus.OK
+
+
+@health.get("/metrics")
+def metrics() -> Response | JsonAnswer:
+    """Return the metrics, in Prometheus's text format."""
+    settings = _services().settings
+    own = settings.metrics_token
+    tokens = (*settings.tokens, *([own.get_secret_value()] if own else []))
+    refusal = _refuse_unless(tokens)
+    if refusal is not None:
+        return refusal
+    return Response(exposition(_services()), content_type=CONTENT_TYPE_LATEST)
 
 
 @health.get("/healthz")

@@ -58,6 +58,8 @@ class Job(Base):
     """`X-Request-Id` of the PUT that created it; its callbacks carry it."""
     status: Mapped[str]
     step: Mapped[str]
+    step_at: Mapped[datetime]
+    """Begin of the step; a trigger sets it."""
     progress: Mapped[float]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]

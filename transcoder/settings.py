@@ -73,6 +73,8 @@ class TranscoderSettings(TranscoderBeatSettings):
     name a file that holds a secret.
     """
 
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    """Bearer token of `/metrics`, which opens nothing else. The clients' token opens it, too."""
     database_url: SecretStr
     """Login of the role `khronika_transcoder`."""
     callback_url: AnyHttpUrl

@@ -5,7 +5,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
 from khronika_video.own_modules import require_own_modules
 from pipeline.config.groups import load_or_exit, load_settings, secrets_in
@@ -18,6 +18,7 @@ from pipeline.runtime.task_bounds import TaskBounds
 from pipeline.runtime.task_publishing import SIGNING
 from pipeline.services import Services, build_services
 from worker.progress_limits import wind
+from worker.sign_of_life import SignOfLife
 from worker.stop_flag import is_stopping
 
 app = Celery(
@@ -45,6 +46,12 @@ def services() -> Services:
     return replace(build_services(settings), bounds=TaskBounds(is_stopping, prolong))
 
 
+@cache
+def sign_of_life() -> SignOfLife:
+    """Return the sign of life of this process, made after its fork."""
+    return SignOfLife(services().engine, [*app.amqp.queues.consume_from])
+
+
 @app.on_configure.connect
 def _require_settings(**_: object) -> None:
     require_own_modules(str(Path.cwd()))  # Celery would import another celeryconfig from it
@@ -67,6 +74,12 @@ def _start_fresh(**_: object) -> None:
     prepare_first(services())
     # A machine whose ffmpeg or ffprobe does not work takes no work, and says so in its log.
     services().host.judge(services().tools)
+    sign_of_life().start()
+
+
+@worker_process_shutdown.connect
+def _say_goodbye(**_: object) -> None:
+    sign_of_life().stop()
 
 
 @setup_logging.connect

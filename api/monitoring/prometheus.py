@@ -17,16 +17,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.monitoring.account_metrics import account_metrics
-from api.monitoring.kept_metrics import kept_metrics
 from api.wiring.publisher import Publisher
 from pipeline.config.task_names import QUEUE_RECONCILE, QUEUE_SUBMIT, QUEUE_SWEEP
 from pipeline.limits import circuit_breaker
 from pipeline.operations import metrics
 from pipeline.operations.account_facts import read_accounts
-from pipeline.operations.metric_table import BY_NAME
+from pipeline.operations.metric_table import ALWAYS, BY_NAME, KEPT
 from pipeline.providers.account_terms import AccountTerms
 from pipeline.records.cache_purges import owed_purges
+from pipeline.records.presence import ages_of_runs, workers_by_queue
 from pipeline.runtime.database import session_of
+from pipeline.runtime.metric_families import kept_counts, kept_families
 
 QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
 FRESH_SEC = 1.0
@@ -104,7 +105,7 @@ def _name_of(read: Callable[..., object]) -> str:
 
 
 def _kept(session: Session) -> Iterator[Metric]:
-    yield from kept_metrics(metrics.kept_counts(session))
+    yield from kept_families(KEPT, kept_counts(session), ALWAYS)
 
 
 def _spend(session: Session) -> Iterator[Metric]:
@@ -151,7 +152,14 @@ def _cache_purges(session: Session) -> Iterator[Metric]:
     yield _gauge("khronika_cache_purges_oldest_age_seconds", owed.oldest_age_sec)
 
 
-READINGS = (_kept, _spend, _breakers, _backlogs, _inbox, _stuck, _cache_purges)
+def _workers(session: Session) -> Iterator[Metric]:
+    # A queue that nobody consumes is 0 and not absent.
+    there = dict.fromkeys(QUEUES, 0) | dict(workers_by_queue(session))
+    yield _by("khronika_workers", there)
+    yield _by("khronika_task_run_age_seconds", ages_of_runs(session))
+
+
+READINGS = (_kept, _spend, _breakers, _backlogs, _inbox, _stuck, _cache_purges, _workers)
 
 
 def _gauge(name: str, value: float) -> Metric:

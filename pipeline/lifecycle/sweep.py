@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from pipeline.config.task_names import (
+    TASK_SWEEP,
+    TASK_TIDY,
     wake_poll,
     wake_reconcile,
     wake_release,
@@ -21,7 +23,15 @@ from pipeline.domain.values import Setback
 from pipeline.lifecycle import account_refusal
 from pipeline.lifecycle.settle import settle
 from pipeline.limits import account_room, circuit_breaker, owner_quotas, spend_guard
-from pipeline.records import account_states, cache_purges, due, releases, store, transitions
+from pipeline.records import (
+    account_states,
+    cache_purges,
+    due,
+    presence,
+    releases,
+    store,
+    transitions,
+)
 from pipeline.records.models import Asset, Attempt
 from pipeline.runtime.database import session_of
 from pipeline.runtime.wakes import Wake
@@ -55,6 +65,8 @@ def sweep(services: Services) -> Outcome:
         with session_of(services.engine) as session:
             wakes.extend(map(wake, find(session)))
     wakes.extend(_expire_late(services))
+    with session_of(services.engine) as session:
+        presence.note_run(session, TASK_SWEEP)
     return Outcome(f"woke {len(wakes)}", tuple(wakes))
 
 
@@ -89,6 +101,9 @@ def tidy(services: Services) -> Outcome:
     with session_of(services.engine) as session:
         spend_guard.prune(session)
     _remove_old_records(services)
+    with session_of(services.engine) as session:
+        presence.prune_presence(session)
+        presence.note_run(session, TASK_TIDY)
     return Outcome("tidied")
 
 

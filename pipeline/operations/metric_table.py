@@ -5,8 +5,10 @@ running stack exports.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
+
+from pipeline.domain.hold_reasons import HOLDS
+from pipeline.domain.states import Status
+from pipeline.runtime.metric_families import Kind, Metric
 
 READY_BUCKETS_SEC = (5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400)
 """From a clip that is ready at once to a film that waited a day."""
@@ -14,30 +16,6 @@ READY_BUCKETS_SEC = (5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400)
 STAGE_BUCKETS_SEC = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 21600)
 
 CALL_BUCKETS_SEC = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
-
-
-class Kind(StrEnum):
-    """Type of a metric, as Prometheus names it."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Metric(NamedTuple):
-    """One metric.
-
-    Attributes:
-        name: The family's name; the samples of a counter end in ``_total``.
-        meaning: The help text.
-        buckets: The upper bounds of a histogram's buckets, in seconds.
-    """
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...]
-    meaning: str
-    buckets: tuple[float, ...] = ()
 
 
 def _kept(
@@ -68,21 +46,22 @@ KEPT = (
     _kept(
         "events",
         Kind.COUNTER,
-        ("type", "provider"),
-        "Events of the chronicle, by type (docs/events.md) and by the account concerned.",
+        ("type", "provider", "code"),
+        "Events of the chronicle, by type (docs/events.md), account concerned, and code if any.",
     ),
     _kept(
         "attempts",
         Kind.COUNTER,
         ("provider", "outcome", "code"),
-        "Attempts that ended. An outcome that is corrected later counts again.",
+        "Outcomes of attempts: accepted when a provider takes the job, then its end. An outcome"
+        " that is corrected later counts again.",
     ),
     _kept(
         "stage_duration_seconds",
         Kind.HISTOGRAM,
         ("stage", "provider", "outcome"),
-        "Duration of the stages of an ended attempt: prepare (claim to call), submit (call to"
-        " answer), process (answer to result).",
+        "Duration of the stages of an attempt: prepare (claim to call), submit (call to answer),"
+        " process (answer to result), with the outcome that ended the stage.",
         STAGE_BUCKETS_SEC,
     ),
     _kept(
@@ -135,6 +114,15 @@ KEPT = (
 )
 """Metrics of the table ``metric_counts``; migration 0021 writes the same names and buckets."""
 
+ALARMING = ("storage_unavailable", "host_unfit")
+"""Hold reasons that an operator must look at."""
+
+ALWAYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "khronika_assets": tuple((status.value,) for status in Status),
+    "khronika_held_assets": tuple((reason,) for reason in (*HOLDS, *ALARMING)),
+}
+"""Series of these metrics that are 0 and not absent while nothing is counted."""
+
 _OF_ACCOUNT = ("provider",)
 
 READ = (
@@ -144,6 +132,8 @@ READ = (
     _read("inbox_depth", (), "Callbacks that are stored and not yet settled."),
     _read("inbox_oldest_age_seconds", (), "Time since the oldest of them arrived."),
     _read("stuck_assets", (), "Live assets whose deadline or lease passed five minutes ago."),
+    _read("workers", ("queue",), "Worker processes that consume the queue, seen within a minute."),
+    _read("task_run_age_seconds", ("task",), "Time since the periodic task last ran to its end."),
     _read("broker_up", (), "1 if the broker answers, else 0."),
     _read("broker_messages", ("queue",), "Messages held by the broker."),
     _read("storage_up", (), "1 if the storage can be written, else 0."),

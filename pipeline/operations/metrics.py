@@ -6,7 +6,7 @@ series only (ADR 29). An index, named at the function, serves each other query, 
 ``MOST_COUNTED`` rows. ``BOUND_SEC`` limits all of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -43,39 +43,6 @@ def limit_statements(session: Session) -> None:
     session.execute(
         text("SELECT set_config('statement_timeout', :bound, true)"), {"bound": f"{BOUND_SEC}s"}
     )
-
-
-class KeptCount(NamedTuple):
-    """A counter, or one bucket of a histogram.
-
-    Attributes:
-        le: Upper bound of the bucket; infinite for a counter.
-        total: Count of this bucket alone.
-        seconds: Sum of the durations in it.
-    """
-
-    labels: tuple[str, ...]
-    le: float
-    total: int
-    seconds: float
-
-
-def kept_counts(session: Session) -> Mapping[str, Sequence[KeptCount]]:
-    """Return every kept counter, by the name of its metric.
-
-    The table has a few rows for each series. Reading all of it costs less than an index would.
-    """
-    rows = session.execute(
-        text("""
-            SELECT name, labels, le, CAST(sum(total) AS bigint) AS total, sum(seconds) AS seconds
-            FROM metric_counts GROUP BY name, labels, le ORDER BY name, labels, le
-        """)
-    )
-    found: dict[str, list[KeptCount]] = {}
-    for row in rows:
-        count = KeptCount(tuple(row.labels), row.le, row.total, row.seconds)
-        found.setdefault(row.name, []).append(count)
-    return found
 
 
 def assets_by_status(session: Session) -> Mapping[str, int]:

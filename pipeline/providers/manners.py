@@ -12,10 +12,12 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Engine
 
 from pipeline.config.account_settings import AccountSettings
 from pipeline.domain.errors import AccountProblem, ProviderError, RefusedForNow
+from pipeline.domain.failures import known_code
 from pipeline.domain.values import (
     CallbackEnvelope,
     ConfirmSubscription,
@@ -30,8 +32,8 @@ from pipeline.domain.values import (
     Verb,
 )
 from pipeline.providers.base import Capabilities, OutputKind, Provider, Trust
-from pipeline.records import account_states
-from pipeline.runtime.database import session_of
+from pipeline.records import account_states, provider_calls
+from pipeline.runtime.database import DATABASE_AWAY, reading_session, session_of
 
 MOST_WAIT_SEC = 5.0
 """Longest time that a call waits here for its turn. A longer wait goes back into a row."""
@@ -46,6 +48,8 @@ ABOUT_ONE_JOB = frozenset({"insufficient_space"})
 """Codes of refusals that a smaller job may not get: they pause nothing else."""
 
 Result = TypeVar("Result")
+
+log = structlog.get_logger()
 
 
 def limited_by(settings: AccountSettings, able: Capabilities) -> Capabilities:
@@ -92,28 +96,28 @@ class Mannered:
 
     def submit(self, request: SubmitRequest) -> Submitted:
         """Submit in turn."""
-        return self._call(Verb.WRITE, lambda: self._inner.submit(request))
+        return self._call("submit", Verb.WRITE, lambda: self._inner.submit(request))
 
     def advance(self, job: JobRef, follow_up: str) -> None:
         """Make a follow-up call in turn."""
-        self._call(Verb.WRITE, lambda: self._inner.advance(job, follow_up))
+        self._call("advance", Verb.WRITE, lambda: self._inner.advance(job, follow_up))
 
     def find(self, job: JobRef) -> ProviderStatus | None:
         """Look a job up in turn."""
-        return self._call(Verb.READ, lambda: self._inner.find(job))
+        return self._call("find", Verb.READ, lambda: self._inner.find(job))
 
     def fetch(self, job: JobRef) -> ProviderStatus | None:
         """Fetch the state of a job in turn."""
-        return self._call(Verb.READ, lambda: self._inner.fetch(job))
+        return self._call("fetch", Verb.READ, lambda: self._inner.fetch(job))
 
     def cancel(self, job: JobRef) -> None:
         """Cancel a job in turn."""
-        self._call(Verb.WRITE, lambda: self._inner.cancel(job))
+        self._call("cancel", Verb.WRITE, lambda: self._inner.cancel(job))
 
     def list_since(self, instant: datetime) -> Iterator[ListedJob]:
         """List jobs; each ``PAGE`` of them takes a turn, and no more than a page is read ahead."""
         jobs = iter(self._inner.list_since(instant))
-        while page := self._call(Verb.READ, lambda: list(islice(jobs, PAGE))):
+        while page := self._call("list", Verb.READ, lambda: list(islice(jobs, PAGE))):
             yield from page
 
     def sign(self, address: str, kind: OutputKind, until: datetime) -> str:
@@ -136,17 +140,29 @@ class Mannered:
         """Read a callback; nothing is called."""
         return self._inner.read_callback(envelope)
 
-    def _call(self, verb: Verb, call: Callable[[], Result]) -> Result:
+    def _call(self, name: str, verb: Verb, call: Callable[[], Result]) -> Result:
         had_problem = self._await_turn(verb)
+        began_at = time.monotonic()
         try:
             result = call()
         except ProviderError as error:
+            self._count(name, known_code(error.code), began_at)
             self._note(error)
             raise
+        self._count(name, "ok", began_at)
         if had_problem:
             with session_of(self._engine) as session:
                 account_states.clear_problem(session, self.name)
         return result
+
+    def _count(self, call: str, result: str, began_at: float) -> None:
+        """Count a call; the answer is worth more than its count, so a failure is logged only."""
+        took_sec = time.monotonic() - began_at
+        try:
+            with reading_session(self._engine) as session:
+                provider_calls.count_call(session, self.name, call, result, took_sec)
+        except DATABASE_AWAY as error:
+            log.warning("provider_call_not_counted", error=type(error).__name__)
 
     def _await_turn(self, verb: Verb) -> bool:
         """Wait for the account's turn; return true if the vendor refused the account before.

@@ -414,6 +414,26 @@ class MetricCount(Base):
     """Sum of the durations in the bucket."""
 
 
+class WorkerPresence(Base):
+    """A worker process that was there a moment ago."""
+
+    __tablename__ = "worker_presence"
+
+    process: Mapped[str] = mapped_column(primary_key=True)
+    """Its machine and its process id."""
+    queues: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    seen_at: Mapped[datetime | None]
+
+
+class TaskRun(Base):
+    """The last run of a periodic task that came to its end."""
+
+    __tablename__ = "task_runs"
+
+    task: Mapped[str] = mapped_column(primary_key=True)
+    ended_at: Mapped[datetime | None]
+
+
 class CachePurge(Base):
     """A purge that is owed after a video was deleted, cancelled, restricted or replaced."""
 

@@ -13,6 +13,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url, text, update
 
+from pipeline.operations.metric_table import BY_NAME, READY_BUCKETS_SEC
 from pipeline.records.clock import from_now
 from pipeline.records.models import Asset
 from pipeline.runtime.database import make_engine, session_of
@@ -163,7 +164,7 @@ def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None
     assert found["khronika_failures", "source_corrupt"] == 1
     assert found["khronika_assets_ended_total", "source_corrupt", "failed"] == 1
     assert found["khronika_assets_ended_total", "", "completed"] == 3
-    assert found["khronika_events_total", "selfhosted", "created"] == 7
+    assert found["khronika_events_total", "", "selfhosted", "created"] == 7
     assert found["khronika_time_to_playable_seconds_count",] == 3
     assert found["khronika_queue_wait_seconds_count",] == 3
     assert found["khronika_time_to_ready_seconds_count",] == 3
@@ -177,6 +178,26 @@ def test_the_figures_are_what_the_tables_hold(api: Client, world: World) -> None
     assert found["khronika_broker_messages", "submit"] == 7
     assert found["khronika_broker_up",] == 1
     assert found["khronika_figures_missing",] == 0
+
+
+def test_exactly_the_metrics_of_the_table_are_exported(api: Client) -> None:
+    asset_id = api.create().json()["id"]
+    exported = {
+        family.name: family
+        for family in text_string_to_metric_families(api.get("/metrics", as_=None).text)
+        if family.name.startswith("khronika_") and not family.name.endswith("_created")
+    }
+
+    assert exported.keys() == BY_NAME.keys()
+    for name, family in exported.items():
+        metric = BY_NAME[name]
+        assert (family.type, family.documentation) == (metric.kind, metric.meaning)
+        bounds = {float(each.labels["le"]) for each in family.samples if "le" in each.labels}
+        assert bounds in (set(), {*metric.buckets, float("inf")})
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == set(metric.labels)
+            assert asset_id not in sample.labels.values()
+    assert len(exported["khronika_time_to_ready_seconds"].samples) == len(READY_BUCKETS_SEC) + 3
 
 
 def test_requests_are_timed_by_route_and_never_by_path(api: Client) -> None:
@@ -198,7 +219,7 @@ def test_figures_that_cannot_be_read_are_left_out_and_counted(
 ) -> None:
     databases.drop(make_url(postgres_url).database)
     found = scraped(api)
-    assert found["khronika_figures_missing",] == 8
+    assert found["khronika_figures_missing",] == 9
     assert ("khronika_assets", "failed") not in found
 
 

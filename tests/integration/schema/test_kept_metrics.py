@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from pipeline.operations.metric_table import KEPT
-from pipeline.operations.metrics import kept_counts
 from pipeline.records.schema_history import PIPELINE_HISTORY
 from pipeline.runtime.database import session_of
+from pipeline.runtime.metric_families import kept_counts
 from pipeline.runtime.migrate import migrate
 
 CREATE = """

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.operations.metric_table import KEPT, PROCESS, READ, Kind, Metric
+from pipeline.operations.metric_table import KEPT, PROCESS, READ
+from pipeline.runtime.metric_families import Kind, Metric
 from stack.metrics_page import render
 
 EVERY = (*KEPT, *READ, *PROCESS)

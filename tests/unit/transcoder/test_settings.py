@@ -160,9 +160,10 @@ def test_a_layer_is_waived_by_its_name_only(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_secret_may_come_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changed = {"STORAGE_KEY_ID": "id", "STORAGE_SECRET": "hunter2", "TOKEN_PREVIOUS": "old" * 8}
+    changed["METRICS_TOKEN"] = "seen" * 8
     given = load(monkeypatch, **changed)
     ours = ("DATABASE_URL", "TOKEN", "TOKEN_PREVIOUS", "CALLBACK_SECRETS", "STORAGE_SECRET")
-    secrets = {"BROKER_URL", *(PREFIX + name for name in ours)}
+    secrets = {"BROKER_URL", *(PREFIX + name for name in (*ours, "METRICS_TOKEN"))}
     for name in secrets:
         (tmp_path / name).write_text(os.environ[name] + "\n")
         monkeypatch.delenv(name)

@@ -122,6 +122,11 @@ ROWS: Mapping[str, Row] = {
         "worker",
         "INSERT INTO cache_purges (asset_id, reason) VALUES (%(asset)s, 'deleted')",
     ),
+    "worker_presence": Row(
+        "worker",
+        "INSERT INTO worker_presence (process, queues) VALUES (%(fresh)s::text, '{submit}')",
+    ),
+    "task_runs": Row("worker", "INSERT INTO task_runs (task) VALUES (%(fresh)s::text)"),
     "audit_events": Row(
         "operator",
         """INSERT INTO audit_events (type, actor, detail)
