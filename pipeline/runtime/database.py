@@ -69,6 +69,7 @@ def make_engine(
         pool_timeout=POOL_WAIT_SEC,
         pool_recycle=1800,
         isolation_level="AUTOCOMMIT",  # the driver begins no transaction: _begin does
+        use_native_hstore=False,  # no column has this type; its id costs a query at each start
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SEC,
             "application_name": name,
