@@ -33,7 +33,7 @@ from tests.shared_run import (
     servers_in,
 )
 
-pytest_plugins = ["tests.distribution", "tests.garbage", "tests.time_taken"]
+pytest_plugins = ["tests.compiled_once", "tests.distribution", "tests.garbage", "tests.time_taken"]
 
 
 # How long an example takes says something about the machine, and nothing about the code.
