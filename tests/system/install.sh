@@ -65,6 +65,8 @@ have rabbitmq-server ||
 	echo "check-system: RabbitMQ is missing, the tests over it are skipped (apt-get install rabbitmq-server)"
 have nginx-light ||
 	echo "check-system: nginx is missing, the tests behind it are skipped (apt-get install nginx-light)"
+have caddy ||
+	echo "check-system: Caddy is missing, the tests behind it are skipped (apt-get install caddy)"
 have chromium ||
 	echo "check-system: chromium is missing, no test of tests/browser can run (apt-get install chromium)"
 exit 0

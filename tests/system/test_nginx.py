@@ -2,22 +2,18 @@
 
 import os
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-import requests
 
 from stack.home import CHECKOUT
 from stack.ports import free_port
-from tests.conditions import PATIENCE_SEC
 from tests.integration.api.conftest import environment
 from tests.integration.api.published import CHECKS, Published, api_for
+from tests.system.proxies import check_ipv6_client, running_proxy
 
 __all__ = ["environment"]
 
@@ -73,26 +69,9 @@ def behind_nginx(prefix: str, environment: Mapping[str, str], folder: Path) -> I
     with api_for(url, environment, folder / "log") as own:
         (folder / "nginx.conf").write_text(configuration(folder, port, own, prefix))
         assert PROGRAM is not None
-        process = subprocess.Popen([PROGRAM, "-p", folder, "-c", folder / "nginx.conf"])
-        try:
-            _await(f"{url}/healthz", process, folder / "errors")
-            yield Published(url)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SEC
-    while True:
-        assert process.poll() is None, log.read_text()
-        try:
-            assert requests.get(url, timeout=PATIENCE_SEC).status_code == 200
-        except requests.ConnectionError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
+        command: list[str | Path] = [PROGRAM, "-p", folder, "-c", folder / "nginx.conf"]
+        with running_proxy(command, url, folder / "errors") as api:
+            yield api
 
 
 @pytest.mark.parametrize("prefix", ["", "/video"])
@@ -108,12 +87,4 @@ def test_a_client_of_ipv6_is_counted_by_its_own_address(
     environment: Mapping[str, str], tmp_path: Path, postgres_url: str
 ) -> None:
     with behind_nginx("", environment, tmp_path) as api:
-        refused = requests.post(
-            f"http://[::1]:{urlsplit(api.url).port}/api/video-assets/webhook/selfhosted",
-            b"{}",
-            headers={"X-Forwarded-For": "6.6.6.6"},
-            timeout=PATIENCE_SEC,
-        )
-    assert refused.status_code == 401
-    with closing(psycopg.connect(postgres_url)) as database:
-        assert database.execute("SELECT source FROM audit_events").fetchall() == [("::1",)]
+        check_ipv6_client(api, postgres_url)
