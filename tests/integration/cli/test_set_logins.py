@@ -8,6 +8,9 @@ import pytest
 from psycopg import sql
 
 from cli.database_logins import ROLES, LoginTaken, grant_logins, login_url, login_variable
+from stack.servers import Servers
+from stack.startup import _prepare_database
+from stack.waiting import PATIENT
 from tests.integration.cli.conftest import khronika
 from tests.shared_run import Databases
 
@@ -48,6 +51,17 @@ def test_a_second_installation_of_a_server_leaves_the_passwords_of_the_first(
         psycopg.connect(login_url(postgres_url, role, password)).close()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(login_url(postgres_url, "khronika_api", "another-password"))
+
+
+def test_a_second_stack_leaves_them_too_and_does_not_start(
+    second_url: str, postgres_url: str, broker_url: str, passwords: dict[str, str]
+) -> None:
+    others = {f"{part}_password": "another-password" for part in ROLES}
+    servers = Servers(second_url, broker_url, None, None)
+    with pytest.raises(LoginTaken):
+        _prepare_database(servers, {}, others, PATIENT)
+    for role, password in passwords.items():
+        psycopg.connect(login_url(postgres_url, role, password)).close()
 
 
 def test_a_second_installation_with_the_same_passwords_starts(

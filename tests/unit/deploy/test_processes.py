@@ -1,9 +1,9 @@
 """Each kind of deployment starts every process, with the process's variables and no others."""
 
 import re
+import subprocess
 from collections import Counter
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +11,7 @@ from pipeline.config.work_settings import LeaseSettings
 from stack.process_variables import environment_of
 from tests.production import PIPELINE, READERS, TRANSCODER, key_for
 from tests.unit.deploy.artefacts import (
+    FOLDER,
     LINES,
     SECRETS,
     Started,
@@ -75,16 +76,40 @@ def test_a_process_gets_the_variables_that_it_reads_and_no_others(started: Start
     assert {name for name in unread if not name.startswith(OWN_OF_FLOWER)} == set()
 
 
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The secrets that the script makes for compose."""
+    folder = tmp_path_factory.mktemp("secrets")
+    make_secrets(folder)
+    return folder
+
+
+def make_secrets(folder: Path) -> None:
+    subprocess.run([FOLDER / "make-secrets.sh", folder], check=True)
+
+
+def test_the_script_makes_each_secret_of_compose_once_and_for_its_owner_alone(
+    secrets: Path,
+) -> None:
+    made = {path.name: path.read_text() for path in secrets.iterdir()}
+    assert made.keys() == {*compose()["secrets"], "flower.env"}
+    assert {path.stat().st_mode & 0o777 for path in secrets.iterdir()} == {0o600}
+    make_secrets(secrets)
+    assert {path.name: path.read_text() for path in secrets.iterdir()} == made
+
+
 @each_process
 def test_a_process_has_every_variable_that_production_needs_and_no_unsafe_one(
-    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    started: Started, secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (*PIPELINE, *TRANSCODER, "KHRONIKA_ISOLATION_WAIVE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in started.environment.items():
         if name.endswith("_FILE"):
             file = tmp_path / name
-            file.write_text(sample(name.removesuffix("_FILE"), started.place))
+            made = secrets / Path(value).name
+            is_made = started.place.startswith("compose")
+            file.write_text(made.read_text() if is_made else SAMPLES[name.removesuffix("_FILE")])
             monkeypatch.setenv(name, str(file))
         else:
             monkeypatch.setenv(name, value)
@@ -92,16 +117,6 @@ def test_a_process_has_every_variable_that_production_needs_and_no_unsafe_one(
     assert started.environment["KHRONIKA_ENV"] == "production"
     read = load_beat_settings if process == "transcoder-beat" else READERS[process][1]
     assert read() is not None
-
-
-def sample(variable: str, place: str) -> str:
-    """A secret that looks random; the servers of compose are plain, on its own network."""
-    url = urlsplit(SAMPLES[variable]) if "DATABASE" in variable else None
-    if url and place.startswith("compose"):
-        return url._replace(netloc=f"{url.username}:{url.password}@postgres", query="").geturl()
-    if variable == "BROKER_URL" and place.startswith("compose"):
-        return f"redis://:{urlsplit(SAMPLES[variable]).password}@broker/0"
-    return SAMPLES[variable]
 
 
 @each_process
