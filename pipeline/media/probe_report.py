@@ -206,13 +206,13 @@ def _intervals(packets: Sequence[Mapping[str, Any]], index: object) -> list[floa
     """Return the seconds between neighbouring frames in the order shown.
 
     B-frames are stored in another order. The first interval is left out, because edit lists
-    stretch it. The last few are left out, because frames between them may not have been read.
+    stretch it. The last few are left out, because frames between them may not have been read. There
+    are none for a track of which not every frame is dated: a pack of MPEG dates one of its frames.
     """
-    shown = sorted(
-        finite_number(packet["pts_time"])
-        for packet in packets
-        if packet.get("stream_index") == index and "pts_time" in packet
-    )
+    own = [packet for packet in packets if packet.get("stream_index") == index]
+    if any("pts_time" not in packet for packet in own):
+        return []
+    shown = sorted(finite_number(packet["pts_time"]) for packet in own)
     steps = [later - earlier for earlier, later in pairwise(shown)]
     reorder_window = 16  # H.264 and HEVC allow at most 16 frames of reordering
     return steps[1:-reorder_window] if len(steps) > 4 * reorder_window else steps[1:]

@@ -8,7 +8,10 @@ from pipeline.domain.output_warnings import WarningCode
 from pipeline.media.tools import Tools
 
 SECONDS = 1
-PICTURE = f"testsrc2=size=160x120:rate=10:duration={SECONDS}"
+FLASH = "drawbox=color=white:thickness=fill:enable='between(t,0.45,0.65)'"
+BEEP = f"aevalsrc='sin(2*PI*440*t)/2*between(t,0.5,0.7)':s=48000:d={SECONDS}"
+"""A tone that begins with the flash."""
+PICTURE = f"testsrc2=size=160x120:rate=10:duration={SECONDS},{FLASH}"
 PLAIN = "yuv420p"
 HDR = f"{PICTURE},setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
 
@@ -28,6 +31,7 @@ class Format:
         source: Expression of a picture, for one that is not the usual one.
         channels: Layout of the sound.
         warned: The warnings of its outputs.
+        keeps_tones: False if its pictures cannot have the brightness of the source.
     """
 
     suffix: str
@@ -40,6 +44,7 @@ class Format:
     source: str = PICTURE
     channels: str = "stereo"
     warned: tuple[WarningCode, ...] = ()
+    keeps_tones: bool = True
 
     @property
     def name(self) -> str:
@@ -51,8 +56,7 @@ class Format:
         path = folder / f"source.{self.suffix}"
         command = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", self.source]
         if self.sound:
-            tone = f"sine=frequency=440:sample_rate=48000:duration={SECONDS}"
-            command += ["-f", "lavfi", "-i", f"{tone},aformat=channel_layouts={self.channels}"]
+            command += ["-f", "lavfi", "-i", f"{BEEP},aformat=channel_layouts={self.channels}"]
             command += ["-c:a", self.sound_encoder]
         command += ["-c:v", self.encoder, "-pix_fmt", self.pixels, "-strict", "-2"]
         subprocess.run([*command, *self.options, str(path)], check=True)
@@ -113,6 +117,7 @@ FORMATS = (
         "libx264",
         "aac",
         source=HDR,
+        keeps_tones=False,
         warned=(WarningCode.HDR_CONVERTED,),
     ),
     Format(
@@ -122,7 +127,7 @@ FORMATS = (
         "libx264",
         "aac",
         _FAST,
-        source=f"testsrc2=size=160x120:rate=120:duration={SECONDS}",
+        source=f"testsrc2=size=160x120:rate=120:duration={SECONDS},{FLASH}",
         warned=(WarningCode.FRAME_RATE_LOWERED,),
     ),
 )

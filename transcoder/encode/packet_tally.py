@@ -5,7 +5,7 @@ so that the clock jumps. ffmpeg closes such a jump when it decodes, and so does 
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 # In the order in which ffprobe prints them: packets as it reads, the rest at the end.
@@ -32,6 +32,8 @@ class Track:
     Attributes:
         end_sec: End of the last packet; None if no packet has a time.
         starts_sec: Instants of its packets, in no order.
+        decoded_sec: Decoding times of those packets, in the order of the file.
+        undated: Number of packets without an instant of their own: a pack of MPEG dates one frame.
         keys_sec: Instants of its key frames, in the order of the file.
         discarded: Number of packets that an edit list cuts off.
         jumps: Number of closed jumps of the clock.
@@ -40,6 +42,8 @@ class Track:
 
     end_sec: float | None = None
     starts_sec: "array[float]" = field(default_factory=lambda: array("d"))
+    decoded_sec: "array[float]" = field(default_factory=lambda: array("d"))
+    undated: int = 0
     keys_sec: "array[float]" = field(default_factory=lambda: array("d"))
     discarded: int = 0
     jumps: int = 0
@@ -47,6 +51,11 @@ class Track:
     _offset_sec: float = 0.0
     _last_sec: float | None = None
     _next_sec: float | None = None
+
+    @property
+    def spaced_sec(self) -> Sequence[float]:
+        """The times that tell the spacing: of decoding, if not every packet has an instant."""
+        return self.decoded_sec if self.undated else self.starts_sec
 
     def take(self, at_sec: float, decode_sec: float, length_sec: float) -> float:
         """Take a packet with its times as stored; return its instant on the even clock."""
@@ -107,6 +116,8 @@ class PacketTally:
             return
         length_sec = _seconds(duration) or 0.0
         decode_sec = at_sec if decoded is None else decoded
+        delay_sec = at_sec - decode_sec
+        track.undated += shown is None
         if self._closes_jumps:
             at_sec = track.take(at_sec, decode_sec, length_sec)
         elif decoded is not None:
@@ -115,6 +126,7 @@ class PacketTally:
         track.end_sec = end_sec if track.end_sec is None else max(track.end_sec, end_sec)
         if len(track.starts_sec) < _MAX_FRAMES:
             track.starts_sec.append(at_sec)
+            track.decoded_sec.append(at_sec - delay_sec)
             if _KEY in flags:
                 track.keys_sec.append(at_sec)
 

@@ -103,7 +103,7 @@ def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> Source
     sounds = tally.sounds[info.audio_index :][:1] if info.audio_codec is not None else []
     played = [picture, *sounds]
     # Fields of interlaced video may be packets of their own, at twice the rate of the frames.
-    spacing = UNKNOWN_SPACING if info.interlaced else frame_spacing(picture.starts_sec)
+    spacing = UNKNOWN_SPACING if info.interlaced else frame_spacing(picture.spaced_sec)
     return SourceEnds(
         picture_sec=tally.end_of([picture]),
         played_sec=tally.end_of(played),
