@@ -56,7 +56,7 @@ def source_info(report: Mapping[str, Any], *, container: str, size_bytes: int) -
     variable = _is_variable(intervals, average)
     rate = average if variable else _even_rate(video, intervals) or average
     start_sec = finite_number(layout.get("start_time"))
-    pixel_format = str(video.get("pix_fmt") or "unknown")
+    pixel_format = _pixel_format(video)
     return SourceInfo(
         container=container,
         size_bytes=size_bytes,
@@ -256,6 +256,13 @@ def _is_variable(intervals: Sequence[float], average: Fraction) -> bool:
     if any(abs(step - typical) > allowed for step in intervals):
         return True
     return typical > _JITTER_SEC and abs(float(average) * typical - 1) > _AVERAGE_DRIFT
+
+
+def _pixel_format(video: Mapping[str, Any]) -> str:
+    """Return ffmpeg's name; WebM keeps the transparency of VP8 and VP9 beside the picture."""
+    stored = str(video.get("pix_fmt") or "unknown")
+    is_transparent = str(_mapping(video.get("tags")).get("alpha_mode")) == "1"
+    return "yuva420p" if is_transparent and stored == "yuv420p" else stored
 
 
 def _bit_depth(video: Mapping[str, Any], pixel_format: str) -> int:

@@ -22,6 +22,10 @@ by the content, never by the name. A [warning](warnings.md) names a difference f
 
 MIDDLE = """
 Containers and codecs go together in any way that the container allows; rows stand for their kinds.
+Recordings that were joined into one file, whose clock begins again, are shown one after the other:
+of transport streams, MPEG, Ogg and AVI by ffmpeg, of FLV, Matroska and WebM if picture and sound
+begin again equally often. Otherwise the later frames are lost, and said (`frames_lost`). Of two MP4
+files in one, players and ffmpeg see the first alone.
 Sound that cannot be decoded is left out, and the picture stays. Services other than our own
 transcoder have formats of their own: their documentation names them.
 

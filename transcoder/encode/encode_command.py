@@ -43,6 +43,7 @@ def encode_command(
     fitted: bool = False,
     pixel_shapes: Sequence[tuple[float, Fraction]] = (),
     loudness_lufs: float | None = None,
+    moves: Sequence[str] = (),
 ) -> list[str]:
     """Build the command that encodes `source` into `into`/{profile}/.
 
@@ -58,11 +59,14 @@ def encode_command(
         fitted: True for a picture that may change its size in mid-stream.
         pixel_shapes: Begin and sample aspect ratio of each stretch, if the pixels change theirs.
         loudness_lufs: Loudness to normalise the sound to; None leaves it.
+        moves: Filters of the packets of picture and sound, for joined recordings.
     """
     # Without it, a timestamp far ahead would be filled with copies of the last frame.
     longest = ("-t", f"{_LONGEST_SHARE * info.duration_sec + _LONGEST_SPARE_SEC:.3f}")
     command = [*ffmpeg_prefix(ffmpeg), "-stats_period", "0.5"]
     command += ["-max_pixels", str(MAX_FRAME_PIXELS)]
+    for track, move in zip(("V:0", f"a:{info.audio_index}"), moves, strict=False):
+        command += [f"-bsf:{track}", move]
     command += local_input(source, container=info.container)
     if fitted:
         command += [

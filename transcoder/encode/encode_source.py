@@ -24,8 +24,9 @@ from transcoder.encode.ffmpeg_failures import (
 from transcoder.encode.ffmpeg_progress import FfmpegProgress
 from transcoder.encode.ffmpeg_runner import FfmpegRunner
 from transcoder.encode.frame_rates import output_rate
+from transcoder.encode.joined_flv import hide_inner_headers
 from transcoder.encode.ladder import DEFAULT_MAX_PROFILE, Rung, ladder
-from transcoder.encode.master_playlist import MASTER, master_playlist
+from transcoder.encode.master_playlist import MASTER, master_playlist, mend_target_duration
 from transcoder.encode.measured_losses import measured_losses
 from transcoder.encode.measured_rendition import MeasuredRendition, measure_rendition
 from transcoder.encode.output_losses import OutputLoss, decoding_losses, planned_losses
@@ -113,7 +114,8 @@ def encode_source(
     """Encode a local file into all outputs that are published.
 
     Args:
-        source: A local file that was probed and is within the limits.
+        source: A local file that was probed and is within the limits. Inner headers of FLV files
+            that were joined are hidden in it.
         info: Result of its probe.
         workdir: An empty folder of this claim; the caller removes it.
         options: Choices of the caller.
@@ -135,6 +137,8 @@ def encode_source(
 
 
 def _encode(work: "_Work", on_progress: OnProgress) -> Encoded:
+    if work.info.container == "flv":
+        hide_inner_headers(work.source)
     ends = work.read_ends()
     refuse_cut_off(work.info, ends)
     work = work.measured(ends)
@@ -277,6 +281,7 @@ class _Work:
             fitted=self.fitted,
             pixel_shapes=self.pixel_shapes,
             loudness_lufs=self.options.loudness_lufs,
+            moves=ends.moves,
         )
         reach = Reach(reads=(self.source,), writes=self.outputs)
         done = self.runner.run_to_success(command, reach, report)
@@ -284,7 +289,7 @@ class _Work:
             nothing = EncodeFailed("source_corrupt", "No frame of the video could be decoded.")
             raise undecoded_failure(done.stderr) or nothing
         for rung in self.rungs:
-            _mend_target_duration(self.outputs / rung.name / PLAYLIST)
+            mend_target_duration(self.outputs / rung.name / PLAYLIST)
         return done.stderr
 
     def remux_fallback(self) -> None:
@@ -341,9 +346,3 @@ class _Work:
             raise failure
         if not sheet.is_file():
             raise EncodeFailed("encoder_failed", "No frame was found for the storyboard.")
-
-
-def _mend_target_duration(playlist: Path) -> None:
-    """Give a video of under half a second a target duration of 1; ffmpeg writes a forbidden 0."""
-    text = playlist.read_text()
-    playlist.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"))

@@ -1,6 +1,10 @@
-"""Master playlist, written from measurements because ffmpeg's holds estimates."""
+"""Master playlist, written from measurements because ffmpeg's holds estimates.
+
+A playlist of ffmpeg is mended where it breaks the rules.
+"""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from transcoder.encode.ffmpeg_arguments import PLAYLIST
 from transcoder.encode.measured_rendition import MeasuredRendition
@@ -37,3 +41,9 @@ def _attributes(rendition: MeasuredRendition) -> str:
             f"FRAME-RATE={float(rendition.frame_rate):.3f}",
         )
     )
+
+
+def mend_target_duration(playlist: Path) -> None:
+    """Give a video of under half a second a target duration of 1; ffmpeg writes a forbidden 0."""
+    text = playlist.read_text()
+    playlist.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"))

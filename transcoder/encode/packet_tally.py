@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from transcoder.encode.joined_parts import RecordedPart, offsets_of
+
 # In the order in which ffprobe prints them: packets as it reads, the rest at the end.
 ENTRIES = (
     "packet=stream_index,pts_time,dts_time,duration_time,flags"
@@ -21,6 +23,8 @@ _DISCARDED = "D"  # cut off by an edit list: players do not present it
 _KEY = "K"
 _JUMP_SEC = 10.0  # ffmpeg's default of `-dts_delta_threshold`
 _BACKWARD_SEC = 0.1  # ffmpeg's tolerance of a clock that goes backward
+_RESTART_SEC = 1.0  # a shorter jump backward is a disorder, and no other recording
+_MOST_PARTS = 100
 _MAX_FRAMES = 16_000_000
 """Frames whose instants are kept; the instants of further ones do not count."""
 
@@ -38,6 +42,7 @@ class Track:
         discarded: Number of packets that an edit list cuts off.
         jumps: Number of closed jumps of the clock.
         overtaken: Number of packets before an earlier one by an unclosed jump.
+        parts: Its packets between unclosed jumps backward.
     """
 
     end_sec: float | None = None
@@ -48,6 +53,9 @@ class Track:
     discarded: int = 0
     jumps: int = 0
     overtaken: int = 0
+    parts: list[RecordedPart] = field(default_factory=list)
+    _count: int = 0
+    _decoded_sec: float | None = None
     _offset_sec: float = 0.0
     _last_sec: float | None = None
     _next_sec: float | None = None
@@ -64,11 +72,31 @@ class Track:
         self._last_sec, self._next_sec = decode_sec, decode_sec + length_sec
         return at_sec + self._offset_sec
 
-    def watch(self, decode_sec: float) -> None:
-        """Note the decoding time of a packet whose jumps stay open."""
+    def count(self) -> None:
+        """Count a packet, with times or without."""
+        self._count += 1
+
+    def watch(self, at_sec: float, decode_sec: float, length_sec: float) -> None:
+        """Note the times of a packet whose jumps stay open."""
+        jumps = self._decoded_sec is None or decode_sec + _RESTART_SEC < self._decoded_sec
+        self._decoded_sec = decode_sec
+        if not jumps:
+            self.parts[-1].take(at_sec, length_sec)
+        elif len(self.parts) < _MOST_PARTS:
+            self.parts.append(RecordedPart(self._count - 1, at_sec, at_sec + length_sec))
         if self._last_sec is not None and decode_sec + _BACKWARD_SEC < self._last_sec:
             self.overtaken += 1
         self._last_sec = max(decode_sec, self._last_sec or decode_sec)
+
+    def move(self, offsets: Sequence[float]) -> None:
+        """Move each part by its offset; the key frames keep their times in the file."""
+        for part, after, offset in zip(self.parts, [*self.parts[1:], None], offsets, strict=True):
+            end = after.first if after else len(self.starts_sec)
+            for number in range(part.first, min(end, len(self.starts_sec))):
+                self.starts_sec[number] += offset
+                self.decoded_sec[number] += offset
+        self.end_sec = self.parts[-1].end_sec + offsets[-1]
+        self.overtaken = 0
 
     def _close_jump(self, decode_sec: float) -> None:
         if self._next_sec is None or self._last_sec is None:
@@ -108,9 +136,10 @@ class PacketTally:
     def _take_packet(self, index: str, pts: str, dts: str, duration: str, flags: str) -> None:
         shown, decoded = _seconds(pts), _seconds(dts)
         at_sec = shown if shown is not None else decoded
+        track = self._tracks.setdefault(index, Track())
+        track.count()
         if at_sec is None:
             return
-        track = self._tracks.setdefault(index, Track())
         if _DISCARDED in flags:
             track.discarded += 1
             return
@@ -121,7 +150,7 @@ class PacketTally:
         if self._closes_jumps:
             at_sec = track.take(at_sec, decode_sec, length_sec)
         elif decoded is not None:
-            track.watch(decode_sec)
+            track.watch(at_sec, decode_sec, length_sec)
         end_sec = at_sec + length_sec
         track.end_sec = end_sec if track.end_sec is None else max(track.end_sec, end_sec)
         if len(track.starts_sec) < _MAX_FRAMES:
@@ -145,6 +174,15 @@ class PacketTally:
     def sounds(self) -> list[Track]:
         """The sound tracks, in the order of the file."""
         return [self._tracks.get(index, Track()) for index in self._sounds]
+
+    def join(self, played: Sequence[Track]) -> list[float] | None:
+        """Move the parts of these tracks behind each other; return by how much, None for one."""
+        offsets = offsets_of([track.parts for track in played])
+        if offsets is None or not 1 < len(offsets) < _MOST_PARTS:
+            return None
+        for track in played:
+            track.move(offsets)
+        return offsets
 
     @property
     def everything(self) -> Iterable[Track]:

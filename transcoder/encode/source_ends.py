@@ -20,6 +20,7 @@ from transcoder.encode.ffmpeg_arguments import local_input
 from transcoder.encode.ffmpeg_process import watch_process
 from transcoder.encode.frame_rates import STANDARD_RATES
 from transcoder.encode.frame_spacing import UNKNOWN_SPACING, FrameSpacing, frame_spacing
+from transcoder.encode.joined_parts import CONTAINERS, moving_filter
 from transcoder.encode.packet_tally import CONTAINERS_WITH_JUMPS, ENTRIES, PacketTally, Track
 
 _TOLERANCE_SEC = 0.5
@@ -43,6 +44,8 @@ class SourceEnds:
         keys_sec: Instants of those that are key frames, in the order of the file.
         spacing: Spacing of the picture's frames.
         jumps: Number of jumps of the clocks of the picture and the sound.
+        moves: Filters of the input that move joined recordings behind each other: of the picture,
+            and of the sound if it is played. Empty if there is one recording.
         overtaken: Number of the picture's packets behind a clock that goes backward: ffmpeg closes
             no such jump in this container, and drops the frames.
         is_whole: False for a file that lacks its end, None if its container does not say.
@@ -57,6 +60,7 @@ class SourceEnds:
     jumps: int
     overtaken: int
     is_whole: bool | None
+    moves: tuple[str, ...] = ()
 
 
 def read_source_ends(
@@ -102,6 +106,7 @@ def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> Source
     picture = tally.picture
     sounds = tally.sounds[info.audio_index :][:1] if info.audio_codec is not None else []
     played = [picture, *sounds]
+    offsets = tally.join(played) if info.container in CONTAINERS else None
     # Fields of interlaced video may be packets of their own, at twice the rate of the frames.
     spacing = UNKNOWN_SPACING if info.interlaced else frame_spacing(picture.spaced_sec)
     return SourceEnds(
@@ -111,9 +116,10 @@ def _ends(tally: PacketTally, info: SourceInfo, *, whole: bool | None) -> Source
         pictures=len(picture.starts_sec),
         keys_sec=[at_sec - tally.start_sec for at_sec in picture.keys_sec],
         spacing=spacing,
-        jumps=sum(track.jumps for track in played),
+        jumps=sum(track.jumps for track in played) + (len(offsets) - 1 if offsets else 0),
         overtaken=picture.overtaken,
         is_whole=whole and _has_all_indexed(picture, info),
+        moves=tuple(moving_filter(track.parts, offsets) for track in played) if offsets else (),
     )
 
 

@@ -111,16 +111,6 @@ def test_a_transport_stream_whose_clock_jumps_lasts_as_long_as_its_frames(
     assert "timing_mended" in codes(result)
 
 
-def test_frames_behind_a_clock_that_nobody_mends_are_said_to_be_lost(
-    made: Make, clip_folder: Path, tools: Tools
-) -> None:
-    recording = ("-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=1", *H264)
-    part = ffmpeg(tools, clip_folder / "part.flv", *recording).read_bytes()
-    joined = clip_folder / "joined.flv"
-    joined.write_bytes(part + part[13:])  # without the second header
-    assert "frames_lost" in codes(made(joined))
-
-
 SUBTITLES = "1\n00:00:00,000 --> 00:00:01,000\none\n\n2\n00:00:50,000 --> 00:01:00,000\ntwo\n"
 
 
