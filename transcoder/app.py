@@ -5,7 +5,7 @@
 | route | answers |
 |---|---|
 | `PUT /v1/jobs/{id}` | 201 new, 200 the same request again, 409 `job_conflict`, 422 refused, |
-| | 503 `insufficient_space` with Retry-After: no job was created |
+| | 503 `insufficient_space` with Retry-After, or `host_unfit`: no job was created |
 | `GET /v1/jobs/{id}` | 200, 404 |
 | `DELETE /v1/jobs/{id}` | 202 cancelled, 200 it had ended already, 404 |
 | `GET /metrics` | 200, for Prometheus; its own token opens it, too |
@@ -15,6 +15,7 @@ Every other route needs `Authorization: Bearer`. Every answer carries `X-Request
 """
 
 import hmac
+import logging
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -46,6 +47,8 @@ from transcoder.log_redaction import redact_server_logs
 from transcoder.services import TranscoderServices, make_services
 from transcoder.settings import load_or_exit
 
+_log = logging.getLogger(__name__)
+
 _MAX_BODY_BYTES = 64 * 1024
 _ROOM_AFTER_SEC = 30  # about the time that one clip takes, after which there may be room
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")  # copied unchanged into logs and headers
@@ -57,6 +60,7 @@ _ANSWERS: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
     JobMissing: (HTTPStatus.NOT_FOUND, "job_not_found", "There is no job of this id."),
     NoRoom: (_AWAY, "insufficient_space", "There is no room for this video at the moment."),
     **dict.fromkeys(DATABASE_AWAY, (_AWAY, "unavailable", "The service is not ready.")),
+    OSError: (_AWAY, "host_unfit", "The transcoder's machine failed."),
 }
 
 
@@ -219,6 +223,8 @@ def _on_refused(error: JobRefused) -> JsonAnswer:
 def _on_error(error: Exception) -> JsonAnswer:
     status, code, message = next(_ANSWERS[kind] for kind in _ANSWERS if isinstance(error, kind))
     retryable = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, OSError):
+        _log.error("this machine failed: %r", error)
     answer, _ = _error(status, code, message, retryable=retryable)
     if isinstance(error, NoRoom):
         answer.headers["Retry-After"] = str(_ROOM_AFTER_SEC)

@@ -36,8 +36,12 @@ def clean_outputs(services: TranscoderServices, *, dry_run: bool = False) -> int
     with session_of(services.engine) as session:
         jobs = store.jobs_owing_cleanup(session)
     reclaimed = 0
+    clean = _published_bytes if dry_run else _remove
     for job in jobs:
-        reclaimed += _published_bytes(services, job) if dry_run else _remove(services, job)
+        try:
+            reclaimed += clean(services, job)
+        except OSError as error:  # another job's may lie in a storage that is well
+            _log.error("the outputs of job %s are kept for now: %s", job.id, error)
     if reclaimed and not dry_run:
         _log.info("reclaimed %d bytes of unpublished outputs", reclaimed)
     return reclaimed

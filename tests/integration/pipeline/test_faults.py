@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -358,3 +359,18 @@ def test_an_upload_that_may_not_be_opened_is_not_called_damaged(
     held = world.asset(uploaded)
     assert (held.failures, held.hold_reason) == (0, "storage_unavailable")
     assert wait_out(world, uploaded) == "submitted"
+
+
+def test_a_machine_that_can_store_no_sample_takes_no_more_work(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.create(), world.create()
+    services = replace(world.services, host=HostFitness())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+    assert submit(services, first).result == "retrying"
+    assert submit(services, second).result == "host_unfit"
+
+    held = world.asset(first)
+    assert (held.failures, held.hold_reason) == (0, "host_unfit")
+    assert world.asset(second).status is Status.QUEUED

@@ -1,10 +1,12 @@
 """A machine proves itself, a storage is no fault of a job, and a job that kills is set aside."""
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, update
@@ -13,12 +15,13 @@ from pipeline.media.host_fitness import HostFitness
 from pipeline.media.tool_proof import H264
 from pipeline.media.tools import Tools
 from pipeline.runtime.database import session_of
+from pipeline.storage.local import LocalStorage
 from tests import clips
 from tests.integration.transcoder.conftest import Client, callbacks_of, row
 from transcoder.models import Job
 from transcoder.scratch import encode_slot, whole_machine
 from transcoder.services import TranscoderServices
-from transcoder.store import MAX_CLAIMS, claim
+from transcoder.store import MAX_CLAIMS, cancel, claim
 from transcoder.sweep import sweep
 from transcoder.task_names import wake_deliver, wake_encode
 from transcoder.transcode import transcode
@@ -123,6 +126,45 @@ def test_a_machine_whose_scratch_folder_is_gone_takes_no_work_and_blames_no_job(
     assert not services.host.takes_work(services.tools)
     job = row(services, job_id)
     assert (job.status, job.claims, job.error) == ("queued", 0, None)
+
+
+def test_a_transcoder_whose_scratch_folder_is_gone_makes_no_job(
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools
+) -> None:
+    clip, job_id = clips.widescreen(clip_folder, tools), uuid4()
+    shutil.rmtree(services.settings.scratch)
+
+    refused = client.put(client.request(clip, job_id), job_id)
+
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (503, "host_unfit")
+    assert refused.get_json()["error"]["retryable"]
+    services.settings.scratch.mkdir()
+    assert client.put(client.request(clip, job_id), job_id).status_code == 201
+
+
+def test_outputs_that_cannot_be_removed_keep_no_others(
+    client: Client, services: TranscoderServices, clip_folder: Path, tools: Tools, tmp_path: Path
+) -> None:
+    clip = clips.widescreen(clip_folder, tools)
+    ids = [client.submit(clip), client.submit(clip)]
+    well = services.storages["default"]
+    for job_id in ids:
+        well.write(f"processed/a/{job_id}/master.m3u8", [b"#EXTM3U"])
+        start(services, job_id)
+        with session_of(services.engine) as session:
+            cancel(session, job_id)
+        lose(services, job_id)
+    refused = f"processed/a/{ids[0]}"
+
+    class Refusing(LocalStorage):
+        def delete_prefix(self, prefix: str) -> int:
+            if prefix == refused:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), prefix)
+            return super().delete_prefix(prefix)
+
+    sweep(replace(services, storages={"default": Refusing(tmp_path / "videos")}))
+
+    assert [stat.key for stat in well.list()] == [f"{refused}/master.m3u8"]
 
 
 def lose(services: TranscoderServices, job_id: UUID) -> None:
