@@ -6,9 +6,21 @@
 # again.
 set -eu
 file=${1:?the file to read}
-run() { psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname="$DATABASE_URL" --command="$1"; }
-# These roles own functions, and may create none but while they are restored.
-roles='khronika_auditor, khronika_viewer'
-run "GRANT CREATE ON SCHEMA public TO $roles"
+
+# Roles without a login own functions, and may create none but while these are restored.
+let_roles() {
+    psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname="$DATABASE_URL" <<SQL
+DO \$\$
+DECLARE holder name;
+BEGIN
+    FOR holder IN SELECT rolname FROM pg_roles WHERE rolname LIKE 'khronika\\_%' AND NOT rolcanlogin
+    LOOP
+        EXECUTE format('$1 CREATE ON SCHEMA public $2 %I', holder);
+    END LOOP;
+END \$\$
+SQL
+}
+
+trap 'let_roles REVOKE FROM' EXIT
+let_roles GRANT TO
 pg_restore --exit-on-error --single-transaction --dbname="$DATABASE_URL" "$file"
-run "REVOKE CREATE ON SCHEMA public FROM $roles"
