@@ -27,7 +27,7 @@ class Started:
         place: The kind of file, and the name there.
         process: The name in the Procfile.
         environment: All of its variables.
-        secrets: The names of the files that are mounted; None where they are not the file's to say.
+        secrets: The names of the files that are mounted.
         writable: The folders that it may write.
         ports: The ports that others reach.
         stop_sec: The seconds that it gets to end.
@@ -36,7 +36,7 @@ class Started:
     place: str
     process: str
     environment: Mapping[str, str]
-    secrets: frozenset[str] | None
+    secrets: frozenset[str]
     writable: Sequence[Path]
     ports: frozenset[int]
     stop_sec: float
@@ -116,6 +116,14 @@ def unit(name: str) -> ConfigParser:
     return read
 
 
+def secrets_of_unit(name: str) -> frozenset[str]:
+    """The files that a unit binds to the place where its process looks for them."""
+    text = (FOLDER / "systemd" / f"{name}.d" / "secrets.conf").read_text()
+    bound = [line.partition("=")[2].split(":") for line in text.splitlines()[1:]]
+    assert all(f"/etc/khronika/secrets/{Path(to).name}" == at for at, to in bound)
+    return frozenset(Path(to).name for _, to in bound)
+
+
 def units_of_the_target() -> list[str]:
     text = (FOLDER / "systemd" / "khronika.target").read_text()
     lines = [line.removeprefix("Wants=") for line in text.splitlines() if line[:6] == "Wants="]
@@ -127,7 +135,7 @@ def in_systemd() -> Iterator[Started]:
         process = name.removeprefix("khronika@").removesuffix(".service")
         service = {**unit("khronika@.service")["Service"]}
         dropped = unit(name)
-        service |= dropped["Service"] if dropped.has_section("Service") else {}
+        service |= dropped["Service"]
         example = "worker" if process == "submitter" else process.removesuffix("-worker")
         lines = (EXAMPLES / f"{example}.env").read_text().splitlines()
         lines += [service["Environment"]] if "Environment" in service else []
@@ -135,7 +143,7 @@ def in_systemd() -> Iterator[Started]:
             f"systemd {process}",
             process,
             dict(line.split("=", 1) for line in lines if line and line[0] != "#"),
-            None,
+            secrets_of_unit(name),
             [Path(service["ReadWritePaths"])],
             frozenset(),
             float(service["TimeoutStopSec"]),

@@ -125,8 +125,7 @@ def test_a_process_has_the_secret_files_that_its_variables_name_and_no_others(
 ) -> None:
     files = [value for name, value in started.environment.items() if name.endswith("_FILE")]
     assert {Path(value).parent for value in files} == {SECRETS}
-    if started.secrets is not None:
-        assert started.secrets == {Path(value).name for value in files}
+    assert started.secrets == {Path(value).name for value in files}
 
 
 @each_process
@@ -195,4 +194,4 @@ def test_the_migration_alone_has_the_owners_login(place: str) -> None:
     assert command == ["migrate", "--set-logins"]
     assert environment == {name: f"{SECRETS}/{file}" for name, file in MIGRATION.items()}
     assert mounted == set(MIGRATION.values())
-    assert [each.place for each in every_process() if "owner" in "".join(each.secrets or ())] == []
+    assert [each.place for each in every_process() if "owner" in "".join(each.secrets)] == []
