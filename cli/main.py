@@ -9,6 +9,7 @@ from cli import (
     move_command,
     operator_commands,
     provider_commands,
+    rollout_commands,
     run_command,
     secret_commands,
     video_commands,
@@ -64,3 +65,4 @@ app.add_typer(audit_commands.app, name="audit", rich_help_panel="Operators")
 app.add_typer(api_key_commands.app, name="keys", rich_help_panel="Operators")
 app.add_typer(secret_commands.app, name="secrets", rich_help_panel="Operators")
 app.add_typer(provider_commands.app, name="providers", rich_help_panel="Operators")
+app.add_typer(rollout_commands.app, name="rollout", rich_help_panel="Operators")

@@ -12,6 +12,7 @@ from pipeline.config.limit_settings import (
     BreakerSettings,
     OwnerLimitSettings,
     RequestLimitSettings,
+    RolloutSettings,
     SpendSettings,
     WorkSettings,
 )
@@ -166,6 +167,7 @@ class OperatorSettings:
     spend: SpendSettings
     accounts: AccountListSettings
     callback_secrets: CallbackSecretSettings
+    rollout: RolloutSettings
 
 
 @dataclass(frozen=True)

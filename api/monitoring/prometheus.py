@@ -23,6 +23,7 @@ from pipeline.limits import circuit_breaker
 from pipeline.operations import metrics
 from pipeline.operations.account_facts import read_accounts
 from pipeline.operations.metric_table import ALWAYS, BY_NAME, KEPT
+from pipeline.operations.rollout_stage import read_percent
 from pipeline.providers.account_terms import AccountTerms
 from pipeline.records.cache_purges import owed_purges
 from pipeline.records.presence import ages_of_runs, workers_by_queue
@@ -146,6 +147,10 @@ def _stuck(session: Session) -> Iterator[Metric]:
     yield _gauge("khronika_stuck_assets", metrics.stuck_assets(session))
 
 
+def _rollout(session: Session) -> Iterator[Metric]:
+    yield _gauge("khronika_rollout_percent", read_percent(session))
+
+
 def _cache_purges(session: Session) -> Iterator[Metric]:
     owed = owed_purges(session)
     yield _gauge("khronika_cache_purges_owed", owed.total)
@@ -159,7 +164,7 @@ def _workers(session: Session) -> Iterator[Metric]:
     yield _by("khronika_task_run_age_seconds", ages_of_runs(session))
 
 
-READINGS = (_kept, _spend, _breakers, _backlogs, _inbox, _stuck, _cache_purges, _workers)
+READINGS = (_kept, _spend, _breakers, _backlogs, _inbox, _stuck, _rollout, _cache_purges, _workers)
 
 
 def _gauge(name: str, value: float) -> Metric:

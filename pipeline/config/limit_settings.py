@@ -1,11 +1,14 @@
 """Settings that bound the use of the product: by an owner, by a fault, by a provider's outage."""
 
+from datetime import timedelta
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from pipeline.config.groups import SettingsGroup
 from pipeline.config.media_settings import GIB
 from pipeline.config.request_rates import Rate, StoreUrl, store_for
+from pipeline.domain.rollout import Requirements
 from pipeline.domain.values import BreakerLimits, SpendLimits
 
 
@@ -52,6 +55,35 @@ class SpendSettings(SettingsGroup):
     def limits(self) -> SpendLimits:
         """The budget of an account that has none of its own."""
         return SpendLimits(self.assets_per_hour, self.minutes_per_hour)
+
+
+class RolloutSettings(SettingsGroup):
+    """Requirements of the rollout: what a stage must show before the next one begins."""
+
+    model_config = SettingsConfigDict(env_prefix="KHRONIKA_ROLLOUT_")
+
+    videos: int = Field(20, ge=1)
+    """Videos that must have ended in the stage. Among fewer, one failure says little."""
+    failure_rate: float = Field(0.02, ge=0, le=1)
+    """Highest share of failed videos; failures of the file and cancelled videos do not count."""
+    missed_rate: float = Field(0.05, ge=0, le=1)
+    """Highest share of results whose callback did not come and that a poll found."""
+    ready_sec: float = Field(600.0, gt=0)
+    """Longest time from create to completed of 95 % of the videos. Films take longer: set it by the
+    videos of your site."""
+    drill_age_sec: float = Field(86_400.0, gt=0)
+    """Greatest age of the last fallback drill."""
+
+    @property
+    def requirements(self) -> Requirements:
+        """The requirements as the domain takes them."""
+        return Requirements(
+            videos=self.videos,
+            failure_rate=self.failure_rate,
+            missed_rate=self.missed_rate,
+            ready_sec=self.ready_sec,
+            drill_age=timedelta(seconds=self.drill_age_sec),
+        )
 
 
 class BreakerSettings(SettingsGroup):

@@ -39,6 +39,16 @@ class AuditType(StrEnum):
     """An operator registered or queued the videos of a page of existing posts."""
     MOVE = "move"
     """An operator began to move the videos of one account to another."""
+    ROLLOUT_CHANGED = "rollout_changed"
+    """An operator changed the share of the owners that may register videos; ``unmet`` names the
+    requirements that were set aside."""
+    ROLLOUT_DRILLED = "rollout_drilled"
+    """An operator fetched fallback files of published videos; ``broken`` counts those that do not
+    play."""
+    ROLLOUT_OWNER_ADDED = "rollout_owner_added"
+    """An operator let an owner register videos at every stage of the rollout."""
+    ROLLOUT_OWNER_REMOVED = "rollout_owner_removed"
+    """An operator took an owner off that list."""
     CLEAN = "clean"
     """An operator began to remove files that are not published."""
     MEDIA_READ = "media_read"

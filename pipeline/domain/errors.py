@@ -3,7 +3,7 @@
 KhronikaError
 ├── DomainError                 a request that cannot be fulfilled; has a ``code``
 │   ├── NotFound                post_not_found, upload_not_found, unknown_provider
-│   ├── Forbidden               post_not_claimed
+│   ├── Forbidden               post_not_claimed, not_enrolled
 │   ├── Conflict                post_has_asset, not_failed, status_changed, upload_incomplete, …
 │   ├── Busy                    upload_in_check; has ``retry_after_sec``
 │   ├── Unprocessable           a well-formed request that cannot be carried out

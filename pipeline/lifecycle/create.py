@@ -10,6 +10,7 @@ from uuid import uuid4
 from sqlalchemy import column, func, select, text
 from sqlalchemy.orm import Session
 
+from pipeline.access.enrolment import require_enrolled
 from pipeline.access.idempotency import (
     Answer,
     IdempotencyKey,
@@ -31,9 +32,9 @@ from pipeline.runtime.wakes import Wake
 
 # One statement, so that one round trip registers the key, the asset and its first event. If the key
 # exists already, nothing else is inserted. An upload must be complete, and the same statement marks
-# it as used: from then on the purge keeps it. If the purge was first, nothing is inserted. The
-# asset is charged to the owner's quota of the day. khronika_live_assets locks the owner and then
-# counts, this asset included.
+# it as used: from then on the purge keeps it. If the purge was first, nothing is inserted; neither
+# if the rollout has not come to the owner. The asset is charged to the owner's quota of the day.
+# khronika_live_assets locks the owner and then counts, this asset included.
 INSERT = text("""
     WITH fresh_key AS (
         INSERT INTO idempotency_keys (owner_id, route, key, request_sha256, expires_at)
@@ -71,7 +72,8 @@ INSERT = text("""
                charged_bytes, charged_sec, :max_attempts, :provider, now(), now(),
                now() + make_interval(secs => :wait_deadline_sec), 1
         FROM source
-        WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT FROM fresh_key)
+        WHERE (CAST(:key AS text) IS NULL OR EXISTS (SELECT FROM fresh_key))
+          AND khronika_enrolled(:owner_id)
         ON CONFLICT DO NOTHING
         RETURNING *
     ), event AS (
@@ -145,6 +147,7 @@ def create_asset(
         Conflict: ``post_has_asset``, ``playback_differs``, ``upload_incomplete``,
             ``upload_expired``, ``idempotency_in_flight``. The transaction must not be committed.
         NotFound: ``post_not_found`` (another owner holds the post), ``upload_not_found``.
+        Forbidden: ``not_enrolled``. The transaction must not be committed.
         Unprocessable: ``idempotency_mismatch``.
         LimitReached: ``too_many_in_flight``, ``quota_exceeded``, ``owner_busy``. The transaction
             must not be committed.
@@ -222,6 +225,7 @@ def _existing(session: Session, request: CreateAsset) -> Asset:
     ).one_or_none()
     if held is None:
         _refuse_missing_upload(session, request)
+        require_enrolled(session, request.owner_id)
         raise NotFound("post_not_found")
     if not _same_source(held, request):
         raise Conflict(

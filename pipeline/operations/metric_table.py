@@ -134,6 +134,7 @@ READ = (
     _read("stuck_assets", (), "Live assets whose deadline or lease passed five minutes ago."),
     _read("workers", ("queue",), "Worker processes that consume the queue, seen within a minute."),
     _read("task_run_age_seconds", ("task",), "Time since the periodic task last ran to its end."),
+    _read("rollout_percent", (), "Share of the owners whose new videos are taken, 0 to 100."),
     _read("broker_up", (), "1 if the broker answers, else 0."),
     _read("broker_messages", ("queue",), "Messages held by the broker."),
     _read("storage_up", (), "1 if the storage can be written, else 0."),

@@ -40,6 +40,7 @@ FUNCTIONS = (
     "khronika_count_edge",
     "khronika_count_event",
     "khronika_empty_deliveries",
+    "khronika_enrolled",
     "khronika_forget_addresses",
     "khronika_live_assets",
     "khronika_make_event_partitions",

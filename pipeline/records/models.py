@@ -434,6 +434,33 @@ class TaskRun(Base):
     ended_at: Mapped[datetime | None]
 
 
+class Rollout(Base):
+    """The stage of the rollout: a single row."""
+
+    __tablename__ = "rollout"
+
+    id: Mapped[bool] = mapped_column(primary_key=True)
+    percent: Mapped[int]
+    """Share of the owners that may register videos."""
+    since: Mapped[datetime]
+    counted: Mapped[JsonObject]
+    """The counts at the beginning of the stage (``domain/rollout.py``)."""
+    drilled_at: Mapped[datetime | None]
+    """Instant of the last fallback drill of this stage."""
+    drilled_files: Mapped[int | None]
+    drilled_broken: Mapped[int | None]
+
+
+class RolloutOwner(Base):
+    """An owner who may register videos at every stage of the rollout."""
+
+    __tablename__ = "rollout_owners"
+
+    owner_id: Mapped[str] = mapped_column(primary_key=True)
+    added_by: Mapped[str]
+    added_at: Mapped[datetime]
+
+
 class CachePurge(Base):
     """A purge that is owed after a video was deleted, cancelled, restricted or replaced."""
 

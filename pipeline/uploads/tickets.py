@@ -95,6 +95,7 @@ def issue_ticket(
 
     Raises:
         TooLarge, Unprocessable: see ``check_declared``.
+        Forbidden: ``not_enrolled``.
         LimitReached: ``too_many_uploads``, ``owner_busy``.
     """
     check_declared(sources, mime_type=request.mime_type, size_bytes=request.size_bytes)

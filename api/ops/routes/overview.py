@@ -19,10 +19,12 @@ from api.ops.pages import (
     see_other,
 )
 from api.wiring.services import services
+from pipeline.domain.rollout import name_of
 from pipeline.domain.states import Status
 from pipeline.domain.values import DeliveryStatus
 from pipeline.limits import circuit_breaker
 from pipeline.operations import console_inbox, console_overview, console_search, metrics
+from pipeline.operations.rollout_stage import read_percent
 
 blueprint = console_blueprint("ops", __name__)
 
@@ -39,6 +41,7 @@ def home() -> Response:
     return live_page(
         "overview.html",
         states=None if counts is None else {each.value: counts.get(each, 0) for each in Status},
+        rollout=_read(_rollout),
         backlogs=_read(metrics.backlogs),
         messages=here.publisher.depths(QUEUES),
         publishing_paused=here.publisher.is_paused,
@@ -70,6 +73,10 @@ def _read(read: Callable[[Session], Read]) -> Read | None:
     except SQLAlchemyError as error:
         log.warning("console_figure_missing", error=type(error).__name__)
         return None
+
+
+def _rollout(session: Session) -> str:
+    return name_of(read_percent(session))
 
 
 def _quotas() -> dict[str, Any]:

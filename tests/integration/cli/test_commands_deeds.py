@@ -75,6 +75,12 @@ class Bench:
     def video(self) -> None:
         completed(self.api, self.world, 1)
 
+    def taken_back(self) -> None:
+        assert khronika("rollout", "back", env=self.env).code == 0
+
+    def listed(self) -> None:
+        assert khronika("rollout", "add", "ana", env=self.env).code == 0
+
     def owed(self) -> None:
         books = Books(self.world, self.api)
         books.attempt("job-1", "accepted", provider="gone", requested=True)
@@ -133,6 +139,16 @@ COMMANDS: Mapping[str, tuple[Command, ...]] = {
     **{
         f"providers {name}": (Command(("selfhosted",), type_),) for name, type_ in PROVIDERS.items()
     },
+    "rollout status": (_look(),),
+    "rollout owners": (_look(),),
+    "rollout advance": (
+        Command((), None),
+        Command(("--force",), AuditType.ROLLOUT_CHANGED, Bench.taken_back),
+    ),
+    "rollout back": (Command((), AuditType.ROLLOUT_CHANGED),),
+    "rollout drill": (Command((), AuditType.ROLLOUT_DRILLED),),
+    "rollout add": (Command(("ana",), AuditType.ROLLOUT_OWNER_ADDED),),
+    "rollout remove": (Command(("ana",), AuditType.ROLLOUT_OWNER_REMOVED, Bench.listed),),
     "providers audit": (
         Command(("house",), None, Bench.orphan),
         Command(
@@ -152,6 +168,7 @@ OF_THE_API = frozenset(
 )
 """They call routes, which have a table of their own."""
 UNAUDITED: Mapping[str, str] = {
+    "run": "it becomes a process of the product, whose own deeds have rows",
     "migrate": "it makes the audit; its login is the owner's, and no operator's",
     "token": "it signs with a secret and reaches no server; the token's use leaves a row",
     "providers new": "it writes files into this folder",

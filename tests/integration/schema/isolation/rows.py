@@ -118,6 +118,11 @@ ROWS: Mapping[str, Row] = {
         """INSERT INTO webhook_deliveries (id, provider, event_id, headers, body, body_sha256)
            VALUES (%(fresh)s, 'selfhosted', %(fresh)s::text, '{}', '', '')""",
     ),
+    "rollout_owners": Row(
+        "operator",
+        """INSERT INTO rollout_owners (owner_id, added_by)
+           VALUES (%(fresh)s::text, 'operator:' || %(owner)s)""",
+    ),
     "cache_purges": Row(
         "worker",
         "INSERT INTO cache_purges (asset_id, reason) VALUES (%(asset)s, 'deleted')",
