@@ -172,8 +172,8 @@ def test_without_its_configuration_a_server_refuses_unsafe_settings_and_ends(
 def test_flower_of_development_refuses_to_listen_for_other_machines(
     whole: Mapping[str, str], start_process: StartProcess, tmp_path: Path
 ) -> None:
-    line = COMMANDS["flower"].replace("--address=127.0.0.1", "--address=0.0.0.0")
-    process = start_process("flower", environment_of("flower", line, whole), line=line)
+    given = {**whole, "KHRONIKA_FLOWER_ADDRESS": "0.0.0.0"}
+    process = start_process("flower", environment_of("flower", COMMANDS["flower"], given))
     assert process.wait(START_SEC) not in (0, -9)
     assert "--address: KHRONIKA_ENV=development" in (tmp_path / "log").read_text()
 
