@@ -7,7 +7,12 @@ from functools import partial
 from threading import Lock
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -34,6 +39,10 @@ QUEUES = (QUEUE_SUBMIT, QUEUE_RECONCILE, QUEUE_SWEEP)
 FRESH_SEC = 1.0
 """Scrapes within this time share one reading, so that a caller cannot make the database count all
 day."""
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+"""The instants at which the counters of one process began would be as many series again, and are
+missing anyway when workers share a folder."""
 
 log = structlog.get_logger()
 

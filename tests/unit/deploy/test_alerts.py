@@ -52,6 +52,14 @@ def selectors(expression: str) -> Iterator[tuple[str, dict[str, str], str]]:
         yield name, dict(re.findall(r'(\w+)[=!]~?"([^"]*)"', labels)), span
 
 
+def test_the_example_scrapes_both_services_with_a_token_and_loads_the_alerts() -> None:
+    example = yaml.safe_load((CHECKOUT / "deploy/prometheus.yml").read_text())
+    assert example["rule_files"] == [RULES.name]
+    jobs = {job["job_name"]: job for job in example["scrape_configs"]}
+    assert jobs.keys() == {"khronika", "khronika-transcoder"}
+    assert all(job["authorization"]["credentials_file"] for job in jobs.values())
+
+
 def test_no_alert_has_the_name_of_another() -> None:
     assert len(ALERTS) == len(list(rules())) > 20
 
