@@ -77,8 +77,10 @@ def _require_login(owner_url: str, role: str, password: str) -> None:
     try:
         psycopg.connect(login_url(owner_url, role, password)).close()
     except psycopg.OperationalError:
+        variable = login_variable(role.removeprefix("khronika_"))
         raise LoginTaken(
-            f"{role} belongs to another database of this server too, and has another password"
+            f"{role} belongs to another database of this server too, and has another password;"
+            f" name its login in {variable}"
         ) from None
 
 

@@ -47,6 +47,7 @@ def test_a_second_installation_of_a_server_leaves_the_passwords_of_the_first(
     ran = khronika("migrate", "--set-logins", "--json", env=env)
     assert (ran.code, ran.lines[-1]["error"]["code"]) == (2, "login_not_set")
     assert "another-password" not in ran.out + ran.err
+    assert "_DATABASE_URL" in ran.lines[-1]["error"]["message"]
     for role, password in passwords.items():
         psycopg.connect(login_url(postgres_url, role, password)).close()
     with pytest.raises(psycopg.OperationalError):
