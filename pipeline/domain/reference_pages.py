@@ -81,8 +81,9 @@ def failures_page() -> str:
         *(_failure_row(code, failure) for code, failure in FAILURES.items()),
         "",
         "A *free* job is one of our own transcoder; a vendor may bill one that failed. A failure "
-        "whose reporter says that it lasts ends the video, as an address that is answered with "
-        "403, 404 or 410 does.",
+        "whose reporter says that it lasts ends the video, as an address does that is answered "
+        "with 403, 404 or 410, whose name does not exist, or whose certificate is self-signed, "
+        "revoked or of another name.",
     )
 
 
