@@ -122,7 +122,8 @@ class TranscoderSettings(TranscoderBeatSettings):
     max_frames: int = Field(default=DEFAULT_MAX_FRAMES, gt=0)
     """Largest number of frames of a source, for any duration."""
     preset: str = "veryfast"
-    """x264 preset; slower presets make smaller files for more processor time."""
+    """x264 preset, for all content. `faster` costs half as much processor time again and gains 1 to
+    3 points of VMAF; docs/benchmarks.md compares them for text and film."""
     loudness_lufs: float | None = Field(default=None, ge=-70, le=-5)
     """Loudness that all sound is normalised to (EBU R128), such as -16; unset, sound keeps its
     own. It costs processor time and evens out loud and quiet passages."""
