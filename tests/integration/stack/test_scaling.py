@@ -17,14 +17,31 @@ INDEXES = {
     "reconcile": {"video_assets_poll", "webhook_deliveries_unread"},
     "transcode": {"jobs_queued"},
 }
-OVERDUE = """
-    UPDATE video_assets SET next_attempt_at = now() - interval '60 s';
-    UPDATE webhook_deliveries SET next_try_at = now() - interval '60 s';
-    INSERT INTO transcoder.jobs (id, request, request_id, status, step, progress, claims,
-                                 lease_token, cleanup_owed, created_at)
-    VALUES (gen_random_uuid(), '{}', 'a', 'queued', 'queued', 0, 0, 0, false,
-            now() - interval '60 s')
-"""
+OVERDUE = {
+    "due": ("submit", "UPDATE video_assets SET next_attempt_at = now() - interval '60 s'"),
+    "poll": (
+        "reconcile",
+        """
+        UPDATE webhook_deliveries SET next_try_at = now() + interval '1 h';
+        UPDATE video_assets SET status = 'processing', next_poll_at = now() - interval '60 s',
+                                attempt_id = (SELECT id FROM provider_attempts LIMIT 1)
+        """,
+    ),
+    "callback": (
+        "reconcile",
+        "UPDATE webhook_deliveries SET next_try_at = now() - interval '60 s'",
+    ),
+    "encode": (
+        "transcode",
+        """
+        INSERT INTO transcoder.jobs (id, request, request_id, status, step, progress, claims,
+                                     lease_token, cleanup_owed, created_at)
+        VALUES (gen_random_uuid(), '{}', 'a', 'queued', 'queued', 0, 0, 0, false,
+                now() - interval '60 s')
+        """,
+    ),
+}
+"""Each kind of work: its queue, and the statement that makes it overdue."""
 
 
 def trigger_of(name: str) -> Mapping[str, Any]:
@@ -52,15 +69,19 @@ def test_an_empty_queue_is_of_no_age(name: str, role_urls: Mapping[str, str]) ->
     assert ask(name, role_urls) == 0
 
 
-@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize(("name", "statement"), OVERDUE.values(), ids=OVERDUE)
 def test_the_age_is_that_of_the_oldest_due_work(
-    name: str, role_urls: Mapping[str, str], postgres_url: str, databases: Databases
+    name: str,
+    statement: str,
+    role_urls: Mapping[str, str],
+    postgres_url: str,
+    databases: Databases,
 ) -> None:
     seed(role_urls)
     database = str(psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"])
     with psycopg.connect(databases.admin_url_of(database)) as connection:
         connection.execute("SET session_replication_role = replica")
-        connection.execute(OVERDUE)
+        connection.execute(statement)
     assert 60 <= ask(name, role_urls) < 600
     assert float(trigger_of(name)["metadata"]["targetQueryValue"]) > 0
 
