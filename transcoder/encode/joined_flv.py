@@ -12,6 +12,7 @@ _HEAD = b"FLV\x01"
 _HEAD_BYTES = 9
 _TAG_BYTES = 11
 _SIZE_BYTES = 4  # of the tag before, after each tag and after the header
+_MOST_TAG_BYTES = 0xFFFFFF
 _SCRIPT = 18
 _UNKNOWN = 15
 
@@ -33,7 +34,8 @@ def hide_inner_headers(source: Path) -> None:
                 behind = _next(content, behind)
             elif last is not None:
                 at = last
-            else:
+            is_one_tag = _TAG_BYTES + _SIZE_BYTES <= behind - at <= _MOST_TAG_BYTES
+            if behind > len(content) or not is_one_tag:
                 return
             _fill(content, at, behind)
             last, at = at, behind
