@@ -18,7 +18,4 @@ def require_enrolled(session: Session, owner_id: str) -> None:
 
 def not_enrolled() -> Forbidden:
     """Return the refusal of an owner to whom the rollout has not come."""
-    return Forbidden(
-        "not_enrolled",
-        "New videos of this owner are not processed here yet. Go on showing the post's own video.",
-    )
+    return Forbidden("not_enrolled", "New videos of this owner are not taken yet.")
