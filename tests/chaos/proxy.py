@@ -53,11 +53,16 @@ class _Link:
 
 
 class Proxy:
-    """Listens on a free port of loopback from its making until ``close``."""
+    """Listens on a free port of loopback from its making until ``close``.
+
+    Attributes:
+        refused: Connections that were refused because the wire was reset.
+    """
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._wire = Wire.PASS
+        self.refused = 0
         self._links: set[_Link] = set()
         self._passing = asyncio.Event()
         self._listener = listen()
@@ -113,6 +118,7 @@ class Proxy:
         self._links.add(link)
         try:
             if self._wire is Wire.RESET:
+                self.refused += 1
                 return
             await self._passing.wait()
             server_reader, link.server = await self._connect()
