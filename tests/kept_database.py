@@ -1,9 +1,9 @@
 """One database that serves test after test, emptied between them.
 
 To clone and drop a database costs the server 60 ms of CPU time, and each connection to a new one
-rebuilds its catalogue caches; to empty one costs 5. A test that changes more than rows (tables,
-rights, policies, rows that the migrations wrote) spoils the database, and the next test gets a new
-clone.
+rebuilds its catalogue caches; to empty one over a connection that stays open costs 2. A test that
+changes more than rows (tables, rights, policies, rows that the migrations wrote) spoils the
+database, and the next test gets a new clone.
 """
 
 from collections.abc import Iterator
@@ -36,6 +36,10 @@ END_OTHERS = """
     SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+CHANGED = """
+    SELECT FROM pg_database WHERE datname = current_database() AND NOT datallowconn
+    UNION ALL (SELECT FROM tests.changes LIMIT 1)
+"""
 RESTART_NUMBERS = "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
 
 
@@ -45,14 +49,15 @@ class KeptDatabase:
 
     Attributes:
         url: Its owner's.
-        admin_url: Whose triggers and policies do not apply.
+        admin: A connection that stays open, as a new one would read the catalogue of every table
+            anew. No trigger and no policy applies to its login.
         filled: The tables that have rows from the beginning, with these rows.
         empty: The others.
     """
 
     name: str
     url: str
-    admin_url: str
+    admin: psycopg.Connection
     filled: dict[str, str]
     empty: tuple[str, ...]
 
@@ -61,25 +66,24 @@ class KeptDatabase:
         """Clone the template under this name."""
         url = databases.make(name, template=template)
         admin_url = make_url(databases.admin_url).set(database=name)
-        admin = admin_url.render_as_string(hide_password=False)
-        with psycopg.connect(admin, autocommit=True) as connection:
-            tables = [name for (name,) in connection.execute(TABLES)]
-            rows = {table: _rows_of(connection, table) for table in tables}
-            connection.execute(WATCH)
+        admin = psycopg.connect(admin_url.render_as_string(hide_password=False), autocommit=True)
+        tables = [name for (name,) in admin.execute(TABLES)]
+        rows = {table: _rows_of(admin, table) for table in tables}
+        admin.execute(WATCH)
         filled = {table: found for table, found in rows.items() if found}
         return cls(name, url, admin, filled, tuple(sorted(set(tables) - filled.keys())))
 
     def empty_again(self) -> bool:
         """End every connection and remove every row; False if the database cannot be kept."""
         try:
-            with psycopg.connect(self.admin_url) as connection:
-                return self._emptied(connection)
+            with self.admin.transaction():
+                return self._emptied(self.admin)
         except psycopg.OperationalError:
-            return False  # the test has dropped it, or let no one in
+            return False  # the test has dropped it, or ended every connection
 
     def _emptied(self, connection: psycopg.Connection) -> bool:
         connection.execute(END_OTHERS)
-        if connection.execute("SELECT FROM tests.changes LIMIT 1").rowcount:
+        if connection.execute(CHANGED).rowcount:
             return False
         # Neither foreign keys nor the triggers that guard the chronicle apply to a replica.
         deletes = "; ".join(f"DELETE FROM {table}" for table in self.empty)
@@ -112,7 +116,7 @@ class DatabaseKeeper:
         if lent.empty_again():
             self.kept = lent
         else:
-            self.databases.drop(lent.name)
+            self._drop(lent)
 
     def _cloned(self) -> KeptDatabase:
         self.made += 1
@@ -121,5 +125,9 @@ class DatabaseKeeper:
     def close(self) -> None:
         """Drop the database that is kept."""
         if self.kept is not None:
-            self.databases.drop(self.kept.name)
+            self._drop(self.kept)
             self.kept = None
+
+    def _drop(self, database: KeptDatabase) -> None:
+        database.admin.close()
+        self.databases.drop(database.name)

@@ -81,11 +81,12 @@ def test_a_connection_that_the_server_has_ended_serves_no_request(
 
 
 def end_backends(engine: Engine, databases: Databases) -> None:
-    """End every session of the engine's database, and wait until they have ended."""
+    """End every session of the engine's login, and wait until they have ended."""
     query = """SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
-               WHERE datname = %s AND backend_type = 'client backend'"""
+               WHERE datname = %s AND usename = %s"""
+    session = [engine.url.database, engine.url.username]
     with psycopg.connect(databases.admin_url, autocommit=True) as admin:
-        assert len(admin.execute(query, [engine.url.database]).fetchall()) == KEPT
+        assert len(admin.execute(query, session).fetchall()) == KEPT
 
 
 @pytest.mark.usefixtures("no_connection_is_new")
