@@ -8,6 +8,7 @@ from transcoder.models import SCHEMA, Base
 TRANSCODER_HISTORY = MigrationHistory(
     Path(__file__).parent / "migrations",
     lock="transcoder migrations",
-    tables=frozenset(table.name for table in Base.metadata.tables.values()),
+    tables={*(table.name for table in Base.metadata.tables.values()), "metric_counts"},
+    functions=("%",),
     schema=SCHEMA,
 )
