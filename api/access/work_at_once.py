@@ -167,10 +167,15 @@ def _take(work: Work, of: str, name: str) -> None:
 
 
 def _end(response: Response) -> Response:
-    """Give back what the request holds once its answer has been sent."""
+    """Give back what the request holds: now, or once an answer that is still made has been sent.
+
+    A client that has its whole answer may ask again at once; its place must be free by then.
+    """
     at_once, held = _at_once(), g.pop("work_held", [])
-    if held:
+    if response.is_streamed:
         response.call_on_close(partial(at_once.give_back_all, held))
+    else:
+        at_once.give_back_all(held)
     return response
 
 
