@@ -446,6 +446,8 @@ def test_the_table_has_every_type_that_operators_leave_over_http() -> None:
         *(AuditType.CLEAN, AuditType.PROVIDER_RELEASE, AuditType.PROVIDER_WRITE_OFF),
         *(AuditType.SECRET_ROTATED, AuditType.SECRET_RETIRED),
         *(AuditType.KEY_MADE, AuditType.KEY_REVOKED),
+        *(AuditType.ROLLOUT_CHANGED, AuditType.ROLLOUT_DRILLED),
+        *(AuditType.ROLLOUT_OWNER_ADDED, AuditType.ROLLOUT_OWNER_REMOVED),
     }
     assert (
         left

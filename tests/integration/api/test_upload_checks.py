@@ -164,6 +164,7 @@ def test_over_all_processes_one_request_checks_an_upload(
 
         with ThreadPoolExecutor(32) as callers:
             answers = Counter(answer.status_code for answer in callers.map(ask, range(64)))
-    assert answers.keys() <= {200, 409, 429}, "429: more at once than one owner may have"
+    # 429: more at once than one owner may have; 503: more than a busy machine has connections for
+    assert answers.keys() <= {200, 409, 429, 503}
     assert answers[200] >= 1
     assert world.only(Upload).checks == 1
