@@ -96,8 +96,8 @@ up: $(STAMP) $(WEB_STAMP) ## Run the whole stack until Ctrl-C (PORT= DATABASE_UR
 demo: $(STAMP) $(WEB_STAMP) ## Send a real video through the whole stack (VIDEO=path for your own)
 	@exec $(PYTHON_IN_VENV) -m stack demo $(if $(VIDEO),--video "$(VIDEO)")
 
-test: $(STAMP) $(WEB_TOOLS_STAMP) ## Run every test against real Postgres, broker and ffmpeg (ARGS= for pytest)
-	@exec $(PYTHON_IN_VENV) -m pytest -n auto $(ARGS)
+test: $(STAMP) $(WEB_TOOLS_STAMP) ## Run the tests, but those of check-system, on real servers (ARGS= for pytest)
+	@exec $(PYTHON_IN_VENV) -m pytest -n auto $(or $(ARGS),-m "not system")
 
 bench: $(STAMP) $(WEB_STAMP) ## Measure, and print the benchmark tables
 	@exec $(PYTHON_IN_VENV) -m bench
