@@ -67,6 +67,8 @@ have nginx-light ||
 	echo "check-system: nginx is missing, the tests behind it are skipped (apt-get install nginx-light)"
 have caddy ||
 	echo "check-system: Caddy is missing, the tests behind it are skipped (apt-get install caddy)"
+have prometheus ||
+	echo "check-system: promtool is missing, the tests of alerts and dashboard are skipped (apt-get install prometheus)"
 have chromium ||
 	echo "check-system: chromium is missing, no test of tests/browser can run (apt-get install chromium)"
 exit 0

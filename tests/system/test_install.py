@@ -30,7 +30,7 @@ esac
 """,
     "chromium": "",
 }
-WANTED = "libfaketime", "pgbouncer", "rabbitmq-server", "nginx-light", "caddy"
+WANTED = "libfaketime", "pgbouncer", "rabbitmq-server", "nginx-light", "caddy", "prometheus"
 
 
 @pytest.fixture
