@@ -4,6 +4,8 @@ import logging
 import shutil
 from uuid import UUID
 
+from pipeline.media.own_folder import remove_left_over
+from pipeline.media.tool_proof import PROOF
 from pipeline.runtime.database import session_of
 from transcoder import store
 from transcoder.jobs import read_request
@@ -26,6 +28,8 @@ def clean_scratch(services: TranscoderServices, *, dry_run: bool = False) -> int
         reclaimed += claim.used_bytes
         if not dry_run:
             shutil.rmtree(claim.folder, ignore_errors=True)
+    if not dry_run:
+        remove_left_over(PROOF, services.settings.scratch)
     if reclaimed and not dry_run:
         _log.info("reclaimed %d bytes of scratch", reclaimed)
     return reclaimed

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from pipeline.content.media_tokens import TokenHolder
 from pipeline.content.object_urls import key_of, object_url, owner_prefix
-from pipeline.content.sample_folder import sample_folder
-from pipeline.content.stored_source import probeable
+from pipeline.content.stored_source import SAMPLE, probeable
 from pipeline.media.arriving_sample import sample_arriving
+from pipeline.media.own_folder import own_folder
 from pipeline.media.probe import probe
 from pipeline.media.sample import sample_source
 from pipeline.media.source_info import Measured, SourceInfo
@@ -192,7 +192,7 @@ def _measure_remote(
     if size_bytes is None and pinned is not None:
         size_bytes = pinned.size_bytes
     version = Version(size_bytes, remote.etag)
-    with sample_folder() as folder:
+    with own_folder(SAMPLE) as folder:
         path = folder / "source"
         if remote.accepts_ranges and remote.size_bytes is not None:
             _refuse_size(services, remote.size_bytes)

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.content.sample_folder import sample_folder
+from pipeline.media.own_folder import own_folder
 from pipeline.media.sample import sample_source
 from pipeline.media.source_limits import MediaRefused
 from pipeline.storage.base import Storage
 
+SAMPLE = "khronika-source-"
+"""Beginning of the names of the folders of samples."""
 _END_BYTES = 4 * 1024**2
 
 
@@ -35,7 +37,7 @@ def probeable(storage: Storage, key: str) -> Iterator[Path]:
             raise
         return
     size_bytes = storage.stat(key).size_bytes
-    with sample_folder() as folder:
+    with own_folder(SAMPLE) as folder:
         sample = folder / "source"
         sample_source(
             lambda offset, length: b"".join(storage.read(key, offset, offset + length)),

@@ -5,14 +5,16 @@ A machine that cannot do so says nothing about a video that it could not read or
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pipeline.media.child_process import ChildTimedOut, ChildTooLoud, run_child
 from pipeline.media.confinement import GIB, Confinement, Reach
+from pipeline.media.own_folder import own_folder
 from pipeline.media.probe import probe
 from pipeline.media.source_limits import MediaRefused
 from pipeline.media.tools import Tools
 
+PROOF = "khronika-proof-"
+"""Beginning of the names of the folders of proofs."""
 MPEG4 = ("-c:v", "mpeg4")
 """An encoder that every build of ffmpeg has."""
 H264 = ("-c:v", "libx264", "-preset", "ultrafast")
@@ -40,8 +42,8 @@ def prove_tools(tools: Tools, encoder: Sequence[str] = MPEG4, folder: Path | Non
         ToolsUnfit: The message names the program that failed.
     """
     try:
-        with TemporaryDirectory(prefix="khronika-proof-", dir=folder) as own:
-            _prove(tools, encoder, Path(own))
+        with own_folder(PROOF, folder) as own:
+            _prove(tools, encoder, own)
     except OSError as error:
         raise ToolsUnfit(f"this machine cannot run or store anything: {error}") from error
 

@@ -34,6 +34,8 @@ LEASE_SEC = 10.0
 SWEEP_SEC = 5.0
 ENCODE_SEC = 40.0
 """One encode of the clip on two busy cores, with room."""
+SWEPT_SEC = 60.0 + 10 * SWEEP_SEC
+"""The age at which a sweep removes the folder of a killed proof, and some sweeps."""
 RECOVERY_SEC = LEASE_SEC + SWEEP_SEC + 2 * ENCODE_SEC + 45.0
 """After the last strike: a lapsed lease, the encode once more, the queue before it, the gate."""
 
@@ -177,7 +179,17 @@ def _sent(event_id: str, job_id: str, body: bytes, delivered_at: object) -> Sent
 
 
 def leftovers(stage: Stage) -> list[str]:
-    """What must not be there once every job has ended: encoders, and folders of scratch."""
+    """Return what is there although every job has ended: encoders, and folders of scratch.
+
+    The sweep removes the folder of a proof that was killed, a minute after it was made.
+    """
+    deadline = time.monotonic() + SWEPT_SEC
+    while (found := _leftovers(stage)) and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return found
+
+
+def _leftovers(stage: Stage) -> list[str]:
     scratch = stage.home.scratch
     encoders = find_processes(
         lambda p: (

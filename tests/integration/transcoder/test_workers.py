@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, update
 
+from pipeline.media.tool_proof import PROOF
 from pipeline.media.tools import Tools
 from pipeline.net.signatures import verify
 from pipeline.runtime.database import session_of
@@ -372,13 +373,14 @@ def test_folders_of_dead_claims_are_removed_and_live_ones_kept(
     assert lease is not None
     dead = services.settings.scratch / f"{uuid4()}.1"
     older = services.settings.scratch / f"{job_id}.0"
-    for folder in (dead, older):
+    proof = services.settings.scratch / f"{PROOF}killed"
+    for folder in (dead, older, proof):
         folder.mkdir()
+    os.utime(proof, (0, 0))
     with workdir(services.settings.scratch, lease) as live:
         clean_scratch(services)
         assert live.is_dir()
-    assert not dead.exists()
-    assert not older.exists()
+    assert not any(folder.exists() for folder in (dead, older, proof))
 
 
 def let_time_pass(services: TranscoderServices, job_id: UUID, length: timedelta) -> None:

@@ -1,7 +1,7 @@
-"""Folders of samples in the temporary folder of this machine: of living processes alone.
+"""Temporary folders of living processes alone.
 
-A process that is killed leaves its folder behind. The next sample removes it. A lock tells whose
-process lives, because the kernel releases it.
+A process that is killed leaves its folder behind. The next one to make such a folder removes it. A
+lock tells whose process lives, because the kernel releases it.
 """
 
 import fcntl
@@ -14,29 +14,33 @@ from pathlib import Path
 from stat import S_ISDIR
 from tempfile import TemporaryDirectory, gettempdir
 
-PREFIX = "khronika-source-"
 _LOCK = ".lock"
 _UNLOCKED_SEC = 60.0
 """Age from which a folder without a lock is left over. A younger one may not have its lock yet."""
 
 
 @contextmanager
-def sample_folder() -> Iterator[Path]:
-    """Make a folder for a sample, and remove it after the block.
+def own_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder for this process, and remove it after the block.
+
+    Args:
+        prefix: Beginning of its name, which says what it is for.
+        parent: Folder to make it in; None for the system's temporary one.
 
     Raises:
         OSError: The folder cannot be made.
     """
-    _remove_left_over()
-    with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
+    remove_left_over(prefix, parent)
+    with TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with (folder / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
 
 
-def _remove_left_over() -> None:
-    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+def remove_left_over(prefix: str, parent: Path | None = None) -> None:
+    """Remove the folders that killed processes have left; a minute after they were made."""
+    for folder in (parent or Path(gettempdir())).glob(f"{prefix}*"):
         if _is_left_over(folder):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Folders of samples, also those of processes that were killed."""
+"""Temporary folders of processes, also those of processes that were killed."""
 
 import os
 import tempfile
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.content.sample_folder import PREFIX, sample_folder
+from pipeline.media.own_folder import own_folder, remove_left_over
+
+PREFIX = "khronika-test-"
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +27,9 @@ def test_a_folder_of_a_killed_process_is_removed_and_one_in_use_is_not(temporary
     left_over.mkdir()
     (left_over / "source").write_bytes(b"much")
     long_ago(left_over)
-    with sample_folder() as mine:
+    with own_folder(PREFIX) as mine:
         long_ago(mine)
-        with sample_folder() as other:
+        with own_folder(PREFIX) as other:
             assert sorted(temporary.iterdir()) == sorted([mine, other])
     assert not list(temporary.iterdir())
 
@@ -37,6 +39,18 @@ def test_a_folder_that_is_not_one_of_ours_is_left_alone(temporary: Path) -> None
     precious.mkdir()
     (temporary / f"{PREFIX}link").symlink_to(precious)
     long_ago(precious)
-    with sample_folder():
+    with own_folder(PREFIX):
         pass
     assert not list(precious.iterdir())
+
+
+def test_a_folder_may_have_another_place_and_is_removed_there_too(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    (left_over := scratch / f"{PREFIX}killed").mkdir(parents=True)
+    long_ago(left_over)
+    with own_folder(PREFIX, scratch) as mine:
+        assert list(scratch.iterdir()) == [mine]
+        long_ago(mine)
+        remove_left_over(PREFIX, scratch)
+        assert mine.is_dir()
+    assert not list(scratch.iterdir())
