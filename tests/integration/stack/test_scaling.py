@@ -17,6 +17,8 @@ INDEXES = {
     "reconcile": {"video_assets_poll", "webhook_deliveries_unread"},
     "transcode": {"jobs_queued"},
 }
+ALSO = {"submit": {"video_assets_owner_due"}}
+"""An index of the same rows, which costs the same while the table is empty."""
 OVERDUE = {
     "due": ("submit", "UPDATE video_assets SET next_attempt_at = now() - interval '60 s'"),
     "poll": (
@@ -92,4 +94,5 @@ def test_a_question_is_answered_from_an_index(name: str, role_urls: Mapping[str,
         connection.execute("SET enable_seqscan = off")
         plan = connection.execute(f"EXPLAIN {trigger_of(name)['metadata']['query']}").fetchall()
     used = set(re.findall(r"using (\w+) on", "\n".join(line for (line,) in plan)))
-    assert used == INDEXES[name]
+    assert "Seq Scan" not in str(plan)
+    assert used in (INDEXES[name], ALSO.get(name))
