@@ -121,13 +121,17 @@ def test_a_source_that_is_slower_than_the_least_rate_is_given_up(
 
 
 def test_a_cancelled_video_is_read_no_further(world: World, slow: Dripping) -> None:
+    """A look at the row notices it, long before the lease would have to be renewed."""
+    slow.endless, slow.is_sized, more = bytes(1000), False, 100
+    most = sum(map(len, slow.pieces)) + more * len(slow.endless)
+    world.services = with_changed(world.services, "leases", lease_sec=3600)
+    world.services = with_changed(world.services, "sources", max_bytes=most)
     asset_id = create_at(world, slow)
     slow.before_piece = lambda number: cancel(world, asset_id) if number == 2 else None
-    slow.endless = bytes(1000)
-    slow.is_sized = False
 
     assert submit(world.services, asset_id).result == "stale"
 
+    assert slow.sent < PIECES + more
     assert world.asset(asset_id).error_code == "cancelled"
     assert not world.provider.puts
 
