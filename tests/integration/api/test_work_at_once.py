@@ -91,6 +91,13 @@ def test_an_answer_counts_until_it_has_been_sent(api: Client, world: World, tmp_
     wait_until(lambda: going_on(api) == 0)
 
 
+def test_the_place_of_a_whole_answer_is_free_before_it_is_sent(api: Client) -> None:
+    """Its client may ask again as soon as it has it, before the server has closed the answer."""
+    with api.app.test_client().get("/metrics") as answer:
+        assert answer.status_code == 200
+        assert going_on(api) == 0
+
+
 def test_refused_and_failed_requests_give_back_what_they_took(narrow: Client) -> None:
     for _ in range(5):
         assert narrow.call("PUT", "/api/uploads/x/content").status_code == 404
