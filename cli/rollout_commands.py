@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from cli.api_requests import ApiProblem
 from cli.client import ApiClient
 from cli.command_errors import CommandFailed, ExitCode
 from cli.command_output import CommandOutput
@@ -18,6 +19,9 @@ from cli.fallback_drill import plays
 from cli.options import Token, Url, with_output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from uuid import UUID
+
     from pipeline.operations.rollout_stage import Stage
 
 app = typer.Typer(
@@ -167,8 +171,7 @@ def drill(output: CommandOutput, *, url: Url = None, token: Token = None) -> Non
     with operator_session() as session:
         posts = posts_to_drill(session)
     with _reader(url, token) as client:
-        documents = [client.asset(post_id) for post_id in posts]
-    addresses = {each["post_id"]: each["fallback_url"] for each in documents}
+        addresses = dict(_fallbacks(client, posts))
     broken = [post_id for post_id, address in addresses.items() if not plays(address or "")]
     counts = {"files": len(addresses), "broken": len(broken)}
     with operator_session() as session:
@@ -180,6 +183,16 @@ def drill(output: CommandOutput, *, url: Url = None, token: Token = None) -> Non
         output.show(f"broken: {post_id}")
     if broken or not addresses:
         raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _fallbacks(client: ApiClient, posts: "Iterable[UUID]") -> "Iterator[tuple[str, str | None]]":
+    """Yield the address of each post's fallback file. A post deleted meanwhile is left out."""
+    for post_id in posts:
+        try:
+            yield str(post_id), client.asset(post_id)["fallback_url"]
+        except ApiProblem as problem:
+            if problem.code != "post_not_found":
+                raise
 
 
 def _reader(url: str | None, token: str | None) -> ApiClient:

@@ -121,7 +121,11 @@ def posts_to_drill(session: Session) -> Sequence[UUID]:
     """
     newest = (
         select(Asset.post_id)
-        .where(Asset.completed_at.is_not(None), Asset.deleted_at.is_(None))
+        .where(
+            Asset.completed_at.is_not(None),
+            Asset.published_output_id.is_not(None),
+            Asset.deleted_at.is_(None),
+        )
         .order_by(Asset.completed_at.desc())
         .limit(DRILLED)
     )

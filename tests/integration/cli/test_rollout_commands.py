@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -11,12 +11,18 @@ from sqlalchemy import text
 
 from pipeline.content.object_urls import key_of
 from pipeline.domain.errors import Conflict
+from pipeline.operations import rollout_stage
 from pipeline.operations.rollout_stage import set_percent
 from pipeline.records.models import AuditEvent
 from pipeline.runtime.database import session_of
 from tests.integration.api.conftest import Client, World
 from tests.integration.cli.conftest import Ran, khronika
 
+WITHDRAWN = (
+    *("published_output_id", "manifest_url", "fallback_url", "poster_url", "thumbnail_url"),
+    "playable_at",
+)
+"""Columns that a cancel in the middle of a re-encode clears, if that has published already."""
 LENIENT = {"KHRONIKA_ROLLOUT_VIDEOS": "1", "KHRONIKA_ROLLOUT_READY_SEC": "86400"}
 
 
@@ -99,6 +105,29 @@ def test_a_drill_finds_a_fallback_that_does_not_play(
     assert UUID(drilled.document["broken"][0])
     found = rollout("status", env=env).document["requirements"]
     assert {each["name"]: each["is_met"] for each in found}["fallback_drill"] is False
+
+
+def test_a_drill_leaves_out_what_is_withdrawn_or_deleted_meanwhile(
+    api: Client, world: World, env: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete_one(api, world)
+    withdrawn = api.create().json()["id"]
+    world.complete(withdrawn)
+    cleared = ", ".join(f"{name} = NULL" for name in WITHDRAWN)
+    with session_of(world.superuser) as session:
+        session.execute(
+            text(
+                "UPDATE video_assets SET status = 'failed', error_code = 'cancelled', "
+                f"error_message = 'x', {cleared} WHERE id = :id"
+            ),
+            {"id": withdrawn},
+        )
+    assert rollout("drill", env=env).document == {"files": 1, "broken": []}
+
+    posts = rollout_stage.posts_to_drill
+    gone = uuid4()
+    monkeypatch.setattr(rollout_stage, "posts_to_drill", lambda session: [gone, *posts(session)])
+    assert rollout("drill", env=env).document == {"files": 1, "broken": []}
 
 
 def test_a_drill_without_files_proves_nothing(env: Mapping[str, str]) -> None:
