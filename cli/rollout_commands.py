@@ -236,6 +236,6 @@ def _show(output: CommandOutput, stage: "Stage") -> None:
     from pipeline.domain.rollout import name_of
 
     output.show(f"{name_of(stage.percent)} since {stage.since:%Y-%m-%d %H:%M} UTC")
-    output.show(f"{stage.listed} listed owners")
+    output.show(f"listed owners: {stage.listed}")
     for each in stage.requirements:
         output.show(Text(f"{'met    ' if each.is_met else 'NOT MET'}  {each.sentence}"))
